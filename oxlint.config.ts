@@ -65,7 +65,15 @@ const config: OxlintConfig = defineConfig({
   rules: {
     'typescript/no-floating-promises': [
       'error',
-      { allowForKnownSafeCalls: [{ from: 'package', package: 'node:test', name: ['test', 'describe', 'it', 'suite', 'before', 'after', 'beforeEach', 'afterEach'] }] },
+      {
+        allowForKnownSafeCalls: [
+          {
+            from: 'package',
+            package: 'node:test',
+            name: ['test', 'describe', 'it', 'suite', 'before', 'after', 'beforeEach', 'afterEach'],
+          },
+        ],
+      },
     ],
     'typescript/switch-exhaustiveness-check': 'error',
     'typescript/no-explicit-any': 'error',

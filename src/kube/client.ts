@@ -77,9 +77,20 @@ export interface KubeClient {
   list<T extends KubeObject>(kind: KindRef<T>, options?: ListOptions): Promise<KubeList<T>>;
   create<T extends KubeObject>(kind: KindRef<T>, object: T, signal?: AbortSignal): Promise<T>;
   replace<T extends KubeObject>(kind: KindRef<T>, object: T, subresource?: 'status', signal?: AbortSignal): Promise<T>;
-  patch<T extends KubeObject>(kind: KindRef<T>, name: string, namespace: string | undefined, patch: unknown, options: PatchOptions): Promise<T>;
+  patch<T extends KubeObject>(
+    kind: KindRef<T>,
+    name: string,
+    namespace: string | undefined,
+    patch: unknown,
+    options: PatchOptions,
+  ): Promise<T>;
   /** Resolves when the server accepted it; the object may stay until its finalizers are done. `NotFound` throws. */
-  delete<T extends KubeObject>(kind: KindRef<T>, name: string, namespace?: string, options?: DeleteOptions): Promise<void>;
+  delete<T extends KubeObject>(
+    kind: KindRef<T>,
+    name: string,
+    namespace?: string,
+    options?: DeleteOptions,
+  ): Promise<void>;
   requestToken(namespace: string, serviceAccount: string, options: TokenRequestOptions): Promise<ServiceAccountToken>;
   reviewToken(token: string, audiences: readonly string[], signal?: AbortSignal): Promise<TokenReviewResult>;
   raw(request: RawRequest): Promise<RawResponse>;
