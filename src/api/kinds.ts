@@ -1,0 +1,123 @@
+/** How every kind that Ambit knows is addressed. `Gateway` is the Gateway API's; Istio's is `IstioGateway`. */
+import type { Deployment, ReplicaSet } from './apps.ts';
+import type { ConfigMap, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount } from './core.ts';
+import type { EndpointSlice } from './discovery.ts';
+import type {
+  BackendTLSPolicy,
+  Gateway,
+  GatewayClass,
+  GRPCRoute,
+  HTTPRoute,
+  ReferenceGrant,
+  TCPRoute,
+  TLSRoute,
+  UDPRoute,
+} from './gateway.ts';
+import type {
+  AuthorizationPolicy,
+  DestinationRule,
+  EnvoyFilter,
+  IstioGateway,
+  PeerAuthentication,
+  ProxyConfig,
+  RequestAuthentication,
+  ServiceEntry,
+  Sidecar,
+  Telemetry,
+  VirtualService,
+  WasmPlugin,
+  WorkloadEntry,
+  WorkloadGroup,
+} from './istio.ts';
+import type { KindRef, KubeObject } from './meta.ts';
+
+const gatewayGroup = 'gateway.networking.k8s.io';
+const networkingGroup = 'networking.istio.io';
+const securityGroup = 'security.istio.io';
+
+export const kinds: {
+  readonly Namespace: KindRef<Namespace>;
+  readonly Pod: KindRef<Pod>;
+  readonly Service: KindRef<Service>;
+  readonly ServiceAccount: KindRef<ServiceAccount>;
+  readonly ConfigMap: KindRef<ConfigMap>;
+  readonly Secret: KindRef<Secret>;
+  readonly Node: KindRef<Node>;
+  readonly Event: KindRef<Event>;
+  readonly Deployment: KindRef<Deployment>;
+  readonly ReplicaSet: KindRef<ReplicaSet>;
+  readonly EndpointSlice: KindRef<EndpointSlice>;
+  readonly AuthorizationPolicy: KindRef<AuthorizationPolicy>;
+  readonly PeerAuthentication: KindRef<PeerAuthentication>;
+  readonly RequestAuthentication: KindRef<RequestAuthentication>;
+  readonly VirtualService: KindRef<VirtualService>;
+  readonly DestinationRule: KindRef<DestinationRule>;
+  readonly IstioGateway: KindRef<IstioGateway>;
+  readonly ServiceEntry: KindRef<ServiceEntry>;
+  readonly Sidecar: KindRef<Sidecar>;
+  readonly WorkloadEntry: KindRef<WorkloadEntry>;
+  readonly WorkloadGroup: KindRef<WorkloadGroup>;
+  readonly EnvoyFilter: KindRef<EnvoyFilter>;
+  readonly ProxyConfig: KindRef<ProxyConfig>;
+  readonly Telemetry: KindRef<Telemetry>;
+  readonly WasmPlugin: KindRef<WasmPlugin>;
+  readonly GatewayClass: KindRef<GatewayClass>;
+  readonly Gateway: KindRef<Gateway>;
+  readonly HTTPRoute: KindRef<HTTPRoute>;
+  readonly GRPCRoute: KindRef<GRPCRoute>;
+  readonly ReferenceGrant: KindRef<ReferenceGrant>;
+  readonly TCPRoute: KindRef<TCPRoute>;
+  readonly TLSRoute: KindRef<TLSRoute>;
+  readonly UDPRoute: KindRef<UDPRoute>;
+  readonly BackendTLSPolicy: KindRef<BackendTLSPolicy>;
+} = {
+  Namespace: ref('', 'v1', 'Namespace', 'namespaces', false),
+  Pod: ref('', 'v1', 'Pod', 'pods'),
+  Service: ref('', 'v1', 'Service', 'services'),
+  ServiceAccount: ref('', 'v1', 'ServiceAccount', 'serviceaccounts'),
+  ConfigMap: ref('', 'v1', 'ConfigMap', 'configmaps'),
+  Secret: ref('', 'v1', 'Secret', 'secrets'),
+  Node: ref('', 'v1', 'Node', 'nodes', false),
+  Event: ref('', 'v1', 'Event', 'events'),
+  Deployment: ref('apps', 'v1', 'Deployment', 'deployments'),
+  ReplicaSet: ref('apps', 'v1', 'ReplicaSet', 'replicasets'),
+  EndpointSlice: ref('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices'),
+  AuthorizationPolicy: ref(securityGroup, 'v1', 'AuthorizationPolicy', 'authorizationpolicies'),
+  PeerAuthentication: ref(securityGroup, 'v1', 'PeerAuthentication', 'peerauthentications'),
+  RequestAuthentication: ref(securityGroup, 'v1', 'RequestAuthentication', 'requestauthentications'),
+  VirtualService: ref(networkingGroup, 'v1', 'VirtualService', 'virtualservices'),
+  DestinationRule: ref(networkingGroup, 'v1', 'DestinationRule', 'destinationrules'),
+  IstioGateway: ref(networkingGroup, 'v1', 'Gateway', 'gateways'),
+  ServiceEntry: ref(networkingGroup, 'v1', 'ServiceEntry', 'serviceentries'),
+  Sidecar: ref(networkingGroup, 'v1', 'Sidecar', 'sidecars'),
+  WorkloadEntry: ref(networkingGroup, 'v1', 'WorkloadEntry', 'workloadentries'),
+  WorkloadGroup: ref(networkingGroup, 'v1', 'WorkloadGroup', 'workloadgroups'),
+  EnvoyFilter: ref(networkingGroup, 'v1alpha3', 'EnvoyFilter', 'envoyfilters'),
+  ProxyConfig: ref(networkingGroup, 'v1beta1', 'ProxyConfig', 'proxyconfigs'),
+  Telemetry: ref('telemetry.istio.io', 'v1', 'Telemetry', 'telemetries'),
+  WasmPlugin: ref('extensions.istio.io', 'v1alpha1', 'WasmPlugin', 'wasmplugins'),
+  GatewayClass: ref(gatewayGroup, 'v1', 'GatewayClass', 'gatewayclasses', false),
+  Gateway: ref(gatewayGroup, 'v1', 'Gateway', 'gateways'),
+  HTTPRoute: ref(gatewayGroup, 'v1', 'HTTPRoute', 'httproutes'),
+  GRPCRoute: ref(gatewayGroup, 'v1', 'GRPCRoute', 'grpcroutes'),
+  ReferenceGrant: ref(gatewayGroup, 'v1beta1', 'ReferenceGrant', 'referencegrants'),
+  TCPRoute: ref(gatewayGroup, 'v1alpha2', 'TCPRoute', 'tcproutes'),
+  TLSRoute: ref(gatewayGroup, 'v1', 'TLSRoute', 'tlsroutes'),
+  UDPRoute: ref(gatewayGroup, 'v1alpha2', 'UDPRoute', 'udproutes'),
+  BackendTLSPolicy: ref(gatewayGroup, 'v1', 'BackendTLSPolicy', 'backendtlspolicies'),
+};
+
+/** `v1`, `apps/v1` */
+export function apiVersionOf(kind: KindRef): string {
+  return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
+}
+
+function ref<T extends KubeObject>(
+  group: string,
+  version: string,
+  kind: string,
+  plural: string,
+  namespaced = true,
+): KindRef<T> {
+  return { group, version, kind, plural, namespaced };
+}
