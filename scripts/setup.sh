@@ -47,7 +47,7 @@ echo "ambit: installing npm packages (once)" >&2
 mode=run omit=--omit=dev
 if [ -n "$dev" ]; then mode=dev omit=--include=dev; fi
 log=$(mktemp)
-npm ci $omit --no-audit --no-fund --loglevel=error >"$log" 2>&1 </dev/null || { cat "$log" >&2; rm -f "$log"; fail "npm ci failed: see above"; }
+npm install --no-save $omit --no-audit --no-fund --loglevel=error >"$log" 2>&1 </dev/null || { tail -n 20 "$log" >&2; rm -f "$log"; fail "npm install failed: see above"; }
 rm -f "$log"
 [ -x node_modules/.bin/node ] || fail "the npm package 'node' did not install its binary: run 'npm rebuild node' in $root, then try again"
 printf '%s %s' "$mode" "$want" >node_modules/.ambit-setup
