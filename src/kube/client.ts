@@ -1,4 +1,5 @@
 /** A client of the Kubernetes API: what every component that has a kubeconfig speaks. */
+import type { WebSocket } from 'ws';
 import type { KindRef, KubeList, KubeObject } from '../api/index.ts';
 
 export interface ListOptions {
@@ -95,6 +96,6 @@ export interface KubeClient {
   reviewToken(token: string, audiences: readonly string[], signal?: AbortSignal): Promise<TokenReviewResult>;
   raw(request: RawRequest): Promise<RawResponse>;
   /** Opens a WebSocket to a subresource (`pods/portforward`, later `pods/exec`). */
-  openWebSocket(path: string, protocols: readonly string[]): Promise<import('ws').WebSocket>;
+  openWebSocket(path: string, protocols: readonly string[]): Promise<WebSocket>;
   close(): Promise<void>;
 }

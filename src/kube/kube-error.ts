@@ -1,0 +1,90 @@
+/** How a failed call to the Kubernetes API reads: one error type, its code drawn from the server's Status. */
+import type { KubeStatus } from '../api/index.ts';
+import { AmbitError, codeOf, messageOf, type Blame } from '../lib/errors.ts';
+
+/** A refusal by the API server, or no answer at all (`kube.unreachable`, status 0). */
+export class KubeError extends AmbitError {
+  /** HTTP status; 0 when there was no answer. */
+  readonly status: number;
+  /** The server's own Status, when it sent one. */
+  readonly kubeStatus: KubeStatus | undefined;
+
+  constructor(
+    message: string,
+    options: { code: string; blame: Blame; status: number; kubeStatus?: KubeStatus | undefined; cause?: unknown },
+  ) {
+    super(message, options);
+    this.name = 'KubeError';
+    this.status = options.status;
+    this.kubeStatus = options.kubeStatus;
+  }
+}
+
+/** Whether `thrown` is a KubeError with this code: `isKubeError(error, 'kube.not-found')`. */
+export function isKubeError(thrown: unknown, code?: string): thrown is KubeError {
+  return thrown instanceof KubeError && (code === undefined || thrown.code === code);
+}
+
+/** The error of a response with status 400 or above. `action` is what was tried: `Cannot get pod "a/b"`. */
+export function refusalError(action: string, status: number, body: string): KubeError {
+  const kubeStatus = tryParseStatus(body);
+  const reason = kubeStatus?.reason ?? reasonsByHttpStatus[status] ?? 'UnexpectedStatus';
+  const detail = kubeStatus?.message ?? (body.trim().slice(0, 200) || reason);
+  return new KubeError(`${action}: ${detail} (HTTP ${status})`, {
+    code: `kube.${kebabCase(reason)}`,
+    blame: status >= 500 ? 'upstream' : 'downstream',
+    status,
+    kubeStatus,
+  });
+}
+
+/** The error of a call that found nobody at `server`. */
+export function unreachableError(server: string, cause: unknown): KubeError {
+  return new KubeError(`Cannot reach the API server at ${server}: ${describeCause(cause)}`, {
+    code: 'kube.unreachable',
+    blame: 'upstream',
+    status: 0,
+    cause,
+  });
+}
+
+function describeCause(cause: unknown): string {
+  // Happy-eyeballs failures carry their reasons inside.
+  if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.map(describeCause).join(', ');
+  const text = messageOf(cause);
+  const code = codeOf(cause);
+  return code === undefined || text.includes(code) ? text : `${text} (${code})`;
+}
+
+function tryParseStatus(body: string): KubeStatus | undefined {
+  try {
+    const value: unknown = JSON.parse(body);
+    if (typeof value === 'object' && value !== null && 'kind' in value && value.kind === 'Status') {
+      return value as KubeStatus;
+    }
+  } catch {
+    // Proxies and load balancers answer in HTML or plain text.
+  }
+  return undefined;
+}
+
+const reasonsByHttpStatus: Readonly<Record<number, string>> = {
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  405: 'MethodNotAllowed',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'RequestEntityTooLarge',
+  415: 'UnsupportedMediaType',
+  422: 'Invalid',
+  429: 'TooManyRequests',
+  500: 'InternalError',
+  503: 'ServiceUnavailable',
+  504: 'Timeout',
+};
+
+function kebabCase(reason: string): string {
+  return reason.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '-').toLowerCase();
+}
