@@ -1,0 +1,8 @@
+/** The network of a local mesh: bridge, nodes, pods, Services. */
+export * from './address-pool.ts';
+export * from './addresses.ts';
+export * from './mesh-network.ts';
+export * from './pod-network.ts';
+export * from './service-proxy.ts';
+export * from './service-rules.ts';
+export * from './tool.ts';
