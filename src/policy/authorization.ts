@@ -1,0 +1,175 @@
+/** L4 authorization: decides one connection against the policies of its destination. Pure. */
+import { cidrContains, tryParseIp, type Cidr } from '../lib/ip.ts';
+import { policyKey, type PolicyKey, type SpiffeId } from '../api/names.ts';
+import type {
+  Authorization,
+  AuthorizationClause,
+  AuthorizationMatch,
+  AuthorizationRule,
+  ServiceAccountMatch,
+  StringMatch,
+} from './model.ts';
+
+/** Who the peer proved to be. Absent for plaintext callers and for certificates without a SPIFFE id. */
+export interface SourcePrincipal {
+  readonly id: SpiffeId;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
+/** One connection as policies see it. `destinationPort` is the workload's port, not the Service's and not 15008. */
+export interface ConnectionFacts {
+  readonly sourceIp: string;
+  readonly source: SourcePrincipal | undefined;
+  readonly destinationIp: string;
+  readonly destinationPort: number;
+}
+
+/** Everything that binds one destination. `missing`: policies it names which have not arrived. */
+export interface PolicySet {
+  readonly policies: readonly Authorization[];
+  readonly missing: readonly PolicyKey[];
+}
+
+export type DecisionOutcome =
+  /** `policy` is the ALLOW that matched; absent when nothing forbids. */
+  | { readonly kind: 'allow'; readonly policy?: PolicyKey }
+  /** `policy` is the DENY that matched; absent when ALLOW policies exist and none matched. */
+  | { readonly kind: 'deny'; readonly policy?: PolicyKey; readonly reason: string }
+  /** Cannot be known before `missing` arrive: the caller waits a little, then refuses. */
+  | { readonly kind: 'unknown'; readonly missing: readonly PolicyKey[]; readonly reason: string };
+
+export type Decision = DecisionOutcome & {
+  /** What dry-run policies would have said, for the log. */
+  readonly dryRun: readonly DryRunFinding[];
+};
+
+export interface DryRunFinding {
+  readonly policy: PolicyKey;
+  readonly wouldDeny: boolean;
+}
+
+/**
+ * Decides in the order of Istio's L4 RBAC: DENY before ALLOW, no ALLOW means allow, dry-run policies only report.
+ * Unlike upstream, a policy that is named but unknown never widens access: only a matching DENY is final without it.
+ */
+export function decideAuthorization(set: PolicySet, facts: ConnectionFacts): Decision {
+  const subject = subjectOf(facts);
+  const dryRun: DryRunFinding[] = [];
+  return { ...decideOutcome(set, subject, dryRun), dryRun };
+}
+
+function decideOutcome(set: PolicySet, subject: Subject, dryRun: DryRunFinding[]): DecisionOutcome {
+  for (const policy of set.policies) {
+    if (policy.action !== 'deny' || !policyMatches(policy, subject)) continue;
+    const key = policyKey(policy.namespace, policy.name);
+    if (policy.dryRun) dryRun.push({ policy: key, wouldDeny: true });
+    else return { kind: 'deny', policy: key, reason: `explicitly denied by: ${key}` };
+  }
+  if (set.missing.length > 0) {
+    return { kind: 'unknown', missing: set.missing, reason: `policy not known yet: ${set.missing.join(', ')}` };
+  }
+  let enforcedAllows = false;
+  let allowedBy: PolicyKey | undefined;
+  for (const policy of set.policies) {
+    if (policy.action !== 'allow') continue;
+    const key = policyKey(policy.namespace, policy.name);
+    if (policy.dryRun) {
+      dryRun.push({ policy: key, wouldDeny: !policyMatches(policy, subject) });
+      continue;
+    }
+    enforcedAllows = true;
+    if (allowedBy === undefined && policyMatches(policy, subject)) allowedBy = key;
+  }
+  if (!enforcedAllows) return { kind: 'allow' };
+  if (allowedBy !== undefined) return { kind: 'allow', policy: allowedBy };
+  return { kind: 'deny', reason: 'allow policies exist, but none allowed' };
+}
+
+/** The facts, parsed once a decision. An IP that does not parse hits no block, in either list. */
+interface Subject {
+  readonly sourceIp: Uint8Array | undefined;
+  readonly destinationIp: Uint8Array | undefined;
+  readonly destinationPort: number;
+  readonly source: SourcePrincipal | undefined;
+  readonly principal: string | undefined;
+}
+
+function subjectOf(facts: ConnectionFacts): Subject {
+  return {
+    sourceIp: tryParseIp(facts.sourceIp),
+    destinationIp: tryParseIp(facts.destinationIp),
+    destinationPort: facts.destinationPort,
+    source: facts.source,
+    principal: facts.source?.id.slice('spiffe://'.length),
+  };
+}
+
+function policyMatches(policy: Authorization, subject: Subject): boolean {
+  return policy.rules.some((rule) => ruleMatches(rule, subject));
+}
+
+function ruleMatches(rule: AuthorizationRule, subject: Subject): boolean {
+  return rule.clauses.every((clause) => clauseMatches(clause, subject));
+}
+
+function clauseMatches(clause: AuthorizationClause, subject: Subject): boolean {
+  return clause.matches.length === 0 || clause.matches.some((match) => matchHolds(match, subject));
+}
+
+function matchHolds(match: AuthorizationMatch, subject: Subject): boolean {
+  if (isEmptyMatch(match)) return false;
+  const { source, principal, sourceIp, destinationIp, destinationPort } = subject;
+  return (
+    family(match.namespaces, match.notNamespaces, (m) => stringHits(m, source?.namespace)) &&
+    family(match.principals, match.notPrincipals, (m) => stringHits(m, principal)) &&
+    family(match.serviceAccounts, match.notServiceAccounts, (m) => accountHits(m, source)) &&
+    family(match.sourceIps, match.notSourceIps, (m) => cidrHits(m, sourceIp)) &&
+    family(match.destinationIps, match.notDestinationIps, (m) => cidrHits(m, destinationIp)) &&
+    family(match.destinationPorts, match.notDestinationPorts, (port) => port === destinationPort)
+  );
+}
+
+function family<T>(positive: readonly T[], negative: readonly T[], hits: (entry: T) => boolean): boolean {
+  return (positive.length === 0 || positive.some(hits)) && !negative.some(hits);
+}
+
+/** Fields of a newer control plane are unknown to us and leave a match empty: it must then match nothing. */
+function isEmptyMatch(match: AuthorizationMatch): boolean {
+  return (
+    match.namespaces.length === 0 &&
+    match.notNamespaces.length === 0 &&
+    match.principals.length === 0 &&
+    match.notPrincipals.length === 0 &&
+    match.sourceIps.length === 0 &&
+    match.notSourceIps.length === 0 &&
+    match.destinationIps.length === 0 &&
+    match.notDestinationIps.length === 0 &&
+    match.destinationPorts.length === 0 &&
+    match.notDestinationPorts.length === 0 &&
+    match.serviceAccounts.length === 0 &&
+    match.notServiceAccounts.length === 0
+  );
+}
+
+function stringHits(match: StringMatch, value: string | undefined): boolean {
+  if (value === undefined) return false;
+  switch (match.kind) {
+    case 'exact':
+      return value === match.value;
+    case 'prefix':
+      return value.startsWith(match.value);
+    case 'suffix':
+      return value.endsWith(match.value);
+    case 'presence':
+      return value !== '';
+  }
+}
+
+function accountHits(match: ServiceAccountMatch, source: SourcePrincipal | undefined): boolean {
+  return source !== undefined && source.namespace === match.namespace && source.serviceAccount === match.serviceAccount;
+}
+
+function cidrHits(cidr: Cidr, ip: Uint8Array | undefined): boolean {
+  return ip !== undefined && cidrContains(cidr, ip);
+}
