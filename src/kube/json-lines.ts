@@ -35,8 +35,8 @@ export function createJsonLines(maxLineBytes: number = 16 * 1024 * 1024): JsonLi
         if (line.length > 0) values.push(parse(line));
       }
       if (start < chunk.length) {
-        // A copy: the caller may lend the chunk.
-        pieces.push(chunk.slice(start));
+        // A copy, as the caller may lend the chunk; `slice` of a Buffer would be none.
+        pieces.push(Uint8Array.from(chunk.subarray(start)));
         kept += chunk.length - start;
         if (kept > maxLineBytes) throw badStream(`a line is longer than ${maxLineBytes} bytes`);
       }
