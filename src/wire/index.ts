@@ -1,0 +1,24 @@
+/** Bytes to domain values and back: the protocols between the planes. */
+export { addressAliases, addressName, decodeAddress, encodeAddress } from './address.ts';
+export { authorizationName, decodeAuthorization, denyInsteadOf, encodeAuthorization } from './authorization.ts';
+export { createCertificateMethod, type CertificateRequest, type CertificateResponse } from './certificate.ts';
+export {
+  deltaDiscoveryMethod,
+  type DeltaRequest,
+  type DeltaResource,
+  type DeltaResponse,
+  type DiscoveryNode,
+  type NodeMetadata,
+} from './discovery.ts';
+export { addressTypeUrl, authorizationTypeUrl, resourceVersion } from './resource.ts';
+export {
+  decodeZdsAck,
+  decodeZdsHello,
+  decodeZdsRequest,
+  encodeZdsAck,
+  encodeZdsHello,
+  encodeZdsRequest,
+  zdsPacketBytes,
+  type ZdsPod,
+  type ZdsRequest,
+} from './zds.ts';

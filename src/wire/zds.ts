@@ -1,0 +1,105 @@
+/** ZDS: which pods a node proxy serves. One message is one SOCK_SEQPACKET packet (reference: `proto/zds.proto`). */
+import { Version, WorkloadRequestSchema, WorkloadResponseSchema, ZdsHelloSchema } from '../gen/zds_pb.ts';
+import { wireError } from './errors.ts';
+import { requireText } from './fields.ts';
+import { parseMessage, serializeMessage } from './message.ts';
+
+/** Both ends read with a buffer of this many bytes and take a longer packet for a protocol error. */
+export const zdsPacketBytes = 1024;
+
+export interface ZdsPod {
+  readonly name: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
+/** What the node agent says. Pods go by their Kubernetes UID; `add` comes with exactly one descriptor, the others with none. */
+export type ZdsRequest =
+  | { readonly kind: 'add'; readonly uid: string; readonly pod: ZdsPod }
+  | { readonly kind: 'keep'; readonly uid: string }
+  | { readonly kind: 'del'; readonly uid: string }
+  | { readonly kind: 'snapshot-sent' };
+
+/** The proxy's first packet. */
+export function encodeZdsHello(): Uint8Array {
+  return serializeMessage(ZdsHelloSchema, { version: Version.V1 });
+}
+
+/** Throws `wire.malformed`, or `wire.unknown-enum` for a version that we do not speak. */
+export function decodeZdsHello(packet: Uint8Array): void {
+  const { version } = parseMessage(ZdsHelloSchema, packet);
+  if (version !== Version.V1) throw wireError('unknown-enum', 'version', `the version ${version} is not spoken here`);
+}
+
+/** Throws `wire.too-long` when the packet would not fit. */
+export function encodeZdsRequest(request: ZdsRequest): Uint8Array {
+  const packet = serializeMessage(WorkloadRequestSchema, { payload: payloadOf(request) });
+  if (packet.length > zdsPacketBytes) {
+    throw wireError(
+      'too-long',
+      'istio.workload.zds.WorkloadRequest',
+      `a packet of ${packet.length} bytes does not fit`,
+    );
+  }
+  return packet;
+}
+
+/** Throws `wire.*`, naming the field. */
+export function decodeZdsRequest(packet: Uint8Array): ZdsRequest {
+  const { payload } = parseMessage(WorkloadRequestSchema, packet);
+  switch (payload.case) {
+    case 'add': {
+      const { uid, workloadInfo } = payload.value;
+      if (!workloadInfo) throw wireError('missing-field', 'add.workload_info', 'it is absent');
+      return {
+        kind: 'add',
+        uid: requireText('add.uid', uid),
+        pod: {
+          name: requireText('add.workload_info.name', workloadInfo.name),
+          namespace: requireText('add.workload_info.namespace', workloadInfo.namespace),
+          serviceAccount: requireText('add.workload_info.service_account', workloadInfo.serviceAccount),
+        },
+      };
+    }
+    case 'keep':
+    case 'del':
+      return { kind: payload.case, uid: requireText(`${payload.case}.uid`, payload.value.uid) };
+    case 'snapshotSent':
+      return { kind: 'snapshot-sent' };
+    case undefined:
+      throw wireError('missing-field', 'payload', 'it is absent or of an unknown kind');
+  }
+}
+
+/** The proxy's answer to one request; no error means done. A long error is cut to fit the packet. */
+export function encodeZdsAck(error?: string): Uint8Array {
+  const text =
+    error === undefined
+      ? ''
+      : Buffer.from(error)
+          .subarray(0, zdsPacketBytes - 16)
+          .toString();
+  return serializeMessage(WorkloadResponseSchema, { payload: { case: 'ack', value: { error: text.slice(0, 900) } } });
+}
+
+/** The error of an answer, or undefined when it was accepted. Throws `wire.*`. */
+export function decodeZdsAck(packet: Uint8Array): string | undefined {
+  const { payload } = parseMessage(WorkloadResponseSchema, packet);
+  if (payload.case !== 'ack') throw wireError('missing-field', 'payload', 'it is absent or of an unknown kind');
+  return payload.value.error || undefined;
+}
+
+type Payload = NonNullable<Parameters<typeof serializeMessage<typeof WorkloadRequestSchema>>[1]['payload']>;
+
+function payloadOf(request: ZdsRequest): Payload {
+  switch (request.kind) {
+    case 'add':
+      return { case: 'add', value: { uid: request.uid, workloadInfo: request.pod } };
+    case 'keep':
+      return { case: 'keep', value: { uid: request.uid } };
+    case 'del':
+      return { case: 'del', value: { uid: request.uid } };
+    case 'snapshot-sent':
+      return { case: 'snapshotSent', value: {} };
+  }
+}
