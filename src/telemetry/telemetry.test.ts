@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { silentLog, type Log } from '../lib/log.ts';
+import { openAccessLog, type AccessLogRecord } from './access-log.ts';
+import { registerTcpMetrics, trafficLabelNames } from './istio-tcp.ts';
+import { MetricsRegistry, negotiateFormat } from './metrics.ts';
+import { createTraceContext, formatTraceparent, tryParseTraceparent } from './trace-context.ts';
+
+function manualClock(): { nowMs(): number; after(): () => void; now: number } {
+  const clock = { now: 0, nowMs: () => clock.now, after: () => () => {} };
+  return clock;
+}
+
+const info = {
+  metrics: { hits: { name: 'ambit_hits', help: 'Hits', kind: 'counter' as const } },
+  labelNames: ['who'],
+};
+
+test('a counter is written with its help, type and escaped labels', () => {
+  const registry = new MetricsRegistry({ clock: manualClock(), log: silentLog() });
+  const group = registry.group(info);
+  group.acquire(['a"b\\c\nd']).values.hits += 2;
+  registry.gauge('ambit_up', 'Up', () => 1);
+  const body = 'ambit_hits_total{who="a\\"b\\\\c\\nd"} 2\n# HELP ambit_up Up\n# TYPE ambit_up gauge\nambit_up 1\n';
+  assert.equal(registry.write('text'), `# HELP ambit_hits_total Hits\n# TYPE ambit_hits_total counter\n${body}`);
+  assert.equal(registry.write('openmetrics'), `# HELP ambit_hits Hits\n# TYPE ambit_hits counter\n${body}# EOF\n`);
+});
+
+test('equal labels share a series; a series in use never expires, an unused one goes after its time and reappears at zero', () => {
+  const clock = manualClock();
+  const registry = new MetricsRegistry({ clock, log: silentLog(), expireAfterMs: 1000 });
+  const group = registry.group(info);
+  const first = group.acquire(['x']);
+  const second = group.acquire(['x']);
+  assert.equal(first, second);
+  first.values.hits = 5;
+  group.release(first);
+  clock.now = 5000;
+  assert.match(registry.write('text'), /ambit_hits_total\{who="x"\} 5/);
+  group.release(second);
+  clock.now = 5999;
+  assert.match(registry.write('text'), /who="x"/);
+  clock.now = 6000;
+  assert.equal(registry.write('text'), '');
+  assert.equal(group.acquire(['x']).values.hits, 0);
+});
+
+test('beyond the cap all further label sets are counted together, with one warning', () => {
+  const warnings: string[] = [];
+  const log: Log = { ...silentLog(), warn: (message) => void warnings.push(message) };
+  const registry = new MetricsRegistry({ clock: manualClock(), log, maxSeriesPerGroup: 2 });
+  const group = registry.group(info);
+  for (const who of ['a', 'b', 'c', 'd']) group.acquire([who]).values.hits++;
+  assert.match(registry.write('text'), /who="overflow"\} 2/);
+  assert.equal(registry.seriesCount, 3);
+  assert.equal(warnings.length, 1);
+});
+
+test('TCP metrics have names and label order of Istio', () => {
+  const registry = new MetricsRegistry({ clock: manualClock(), log: silentLog() });
+  const series = registerTcpMetrics(registry).acquire(trafficLabelNames.map((_, i) => `v${i}`));
+  for (const name of ['opened', 'closed', 'failed', 'sent', 'received'] as const) series.values[name] = 1;
+  const text = registry.write('text');
+  assert.match(
+    text,
+    /istio_tcp_connections_opened_total\{reporter="v0",source_workload="v1",.*connection_security_policy="v22"\} 1/,
+  );
+  for (const name of ['connections_closed', 'connections_failed', 'sent_bytes', 'received_bytes'])
+    assert.match(text, new RegExp(`istio_tcp_${name}_total\\{`));
+});
+
+test('the format follows the Accept header', () => {
+  assert.equal(negotiateFormat('application/openmetrics-text;version=1.0.0,text/plain'), 'openmetrics');
+  assert.equal(negotiateFormat(undefined), 'text');
+});
+
+const record: AccessLogRecord = {
+  source: {
+    addr: '10.244.1.2:4000',
+    workload: 'curl-1',
+    namespace: 'a',
+    identity: 'spiffe://cluster.local/ns/a/sa/curl',
+  },
+  destination: {
+    addr: '10.244.2.3:15008',
+    hboneAddr: '10.244.2.3:9080',
+    service: 'web.b.svc',
+    workload: 'web-1',
+    namespace: 'b',
+    identity: '',
+  },
+  direction: 'outbound',
+  bytesSent: 84,
+  bytesReceived: 175,
+  durationMs: 4.4,
+};
+
+async function linesOf(
+  format: 'text' | 'json',
+  use: (log: ReturnType<typeof openAccessLog>) => void,
+): Promise<string[]> {
+  let text = '';
+  const log = openAccessLog({
+    format,
+    nowMs: () => 0,
+    write(chunk, done) {
+      text += chunk;
+      done();
+    },
+  });
+  use(log);
+  await log.flush();
+  return text.trimEnd().split('\n');
+}
+
+test('a text line has the fields in order, and leaves out what is empty', async () => {
+  const [line] = await linesOf('text', (log) => log.complete(record));
+  assert.equal(
+    line,
+    '1970-01-01T00:00:00.000000Z\tinfo\taccess\tconnection complete\tsrc.addr=10.244.1.2:4000 src.workload="curl-1" src.namespace="a" ' +
+      'src.identity="spiffe://cluster.local/ns/a/sa/curl" dst.addr=10.244.2.3:15008 dst.hbone_addr=10.244.2.3:9080 dst.service="web.b.svc" ' +
+      'dst.workload="web-1" dst.namespace="b" direction="outbound" bytes_sent=84 bytes_recv=175 duration="4ms"',
+  );
+});
+
+test('a failure is an error with its reason last, in JSON too', async () => {
+  const lines = await linesOf('json', (log) => {
+    log.complete({ ...record, policy: 'b/deny', error: 'explicitly denied by: b/deny' });
+    log.failed({ ...record, error: 'x' });
+  });
+  const complete: unknown = JSON.parse(lines[0] ?? '');
+  assert.deepEqual(Object.keys(complete as object).slice(0, 5), ['level', 'time', 'scope', 'message', 'src.addr']);
+  assert.deepEqual(Object.entries(complete as object).slice(-2), [
+    ['policy', 'b/deny'],
+    ['error', 'explicitly denied by: b/deny'],
+  ]);
+  assert.match(lines[0] ?? '', /^\{"level":"error"/);
+  assert.match(lines[1] ?? '', /^\{"level":"warn".*"message":"connection failed"/);
+});
+
+test('a slow reader of the log costs lines, not memory, and is told so', async () => {
+  const chunks: string[] = [];
+  let release: (() => void) | undefined;
+  const log = openAccessLog({
+    format: 'text',
+    nowMs: () => 0,
+    maxLines: 2,
+    write(chunk, done) {
+      chunks.push(chunk);
+      release = done;
+    },
+  });
+  for (let i = 0; i < 5; i++) log.complete(record);
+  await new Promise((resolve) => setImmediate(resolve));
+  const flushed = log.flush();
+  release?.();
+  while (chunks.length < 1) await new Promise((resolve) => setImmediate(resolve));
+  release?.();
+  await flushed;
+  assert.equal(chunks.join('').split('connection complete').length - 1, 2);
+  assert.match(chunks.join(''), /access log lines dropped\tcount=3/);
+});
+
+test('trace contexts round-trip, and malformed ones are none', () => {
+  const context = createTraceContext();
+  assert.deepEqual(tryParseTraceparent(formatTraceparent(context)), context);
+  assert.notEqual(createTraceContext().traceId, context.traceId);
+  const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
+  assert.equal(tryParseTraceparent(`01-${trace}-00f067aa0ba902b7-01-more`)?.sampled, true);
+  for (const bad of [
+    '',
+    `00-${trace}-00f067aa0ba902b7`,
+    `ff-${trace}-00f067aa0ba902b7-00`,
+    `00-${trace}-0000000000000000-00`,
+    `00-${trace}-00f067aa0ba902b7-00-x`,
+    trace.toUpperCase(),
+  ]) {
+    assert.equal(tryParseTraceparent(bad), undefined);
+  }
+});
