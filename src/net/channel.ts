@@ -17,6 +17,8 @@ export type WriteResult = (typeof writeResult)[keyof typeof writeResult];
 
 /** The one consumer of a channel. Callbacks never throw: a throw is a broken invariant. */
 export interface ChannelReader {
+  /** `onData` always returns false, so the channel may lend memory that it shares with other channels. Read once, by `read`. */
+  readonly neverKeeps?: boolean;
   /**
    * Bytes arrived. `bytes` is lent until the callback returns, unless it returns `true`: then the reader keeps the
    * memory and the channel never touches it again. The reader calls `credit` once the bytes have left.
@@ -31,6 +33,8 @@ export interface ChannelReader {
 }
 
 export interface ByteChannel {
+  /** `write` never answers `kept`. */
+  readonly neverKeeps: boolean;
   /** Starts the flow towards `reader`; nothing is delivered before. Once only. Never calls back from inside itself. */
   read(reader: ChannelReader): void;
   /** Hands on `bytes`. After `end` or close the bytes are dropped and the result is `done`. */

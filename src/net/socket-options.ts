@@ -1,0 +1,39 @@
+/** Options of TCP sockets that the mesh needs and Node does not set. */
+import * as sys from './sys.ts';
+
+const { linux } = sys;
+
+export interface SocketOptions {
+  /** SO_MARK: the in-pod rules tell our packets by it. */
+  readonly mark?: number;
+  /** IP_TRANSPARENT: accept for, or bind to, addresses that are not ours. */
+  readonly transparent?: boolean;
+}
+
+/** Applies `options` to a socket of `family`. */
+export function applySocketOptions(fd: number, family: number, options: SocketOptions): void {
+  if (options.mark !== undefined) sys.setIntOption(fd, linux.SOL_SOCKET, linux.SO_MARK, options.mark);
+  if (options.transparent === true) {
+    // A dual-stack socket answers IPv4 peers too, so it gets both.
+    sys.setIntOption(fd, linux.SOL_IP, linux.IP_TRANSPARENT, 1);
+    if (family === linux.AF_INET6) sys.setIntOption(fd, linux.SOL_IPV6, linux.IPV6_TRANSPARENT, 1);
+  }
+}
+
+/** Lets many sockets bind one foreign address: the kernel picks the port at connect(), per destination. */
+export function bindWithoutPort(fd: number): void {
+  sys.setIntOption(fd, linux.SOL_SOCKET, linux.SO_REUSEADDR, 1);
+  sys.setIntOption(fd, linux.SOL_IP, linux.IP_BIND_ADDRESS_NO_PORT, 1);
+}
+
+/** `struct linger { on = 1, seconds = 0 }` */
+const lingerNothing = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+
+/** Makes the next close send RST and drop what is queued. Harmless where the socket is already dead. */
+export function resetOnClose(fd: number): void {
+  try {
+    sys.setOption(fd, linux.SOL_SOCKET, linux.SO_LINGER, lingerNothing);
+  } catch {
+    // The connection is gone: there is nothing left to reset.
+  }
+}
