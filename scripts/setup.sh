@@ -34,6 +34,9 @@ export DEBIAN_FRONTEND=noninteractive
 [ -z "$system" ] || install_system nft=nftables ip=iproute2 unshare=util-linux
 [ -z "$bench" ] || install_system haproxy=haproxy cc=gcc openssl=openssl
 
+# A tree that has the development packages keeps them.
+[ ! -d "$root/node_modules/typescript" ] || dev=1
+
 want=$(cksum <"$root/package-lock.json")
 have=$(cat "$root/node_modules/.ambit-setup" 2>/dev/null || true)
 [ "$have" != "dev $want" ] || exit 0

@@ -5,3 +5,4 @@ export { inClusterAccess, loadKubeconfig, type ClusterAccess } from './kubeconfi
 export { isKubeError, KubeError } from './kube-error.ts';
 export { dropManagedFields, objectKey, startInformer, type Informer, type InformerOptions } from './informer.ts';
 export { apiVersionOf, resourcePath } from './resource-path.ts';
+export { openPortForward, type PortForwardTarget } from './port-forward.ts';

@@ -1,5 +1,5 @@
 /** Process logs: constant message, fields for data, one JSON line each. Access logs have a writer of their own. */
-import { pino } from 'pino';
+import { pino, type Logger } from 'pino';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -41,7 +41,7 @@ export function silentLog(): Log {
   return log;
 }
 
-function wrap(logger: import('pino').Logger, scope: string): Log {
+function wrap(logger: Logger, scope: string): Log {
   return {
     debug: (message, fields) => logger.debug(fields ?? {}, message),
     info: (message, fields) => logger.info(fields ?? {}, message),

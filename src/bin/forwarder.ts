@@ -1,0 +1,18 @@
+/** Entry point of the forwarder: the host's loopback to the API server of a local mesh. */
+import { parseArgs } from 'node:util';
+import { messageOf } from '../lib/errors.ts';
+import { openLog } from '../lib/log.ts';
+import { startForwarder, statePaths } from '../local/mesh/index.ts';
+
+const { values } = parseArgs({ options: { state: { type: 'string' }, port: { type: 'string' } } });
+const log = openLog({ scope: 'forwarder' });
+if (values.state === undefined || values.port === undefined) {
+  process.stderr.write('ambit forwarder: --state DIR and --port N are needed\n');
+  process.exit(2);
+}
+try {
+  await startForwarder({ port: Number(values.port), socketPath: statePaths(values.state).apiserverSocket, log });
+} catch (error) {
+  log.error('Cannot listen', { port: values.port, error: messageOf(error) });
+  process.exit(1);
+}

@@ -1,0 +1,79 @@
+/** What every command gets: where it runs, where it writes, and the options that all of them share. */
+import { join } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
+import { loadKubeconfig, openKubeClient, type KubeClient } from '../kube/index.ts';
+import { AmbitError } from '../lib/errors.ts';
+import { silentLog } from '../lib/log.ts';
+import { statePaths, type SelfCommand, type StatePaths } from '../local/mesh/index.ts';
+
+export interface CliContext {
+  readonly self: SelfCommand;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly home: string;
+  readonly isRoot: boolean;
+  readonly out: NodeJS.WritableStream;
+  readonly err: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  /** Aborts at the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+/** A command that ends with the exit code of something else. */
+export class ExitCode {
+  readonly code: number;
+  constructor(code: number) {
+    this.code = code;
+  }
+}
+
+/** A usage error: exit code 2. */
+export function usageError(message: string): AmbitError {
+  return new AmbitError(message, { code: 'cli.usage', blame: 'downstream' });
+}
+
+export interface StateOptions {
+  readonly state?: string;
+}
+
+export interface ClusterOptions extends StateOptions {
+  readonly kubeconfig?: string;
+}
+
+export function stateOption(): Option {
+  return new Option('--state <dir>', 'state folder of the local mesh (default: ~/.ambit)');
+}
+
+export function kubeconfigOption(): Option {
+  return new Option('--kubeconfig <file>', "kubeconfig to use (default: $KUBECONFIG, then the state folder's)");
+}
+
+export type OutputFormat = 'table' | 'json' | 'yaml';
+
+export function outputOption(): Option {
+  return new Option('-o, --output <format>', 'how to print').choices(['table', 'json', 'yaml']).default('table');
+}
+
+export function nodeOption(): Option {
+  return new Option('--node <name>', 'only this node');
+}
+
+export function paths(context: CliContext, options: StateOptions): StatePaths {
+  return statePaths(options.state ?? join(context.home, '.ambit'));
+}
+
+/** The cluster a command speaks to: --kubeconfig, KUBECONFIG, the state folder's, in that order. The caller closes it. */
+export function openCluster(context: CliContext, options: ClusterOptions): KubeClient {
+  const fromEnv = context.env['KUBECONFIG']?.split(':').find((path) => path !== '');
+  const path = options.kubeconfig ?? fromEnv ?? paths(context, options).kubeconfig;
+  return openKubeClient(loadKubeconfig(path), { log: silentLog() });
+}
+
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError('It must be a whole number of at least 1.');
+  return count;
+}
+
+export function collect(value: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}
+

@@ -1,0 +1,37 @@
+/** Reads one HTTP/1.1 answer off a stream: Node's own client does it, over a connection that is already open. */
+import { request } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { AmbitError } from '../lib/errors.ts';
+
+const largestBody = 256 * 1024 * 1024;
+
+/** `GET path` over `stream`. Throws `cli.http` on any other status than 200. The caller destroys the stream. */
+export function httpGet(stream: Duplex, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const fail = (detail: string): void =>
+      reject(new AmbitError(`No answer to GET ${path}: ${detail}`, { code: 'cli.http', blame: 'upstream' }));
+    // Node takes any Duplex here; only its type says Socket.
+    const createConnection = (): never => stream as never;
+    const call = request(
+      { path, host: 'localhost', createConnection, headers: { connection: 'close' } },
+      (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > largestBody) response.destroy(new Error('the answer is too large'));
+          chunks.push(chunk);
+        });
+        response.on('error', (error) => fail(error.message));
+        response.on('end', () => {
+          const body = Buffer.concat(chunks).toString();
+          if (response.statusCode === 200) resolve(body);
+          else fail(`${response.statusCode} ${body}`);
+        });
+      },
+    );
+    call.on('error', (error) => fail(error.message));
+    stream.on('error', (error) => fail(error.message));
+    call.end();
+  });
+}

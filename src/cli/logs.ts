@@ -1,0 +1,133 @@
+/** `ambit logs` */
+import { createReadStream, statSync, watch } from 'node:fs';
+import { join } from 'node:path';
+import { Argument, Command } from 'commander';
+import { kinds, systemNamespace } from '../api/index.ts';
+import type { KubeClient } from '../kube/index.ts';
+import { AmbitError } from '../lib/errors.ts';
+import {
+  kubeconfigOption,
+  nodeOption,
+  openCluster,
+  paths,
+  stateOption,
+  type CliContext,
+  type ClusterOptions,
+} from './context.ts';
+
+interface LogsOptions extends ClusterOptions {
+  readonly node?: string;
+  readonly follow?: boolean;
+}
+
+/** Components that are Pods: the value of their label `app`. */
+const podComponents: Readonly<Record<string, string>> = { ztunnel: 'ztunnel', 'node-agent': 'istio-cni-node' };
+
+export function logsCommand(context: CliContext): Command {
+  return new Command('logs')
+    .description('print the log of a component')
+    .addArgument(
+      new Argument('<component>', 'whose log').choices([
+        'control',
+        'ztunnel',
+        'node-agent',
+        'apiserver',
+        'node-runtime',
+        'supervisor',
+        'forwarder',
+      ]),
+    )
+    .addOption(nodeOption())
+    .option('-f, --follow', 'go on printing as it grows')
+    .addOption(stateOption())
+    .addOption(kubeconfigOption())
+    .action(async (component: string, options: LogsOptions) => {
+      const app = podComponents[component];
+      if (app === undefined) return printFile(context, logPath(context, component, options), options.follow ?? false);
+      const client = openCluster(context, options);
+      try {
+        await printPodLogs(context, client, { app, options });
+      } finally {
+        await client.close();
+      }
+    });
+}
+
+async function printPodLogs(
+  context: CliContext,
+  client: KubeClient,
+  query: { app: string; options: LogsOptions },
+): Promise<void> {
+  const { app, options } = query;
+  const all = (await client.list(kinds.Pod, { namespace: systemNamespace, labelSelector: `app=${app}` })).items;
+  const pods = all.filter((pod) => options.node === undefined || pod.spec?.nodeName === options.node);
+  if (pods.length === 0) {
+    const where = options.node === undefined ? '' : ` on node "${options.node}"`;
+    throw new AmbitError(`No ${app} pod${where}: see 'ambit status'`, { code: 'cli.no-pod', blame: 'downstream' });
+  }
+  await Promise.all(
+    pods.map(async (pod) => {
+      const prefix = pods.length > 1 ? `[${pod.spec?.nodeName}] ` : '';
+      const path = `/api/v1/namespaces/${systemNamespace}/pods/${pod.metadata.name}/log${options.follow ? '?follow=true' : ''}`;
+      const response = await client.raw({ method: 'GET', path, signal: context.signal });
+      if (response.status !== 200) {
+        const detail = await response.body.text();
+        throw new AmbitError(`Cannot read the log of ${pod.metadata.name}: ${response.status} ${detail}`, {
+          code: 'cli.no-log',
+          blame: 'upstream',
+        });
+      }
+      await printLines(context, response.body, prefix);
+    }),
+  );
+}
+
+async function printLines(context: CliContext, body: AsyncIterable<Uint8Array>, prefix: string): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  try {
+    for await (const chunk of body) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) context.out.write(`${prefix}${line}\n`);
+    }
+  } catch (error) {
+    if (!context.signal.aborted) throw error;
+  }
+  if (rest !== '') context.out.write(`${prefix}${rest}\n`);
+}
+
+function logPath(context: CliContext, component: string, options: LogsOptions): string {
+  const { logs } = paths(context, options);
+  if (component === 'supervisor' || component === 'forwarder') return join(logs, 'init.log');
+  if (component !== 'node-runtime') return join(logs, `${component}.log`);
+  if (options.node === undefined)
+    throw new AmbitError('Which node? Add --node NAME', { code: 'cli.usage', blame: 'downstream' });
+  return join(logs, `node-runtime-${options.node}.log`);
+}
+
+async function printFile(context: CliContext, path: string, follow: boolean): Promise<void> {
+  let offset = 0;
+  const printRest = async (): Promise<void> => {
+    for await (const chunk of createReadStream(path, { start: offset })) {
+      offset += (chunk as Buffer).length;
+      context.out.write(chunk as Buffer);
+    }
+  };
+  try {
+    statSync(path);
+  } catch {
+    throw new AmbitError(`No log at ${path}: has the mesh been started?`, { code: 'cli.no-log', blame: 'downstream' });
+  }
+  await printRest();
+  if (!follow) return;
+  const watcher = watch(path, { signal: context.signal });
+  let queue = Promise.resolve();
+  watcher.on('change', () => {
+    queue = queue.then(printRest, () => undefined);
+  });
+  await new Promise((resolve) => {
+    watcher.on('close', resolve);
+    watcher.on('error', resolve);
+  });
+}

@@ -1,0 +1,71 @@
+/** `ambit up` */
+import { Command } from 'commander';
+import { readManifests, up } from '../local/mesh/index.ts';
+import { collect, parseCount, paths, stateOption, usageError, type CliContext, type StateOptions } from './context.ts';
+import { startProgress } from './progress.ts';
+
+interface UpCommandOptions extends StateOptions {
+  readonly filename?: readonly string[];
+  readonly nodes?: number;
+  readonly kubeconfig?: string;
+  readonly image?: readonly string[];
+}
+
+const readyWithinMs = 120_000;
+
+export function upCommand(context: CliContext): Command {
+  return new Command('up')
+    .description('start a mesh on this machine and apply manifests to it')
+    .option('-f, --filename <path>', 'manifest file or folder to apply; may be repeated', collect)
+    .option('--nodes <n>', 'number of nodes of a new mesh (default: 2)', parseCount)
+    .addOption(stateOption())
+    .option('--kubeconfig <file>', 'write the kubeconfig into this file too')
+    .option(
+      '--image <pattern=command>',
+      'what an image name means, e.g. "example.com/app:*=node /srv/app.js"; may be repeated',
+      collect,
+    )
+    .addHelpText(
+      'after',
+      '\nA second `up` on the same state folder applies the manifests to the running mesh.\nExample:\n  ambit up -f samples/bookinfo/bookinfo.yaml',
+    )
+    .action(async (options: UpCommandOptions) => {
+      for (const image of options.image ?? []) {
+        if (!/^[^=]+=.*\S/.test(image)) throw usageError(`Cannot use --image "${image}": write PATTERN=COMMAND`);
+      }
+      const manifests = readManifests(options.filename ?? []);
+      const progress = startProgress(context);
+      const statePaths = paths(context, options);
+      try {
+        await up({
+          ...startOptions(context),
+          paths: statePaths,
+          images: options.image ?? [],
+          manifests,
+          ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
+          ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
+          timeoutMs: readyWithinMs,
+          onProgress: (step) => progress.step(step),
+        });
+      } catch (error) {
+        progress.stop();
+        throw error;
+      }
+      progress.done('the mesh is ready');
+      context.out.write(`export KUBECONFIG=${options.kubeconfig ?? statePaths.kubeconfig}\n`);
+    });
+}
+
+/** The part of UpOptions that is the same for every command that starts a mesh. */
+export function startOptions(
+  context: CliContext,
+): Pick<Parameters<typeof up>[0], 'self' | 'asRoot' | 'searchPath' | 'signal'> {
+  const searchPath = [
+    ...(context.env['PATH'] ?? '').split(':').filter(Boolean),
+    '/usr/sbin',
+    '/sbin',
+    '/usr/bin',
+    '/bin',
+  ];
+  return { self: context.self, asRoot: context.isRoot, searchPath, signal: context.signal };
+}

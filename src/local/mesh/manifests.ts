@@ -1,0 +1,163 @@
+/** Manifests as users write them: read from files and folders, and applied as `kubectl apply` does on the client's side. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { loadAll } from 'js-yaml';
+import { allKinds, type KindRef, type KubeObject } from '../../api/index.ts';
+import { isKubeError, type KubeClient } from '../../kube/index.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+
+type Fields = Record<string, unknown>;
+
+export interface Manifest {
+  readonly kind: KindRef<KubeObject>;
+  readonly object: KubeObject;
+  /** `FILE, document N`, for messages. */
+  readonly source: string;
+}
+
+const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
+const manifestName = /\.(ya?ml|json)$/;
+
+/** Reads every document of the files, and of the .yaml, .yml and .json files of the folders. Throws one `local.manifest` for all problems. */
+export function readManifests(paths: readonly string[]): Manifest[] {
+  const problems: string[] = [];
+  const manifests = paths.flatMap((path) => listFiles(path, problems)).flatMap((file) => readFile(file, problems));
+  if (problems.length > 0) {
+    throw new AmbitError(`Cannot use the manifests: ${problems.join('; ')}`, {
+      code: 'local.manifest',
+      blame: 'downstream',
+    });
+  }
+  // Namespaces first, then what pods refer to, then the rest; stable within.
+  const order = ['Namespace', 'ServiceAccount', 'ConfigMap', 'Secret', 'Service'];
+  const rank = (manifest: Manifest): number => {
+    const found = order.indexOf(manifest.kind.kind);
+    return found < 0 ? order.length : found;
+  };
+  return manifests.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** Applies in order. Returns the objects as stored. Throws `local.manifest` naming the document that the API refused. */
+export async function applyManifests(client: KubeClient, manifests: readonly Manifest[]): Promise<KubeObject[]> {
+  const stored: KubeObject[] = [];
+  for (const manifest of manifests) {
+    try {
+      stored.push(await applyOne(client, manifest));
+    } catch (error) {
+      throw new AmbitError(
+        `Cannot apply ${manifest.kind.kind} "${manifest.object.metadata.name}" (${manifest.source}): ${messageOf(error)}`,
+        {
+          code: 'local.manifest',
+          blame: 'downstream',
+          cause: error,
+        },
+      );
+    }
+  }
+  return stored;
+}
+
+async function applyOne(client: KubeClient, manifest: Manifest): Promise<KubeObject> {
+  const { kind } = manifest;
+  const wanted = withNamespace(manifest);
+  const { name = '', namespace } = wanted.metadata;
+  const lastApplied = `${JSON.stringify(wanted)}\n`;
+  const annotated = structuredClone(wanted);
+  annotated.metadata.annotations = { ...annotated.metadata.annotations, [lastAppliedAnnotation]: lastApplied };
+  let existing: KubeObject;
+  try {
+    existing = await client.get(kind, name, namespace);
+  } catch (error) {
+    if (!isKubeError(error) || error.status !== 404) throw error;
+    return client.create(kind, annotated);
+  }
+  const before = existing.metadata.annotations?.[lastAppliedAnnotation];
+  const previous = before === undefined ? {} : (JSON.parse(before) as Fields);
+  const patch = threeWayMergePatch(previous, annotated as unknown as Fields, existing as unknown as Fields);
+  if (Object.keys(patch).length === 0) return existing;
+  return client.patch(kind, name, namespace, patch, { type: 'merge' });
+}
+
+/** A merge patch (RFC 7386) that sets what is wanted and differs, and removes what was applied before and is wanted no more. */
+export function threeWayMergePatch(previous: Fields, wanted: Fields, current: Fields): Fields {
+  const patch: Fields = {};
+  for (const [key, value] of Object.entries(wanted)) {
+    const was = current[key];
+    if (isFields(value) && isFields(was)) {
+      const before = previous[key];
+      const nested = threeWayMergePatch(isFields(before) ? before : {}, value, was);
+      if (Object.keys(nested).length > 0) patch[key] = nested;
+    } else if (!isDeepStrictEqual(value, was)) {
+      patch[key] = value;
+    }
+  }
+  for (const key of Object.keys(previous)) if (!(key in wanted) && key in current) patch[key] = null;
+  return patch;
+}
+
+function withNamespace(manifest: Manifest): KubeObject {
+  const object = structuredClone(manifest.object);
+  if (manifest.kind.namespaced) object.metadata.namespace ??= 'default';
+  return object;
+}
+
+function listFiles(path: string, problems: string[]): string[] {
+  try {
+    if (!statSync(path).isDirectory()) return [path];
+    const files = readdirSync(path)
+      .filter((name) => manifestName.test(name))
+      .toSorted();
+    if (files.length === 0) problems.push(`${path} has no .yaml, .yml or .json file`);
+    return files.map((name) => join(path, name));
+  } catch {
+    problems.push(`there is no file or folder ${path}`);
+    return [];
+  }
+}
+
+function readFile(file: string, problems: string[]): Manifest[] {
+  let documents: unknown[];
+  try {
+    documents = loadAll(readFileSync(file, 'utf8'));
+  } catch (error) {
+    problems.push(`${file}: ${messageOf(error)}`);
+    return [];
+  }
+  return documents.flatMap((document, index) => {
+    const source = `${file}, document ${index + 1}`;
+    if (document === null || document === undefined) return [];
+    const items =
+      isFields(document) && document['kind'] === 'List' && Array.isArray(document['items'])
+        ? document['items']
+        : [document];
+    return items.flatMap((item: unknown) => toManifest(item, source, problems) ?? []);
+  });
+}
+
+function toManifest(item: unknown, source: string, problems: string[]): Manifest | undefined {
+  if (!isFields(item) || typeof item['apiVersion'] !== 'string' || typeof item['kind'] !== 'string') {
+    problems.push(`${source}: it has no apiVersion and kind`);
+    return undefined;
+  }
+  const metadata = item['metadata'];
+  if (!isFields(metadata) || typeof metadata['name'] !== 'string') {
+    problems.push(`${source}: ${item['kind']} has no metadata.name`);
+    return undefined;
+  }
+  const apiVersion = item['apiVersion'];
+  const slash = apiVersion.indexOf('/');
+  const group = slash < 0 ? '' : apiVersion.slice(0, slash);
+  const version = apiVersion.slice(slash + 1);
+  const info = allKinds.find((known) => known.group === group && known.kind === item['kind']);
+  if (!info) {
+    problems.push(`${source}: the mesh's API has no kind ${item['kind']} in ${apiVersion}`);
+    return undefined;
+  }
+  const kind: KindRef = { group, version, kind: info.kind, plural: info.plural, namespaced: info.namespaced };
+  return { kind, object: item as unknown as KubeObject, source };
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,85 @@
+/** Waits until applied workloads run, and says why they do not. */
+import { kinds, type Deployment, type KubeObject, type Pod } from '../../api/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import { sleep } from '../../lib/clock.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import { isPodReady } from './supervisor.ts';
+
+export interface WaitOptions {
+  readonly deadlineMs: number;
+  readonly onProgress: (step: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves when every Deployment and Pod of `objects` is Ready. Throws `local.pods-not-ready` with the pods and their reasons. */
+export async function waitForWorkloads(
+  client: KubeClient,
+  objects: readonly KubeObject[],
+  options: WaitOptions,
+): Promise<void> {
+  const deployments = objects.filter((object): object is Deployment => object.kind === 'Deployment');
+  const pods = objects.filter((object): object is Pod => object.kind === 'Pod');
+  const namespaces = new Set([...deployments, ...pods].map((object) => object.metadata.namespace ?? 'default'));
+  for (;;) {
+    const waiting: string[] = [];
+    for (const namespace of namespaces) {
+      const current = (await client.list(kinds.Deployment, { namespace })).items;
+      const currentPods = (await client.list(kinds.Pod, { namespace })).items;
+      for (const deployment of deployments.filter((object) => object.metadata.namespace === namespace)) {
+        const now = current.find((object) => object.metadata.name === deployment.metadata.name);
+        if (!now || !isDeploymentReady(now)) waiting.push(`Deployment ${namespace}/${deployment.metadata.name}`);
+      }
+      for (const pod of pods.filter((object) => object.metadata.namespace === namespace)) {
+        const now = currentPods.find((object) => object.metadata.name === pod.metadata.name);
+        if (!now || !(isPodReady(now) || now.status?.phase === 'Succeeded'))
+          waiting.push(`Pod ${namespace}/${pod.metadata.name}`);
+      }
+    }
+    if (waiting.length === 0) return;
+    if (options.signal.aborted || Date.now() > options.deadlineMs) {
+      throw new AmbitError(`Not ready in time: ${waiting.join(', ')}${await reasons(client, namespaces)}`, {
+        code: 'local.pods-not-ready',
+        blame: 'downstream',
+      });
+    }
+    options.onProgress(`waiting for the pods (${waiting.length} to go)`);
+    await sleep(100);
+  }
+}
+
+function isDeploymentReady(deployment: Deployment): boolean {
+  const wanted = deployment.spec?.replicas ?? 1;
+  const status = deployment.status;
+  return (
+    (status?.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0) &&
+    (status?.updatedReplicas ?? 0) >= wanted &&
+    (status?.readyReplicas ?? 0) >= wanted &&
+    (status?.replicas ?? 0) === wanted
+  );
+}
+
+async function reasons(client: KubeClient, namespaces: ReadonlySet<string>): Promise<string> {
+  const found: string[] = [];
+  for (const namespace of namespaces) {
+    for (const pod of (await client.list(kinds.Pod, { namespace })).items) {
+      if (isPodReady(pod) || pod.status?.phase === 'Succeeded') continue;
+      found.push(`${pod.metadata.name}: ${podTrouble(pod)}`);
+    }
+  }
+  return found.length === 0 ? '' : ` (${found.join('; ')})`;
+}
+
+/** Why a pod is not Ready, as far as its status tells. */
+export function podTrouble(pod: Pod): string {
+  for (const container of [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])]) {
+    const waiting = container.state?.waiting;
+    if (waiting)
+      return `${container.name} waits: ${waiting.reason}${waiting.message === undefined ? '' : `, ${waiting.message}`}`;
+    const ended = container.state?.terminated;
+    if (ended) return `${container.name} ended with ${ended.exitCode}`;
+  }
+  const unmet = pod.status?.conditions?.find(
+    (condition) => condition.status !== 'True' && condition.message !== undefined,
+  );
+  return unmet ? `${unmet.type}: ${unmet.message}` : `phase ${pod.status?.phase ?? 'Pending'}`;
+}
