@@ -1,0 +1,45 @@
+/** `ambit apiserver`: the embedded API server of a local mesh. */
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { messageOf } from '../lib/errors.ts';
+import { openLog } from '../lib/log.ts';
+import { startApiServer } from '../local/apiserver/index.ts';
+
+const usage = 'Usage: apiserver --state DIR [--listen HOST:PORT] [--token-file FILE]';
+const log = openLog({ scope: 'apiserver' });
+
+try {
+  const { values } = parseArgs({
+    options: {
+      state: { type: 'string' },
+      listen: { type: 'string', default: '172.30.0.1:6443' },
+      'token-file': { type: 'string' },
+    },
+  });
+  if (values.state === undefined) throw new Error(`--state is missing. ${usage}`);
+  const stateDir = resolve(values.state);
+  const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(values.listen) ?? [];
+  if (host === '') throw new Error(`--listen ${values.listen} is not HOST:PORT. ${usage}`);
+
+  const server = await startApiServer({
+    stateDir,
+    listen: { host, port: Number(port) },
+    socketPath: join(stateDir, 'run', 'apiserver.sock'),
+    tokensFile: values['token-file'] ?? join(stateDir, 'pki', 'tokens.json'),
+    nodeSocket: (node) => join(stateDir, 'run', `${node}.sock`),
+    log,
+  });
+
+  const stop = new AbortController();
+  const shutDown = (): void => {
+    if (stop.signal.aborted) return;
+    stop.abort();
+    log.info('Shutting down');
+    void server.close().then(() => process.exit(0));
+  };
+  process.on('SIGTERM', shutDown);
+  process.on('SIGINT', shutDown);
+} catch (error) {
+  log.error('Cannot start the API server', { error: messageOf(error) });
+  process.exit(1);
+}

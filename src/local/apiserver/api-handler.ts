@@ -1,0 +1,336 @@
+/** From an HTTP request to what answers it: authentication, authorization, then the handler of its path. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { KindInfo } from '../../api/index.ts';
+import { messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { authorize, authorizePath, denied, type ResourceAttributes, type Verb } from './authorization.ts';
+import {
+  aggregatedDiscovery,
+  aggregatedVersionOf,
+  coreVersions,
+  groupDocument,
+  groupList,
+  resourceList,
+  subresourcesOf,
+} from './discovery.ts';
+import {
+  answerFormOf,
+  mediaTypeOf,
+  parseObjectBody,
+  readBody,
+  sendError,
+  sendJson,
+  sendJsonText,
+} from './http-messages.ts';
+import type { JsonObject } from './merge-patch.ts';
+import { proxyLog, proxyUpgrade, rawStatus, type NodeProxyContext } from './node-proxy.ts';
+import { nodeUsesSecret } from './node-restriction.ts';
+import { openapiDocument, openapiIndex } from './openapi.ts';
+import { getObject, isTrue, listObjects, watchObjects, type ReadContext } from './reads.ts';
+import { parseResourcePath, type ResourcePath } from './request-path.ts';
+import { reviews, type Review, type ReviewContext } from './reviews.ts';
+import { findKind, groupVersion } from './served-kinds.ts';
+import { tokenIssuer } from './service-account-tokens.ts';
+import { badRequest, methodNotAllowed, statusOf, unauthorized, unknownPath } from './status-error.ts';
+import { handleBinding, handleScale, handleTokenRequest } from './subresources.ts';
+import { nodeNameOf, type User } from './user.ts';
+import {
+  handleCreate,
+  handleDelete,
+  handleDeleteCollection,
+  handlePatch,
+  handleUpdate,
+  type WriteRequest,
+} from './write-handlers.ts';
+
+export interface ApiContext extends ReadContext, NodeProxyContext, ReviewContext {
+  readonly log: Log;
+}
+
+const anonymousPaths = new Set(['/healthz', '/readyz', '/livez', '/version']);
+const serverVersion = {
+  major: '1',
+  minor: '33',
+  gitVersion: 'v1.33.0+ambit',
+  gitTreeState: 'clean',
+  platform: 'linux/amd64',
+};
+
+/** Answers one request; never rejects. */
+export async function handleRequest(
+  context: ApiContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    await route(context, request, response);
+  } catch (error) {
+    if ((statusOf(error).code ?? 500) >= 500) {
+      context.log.error('Request failed', {
+        method: request.method,
+        path: request.url?.split('?', 1)[0],
+        error: messageOf(error),
+      });
+    }
+    sendError(response, error);
+  }
+}
+
+/** Answers an upgrade request (`pods/portforward`); never rejects. */
+export async function handleUpgrade(
+  context: ApiContext,
+  request: IncomingMessage,
+  client: Duplex,
+  head: Buffer,
+): Promise<void> {
+  client.on('error', () => client.destroy());
+  try {
+    const user = await authenticate(context, request);
+    const { pathname } = parseUrl(request);
+    const path = parsePath(pathname);
+    if (path?.group !== '' || path.plural !== 'pods' || path.name === undefined) throw unknownPath();
+    if (path.subresource !== 'portforward') throw unknownPath();
+    authorize(user, attributesOf(path, 'create'));
+    const target = { namespace: path.namespace ?? '', name: path.name, action: 'portForward' } as const;
+    proxyUpgrade(context, target, request, client, head);
+  } catch (error) {
+    client.end(rawStatus(error));
+  }
+}
+
+async function route(context: ApiContext, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { pathname, searchParams: query } = parseUrl(request);
+  if (anonymousPaths.has(pathname) && request.headers.authorization === undefined)
+    return sendPublic(pathname, response);
+  const user = await authenticate(context, request);
+  const path = parsePath(pathname);
+  if (!path) {
+    authorizePath(user, request.method ?? 'GET', pathname);
+    return sendDocument(pathname, request, response);
+  }
+  const review = reviews.find(
+    ({ group, plural }) => path.group === group && path.plural === plural && path.version === 'v1',
+  );
+  if (review) return answerReview(context, user, review, path, request, response);
+  const kind = findKind(path.group, path.version, path.plural);
+  if (!kind) {
+    authorize(user, attributesOf(path, verbOf(request, path, query) ?? 'get'));
+    throw unknownPath();
+  }
+  await routeKind(context, { user, kind, path, query }, request, response);
+}
+
+interface KindRequest {
+  readonly user: User;
+  readonly kind: KindInfo;
+  readonly path: ResourcePath;
+  readonly query: URLSearchParams;
+}
+
+async function routeKind(
+  context: ApiContext,
+  target: KindRequest,
+  http: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { user, kind, path, query } = target;
+  const verb = verbOf(http, path, query);
+  if (verb === undefined) throw methodNotAllowed();
+  const attributes = attributesOf(path, verb);
+  // A create is judged by the name in its body: see `authorizeName`.
+  if (verb !== 'create' || path.name !== undefined) authorize(user, attributes);
+  checkScope(kind, path, verb);
+  const request: WriteRequest = {
+    kind,
+    namespace: path.namespace,
+    name: path.name,
+    subresource: path.subresource,
+    query,
+    form: answerFormOf(http.headers.accept),
+    user,
+    http,
+    authorizeName: (name) => authorize(user, { ...attributes, name }),
+  };
+  if (path.subresource !== '') return routeSubresource(context, request, verb, response);
+  switch (verb) {
+    case 'get':
+      restrictNodeSecret(context, user, attributes);
+      return getObject(context, request, response);
+    case 'list':
+      return listObjects(context, request, response);
+    case 'watch':
+      return watchObjects(context, request, response);
+    case 'create':
+      return handleCreate(context, request, response);
+    case 'update':
+      return handleUpdate(context, request, response);
+    case 'patch':
+      return handlePatch(context, request, response);
+    case 'delete':
+      return handleDelete(context, request, response);
+    case 'deletecollection':
+      return handleDeleteCollection(context, request, response);
+  }
+}
+
+async function routeSubresource(
+  context: ApiContext,
+  request: WriteRequest,
+  verb: Verb,
+  response: ServerResponse,
+): Promise<void> {
+  const { kind, namespace = '', name = '', subresource } = request;
+  const served = subresourcesOf(kind).find((sub) => sub.name === subresource);
+  if (!served) throw unknownPath();
+  if (!served.verbs.includes(verb)) throw methodNotAllowed();
+  switch (subresource) {
+    case 'log':
+      return proxyLog(context, { namespace, name }, request.query, response);
+    case 'binding':
+      return handleBinding(context, request, response);
+    case 'scale':
+      return handleScale(context, request, response);
+    case 'token':
+      return handleTokenRequest(context, request, response);
+    case 'status':
+    case 'finalize':
+      if (verb === 'get') return getObject(context, request, response);
+      return verb === 'patch' ? handlePatch(context, request, response) : handleUpdate(context, request, response);
+    default:
+      throw badRequest('Upgrade request required');
+  }
+}
+
+async function answerReview(
+  context: ApiContext,
+  user: User,
+  review: Review,
+  path: ResourcePath,
+  http: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  authorize(user, attributesOf(path, 'create'));
+  if (http.method !== 'POST' || path.name !== undefined) throw methodNotAllowed();
+  const body = parseObjectBody(await readBody(http), mediaTypeOf(http)) as JsonObject;
+  const asked: JsonObject = {
+    metadata: { creationTimestamp: null },
+    ...body,
+    kind: review.kind,
+    apiVersion: groupVersion(review.group, 'v1'),
+  };
+  sendJson(response, 201, await review.answer(context, user, asked, context.clock.nowMs()));
+}
+
+function sendPublic(pathname: string, response: ServerResponse): void {
+  if (pathname === '/version') return sendJson(response, 200, serverVersion);
+  response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end('ok');
+}
+
+function sendDocument(pathname: string, request: IncomingMessage, response: ServerResponse): void {
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
+  const [root = '', first, second, ...rest] = pathname.split('/').filter((segment) => segment !== '');
+  const aggregated = aggregatedVersionOf(request.headers.accept);
+  if (anonymousPaths.has(pathname) || ['healthz', 'readyz', 'livez'].includes(root))
+    return sendPublic(`/${root}`, response);
+  if ((root === 'api' || root === 'apis') && first === undefined && aggregated !== undefined) {
+    const text = JSON.stringify(aggregatedDiscovery(root === 'api', aggregated));
+    const type = `application/json;g=apidiscovery.k8s.io;v=${aggregated};as=APIGroupDiscoveryList`;
+    response.writeHead(200, { 'content-type': type, vary: 'Accept' }).end(text);
+    return;
+  }
+  let document: unknown;
+  if (root === 'api') {
+    if (first === undefined) document = coreVersions(request.headers.host ?? '');
+    else if (second === undefined) document = resourceList('', first);
+  } else if (root === 'apis' && rest.length === 0) {
+    if (first === undefined) document = groupList();
+    else document = second === undefined ? groupDocument(first) : resourceList(first, second);
+  } else if (root === 'openapi' && first === 'v3') {
+    if (second === undefined) document = openapiIndex();
+    else {
+      const text = openapiDocument([second, ...rest].join('/'));
+      if (text !== undefined) return sendJsonText(response, 200, text);
+    }
+  } else if (root === '') {
+    document = { paths: ['/api', '/apis', '/healthz', '/livez', '/openapi/v3', '/readyz', '/version'] };
+  }
+  if (document === undefined) throw unknownPath();
+  sendJson(response, 200, document);
+}
+
+/** Bearer tokens only: a static one, or a ServiceAccount's for this server. Throws 401. */
+async function authenticate(context: ApiContext, request: IncomingMessage): Promise<User> {
+  const token = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  if (token === undefined) throw unauthorized();
+  const known = context.staticTokens.find(token);
+  if (known) return known;
+  try {
+    return (await context.serviceAccountTokens.verify(token, [tokenIssuer])).user;
+  } catch (error) {
+    context.log.debug('Refused a bearer token', { reason: messageOf(error) });
+    throw unauthorized();
+  }
+}
+
+function parseUrl(request: IncomingMessage): URL {
+  try {
+    return new URL(request.url ?? '/', 'https://apiserver');
+  } catch {
+    throw badRequest('the request URL cannot be parsed');
+  }
+}
+
+function parsePath(pathname: string): ResourcePath | undefined {
+  try {
+    return parseResourcePath(pathname);
+  } catch {
+    throw badRequest('the request path cannot be parsed');
+  }
+}
+
+function verbOf(request: IncomingMessage, path: ResourcePath, query: URLSearchParams): Verb | undefined {
+  switch (request.method) {
+    case 'GET':
+    case 'HEAD':
+      if (path.name === undefined) return isTrue(query.get('watch')) ? 'watch' : 'list';
+      return isTrue(query.get('watch')) && path.subresource === '' ? 'watch' : 'get';
+    case 'POST':
+      return path.name === undefined || path.subresource !== '' ? 'create' : undefined;
+    case 'PUT':
+      return path.name === undefined ? undefined : 'update';
+    case 'PATCH':
+      return path.name === undefined ? undefined : 'patch';
+    case 'DELETE':
+      return path.name === undefined ? 'deletecollection' : path.subresource === '' ? 'delete' : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function attributesOf(path: ResourcePath, verb: Verb): ResourceAttributes {
+  const { group, plural, subresource, namespace, name = '' } = path;
+  // As in Kubernetes, a Namespace is judged in its own scope.
+  const scope = namespace ?? (group === '' && plural === 'namespaces' ? name : '');
+  return { verb, group, resource: plural, subresource, namespace: scope, name };
+}
+
+/** Throws 404 where path and kind disagree about namespaces, 400 for a create without one. */
+function checkScope(kind: KindInfo, path: ResourcePath, verb: Verb): void {
+  if (!kind.namespaced) {
+    if (path.namespace !== undefined) throw unknownPath();
+    return;
+  }
+  if (path.namespace !== undefined || (path.name === undefined && (verb === 'list' || verb === 'watch'))) return;
+  if (verb === 'create') throw badRequest('an empty namespace may not be set during creation');
+  throw path.name === undefined ? methodNotAllowed() : unknownPath();
+}
+
+/** A node reads only the Secrets that its pods use. */
+function restrictNodeSecret(context: ApiContext, user: User, attributes: ResourceAttributes): void {
+  const node = nodeNameOf(user);
+  if (node === undefined || attributes.group !== '' || attributes.resource !== 'secrets') return;
+  const pods = context.store.list('pods', attributes.namespace).map((stored) => stored.object);
+  if (nodeUsesSecret(node, attributes.name, pods)) return;
+  throw denied(user, attributes, `no relationship found between node ${JSON.stringify(node)} and this object`);
+}

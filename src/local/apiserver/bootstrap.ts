@@ -1,0 +1,74 @@
+/** The objects that an API server makes for itself: the default namespaces and the Service `kubernetes`. */
+import type { KindInfo } from '../../api/index.ts';
+import { kubernetesServiceIp } from './cluster-ip.ts';
+import { jsonEqual, type ApiObject } from './object-fields.ts';
+import { findKind, groupVersion, storageOf } from './served-kinds.ts';
+import type { ObjectStore, Transaction } from './store.ts';
+import { prepareCreate } from './object-rules.ts';
+
+const namespaces = ['default', 'kube-system'];
+
+/** Creates what is missing and points the EndpointSlice of `default/kubernetes` at this server. */
+export async function bootstrapObjects(
+  store: ObjectStore,
+  address: { readonly host: string; readonly port: number },
+  nowMs: number,
+): Promise<void> {
+  await store.write((tx) => {
+    for (const name of namespaces) ensure(tx, kindOf('', 'v1', 'namespaces'), { metadata: { name } }, nowMs);
+    ensure(
+      tx,
+      kindOf('', 'v1', 'services'),
+      {
+        metadata: {
+          name: 'kubernetes',
+          namespace: 'default',
+          labels: { component: 'apiserver', provider: 'kubernetes' },
+        },
+        spec: {
+          type: 'ClusterIP',
+          clusterIP: kubernetesServiceIp,
+          clusterIPs: [kubernetesServiceIp],
+          ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: address.port }],
+        },
+      },
+      nowMs,
+    );
+    const slice = {
+      metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: [address.host], conditions: { ready: true } }],
+      ports: [{ name: 'https', port: address.port, protocol: 'TCP' }],
+    };
+    const stored = ensure(tx, kindOf('discovery.k8s.io', 'v1', 'endpointslices'), slice, nowMs);
+    const { endpoints, ports } = stored;
+    if (!jsonEqual({ endpoints, ports }, { endpoints: slice.endpoints, ports: slice.ports })) {
+      const updated = { ...stored, metadata: { ...stored.metadata }, endpoints: slice.endpoints, ports: slice.ports };
+      tx.put('endpointslices.discovery.k8s.io', updated);
+    }
+  });
+}
+
+function ensure(
+  tx: Transaction,
+  kind: KindInfo,
+  object: Record<string, unknown> & Pick<ApiObject, 'metadata'>,
+  nowMs: number,
+): ApiObject {
+  const { namespace = '', name = '' } = object.metadata;
+  const existing = tx.get(storageOf(kind), namespace, name);
+  if (existing) return existing.object as ApiObject;
+  const created: ApiObject = {
+    apiVersion: groupVersion(kind.group, kind.version),
+    kind: kind.kind,
+    ...structuredClone(object),
+  };
+  prepareCreate(kind, created, nowMs);
+  return tx.put(storageOf(kind), kind.defaults(created)).object as ApiObject;
+}
+
+function kindOf(group: string, version: string, plural: string): KindInfo {
+  const kind = findKind(group, version, plural);
+  if (!kind) throw new Error(`The kind of ${plural} is not served`);
+  return kind;
+}

@@ -1,0 +1,144 @@
+/** What the API server itself writes into objects: metadata, status, finalizers; and which part of an update counts. */
+import { randomInt, randomUUID } from 'node:crypto';
+import type { KindInfo, ObjectMeta } from '../../api/index.ts';
+import { jsonEqual, type ApiObject } from './object-fields.ts';
+import { badRequest, conflict } from './status-error.ts';
+
+/** `2024-01-31T09:00:00Z`: `metav1.Time` has whole seconds. */
+export function timestamp(nowMs: number): string {
+  return new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+/** Sets everything of a new object that the client does not decide. Changes `object`. */
+export function prepareCreate(kind: KindInfo, object: ApiObject, nowMs: number): void {
+  const { metadata } = object;
+  if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+  if (!metadata.name && metadata.generateName) metadata.name = metadata.generateName.slice(0, 58) + randomSuffix();
+  delete metadata.resourceVersion;
+  delete metadata.deletionTimestamp;
+  delete metadata.deletionGracePeriodSeconds;
+  delete metadata.managedFields;
+  delete (metadata as ObjectMeta & { selfLink?: string }).selfLink;
+  metadata.uid = randomUUID();
+  metadata.creationTimestamp = timestamp(nowMs);
+  if (hasGeneration(kind)) metadata.generation = 1;
+  else delete metadata.generation;
+  // A kubelet registers its Node with a status; for every other kind the status is the controllers' to write.
+  if (kind.hasStatus && kind.kind !== 'Node') delete object.status;
+  if (kind.group !== '') return;
+  if (kind.kind === 'Pod') object.status = { phase: 'Pending', qosClass: 'BestEffort' };
+  if (kind.kind === 'Service') object.status = { loadBalancer: {} };
+  if (kind.kind === 'Namespace') {
+    object.status = { phase: 'Active' };
+    object.spec = { finalizers: ['kubernetes'] };
+    metadata.labels = { ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name ?? '' };
+  }
+}
+
+/**
+ * Combines what the client sent with what it may not change through this (sub)resource. Returns the object to store, whose
+ * resourceVersion is that of `before`.
+ */
+export function prepareUpdate(kind: KindInfo, before: ApiObject, sent: ApiObject, subresource: string): ApiObject {
+  checkPreconditions(kind, before, { uid: sent.metadata.uid, resourceVersion: sent.metadata.resourceVersion });
+  const result = mergeParts(kind, before, sent, subresource);
+  const own = before.metadata;
+  const { metadata } = result;
+  for (const field of [
+    'uid',
+    'creationTimestamp',
+    'deletionTimestamp',
+    'deletionGracePeriodSeconds',
+    'generation',
+    'resourceVersion',
+  ] as const) {
+    if (own[field] === undefined) delete metadata[field];
+    else Object.assign(metadata, { [field]: own[field] });
+  }
+  delete metadata.managedFields;
+  if (kind.kind === 'Namespace' && kind.group === '') {
+    metadata.labels = { ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name ?? '' };
+  }
+  if (
+    own.generation !== undefined &&
+    subresource !== 'status' &&
+    !jsonEqual(desiredPart(before), desiredPart(result))
+  ) {
+    metadata.generation = own.generation + 1;
+  }
+  return result;
+}
+
+/** Throws 409 when `before` is not what the client thinks it is. */
+export function checkPreconditions(
+  kind: KindInfo,
+  before: ApiObject,
+  expected: { uid?: string | undefined; resourceVersion?: string | undefined },
+): void {
+  const { uid, resourceVersion, name = '' } = before.metadata;
+  if (expected.uid !== undefined && expected.uid !== '' && expected.uid !== uid) {
+    throw conflict(kind, name, `Precondition failed: UID in precondition: ${expected.uid}, UID in object meta: ${uid}`);
+  }
+  if (expected.resourceVersion && expected.resourceVersion !== '0' && expected.resourceVersion !== resourceVersion) {
+    throw conflict(
+      kind,
+      name,
+      'the object has been modified; please apply your changes to the latest version and try again',
+    );
+  }
+}
+
+/** Whether a deleted object has nothing left that holds it. */
+export function isReleased(object: ApiObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata;
+  if (deletionTimestamp === undefined || finalizers.length > 0 || deletionGracePeriodSeconds > 0) return false;
+  const inner = object.kind === 'Namespace' ? object.spec?.['finalizers'] : undefined;
+  return !Array.isArray(inner) || inner.length === 0;
+}
+
+function mergeParts(kind: KindInfo, before: ApiObject, sent: ApiObject, subresource: string): ApiObject {
+  switch (subresource) {
+    case 'status': {
+      // Pods and Nodes also take labels and annotations through their status, as kubelet and CNI agents rely on.
+      const takesMetadata = kind.group === '' && (kind.kind === 'Pod' || kind.kind === 'Node');
+      const { labels, annotations } = sent.metadata;
+      const metadata = { ...before.metadata };
+      if (takesMetadata) {
+        Object.assign(metadata, { labels, annotations });
+        if (labels === undefined) delete metadata.labels;
+        if (annotations === undefined) delete metadata.annotations;
+      }
+      const result: ApiObject = { ...before, metadata };
+      if (sent.status === undefined) delete result.status;
+      else result.status = sent.status;
+      return result;
+    }
+    case 'finalize':
+      return { ...before, metadata: { ...before.metadata }, ...(sent.spec && { spec: sent.spec }) };
+    default: {
+      const result: ApiObject = { ...sent, metadata: { ...sent.metadata } };
+      if (kind.kind === 'Namespace' && kind.group === '' && before.spec) result.spec = before.spec;
+      if (!kind.hasStatus) return result;
+      if (before.status === undefined) delete result.status;
+      else result.status = before.status;
+      return result;
+    }
+  }
+}
+
+/** Everything but metadata and status. */
+function desiredPart(object: ApiObject): Record<string, unknown> {
+  const { metadata: _metadata, status: _status, apiVersion: _apiVersion, ...rest } = object;
+  return rest;
+}
+
+/** Kinds that are data, not desired state, have no generation in Kubernetes. */
+function hasGeneration(kind: KindInfo): boolean {
+  return !(kind.group === '' && kind.kind !== 'Pod');
+}
+
+/** Letters that spell no words, as `k8s.io/apimachinery/pkg/util/rand`. */
+function randomSuffix(): string {
+  const letters = 'bcdfghjklmnpqrstvwxz2456789';
+  return Array.from({ length: 5 }, () => letters[randomInt(letters.length)]).join('');
+}

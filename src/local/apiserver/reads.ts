@@ -1,0 +1,215 @@
+/** Get, list and watch. */
+import type { ServerResponse } from 'node:http';
+import { parseFieldSelector, parseLabelSelector, type KindInfo, type KubeObject } from '../../api/index.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { sendJson, sendJsonText, type AnswerForm } from './http-messages.ts';
+import { groupVersion, jsonInVersion, objectInVersion, storageOf } from './served-kinds.ts';
+import { badRequest, notFound } from './status-error.ts';
+import type { ObjectStore, Stored } from './store.ts';
+import { partialMetadata, renderTable, type IncludeObject } from './table.ts';
+import { startWatch } from './watch-stream.ts';
+
+export interface ReadRequest {
+  readonly kind: KindInfo;
+  /** Undefined: all namespaces. "" never occurs: cluster-scoped kinds pass undefined. */
+  readonly namespace: string | undefined;
+  /** Undefined: the collection. */
+  readonly name: string | undefined;
+  readonly query: URLSearchParams;
+  readonly form: AnswerForm;
+}
+
+export interface ReadContext {
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  /** Running watches, by the function that ends each. */
+  readonly watches: Set<() => void>;
+}
+
+const minWatchMs = 30 * 60 * 1000;
+
+export function sendObject(
+  context: ReadContext,
+  request: ReadRequest,
+  stored: Stored,
+  response: ServerResponse,
+  code = 200,
+): void {
+  const { kind, form } = request;
+  switch (form) {
+    case 'object':
+      sendJsonText(response, code, jsonInVersion(stored, kind));
+      break;
+    case 'metadata':
+      sendJson(response, code, partialMetadata(stored.object));
+      break;
+    case 'table':
+      sendTable(
+        context,
+        request,
+        [stored],
+        response,
+        { resourceVersion: stored.object.metadata.resourceVersion },
+        code,
+      );
+      break;
+  }
+}
+
+export function getObject(context: ReadContext, request: ReadRequest, response: ServerResponse): void {
+  const { kind, namespace = '', name = '' } = request;
+  const stored = context.store.get(storageOf(kind), namespace, name);
+  if (!stored) throw notFound(kind, name);
+  sendObject(context, request, stored, response);
+}
+
+export function listObjects(context: ReadContext, request: ReadRequest, response: ServerResponse): void {
+  const { kind, namespace, form, query } = request;
+  const selects = selectorOf(kind, query);
+  const found = context.store.list(storageOf(kind), namespace).filter((stored) => selects(stored.object));
+  sendList(context, request, found, response, form);
+}
+
+export function sendList(
+  context: ReadContext,
+  request: ReadRequest,
+  found: readonly Stored[],
+  response: ServerResponse,
+  form: AnswerForm,
+): void {
+  const { kind } = request;
+  const metadata = { resourceVersion: String(context.store.revision) };
+  switch (form) {
+    case 'object': {
+      const head = JSON.stringify({
+        kind: kind.listKind,
+        apiVersion: groupVersion(kind.group, kind.version),
+        metadata,
+      });
+      // The stored texts are joined as they are: nothing is serialised again.
+      sendJsonText(
+        response,
+        200,
+        `${head.slice(0, -1)},"items":[${found.map((stored) => jsonInVersion(stored, kind)).join(',')}]}`,
+      );
+      break;
+    }
+    case 'metadata': {
+      const items = found.map((stored) => partialMetadata(stored.object));
+      sendJson(response, 200, { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata, items });
+      break;
+    }
+    case 'table':
+      sendTable(context, request, found, response, metadata);
+      break;
+  }
+}
+
+export function watchObjects(context: ReadContext, request: ReadRequest, response: ServerResponse): void {
+  const { kind, namespace, query, form } = request;
+  const selects = selectorOf(kind, query);
+  const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0);
+  const sendInitialEvents = query.get('sendInitialEvents');
+  const bookmarks = isTrue(query.get('allowWatchBookmarks'));
+  const stop = startWatch(
+    response,
+    {
+      ...context,
+      kind,
+      selects: (object) => inScope(object, namespace, request.name) && selects(object),
+      fromRevision: sendInitialEvents === 'true' ? undefined : revisionOf(query.get('resourceVersion')),
+      form,
+      include: includeOf(query),
+      bookmarks,
+      markInitialEnd: sendInitialEvents === 'true' && bookmarks,
+      timeoutMs: timeoutSeconds > 0 ? timeoutSeconds * 1000 : minWatchMs * (1 + Math.random()),
+    },
+    () => context.watches.delete(stop),
+  );
+  if (!response.writableEnded) context.watches.add(stop);
+}
+
+/** Whether an object passes the label and field selectors of a query. Throws 400. */
+export function selectorOf(kind: KindInfo, query: URLSearchParams): (object: KubeObject) => boolean {
+  const labelText = query.get('labelSelector') ?? '';
+  const fieldText = query.get('fieldSelector') ?? '';
+  if (labelText === '' && fieldText === '') return () => true;
+  try {
+    const labels = parseLabelSelector(labelText);
+    const fields = parseFieldSelector(fieldText);
+    const supported = selectableFields[storageOf(kind)] ?? [];
+    for (const { path } of fields.requirements) {
+      if (path === 'metadata.name' || path === 'metadata.namespace' || supported.includes(path)) continue;
+      throw badRequest(`field label not supported: ${path}`);
+    }
+    return (object) => (labelText === '' || labels.matches(object.metadata.labels)) && fields.matches(object);
+  } catch (error) {
+    throw badRequest(messageOf(error));
+  }
+}
+
+export function isTrue(value: string | null): boolean {
+  return value === 'true' || value === '1';
+}
+
+const involvedObject = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'];
+
+/** What Kubernetes lets field selectors name, besides the name and namespace of any object. */
+const selectableFields: Readonly<Record<string, readonly string[]>> = {
+  pods: [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    'spec.hostNetwork',
+    'status.phase',
+    'status.podIP',
+    'status.nominatedNodeName',
+  ],
+  events: [
+    ...involvedObject.map((field) => `involvedObject.${field}`),
+    'reason',
+    'reportingComponent',
+    'source',
+    'type',
+  ],
+  secrets: ['type'],
+  namespaces: ['status.phase'],
+  nodes: ['spec.unschedulable'],
+  services: ['spec.clusterIP', 'spec.type'],
+  'replicasets.apps': ['status.replicas'],
+};
+
+function sendTable(
+  context: ReadContext,
+  request: ReadRequest,
+  found: readonly Stored[],
+  response: ServerResponse,
+  metadata: Record<string, unknown>,
+  code = 200,
+): void {
+  const objects = found.map((stored) => objectInVersion(stored.object, request.kind));
+  const options = { include: includeOf(request.query), nowMs: context.clock.nowMs(), metadata };
+  sendJson(response, code, renderTable(request.kind, objects, options));
+}
+
+function includeOf(query: URLSearchParams): IncludeObject {
+  const include = query.get('includeObject');
+  return include === 'Object' || include === 'None' ? include : 'Metadata';
+}
+
+/** Undefined for "" and "0": any state will do, starting with all there is. */
+function revisionOf(text: string | null): number | undefined {
+  if (text === null || text === '' || text === '0') return undefined;
+  if (!/^\d{1,15}$/.test(text))
+    throw badRequest(`Invalid value: ${JSON.stringify(text)}: resourceVersion must be a number`);
+  return Number(text);
+}
+
+function inScope(object: KubeObject, namespace: string | undefined, name: string | undefined): boolean {
+  return (
+    (namespace === undefined || object.metadata.namespace === namespace) &&
+    (name === undefined || object.metadata.name === name)
+  );
+}

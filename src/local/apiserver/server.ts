@@ -1,0 +1,123 @@
+/** The embedded API server: TLS listeners over TCP and a unix socket, and its life from open to close. */
+import { mkdirSync, rmSync } from 'node:fs';
+import { createServer as createHttpsServer, type Server } from 'node:https';
+import { createServer as createNetServer, type AddressInfo, type Server as NetServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import type { KubeObject } from '../../api/index.ts';
+import { systemClock, type Clock } from '../../lib/clock.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { handleRequest, handleUpgrade, type ApiContext } from './api-handler.ts';
+import { bootstrapObjects } from './bootstrap.ts';
+import { startEventExpiry } from './event-expiry.ts';
+import { openServerPki } from './pki.ts';
+import { createServiceAccountTokens } from './service-account-tokens.ts';
+import { openStaticTokens } from './static-tokens.ts';
+import { ObjectStore } from './store.ts';
+
+export interface ApiServerOptions {
+  /** Holds `api.db` and `pki/`; made when absent. */
+  readonly stateDir: string;
+  /** Port 0 picks a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The same TLS server on a unix socket. */
+  readonly socketPath?: string;
+  /** JSON list of `{token, user, groups}`, read again when it changes. */
+  readonly tokensFile: string;
+  /** Unix socket of a node's runtime, for logs and port forwarding. */
+  readonly nodeSocket: (node: string) => string;
+  readonly log: Log;
+  readonly clock?: Clock;
+}
+
+export interface RunningApiServer {
+  readonly caPem: string;
+  readonly port: number;
+  /** Stops accepting, ends watches, lets requests finish for up to 2 s, then closes the store. */
+  close(): Promise<void>;
+}
+
+const drainMs = 2_000;
+
+/** Opens the state, makes what is missing, and serves. Throws `apiserver.storage`, `apiserver.listen`. */
+export async function startApiServer(options: ApiServerOptions): Promise<RunningApiServer> {
+  const { stateDir, listen, socketPath, log, clock = systemClock } = options;
+  mkdirSync(stateDir, { recursive: true });
+  const pki = await openServerPki(join(stateDir, 'pki'));
+  const store = ObjectStore.open({ path: join(stateDir, 'api.db') });
+  const watches = new Set<() => void>();
+  const context: ApiContext = {
+    store,
+    clock,
+    watches,
+    log,
+    nodeSocket: options.nodeSocket,
+    staticTokens: openStaticTokens(options.tokensFile, log),
+    serviceAccountTokens: await createServiceAccountTokens({
+      key: pki.tokenKey,
+      clock,
+      find: (kind, namespace, name): KubeObject | undefined =>
+        store.get(kind === 'Pod' ? 'pods' : 'serviceaccounts', namespace, name)?.object,
+    }),
+  };
+
+  const server = createHttpsServer({
+    key: pki.keyPem,
+    cert: pki.certPem,
+    minVersion: 'TLSv1.2',
+    keepAliveTimeout: 90_000,
+    requestTimeout: 60_000,
+  });
+  server.on('request', (request, response) => void handleRequest(context, request, response));
+  server.on('upgrade', (request, socket, head) => void handleUpgrade(context, request, socket, head));
+  server.on('clientError', (_, socket) => socket.destroy());
+  await listenOn(server, `${listen.host}:${listen.port}`, () => server.listen(listen.port, listen.host));
+  const port = (server.address() as AddressInfo).port;
+  await bootstrapObjects(store, { host: listen.host, port }, clock.nowMs());
+
+  let unixServer: NetServer | undefined;
+  if (socketPath !== undefined) {
+    mkdirSync(dirname(socketPath), { recursive: true });
+    rmSync(socketPath, { force: true });
+    unixServer = createNetServer((socket) => server.emit('connection', socket));
+    await listenOn(unixServer, socketPath, () => unixServer?.listen(socketPath));
+  }
+  const stopExpiry = startEventExpiry(store, clock);
+  log.info('Serving the API', { host: listen.host, port, socketPath, revision: store.revision });
+
+  return {
+    caPem: pki.caPem,
+    port,
+    async close() {
+      stopExpiry();
+      unixServer?.close();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const stop of watches) stop();
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), drainMs);
+      await closed;
+      clearTimeout(timer);
+      store.close();
+    },
+  };
+}
+
+function listenOn(server: Server | NetServer, where: string, start: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => {
+      reject(
+        new AmbitError(`Cannot listen on ${where}: ${messageOf(error)}`, {
+          code: 'apiserver.listen',
+          blame: 'internal',
+          cause: error,
+        }),
+      );
+    };
+    server.once('error', fail);
+    server.once('listening', () => {
+      server.off('error', fail);
+      resolve();
+    });
+    start();
+  });
+}

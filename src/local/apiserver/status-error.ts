@@ -1,0 +1,185 @@
+/** Refusals of the API server: a `metav1.Status` with its HTTP code, worded as Kubernetes words it. */
+import type { KubeStatus } from '../../api/index.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+
+export type StatusCause = { reason?: string; message?: string; field?: string };
+
+/** What a refusal is about: the REST resource ("deployments") and its group. */
+export interface ResourceName {
+  readonly group: string;
+  readonly plural: string;
+}
+
+export interface StatusErrorOptions {
+  readonly code: number;
+  readonly reason: string;
+  readonly message: string;
+  readonly details?: KubeStatus['details'];
+}
+
+/** Thrown anywhere in request handling; becomes the response. Code `apiserver.<reason in kebab case>`. */
+export class StatusError extends AmbitError {
+  readonly status: KubeStatus;
+
+  constructor(options: StatusErrorOptions) {
+    super(options.message, {
+      code: `apiserver.${options.reason.replaceAll(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase()}`,
+      blame: options.code >= 500 ? 'internal' : 'downstream',
+    });
+    this.name = 'StatusError';
+    this.status = failure(options);
+  }
+}
+
+/** The response to anything thrown: its own Status, or 500 with the message and nothing else. */
+export function statusOf(thrown: unknown): KubeStatus {
+  if (thrown instanceof StatusError) return thrown.status;
+  return failure({ code: 500, reason: 'InternalError', message: `Internal error occurred: ${messageOf(thrown)}` });
+}
+
+export function badRequest(message: string): StatusError {
+  return new StatusError({ code: 400, reason: 'BadRequest', message });
+}
+
+export function unauthorized(): StatusError {
+  return new StatusError({ code: 401, reason: 'Unauthorized', message: 'Unauthorized' });
+}
+
+/** 403. `resource` undefined: a path that is no resource. */
+export function forbidden(
+  resource: ResourceName | undefined,
+  name: string,
+  why: string,
+  causes?: StatusCause[],
+): StatusError {
+  const subject =
+    resource === undefined ? 'forbidden' : `${qualified(resource)}${name === '' ? '' : ` ${quote(name)}`} is forbidden`;
+  return new StatusError({
+    code: 403,
+    reason: 'Forbidden',
+    message: `${subject}: ${why}`,
+    ...(resource && { details: { ...detailsOf(resource, name), ...(causes && { causes }) } }),
+  });
+}
+
+export function notFound(resource: ResourceName, name: string): StatusError {
+  return new StatusError({
+    code: 404,
+    reason: 'NotFound',
+    message: `${qualified(resource)} ${quote(name)} not found`,
+    details: detailsOf(resource, name),
+  });
+}
+
+/** 404 of a path that no kind serves. */
+export function unknownPath(): StatusError {
+  return new StatusError({
+    code: 404,
+    reason: 'NotFound',
+    message: 'the server could not find the requested resource',
+    details: {},
+  });
+}
+
+export function methodNotAllowed(): StatusError {
+  return new StatusError({
+    code: 405,
+    reason: 'MethodNotAllowed',
+    message: 'the server does not allow this method on the requested resource',
+  });
+}
+
+export function alreadyExists(resource: ResourceName, name: string): StatusError {
+  return new StatusError({
+    code: 409,
+    reason: 'AlreadyExists',
+    message: `${qualified(resource)} ${quote(name)} already exists`,
+    details: detailsOf(resource, name),
+  });
+}
+
+export function conflict(resource: ResourceName, name: string, why: string): StatusError {
+  return new StatusError({
+    code: 409,
+    reason: 'Conflict',
+    message: `Operation cannot be fulfilled on ${qualified(resource)} ${quote(name)}: ${why}`,
+    details: detailsOf(resource, name),
+  });
+}
+
+/** 410: the revision is no longer in the event log; list again. */
+export function expired(revision: number, oldest: number): StatusError {
+  return new StatusError({
+    code: 410,
+    reason: 'Expired',
+    message: `too old resource version: ${revision} (${oldest})`,
+  });
+}
+
+/** 422 with one cause a field, worded `Kind "name" is invalid: path: message`. */
+export function invalid(
+  group: string,
+  kind: string,
+  name: string,
+  causes: readonly Required<StatusCause>[],
+): StatusError {
+  const texts = causes.map((cause) => `${cause.field}: ${cause.message}`);
+  return new StatusError({
+    code: 422,
+    reason: 'Invalid',
+    message: `${kind}${group === '' ? '' : `.${group}`} ${quote(name)} is invalid: ${texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`}`,
+    details: { name, ...(group !== '' && { group }), kind, causes: [...causes] },
+  });
+}
+
+export function unsupportedMediaType(message: string): StatusError {
+  return new StatusError({ code: 415, reason: 'UnsupportedMediaType', message });
+}
+
+export function tooLarge(limitBytes: number): StatusError {
+  return new StatusError({
+    code: 413,
+    reason: 'RequestEntityTooLarge',
+    message: `Request entity too large: limit is ${limitBytes}`,
+  });
+}
+
+/** The `Status` that answers a delete which left nothing behind. */
+export function deletedStatus(resource: ResourceName, name: string, uid: string | undefined): KubeStatus {
+  return {
+    apiVersion: 'v1',
+    kind: 'Status',
+    metadata: {},
+    status: 'Success',
+    details: { ...detailsOf(resource, name), ...(uid !== undefined && { uid }) },
+  };
+}
+
+function failure(options: StatusErrorOptions): KubeStatus {
+  return {
+    apiVersion: 'v1',
+    kind: 'Status',
+    metadata: {},
+    status: 'Failure',
+    message: options.message,
+    reason: options.reason,
+    ...(options.details && { details: options.details }),
+    code: options.code,
+  };
+}
+
+function detailsOf(resource: ResourceName, name: string): NonNullable<KubeStatus['details']> {
+  return {
+    ...(name !== '' && { name }),
+    ...(resource.group !== '' && { group: resource.group }),
+    kind: resource.plural,
+  };
+}
+
+function qualified(resource: ResourceName): string {
+  return resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}
