@@ -60,7 +60,7 @@ function planNode(index: number, nodeCount: number): string[] {
     'link set lo up',
     `addr replace ${nodeAddress(index)}/${bridgePrefixLength} dev eth0`,
     'link set eth0 up',
-    `link add ${gatewayLink} type dummy`,
+    `link add ${gatewayLink} type bridge`,
     `addr replace ${podGateway(index)}/32 dev ${gatewayLink}`,
     `link set ${gatewayLink} up`,
     // Lets connections to Services pass the first routing decision; service rules rewrite or refuse them.
