@@ -7,6 +7,11 @@ interface NativeHandle {
   readStop(): number;
 }
 
+/** TLS wraps the handle of the connection below it. */
+interface TlsHandle {
+  readonly _parent?: NativeHandle;
+}
+
 interface SocketWithHandle {
   _handle: NativeHandle | null;
 }
@@ -22,9 +27,10 @@ function handleOf(socket: Socket): NativeHandle | undefined {
   return handle !== null && handle !== undefined && typeof handle.fd === 'number' ? handle : undefined;
 }
 
-/** The descriptor of a connected socket, or undefined once it is closed. It stays the socket's. */
+/** The descriptor of a connected socket (below TLS, too), or undefined once it is closed. It stays the socket's. */
 export function descriptorOf(socket: Socket): number | undefined {
-  const fd = handleOf(socket)?.fd;
+  const handle = (socket as unknown as SocketWithHandle)._handle as (NativeHandle & TlsHandle) | null;
+  const fd = handle?._parent?.fd ?? handle?.fd;
   return fd !== undefined && fd >= 0 ? fd : undefined;
 }
 
