@@ -19,3 +19,19 @@ export { tlsChannel } from './tls-channel.ts';
 export { memoryChannelPair, type MemoryChannelOptions } from './memory-channel.ts';
 export { pump, type Pump, type PumpOptions, type PumpResult } from './pump.ts';
 export { SystemCallError, duplicate as duplicateDescriptor, close as closeDescriptor } from './sys.ts';
+export {
+  connectSeqpacket,
+  listenSeqpacket,
+  type SeqpacketConnection,
+  type SeqpacketConnectOptions,
+  type SeqpacketHandlers,
+  type SeqpacketListener,
+  type SeqpacketListenOptions,
+} from './seqpacket.ts';
+export { applyNft, listNftTable, type NftApplyOptions, type NftOptions } from './nft.ts';
+export {
+  addPolicyRouting,
+  defaultPolicyRouting,
+  removePolicyRouting,
+  type PolicyRoutingOptions,
+} from './policy-routing.ts';

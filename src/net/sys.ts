@@ -105,6 +105,7 @@ interface Libc {
   fcntl(fd: number, command: number, argument: number): number;
   eventfd(initial: number, flags: number): number;
   eventfd_write(fd: number, value: number): number;
+  eventfd_read(fd: number, value: Uint8Array): number;
 }
 
 const c = {
@@ -126,6 +127,7 @@ const c = {
   fcntl: libc.func('int fcntl(int, int, int)'),
   eventfd: libc.func('int eventfd(unsigned int, int)'),
   eventfd_write: libc.func('int eventfd_write(int, uint64_t)'),
+  eventfd_read: libc.func('int eventfd_read(int, void *)'),
 } as unknown as Libc;
 
 /** Moves the calling thread into the network namespace of `fd`. Only `withNetns` calls it. */
@@ -330,6 +332,10 @@ export function openEventFd(): number {
 
 export function signalEventFd(fd: number): void {
   c.eventfd_write(fd, 1);
+}
+
+export function drainEventFd(fd: number): void {
+  c.eventfd_read(fd, new Uint8Array(8));
 }
 
 function failure(action: string): SystemCallError {

@@ -1,0 +1,129 @@
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
+import { connectSeqpacket, listenSeqpacket, type SeqpacketConnection } from './index.ts';
+
+interface Received {
+  bytes: Uint8Array;
+  descriptor: number | undefined;
+}
+
+/** One end: what came, and how it ended. */
+function endpoint(): {
+  handlers: { onMessage(bytes: Uint8Array, descriptor: number | undefined): void; onClose(error?: Error): void };
+  next(): Promise<Received>;
+  closed: Promise<Error | undefined>;
+} {
+  const inbox: Received[] = [];
+  const waiting: ((message: Received) => void)[] = [];
+  let onClosed: (error: Error | undefined) => void = () => {};
+  return {
+    handlers: {
+      onMessage(bytes, descriptor) {
+        const message = { bytes, descriptor };
+        const waiter = waiting.shift();
+        if (waiter) waiter(message);
+        else inbox.push(message);
+      },
+      onClose: (error) => onClosed(error),
+    },
+    next: () =>
+      new Promise((resolve) => (inbox.length > 0 ? resolve(inbox.shift() as Received) : waiting.push(resolve))),
+    closed: new Promise((resolve) => (onClosed = resolve)),
+  };
+}
+
+async function withPair(
+  use: (ends: {
+    client: SeqpacketConnection;
+    server: SeqpacketConnection;
+    atClient: ReturnType<typeof endpoint>;
+    atServer: ReturnType<typeof endpoint>;
+  }) => Promise<void>,
+  maxBytes = 1024,
+  folderName = 'seq',
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), `${folderName}-`));
+  const path = join(folder, 'socket');
+  const atServer = endpoint();
+  const atClient = endpoint();
+  let onAccepted: (connection: SeqpacketConnection) => void = () => {};
+  const accepted = new Promise<SeqpacketConnection>((resolve) => (onAccepted = resolve));
+  const listener = listenSeqpacket({
+    path,
+    onConnection(connection) {
+      onAccepted(connection);
+      return atServer.handlers;
+    },
+  });
+  const client = connectSeqpacket({ path, maxBytes, ...atClient.handlers });
+  const server = await accepted;
+  try {
+    await use({ client, server, atClient, atServer });
+  } finally {
+    client.close();
+    server.close();
+    listener.close();
+    deepEqual(readdirSync(folder), []);
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test('packets keep their bounds both ways', () =>
+  withPair(async ({ client, server, atClient, atServer }) => {
+    client.send(Buffer.from('one'));
+    client.send(new Uint8Array(1024).fill(7));
+    equal(Buffer.from((await atServer.next()).bytes).toString(), 'one');
+    equal((await atServer.next()).bytes.length, 1024);
+    server.send(Buffer.from('two'));
+    equal(Buffer.from((await atClient.next()).bytes).toString(), 'two');
+  }));
+
+test('a descriptor arrives as another one of the same file', () =>
+  withPair(async ({ client, atServer }) => {
+    const fd = openSync('/proc/self/ns/net', 'r');
+    client.send(Buffer.from('here'), fd);
+    const { descriptor } = await atServer.next();
+    ok(descriptor !== undefined && descriptor !== fd);
+    equal(fstatSync(descriptor).ino, fstatSync(fd).ino);
+    closeSync(descriptor);
+    closeSync(fd);
+  }));
+
+test('the peer hears of a close, once', () =>
+  withPair(async ({ client, atClient, atServer }) => {
+    client.close();
+    client.close();
+    equal(await atServer.closed, undefined);
+    equal(await atClient.closed, undefined);
+    throws(() => client.send(Buffer.from('x')), { code: 'net.closed' });
+  }));
+
+test('a packet over the limit closes the connection with an error', () =>
+  withPair(async ({ client, atServer }) => {
+    client.send(new Uint8Array(1025));
+    match(String(await atServer.closed), /truncated/);
+  }, 4096));
+
+test('a packet over the own limit is refused before it is sent', () =>
+  withPair(async ({ client }) => {
+    throws(() => client.send(new Uint8Array(1025)), { code: 'net.packet-too-long' });
+  }));
+
+test('a long socket path works', () =>
+  withPair(
+    async ({ client, atServer }) => {
+      client.send(Buffer.from('x'));
+      await atServer.next();
+    },
+    1024,
+    'x'.repeat(120),
+  ));
+
+test('connecting to nobody throws', () => {
+  throws(() => connectSeqpacket({ path: '/tmp/nobody-listens-here', onMessage() {}, onClose() {} }), {
+    code: 'net.enoent',
+  });
+});

@@ -1,0 +1,177 @@
+/** Packets over AF_UNIX SOCK_SEQPACKET, each with at most one descriptor: what the node agent and ztunnel speak. */
+import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { AmbitError, codeOf } from '../lib/errors.ts';
+import { encodeUnixAddress } from './address.ts';
+import { watchReadable } from './readiness.ts';
+import * as sys from './sys.ts';
+
+const { linux } = sys;
+
+export interface SeqpacketHandlers {
+  /** A packet. `descriptor` is the receiver's to close; `bytes` is the receiver's to keep. */
+  onMessage(bytes: Uint8Array, descriptor: number | undefined): void;
+  /** Over. Exactly once, last; `error` is absent when the peer closed orderly or we closed. */
+  onClose(error?: Error): void;
+}
+
+export interface SeqpacketConnection {
+  /** Sends one packet; `descriptor` is duplicated on the way and stays the caller's. Throws when the peer is gone or does not read. */
+  send(bytes: Uint8Array, descriptor?: number): void;
+  /** Idempotent. `onClose` follows on a later turn. */
+  close(error?: Error): void;
+}
+
+export interface SeqpacketListenOptions {
+  /** A socket left over at this path is replaced. */
+  readonly path: string;
+  /** Longest packet; a longer one closes the connection. Default 1024. */
+  readonly maxBytes?: number;
+  readonly onConnection: (connection: SeqpacketConnection) => SeqpacketHandlers;
+  readonly onError?: (error: Error) => void;
+}
+
+export interface SeqpacketListener {
+  /** Stops listening and removes the socket file; connections live on. Idempotent. */
+  close(): void;
+}
+
+export interface SeqpacketConnectOptions extends SeqpacketHandlers {
+  readonly path: string;
+  readonly maxBytes?: number;
+}
+
+const defaultMaxBytes = 1024;
+const backlog = 16;
+
+/** Listens at `path`. Throws when the path cannot be bound. */
+export function listenSeqpacket(options: SeqpacketListenOptions): SeqpacketListener {
+  removeStaleSocket(options.path);
+  const fd = sys.socket(linux.AF_UNIX, linux.SOCK_SEQPACKET);
+  try {
+    withSocketPath(options.path, (address) => sys.bind(fd, address, options.path));
+    sys.listenOn(fd, backlog);
+  } catch (error) {
+    sys.close(fd);
+    throw error;
+  }
+  const unwatch = watchReadable(fd, () => {
+    try {
+      const accepted = sys.accept(fd);
+      if (accepted === undefined) return;
+      const connection = new Connection(accepted, options.maxBytes ?? defaultMaxBytes);
+      connection.start(options.onConnection(connection));
+    } catch (error) {
+      options.onError?.(error as Error);
+    }
+  });
+  let open = true;
+  return {
+    close() {
+      if (!open) return;
+      open = false;
+      unwatch();
+      sys.close(fd);
+      removeStaleSocket(options.path);
+    },
+  };
+}
+
+/** Connects to `path`; throws when nobody listens there. */
+export function connectSeqpacket(options: SeqpacketConnectOptions): SeqpacketConnection {
+  const fd = sys.socket(linux.AF_UNIX, linux.SOCK_SEQPACKET);
+  try {
+    withSocketPath(options.path, (address) => sys.connect(fd, address, options.path));
+  } catch (error) {
+    sys.close(fd);
+    throw error;
+  }
+  const connection = new Connection(fd, options.maxBytes ?? defaultMaxBytes);
+  connection.start(options);
+  return connection;
+}
+
+class Connection implements SeqpacketConnection {
+  readonly #fd: number;
+  readonly #maxBytes: number;
+  #handlers: SeqpacketHandlers | undefined;
+  #unwatch: (() => void) | undefined;
+  #open = true;
+
+  constructor(fd: number, maxBytes: number) {
+    this.#fd = fd;
+    this.#maxBytes = maxBytes;
+  }
+
+  start(handlers: SeqpacketHandlers): void {
+    this.#handlers = handlers;
+    if (this.#open) this.#unwatch = watchReadable(this.#fd, () => this.#receive());
+  }
+
+  send(bytes: Uint8Array, descriptor?: number): void {
+    if (!this.#open)
+      throw new AmbitError('Cannot send packet: the connection is closed', { code: 'net.closed', blame: 'internal' });
+    if (bytes.length > this.#maxBytes) {
+      throw new AmbitError(`Cannot send packet of ${bytes.length} bytes: the limit is ${this.#maxBytes}`, {
+        code: 'net.packet-too-long',
+        blame: 'internal',
+      });
+    }
+    if (!sys.sendMessage(this.#fd, bytes, descriptor)) {
+      throw new AmbitError('Cannot send packet: the peer does not read', { code: 'net.queue-full', blame: 'upstream' });
+    }
+  }
+
+  close(error?: Error): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#unwatch?.();
+    sys.close(this.#fd);
+    setImmediate(() => this.#handlers?.onClose(error));
+  }
+
+  /** A few packets a turn, so that one peer cannot hold the loop. */
+  #receive(): void {
+    for (let i = 0; i < 16 && this.#open; i++) {
+      let message: sys.ReceivedMessage | undefined;
+      try {
+        message = sys.receiveMessage(this.#fd, this.#maxBytes);
+      } catch (error) {
+        return this.close(error as Error);
+      }
+      if (!message) return;
+      const [descriptor, ...more] = message.descriptors;
+      if (message.truncated || more.length > 0) {
+        for (const received of message.descriptors) sys.close(received);
+        const problem = message.truncated ? 'truncated' : 'with several descriptors';
+        return this.close(
+          new AmbitError(`Cannot accept packet: it came ${problem}`, { code: 'net.packet-invalid', blame: 'upstream' }),
+        );
+      }
+      if (message.bytes.length === 0) {
+        if (descriptor !== undefined) sys.close(descriptor);
+        return this.close();
+      }
+      this.#handlers?.onMessage(message.bytes, descriptor);
+    }
+  }
+}
+
+/** A path longer than `sun_path` goes through the descriptor of its folder. */
+function withSocketPath(path: string, use: (address: Uint8Array) => void): void {
+  if (Buffer.byteLength(path) <= 107) return use(encodeUnixAddress(path));
+  const folder = openSync(dirname(path), 'r');
+  try {
+    use(encodeUnixAddress(`/proc/self/fd/${folder}/${basename(path)}`));
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function removeStaleSocket(path: string): void {
+  try {
+    if (lstatSync(path).isSocket()) unlinkSync(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
