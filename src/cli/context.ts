@@ -76,4 +76,3 @@ export function parseCount(text: string): number {
 export function collect(value: string, previous: readonly string[] | undefined): string[] {
   return [...(previous ?? []), value];
 }
-

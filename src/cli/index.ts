@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { AmbitError, messageOf } from '../lib/errors.ts';
 import { completionCommand } from './completion.ts';
 import { ExitCode, type CliContext } from './context.ts';
-import { demoCommand } from './demo.ts';
+import { demoCommand } from './demo/index.ts';
 import { downCommand } from './down.ts';
 import { execCommand } from './exec.ts';
 import { logsCommand } from './logs.ts';
