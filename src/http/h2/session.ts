@@ -1,0 +1,666 @@
+/** HTTP/2 session over a byte channel, client or server (RFC 9113): streams, settings, flow control, keepalive, GOAWAY. */
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { ByteChannel, ChannelReader } from '../../net/channel.ts';
+import { HeaderList } from '../header-list.ts';
+import {
+  connectionPreface,
+  defaultMaxFrameSize,
+  defaultWindowSize,
+  errorCode,
+  frameFlag,
+  frameType,
+  largestStreamId,
+  largestWindowSize,
+} from './constants.ts';
+import { connectionError, errorCodeName, Http2Error } from './errors.ts';
+import { ConnectionReceiveWindow, type ReceiveBudget, sharedReceiveBudget } from './flow-control.ts';
+import { FrameParser, type FrameSink } from './frame-parser.ts';
+import { HeaderBlock } from './header-block.ts';
+import { HpackDecoder } from './hpack-decoder.ts';
+import { HpackEncoder } from './hpack-encoder.ts';
+import { Keepalive } from './keepalive.ts';
+import { FloodGuard, type Http2Limits, type Http2Role, resolveHttp2Limits } from './limits.ts';
+import { contentLength, requestProblem, responseProblem, trailersProblem } from './message-validation.ts';
+import { Outbox } from './outbox.ts';
+import { RecentResets } from './recent-resets.ts';
+import { applySettings, encodeSettings, initialPeerSettings, type PeerSettings } from './settings.ts';
+import { Http2Stream, streamError, type StreamHandler, type StreamHost } from './stream.ts';
+
+/** The owner of a session. Callbacks never throw. */
+export interface SessionHandler {
+  /** Server: a request head arrived. Returns who consumes the stream; answers through `stream`, now or later. */
+  onRequest?(stream: Http2Stream, headers: HeaderList, endStream: boolean): StreamHandler;
+  /** The peer's first SETTINGS arrived: the session is usable. */
+  onReady?(): void;
+  /** The peer is going away, or its stream limit changed, or a stream ended: `canOpen` may have changed. */
+  onChange?(): void;
+  /** The session is over and the channel closed. Exactly once, last. */
+  onClose?(error?: Error): void;
+}
+
+export interface Http2SessionOptions {
+  readonly role: Http2Role;
+  /** Not read from yet. The session is its only reader and writer. */
+  readonly channel: ByteChannel;
+  readonly handler: SessionHandler;
+  readonly limits?: Partial<Http2Limits>;
+  readonly clock?: Clock;
+  readonly budget?: ReceiveBudget;
+}
+
+/** Our PINGs: keepalive, and the round trip of a graceful shutdown. */
+const keepalivePing = Buffer.from('ambit-ka');
+const drainPing = Buffer.from('ambit-gw');
+/** How long a graceful shutdown waits for that round trip. */
+const drainPingTimeoutMs = 1_000;
+
+export class Http2Session implements ChannelReader, FrameSink, StreamHost {
+  readonly role: Http2Role;
+  readonly outbox: Outbox;
+  readonly receiveWindow: ConnectionReceiveWindow;
+  readonly #channel: ByteChannel;
+  readonly #handler: SessionHandler;
+  readonly #limits: Http2Limits;
+  readonly #clock: Clock;
+  readonly #parser: FrameParser;
+  readonly #encoder = new HpackEncoder();
+  readonly #decoder: HpackDecoder;
+  readonly #headerBlock: HeaderBlock;
+  readonly #flood: FloodGuard;
+  readonly #keepalive: Keepalive;
+  readonly #recentResets = new RecentResets();
+  readonly #streams = new Map<number, Http2Stream>();
+  readonly #peer: PeerSettings = initialPeerSettings();
+  #sendFrameSize: number = defaultMaxFrameSize;
+  #ready = false;
+  #nextStreamId: number;
+  /** Highest stream the peer opened (server). */
+  #lastPeerStreamId = 0;
+  /** The stream of the DATA frame under way; undefined when its bytes go nowhere. */
+  #dataStream: Http2Stream | undefined;
+  #draining = false;
+  /** Streams above it are not taken any more (server, after the final GOAWAY). */
+  #lastAcceptedStreamId = largestStreamId;
+  #peerGoingAway = false;
+  #ending = false;
+  #closed = false;
+  #error: Error | undefined;
+  readonly #cancelTimers = new Set<() => void>();
+  #cancelSettingsTimeout: (() => void) | undefined;
+
+  constructor(options: Http2SessionOptions) {
+    const { role, channel, handler, clock = systemClock, budget = sharedReceiveBudget } = options;
+    const limits = resolveHttp2Limits(role, options.limits);
+    this.role = role;
+    this.#channel = channel;
+    this.#handler = handler;
+    this.#limits = limits;
+    this.#clock = clock;
+    this.outbox = new Outbox(channel);
+    this.receiveWindow = new ConnectionReceiveWindow({
+      limits,
+      budget,
+      clock,
+      sendUpdate: (increment) => this.outbox.frameOfUint32(frameType.windowUpdate, 0, increment),
+    });
+    this.#parser = new FrameParser({ sink: this, maxFrameSize: limits.maxFrameSize, expectPreface: role === 'server' });
+    this.#decoder = new HpackDecoder({ maxTableSize: limits.headerTableSize, maxListSize: limits.maxHeaderListSize });
+    this.#headerBlock = new HeaderBlock(limits.maxHeaderListSize);
+    this.#flood = new FloodGuard(limits, clock);
+    this.#keepalive = new Keepalive({
+      clock,
+      intervalMs: limits.pingIntervalMs,
+      timeoutMs: limits.pingTimeoutMs,
+      sendPing: () => this.outbox.frameOf(frameType.ping, 0, 0, keepalivePing),
+      onTimeout: () => this.close(connectionError(errorCode.noError, 'Peer did not answer PING in time')),
+    });
+    this.#nextStreamId = role === 'client' ? 1 : 2;
+  }
+
+  /** Sends preface and settings and starts to read. Once. */
+  start(): void {
+    const { outbox, role } = this;
+    if (role === 'client') outbox.raw(connectionPreface);
+    outbox.frameOf(frameType.settings, 0, 0, encodeSettings(this.#limits, role));
+    const increment = this.#limits.connectionWindow - defaultWindowSize;
+    if (increment > 0) outbox.frameOfUint32(frameType.windowUpdate, 0, increment);
+    this.#cancelSettingsTimeout = this.#after(this.#limits.settingsAckTimeoutMs, () => {
+      this.close(connectionError(errorCode.settingsTimeout, 'Peer did not acknowledge SETTINGS in time'));
+    });
+    this.#keepalive.start();
+    this.#channel.read(this);
+  }
+
+  /** Client: whether `openStream` may be called now. */
+  get canOpen(): boolean {
+    return this.usable && this.#streams.size < this.#peer.maxConcurrentStreams;
+  }
+
+  /** Whether the session takes, or will take, new streams: settings are there and nobody is going away. */
+  get usable(): boolean {
+    return (
+      this.#ready && !this.#draining && !this.#peerGoingAway && !this.#ending && this.#nextStreamId <= largestStreamId
+    );
+  }
+
+  get activeStreams(): number {
+    return this.#streams.size;
+  }
+
+  /** The peer's SETTINGS_MAX_CONCURRENT_STREAMS. */
+  get peerMaxConcurrentStreams(): number {
+    return this.#peer.maxConcurrentStreams;
+  }
+
+  get sendFrameSize(): number {
+    return this.#sendFrameSize;
+  }
+
+  /** Client: sends a request head. Only when `canOpen`. */
+  openStream(headers: HeaderList, endStream: boolean, handler: StreamHandler): Http2Stream {
+    if (this.role !== 'client' || !this.canOpen) throw new Error('This session cannot open a stream now');
+    const id = this.#nextStreamId;
+    this.#nextStreamId += 2;
+    const stream = this.#createStream(id, handler);
+    stream.sendHeaders(headers, endStream);
+    return stream;
+  }
+
+  /** Takes no new streams, lets the running ones end, then closes. Server: two GOAWAYs, so that none in flight is lost. */
+  drain(): void {
+    if (this.#draining || this.#ending) return;
+    this.#draining = true;
+    if (this.role === 'server') {
+      this.#writeGoaway(largestStreamId, errorCode.noError);
+      this.outbox.frameOf(frameType.ping, 0, 0, drainPing);
+      this.#after(drainPingTimeoutMs, () => this.#finishDrain());
+    } else {
+      this.#writeGoaway(0, errorCode.noError);
+      this.#endIfIdle();
+    }
+  }
+
+  /** Ends now: streams fail with `error`, the peer gets GOAWAY. Idempotent. */
+  close(error?: Error): void {
+    if (this.#ending || this.#closed) return;
+    const wireCode = error instanceof Http2Error ? error.wireCode : errorCode.noError;
+    this.#error = error;
+    this.#writeGoaway(this.#lastPeerStreamId, wireCode, error instanceof Http2Error ? error.message : '');
+    this.#failStreams(error ?? closedError());
+    this.#end();
+  }
+
+  // The channel's reader.
+
+  onData(bytes: Uint8Array): boolean {
+    this.#keepalive.active = true;
+    try {
+      return this.#parser.parse(bytes);
+    } catch (error) {
+      if (!(error instanceof Http2Error)) throw error;
+      this.close(error);
+      return false;
+    }
+  }
+
+  onEnd(): void {
+    this.#parser.stop();
+    if (this.#ending) {
+      this.outbox.end();
+      return;
+    }
+    this.#failStreams(closedError());
+    this.#end();
+  }
+
+  onDrain(): void {
+    this.outbox.onDrain();
+  }
+
+  onClose(error?: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#ending = true;
+    this.#parser.stop();
+    this.#keepalive.stop();
+    for (const cancel of this.#cancelTimers) cancel();
+    this.#cancelTimers.clear();
+    this.#failStreams(closedError(error));
+    this.outbox.close();
+    this.receiveWindow.dispose();
+    this.#handler.onClose?.(this.#error ?? error);
+  }
+
+  // The parser's sink.
+
+  onDataFrame(streamId: number, length: number, flags: number): void {
+    this.#expectFrame(frameType.data, streamId);
+    if (streamId === 0) throw connectionError(errorCode.protocolError, 'Peer sent DATA on stream 0');
+    if (!this.receiveWindow.receive(length)) {
+      throw connectionError(errorCode.flowControlError, 'Peer overran the window of the connection');
+    }
+    if (length === 0 && (flags & frameFlag.endStream) === 0) this.#flood.charge('empty DATA frames');
+    const stream = this.#streams.get(streamId);
+    this.#dataStream = stream;
+    if (stream === undefined) {
+      this.#onFrameForNoStream(streamId, 'DATA');
+      return;
+    }
+    const error =
+      stream.receiveEnded || !stream.headSeen
+        ? streamError(errorCode.streamClosed, 'Peer sent DATA where none may be')
+        : stream.receiveFrame(length);
+    if (error) this.#resetStream(stream, error);
+  }
+
+  onDataBytes(bytes: Uint8Array): boolean {
+    return this.#dataStream?.receiveData(bytes) ?? false;
+  }
+
+  onDataPadding(byteCount: number): void {
+    this.#dataStream?.credit(byteCount);
+  }
+
+  onDataFrameEnd(flags: number): void {
+    const stream = this.#dataStream;
+    this.#dataStream = undefined;
+    if ((flags & frameFlag.endStream) !== 0) stream?.receiveEnd();
+  }
+
+  onFrame(type: number, flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
+    this.#expectFrame(type, streamId);
+    switch (type) {
+      case frameType.headers:
+      case frameType.continuation:
+        this.#onHeaderFrame(type, flags, streamId, source, start, end);
+        break;
+      case frameType.rstStream:
+        this.#onReset(streamId, source, start, end);
+        break;
+      case frameType.settings:
+        this.#onSettings(flags, streamId, source, start, end);
+        break;
+      case frameType.ping:
+        this.#onPing(flags, streamId, source, start, end);
+        break;
+      case frameType.goaway:
+        this.#onGoaway(streamId, source, start, end);
+        break;
+      case frameType.windowUpdate:
+        this.#onWindowUpdate(streamId, source, start, end);
+        break;
+      case frameType.priority:
+        this.#onPriority(streamId, source, start, end);
+        break;
+      case frameType.pushPromise:
+        throw connectionError(errorCode.protocolError, 'Peer sent PUSH_PROMISE, which is off');
+      default:
+        this.#flood.charge('unknown frames');
+    }
+  }
+
+  // What streams ask of the session.
+
+  writeHeaders(streamId: number, headers: HeaderList, endStream: boolean): void {
+    const block = this.#encoder.encode(headers);
+    const most = this.#sendFrameSize;
+    let at = Math.min(block.length, most);
+    const flags = (endStream ? frameFlag.endStream : 0) | (at === block.length ? frameFlag.endHeaders : 0);
+    this.outbox.frameOf(frameType.headers, flags, streamId, block, 0, at);
+    while (at < block.length) {
+      const to = Math.min(block.length, at + most);
+      this.outbox.frameOf(
+        frameType.continuation,
+        to === block.length ? frameFlag.endHeaders : 0,
+        streamId,
+        block,
+        at,
+        to,
+      );
+      at = to;
+    }
+  }
+
+  writeReset(streamId: number, wireCode: number): void {
+    this.#recentResets.add(streamId);
+    this.outbox.frameOfUint32(frameType.rstStream, streamId, wireCode);
+  }
+
+  onStreamClosed(stream: Http2Stream): void {
+    this.#streams.delete(stream.id);
+    if (this.#dataStream === stream) this.#dataStream = undefined;
+    if (this.#draining || this.#peerGoingAway) this.#endIfIdle();
+    this.#handler.onChange?.();
+  }
+
+  // Frames.
+
+  /** The first frame is SETTINGS; a header block is not interrupted. */
+  #expectFrame(type: number, streamId: number): void {
+    if (!this.#ready && type !== frameType.settings) {
+      throw connectionError(errorCode.protocolError, 'Peer did not start with SETTINGS');
+    }
+    const open = this.#headerBlock.streamId;
+    if (open !== 0 ? type !== frameType.continuation || streamId !== open : type === frameType.continuation) {
+      throw connectionError(errorCode.protocolError, 'Peer broke the sequence of HEADERS and CONTINUATION');
+    }
+  }
+
+  #onHeaderFrame(type: number, flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
+    const block = this.#headerBlock;
+    if (type === frameType.headers) {
+      if (streamId === 0) throw connectionError(errorCode.protocolError, 'Peer sent HEADERS on stream 0');
+      block.begin(flags, streamId, source, start, end);
+    } else block.append(source, start, end);
+    if ((flags & frameFlag.endHeaders) === 0) {
+      block.keep();
+      return;
+    }
+    const list = block.finish(this.#decoder);
+    this.#onHeaders(streamId, list, block.endStream, block.selfDependent);
+  }
+
+  /** `list` is undefined when it is over the limit. */
+  #onHeaders(streamId: number, list: HeaderList | undefined, endStream: boolean, selfDependent: boolean): void {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) {
+      if (this.role === 'server' && streamId % 2 === 1 && streamId > this.#lastPeerStreamId) {
+        this.#onRequest(streamId, list, endStream, selfDependent);
+      } else this.#onFrameForNoStream(streamId, 'HEADERS');
+      return;
+    }
+    if (stream.receiveEnded) {
+      this.#resetStream(stream, streamError(errorCode.streamClosed, 'Peer sent HEADERS after the end'));
+    } else if (list === undefined) {
+      this.#resetStream(stream, streamError(errorCode.protocolError, 'Peer sent a header list over the limit'));
+    } else if (stream.headSeen) this.#onTrailers(stream, list, endStream);
+    else this.#onResponse(stream, list, endStream);
+  }
+
+  #onRequest(streamId: number, list: HeaderList | undefined, endStream: boolean, selfDependent: boolean): void {
+    this.#lastPeerStreamId = streamId;
+    if (this.#ending || streamId > this.#lastAcceptedStreamId) return;
+    if (this.#streams.size >= this.#limits.maxConcurrentStreams) {
+      this.#flood.charge('streams over the limit');
+      this.writeReset(streamId, errorCode.refusedStream);
+      return;
+    }
+    const problem = list === undefined ? undefined : (requestProblem(list) ?? lengthProblem(list, endStream));
+    if (selfDependent) {
+      this.#flood.charge('malformed requests');
+      this.writeReset(streamId, errorCode.protocolError);
+      return;
+    }
+    if (list === undefined || problem !== undefined) {
+      // A plain answer tells more than a reset alone (RFC 9113 section 8.1.1 allows it).
+      this.#flood.charge('malformed requests');
+      this.writeHeaders(streamId, HeaderList.from({ ':status': list ? '400' : '431' }), true);
+      this.writeReset(streamId, errorCode.protocolError);
+      return;
+    }
+    const stream = this.#createStream(streamId, ignoreStream);
+    stream.headSeen = true;
+    if (list.get(':method') !== 'CONNECT') stream.expectContent(contentLength(list));
+    const handler = this.#handler.onRequest?.(stream, list, endStream);
+    if (handler === undefined) stream.reset(errorCode.refusedStream);
+    else if (!stream.closed) {
+      stream.setHandler(handler);
+      if (endStream) stream.receiveEnd();
+    } else stream.setHandler(handler);
+  }
+
+  #onResponse(stream: Http2Stream, list: HeaderList, endStream: boolean): void {
+    const problem = responseProblem(list);
+    const informational = list.get(':status')?.startsWith('1') === true;
+    if (problem !== undefined || (informational && endStream) || contentLength(list) === -1) {
+      this.#resetStream(
+        stream,
+        streamError(errorCode.protocolError, `Peer sent a malformed response: ${problem ?? 'framing'}`),
+      );
+      return;
+    }
+    if (informational) this.#flood.charge('informational responses');
+    else stream.headSeen = true;
+    stream.receiveHeaders(list, endStream);
+    if (endStream) stream.receiveEnd();
+  }
+
+  #onTrailers(stream: Http2Stream, list: HeaderList, endStream: boolean): void {
+    const problem = endStream ? trailersProblem(list) : 'they do not end the stream';
+    if (problem === undefined) stream.receiveEnd(list);
+    else this.#resetStream(stream, streamError(errorCode.protocolError, `Peer sent malformed trailers: ${problem}`));
+  }
+
+  #onReset(streamId: number, source: Uint8Array, start: number, end: number): void {
+    if (end - start !== 4) throw connectionError(errorCode.frameSizeError, 'Peer sent RST_STREAM of a wrong length');
+    const wireCode = readUint32(source, start);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) {
+      if (streamId === 0 || this.#isIdle(streamId)) {
+        throw connectionError(errorCode.protocolError, 'Peer sent RST_STREAM on an idle stream');
+      }
+      return;
+    }
+    if (this.role === 'server' && !stream.answered) this.#flood.charge('resets of requests under way');
+    stream.fail(
+      new Http2Error(`Peer reset the stream: ${errorCodeName(wireCode)}`, {
+        wireCode,
+        scope: 'stream',
+        blame: this.role === 'client' ? 'upstream' : 'downstream',
+        remote: true,
+      }),
+    );
+  }
+
+  #onSettings(flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    const ack = (flags & frameFlag.ack) !== 0;
+    if (streamId !== 0) throw connectionError(errorCode.protocolError, 'Peer sent SETTINGS on a stream');
+    if (ack ? length !== 0 : length % 6 !== 0) {
+      throw connectionError(errorCode.frameSizeError, 'Peer sent SETTINGS of a wrong length');
+    }
+    if (ack) {
+      if (!this.#ready) throw connectionError(errorCode.protocolError, 'Peer did not start with SETTINGS');
+      this.#cancelSettingsTimeout?.();
+      return;
+    }
+    const windowBefore = this.#peer.initialWindowSize;
+    applySettings(this.#peer, source, start, end, this.role === 'client' ? 'server' : 'client');
+    this.#encoder.setPeerTableSize(this.#peer.headerTableSize);
+    this.#sendFrameSize = Math.min(this.#peer.maxFrameSize, defaultMaxFrameSize);
+    this.outbox.frame(frameType.settings, frameFlag.ack, 0, 0);
+    const change = this.#peer.initialWindowSize - windowBefore;
+    if (change !== 0) {
+      for (const stream of this.#streams.values()) {
+        if (stream.changeSendWindow(change)) continue;
+        throw connectionError(errorCode.flowControlError, 'Peer let a window overflow by SETTINGS');
+      }
+    }
+    if (this.#ready) this.#flood.charge('SETTINGS frames');
+    else {
+      this.#ready = true;
+      this.#handler.onReady?.();
+    }
+    this.#handler.onChange?.();
+  }
+
+  #onPing(flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
+    if (streamId !== 0) throw connectionError(errorCode.protocolError, 'Peer sent PING on a stream');
+    if (end - start !== 8) throw connectionError(errorCode.frameSizeError, 'Peer sent PING of a wrong length');
+    if ((flags & frameFlag.ack) === 0) {
+      this.#flood.charge('PING frames');
+      this.outbox.frameOf(frameType.ping, frameFlag.ack, 0, source, start, end);
+      return;
+    }
+    const payload = source.subarray(start, end);
+    if (keepalivePing.equals(payload)) this.#keepalive.onPong();
+    else if (drainPing.equals(payload)) this.#finishDrain();
+  }
+
+  #onGoaway(streamId: number, source: Uint8Array, start: number, end: number): void {
+    if (streamId !== 0) throw connectionError(errorCode.protocolError, 'Peer sent GOAWAY on a stream');
+    if (end - start < 8) throw connectionError(errorCode.frameSizeError, 'Peer sent GOAWAY of a wrong length');
+    const lastStreamId = readUint32(source, start) & largestStreamId;
+    const wireCode = readUint32(source, start + 4);
+    if (this.#peerGoingAway) this.#flood.charge('GOAWAY frames');
+    this.#peerGoingAway = true;
+    if (this.role === 'client') {
+      // Those above were not processed: safe to try elsewhere, hence the code.
+      const error = new Http2Error(`Peer is going away: ${errorCodeName(wireCode)}`, {
+        wireCode: errorCode.refusedStream,
+        scope: 'stream',
+        blame: 'upstream',
+        remote: true,
+      });
+      for (const stream of this.#streams.values()) if (stream.id > lastStreamId) stream.fail(error);
+    }
+    this.#handler.onChange?.();
+    this.#endIfIdle();
+  }
+
+  #onWindowUpdate(streamId: number, source: Uint8Array, start: number, end: number): void {
+    if (end - start !== 4) throw connectionError(errorCode.frameSizeError, 'Peer sent WINDOW_UPDATE of a wrong length');
+    const increment = readUint32(source, start) & largestWindowSize;
+    if (streamId === 0) {
+      if (increment === 0) throw connectionError(errorCode.protocolError, 'Peer sent WINDOW_UPDATE of 0');
+      if (this.outbox.connectionWindow + increment > largestWindowSize) {
+        throw connectionError(errorCode.flowControlError, 'Peer let the window of the connection overflow');
+      }
+      this.outbox.openConnectionWindow(increment);
+      return;
+    }
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) {
+      if (this.#isIdle(streamId)) {
+        throw connectionError(errorCode.protocolError, 'Peer sent WINDOW_UPDATE on an idle stream');
+      }
+      return;
+    }
+    if (increment === 0) {
+      this.#resetStream(stream, streamError(errorCode.protocolError, 'Peer sent WINDOW_UPDATE of 0'));
+    } else if (!stream.changeSendWindow(increment)) {
+      this.#resetStream(stream, streamError(errorCode.flowControlError, 'Peer let the window of a stream overflow'));
+    }
+  }
+
+  /** Ignored but for its form (RFC 9113 section 5.3). */
+  #onPriority(streamId: number, source: Uint8Array, start: number, end: number): void {
+    if (streamId === 0) throw connectionError(errorCode.protocolError, 'Peer sent PRIORITY on stream 0');
+    this.#flood.charge('PRIORITY frames');
+    if (end - start !== 5) this.writeReset(streamId, errorCode.frameSizeError);
+    else if ((readUint32(source, start) & largestStreamId) === streamId) {
+      this.writeReset(streamId, errorCode.protocolError);
+    } else return;
+    this.#streams.get(streamId)?.fail(streamError(errorCode.protocolError, 'Peer sent a malformed PRIORITY'));
+  }
+
+  /** DATA or HEADERS for a stream that is not there: ours to ignore after a reset, else an error. */
+  #onFrameForNoStream(streamId: number, what: string): void {
+    if (this.#isIdle(streamId)) throw connectionError(errorCode.protocolError, `Peer sent ${what} on an idle stream`);
+    if (streamId > this.#lastAcceptedStreamId || this.#recentResets.has(streamId)) return;
+    this.#flood.charge('frames on closed streams');
+    this.writeReset(streamId, errorCode.streamClosed);
+  }
+
+  #isIdle(streamId: number): boolean {
+    const ours = streamId % 2 === this.#nextStreamId % 2;
+    return ours ? streamId >= this.#nextStreamId : this.role === 'client' || streamId > this.#lastPeerStreamId;
+  }
+
+  /** A stream error that we found: RST_STREAM, and the peer is charged for it. */
+  #resetStream(stream: Http2Stream, error: Http2Error): void {
+    this.#flood.charge('stream errors');
+    stream.reset(error.wireCode, error);
+  }
+
+  // Life.
+
+  #createStream(id: number, handler: StreamHandler): Http2Stream {
+    const stream = new Http2Stream({ host: this, id, sendWindow: this.#peer.initialWindowSize, handler });
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  #writeGoaway(lastStreamId: number, wireCode: number, debug = ''): void {
+    const at = this.outbox.frame(frameType.goaway, 0, 0, 8 + debug.length);
+    const { buffer } = this.outbox;
+    buffer.writeUInt32BE(lastStreamId, at);
+    buffer.writeUInt32BE(wireCode, at + 4);
+    buffer.write(debug, at + 8, 'latin1');
+  }
+
+  #finishDrain(): void {
+    if (this.#ending || this.#lastAcceptedStreamId !== largestStreamId) return;
+    this.#lastAcceptedStreamId = this.#lastPeerStreamId;
+    this.#writeGoaway(this.#lastPeerStreamId, errorCode.noError);
+    this.#endIfIdle();
+  }
+
+  #endIfIdle(): void {
+    if (this.#streams.size > 0 || this.#ending) return;
+    const drained = this.role === 'client' || this.#lastAcceptedStreamId !== largestStreamId;
+    if (this.#peerGoingAway || (this.#draining && drained)) this.#end();
+  }
+
+  #failStreams(error: Error): void {
+    for (const stream of this.#streams.values()) stream.fail(error);
+  }
+
+  /** Half-closes once everything staged is sent; a peer that does not follow is cut off. */
+  #end(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#parser.stop();
+    this.#keepalive.stop();
+    this.outbox.end();
+    this.#after(this.#limits.lingerMs, () => this.#channel.reset(this.#error));
+    this.#handler.onChange?.();
+  }
+
+  #after(delayMs: number, run: () => void): () => void {
+    const cancel = (): void => {
+      this.#cancelTimers.delete(cancel);
+      cancelTimer();
+    };
+    const cancelTimer = this.#clock.after(delayMs, () => {
+      this.#cancelTimers.delete(cancel);
+      if (!this.#closed) run();
+    });
+    this.#cancelTimers.add(cancel);
+    return cancel;
+  }
+}
+
+/** Consumes a request until its handler is known. */
+const ignoreStream: StreamHandler = {
+  onHeaders() {},
+  onData: () => false,
+  onEnd() {},
+  onDrain() {},
+  onClose() {},
+};
+
+function readUint32(source: Uint8Array, at: number): number {
+  return (
+    (((source[at] as number) << 24) |
+      ((source[at + 1] as number) << 16) |
+      ((source[at + 2] as number) << 8) |
+      (source[at + 3] as number)) >>>
+    0
+  );
+}
+
+function lengthProblem(list: HeaderList, endStream: boolean): string | undefined {
+  const length = contentLength(list);
+  if (length === -1) return 'an invalid content-length';
+  return endStream && length !== undefined && length > 0 ? 'a content-length without a body' : undefined;
+}
+
+function closedError(cause?: Error): Http2Error {
+  return new Http2Error(cause ? `Connection is closed: ${cause.message}` : 'Connection is closed', {
+    wireCode: errorCode.cancel,
+    scope: 'connection',
+    blame: 'upstream',
+    cause,
+  });
+}
