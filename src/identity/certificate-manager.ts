@@ -1,0 +1,277 @@
+/**
+ * The certificates of a node's workloads, one per identity: issued on demand or ahead, renewed at half of their life.
+ *
+ * Keys are made here and stay here. Live connections are never touched by a renewal.
+ */
+import { setMaxListeners } from 'node:events';
+import { createBackoff, type Backoff } from '../lib/backoff.ts';
+import type { Clock } from '../lib/clock.ts';
+import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import type { SpiffeId } from '../api/names.ts';
+import { createCsr } from './csr.ts';
+import { createIssueQueue, type IssuePriority, type IssueQueue } from './issue-queue.ts';
+import { spiffeParts } from './spiffe.ts';
+import { acceptCertificate, type WorkloadCertificate } from './workload-certificate.ts';
+
+export interface CertificateManagerOptions {
+  /** The authority: leaf, intermediates, and last the bundle of roots. */
+  readonly sign: (csrPem: string, identity: SpiffeId, signal: AbortSignal) => Promise<readonly string[]>;
+  /** Identities of other trust domains are refused without asking. */
+  readonly trustDomain: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default 8. */
+  readonly concurrency?: number;
+  readonly random?: () => number;
+}
+
+export type CertificateState =
+  | { readonly kind: 'initializing'; readonly priority: IssuePriority }
+  | { readonly kind: 'available'; readonly certificate: WorkloadCertificate; readonly refreshAtMs: number }
+  | { readonly kind: 'unavailable'; readonly error: AmbitError; readonly retryAtMs: number };
+
+export interface CertificateStatus {
+  readonly identity: SpiffeId;
+  readonly state: CertificateState;
+  /** How many workloads hold it. */
+  readonly holders: number;
+}
+
+export interface CertificateManager {
+  /**
+   * The valid certificate of an identity, at once when there is one. Waits, at the highest priority, while the first
+   * one is being issued; rejects with the last failure while the authority refuses.
+   */
+  certificate(identity: SpiffeId, signal: AbortSignal): Promise<WorkloadCertificate>;
+  /** A workload of this identity is here: its certificate is issued ahead and renewed until as many `release`s. */
+  retain(identity: SpiffeId): void;
+  /** At the last one the key and the certificate are forgotten. */
+  release(identity: SpiffeId): void;
+  list(): readonly CertificateStatus[];
+  /** Called with every new certificate. Returns the removal. */
+  onRotate(listener: (certificate: WorkloadCertificate) => void): () => void;
+  /** Gives up requests and timers; those who wait are refused. */
+  close(): void;
+}
+
+interface Waiter {
+  resolve(certificate: WorkloadCertificate): void;
+  reject(error: AmbitError): void;
+}
+
+interface Entry {
+  readonly identity: SpiffeId;
+  readonly backoff: Backoff;
+  readonly waiters: Set<Waiter>;
+  readonly gone: AbortController;
+  state: CertificateState;
+  holders: number;
+  generation: number;
+  cancelTimer: () => void;
+}
+
+const requestTimeoutMs = 30_000;
+
+export function createCertificateManager(options: CertificateManagerOptions): CertificateManager {
+  return new Manager(options);
+}
+
+class Manager implements CertificateManager {
+  readonly #options: CertificateManagerOptions;
+  readonly #random: () => number;
+  readonly #entries = new Map<SpiffeId, Entry>();
+  readonly #listeners = new Set<(certificate: WorkloadCertificate) => void>();
+  readonly #queue: IssueQueue<Entry>;
+
+  constructor(options: CertificateManagerOptions) {
+    this.#options = options;
+    this.#random = options.random ?? Math.random;
+    this.#queue = createIssueQueue(options.concurrency ?? 8, (entry) => this.#issue(entry));
+  }
+
+  certificate(identity: SpiffeId, signal: AbortSignal): Promise<WorkloadCertificate> {
+    if (signal.aborted) return Promise.reject(gaveUp(identity));
+    const { trustDomain } = this.#options;
+    if (spiffeParts(identity).trustDomain !== trustDomain) return Promise.reject(foreign(identity, trustDomain));
+    const entry = this.#open(identity, 'realtime');
+    const { state } = entry;
+    switch (state.kind) {
+      case 'available':
+        if (state.certificate.notAfterMs > this.#options.clock.nowMs()) return Promise.resolve(state.certificate);
+        return Promise.reject(expired(identity));
+      case 'unavailable':
+        return Promise.reject(state.error);
+      case 'initializing':
+        entry.state = { kind: 'initializing', priority: 'realtime' };
+        this.#queue.push(entry, 'realtime');
+        return wait(entry, signal);
+    }
+  }
+
+  retain(identity: SpiffeId): void {
+    if (spiffeParts(identity).trustDomain !== this.#options.trustDomain) return;
+    this.#open(identity, 'warmup').holders++;
+  }
+
+  release(identity: SpiffeId): void {
+    const entry = this.#entries.get(identity);
+    if (!entry || entry.holders === 0) return;
+    entry.holders--;
+    if (entry.holders === 0) this.#forget(entry);
+  }
+
+  list(): readonly CertificateStatus[] {
+    return [...this.#entries.values()].map(({ identity, state, holders }) => ({ identity, state, holders }));
+  }
+
+  onRotate(listener: (certificate: WorkloadCertificate) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    for (const entry of this.#entries.values()) this.#forget(entry);
+    this.#listeners.clear();
+  }
+
+  #open(identity: SpiffeId, priority: IssuePriority): Entry {
+    const known = this.#entries.get(identity);
+    if (known) return known;
+    const gone = new AbortController();
+    setMaxListeners(0, gone.signal);
+    const entry: Entry = {
+      identity,
+      backoff: createBackoff({ initialMs: 1000, maxMs: 150_000, random: this.#random }),
+      waiters: new Set(),
+      gone,
+      state: { kind: 'initializing', priority },
+      holders: 0,
+      generation: 0,
+      cancelTimer: () => {},
+    };
+    this.#entries.set(identity, entry);
+    this.#queue.push(entry, priority);
+    return entry;
+  }
+
+  #forget(entry: Entry): void {
+    this.#entries.delete(entry.identity);
+    this.#queue.remove(entry);
+    entry.cancelTimer();
+    entry.gone.abort();
+    for (const waiter of entry.waiters) waiter.reject(gaveUp(entry.identity));
+    entry.waiters.clear();
+  }
+
+  async #issue(entry: Entry): Promise<void> {
+    const { identity, gone } = entry;
+    const { clock, sign } = this.#options;
+    const timeout = new AbortController();
+    const cancelTimeout = clock.after(requestTimeoutMs, () => timeout.abort());
+    try {
+      const { csrPem, key } = createCsr(identity);
+      const answer = await sign(csrPem, identity, AbortSignal.any([gone.signal, timeout.signal]));
+      if (gone.signal.aborted) return;
+      const generation = entry.generation + 1;
+      this.#install(entry, acceptCertificate({ identity, key, answer, generation, nowMs: clock.nowMs() }));
+    } catch (error) {
+      if (!gone.signal.aborted) this.#fail(entry, error);
+    } finally {
+      cancelTimeout();
+    }
+  }
+
+  #install(entry: Entry, certificate: WorkloadCertificate): void {
+    const { clock, log } = this.#options;
+    const { identity, generation, serial, notBeforeMs, notAfterMs } = certificate;
+    entry.generation = generation;
+    entry.backoff.reset();
+    // Half of the life, a tenth earlier or later, so that a node's certificates do not all renew at once.
+    const life = notAfterMs - notBeforeMs;
+    const halfLifeMs = notBeforeMs + life * (0.5 + 0.1 * (this.#random() - 0.5));
+    const refreshAtMs = Math.max(halfLifeMs, clock.nowMs() + 1000);
+    entry.state = { kind: 'available', certificate, refreshAtMs };
+    this.#schedule(entry, refreshAtMs, () => this.#refresh(entry));
+    log.info('certificate issued', { identity, generation, serial, notAfter: new Date(notAfterMs).toISOString() });
+    for (const waiter of entry.waiters) waiter.resolve(certificate);
+    entry.waiters.clear();
+    for (const listener of this.#listeners) listener(certificate);
+  }
+
+  #refresh(entry: Entry): void {
+    // Nobody holds it: it was asked for once, and will be again if need be.
+    if (entry.holders === 0) this.#forget(entry);
+    else this.#queue.push(entry, 'background');
+  }
+
+  #fail(entry: Entry, thrown: unknown): void {
+    const { clock, log } = this.#options;
+    const { identity, state } = entry;
+    const error = failure(identity, thrown);
+    const nowMs = clock.nowMs();
+    let retryAtMs = nowMs + entry.backoff.next();
+    const alive = state.kind === 'available' && state.certificate.notAfterMs > nowMs;
+    // The certificate at hand is served until it ends; then the failure shows.
+    if (alive) retryAtMs = Math.min(retryAtMs, state.certificate.notAfterMs);
+    else entry.state = { kind: 'unavailable', error, retryAtMs };
+    this.#schedule(entry, retryAtMs, () => this.#queue.push(entry, alive ? 'background' : 'warmup'));
+    const retryInMs = Math.round(retryAtMs - nowMs);
+    log.warn('certificate not issued', {
+      identity,
+      error: error.message,
+      code: codeOf(thrown),
+      retryInMs,
+      serving: alive,
+    });
+    for (const waiter of entry.waiters) waiter.reject(error);
+    entry.waiters.clear();
+  }
+
+  #schedule(entry: Entry, atMs: number, run: () => void): void {
+    entry.cancelTimer();
+    entry.cancelTimer = this.#options.clock.after(Math.max(atMs - this.#options.clock.nowMs(), 0), run);
+  }
+}
+
+function wait(entry: Entry, signal: AbortSignal): Promise<WorkloadCertificate> {
+  return new Promise((resolve, reject) => {
+    const settle = (): void => {
+      entry.waiters.delete(waiter);
+      signal.removeEventListener('abort', onAbort);
+    };
+    const waiter: Waiter = {
+      resolve(certificate) {
+        settle();
+        resolve(certificate);
+      },
+      reject(error) {
+        settle();
+        reject(error);
+      },
+    };
+    const onAbort = (): void => waiter.reject(gaveUp(entry.identity));
+    entry.waiters.add(waiter);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function failure(identity: SpiffeId, thrown: unknown): AmbitError {
+  const message = `Cannot get a certificate for ${identity}: ${messageOf(thrown)}`;
+  return new AmbitError(message, { code: 'identity.not-issued', blame: 'upstream', cause: thrown });
+}
+
+function expired(identity: SpiffeId): AmbitError {
+  const message = `Cannot use the certificate of ${identity}: it expired and could not be renewed`;
+  return new AmbitError(message, { code: 'identity.expired', blame: 'upstream' });
+}
+
+function foreign(identity: SpiffeId, trustDomain: string): AmbitError {
+  const message = `Cannot get a certificate for ${identity}: our trust domain is ${trustDomain}`;
+  return new AmbitError(message, { code: 'identity.wrong-trust-domain', blame: 'internal' });
+}
+
+function gaveUp(identity: SpiffeId): AmbitError {
+  const message = `Cannot wait for the certificate of ${identity}: given up`;
+  return new AmbitError(message, { code: 'identity.given-up', blame: 'internal' });
+}

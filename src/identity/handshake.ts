@@ -1,0 +1,86 @@
+/** Handshakes between workloads over sockets that are already connected: TLS, then who the peer is, in one step. */
+import type { Socket } from 'node:net';
+import { connect, TLSSocket } from 'node:tls';
+import { AmbitError, messageOf } from '../lib/errors.ts';
+import type { SpiffeId } from '../api/names.ts';
+import { spiffeParts } from './spiffe.ts';
+import { clientTlsOptions, serverTlsOptions } from './tls-options.ts';
+import { verifyClientPeer, verifyServerPeer } from './verify-peer.ts';
+import type { WorkloadCertificate } from './workload-certificate.ts';
+import type { PeerRefusalReason, PeerVerdict } from './x509-peer.ts';
+
+export interface HandshakeOptions {
+  readonly socket: Socket;
+  readonly certificate: WorkloadCertificate;
+  readonly signal?: AbortSignal;
+  /** Default 10 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface TrustedPeer {
+  /** Handshake done, nothing read yet. */
+  readonly socket: TLSSocket;
+  readonly identity: SpiffeId;
+}
+
+/**
+ * Accepts TLS and requires a client certificate of our own trust domain. Rejects with `identity.<reason>`
+ * (`PeerRefusalReason`); the socket is destroyed then.
+ */
+export function acceptTls(options: HandshakeOptions): Promise<TrustedPeer> {
+  const { trustDomain } = spiffeParts(options.certificate.identity);
+  const socket = new TLSSocket(options.socket, serverTlsOptions(options.certificate));
+  return finish(socket, 'secure', options, 'downstream', () => verifyClientPeer(socket, trustDomain));
+}
+
+/** Dials TLS and requires the server to be one of `expected`. Rejects as `acceptTls` does. */
+export function connectTls(
+  options: HandshakeOptions & { readonly expected: readonly SpiffeId[] },
+): Promise<TrustedPeer> {
+  const socket = connect({ ...clientTlsOptions(options.certificate), socket: options.socket });
+  return finish(socket, 'secureConnect', options, 'upstream', () => verifyServerPeer(socket, options.expected));
+}
+
+function finish(
+  socket: TLSSocket,
+  event: 'secure' | 'secureConnect',
+  options: HandshakeOptions,
+  blame: 'upstream' | 'downstream',
+  verify: () => PeerVerdict,
+): Promise<TrustedPeer> {
+  const { signal, timeoutMs = 10_000 } = options;
+  return new Promise((resolve, reject) => {
+    let cause: unknown;
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+      socket.off(event, onSecure).off('error', onError).off('_tlsError', onError).off('close', onClose);
+    };
+    const refuse = (reason: PeerRefusalReason, message: string): void => {
+      settle();
+      // Late errors of a socket that we gave up must not end the process.
+      socket.on('error', () => {});
+      socket.destroy();
+      options.socket.destroy();
+      reject(
+        new AmbitError(`Cannot finish the TLS handshake: ${message}`, { code: `identity.${reason}`, blame, cause }),
+      );
+    };
+    const onSecure = (): void => {
+      const verdict = verify();
+      if (verdict.kind === 'refused') return refuse(verdict.reason, verdict.message);
+      settle();
+      resolve({ socket, identity: verdict.identity });
+    };
+    const onError = (error: unknown): void => {
+      cause ??= error;
+    };
+    const onClose = (): void => refuse('handshake-failed', cause === undefined ? 'the peer closed' : messageOf(cause));
+    const onAbort = (): void => refuse('handshake-failed', 'it was given up');
+    const timer = setTimeout(() => refuse('timeout', `no end of it in ${timeoutMs} ms`), timeoutMs);
+    // '_tlsError' tells why a bare server-side socket failed; without it only the cause would be missing.
+    socket.on(event, onSecure).on('error', onError).on('_tlsError', onError).on('close', onClose);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+  });
+}

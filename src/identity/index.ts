@@ -1,0 +1,17 @@
+/** Who workloads are: SPIFFE ids, keys and certificates, handshakes, rotation. */
+export { createCaClient, type CaClient, type CaClientOptions } from './ca-client.ts';
+export {
+  createCertificateManager,
+  type CertificateManager,
+  type CertificateManagerOptions,
+  type CertificateState,
+  type CertificateStatus,
+} from './certificate-manager.ts';
+export { createCsr, type CertificateSigningRequest } from './csr.ts';
+export { acceptTls, connectTls, type HandshakeOptions, type TrustedPeer } from './handshake.ts';
+export { splitCertificates } from './pem.ts';
+export { parseSpiffeId, spiffeParts, tryParseSpiffeId, type SpiffeParts } from './spiffe.ts';
+export { clientTlsOptions, serverTlsOptions } from './tls-options.ts';
+export { verifyClientPeer, verifyServerPeer } from './verify-peer.ts';
+export { acceptCertificate, type WorkloadCertificate } from './workload-certificate.ts';
+export type { PeerRefusalReason, PeerVerdict } from './x509-peer.ts';

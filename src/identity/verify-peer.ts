@@ -1,0 +1,65 @@
+/** Decides, after a handshake, whether the peer is whom we may talk to. */
+import type { TLSSocket } from 'node:tls';
+import type { SpiffeId } from '../api/names.ts';
+import { spiffeParts } from './spiffe.ts';
+import { identityOfLeaf, refused, type PeerRefusalReason, type PeerUsage, type PeerVerdict } from './x509-peer.ts';
+
+/** At the dialling end: the server must be one of `expected`. An empty list is never met. */
+export function verifyServerPeer(socket: TLSSocket, expected: readonly SpiffeId[]): PeerVerdict {
+  const verdict = verifyPeer(socket, 'server');
+  if (verdict.kind === 'refused' || expected.includes(verdict.identity)) return verdict;
+  return refused(
+    'unexpected-identity',
+    `the server is ${verdict.identity}, expected ${expected.join(' or ') || 'nobody'}`,
+  );
+}
+
+/** At the accepting end: the client must have a certificate of our own trust domain. */
+export function verifyClientPeer(socket: TLSSocket, trustDomain: string): PeerVerdict {
+  const verdict = verifyPeer(socket, 'client');
+  if (verdict.kind === 'refused' || spiffeParts(verdict.identity).trustDomain === trustDomain) return verdict;
+  return refused('wrong-trust-domain', `the client is ${verdict.identity}, not of trust domain ${trustDomain}`);
+}
+
+function verifyPeer(socket: TLSSocket, usage: PeerUsage): PeerVerdict {
+  const leaf = socket.getPeerX509Certificate();
+  if (!leaf) return refused('no-certificate', `the ${usage} showed no certificate`);
+  if (socket.isSessionReused()) return refused('not-trusted', 'the session was resumed');
+  const problem = chainProblem(socket);
+  if (problem !== undefined) return refused(reasonOf(problem), `the ${usage}'s certificate is refused: ${problem}`);
+  if (socket.alpnProtocol !== 'h2') return refused('no-http2', `the ${usage} does not speak HTTP/2 here`);
+  return identityOfLeaf(leaf, usage);
+}
+
+/**
+ * OpenSSL's verdict on chain, validity and purpose: undefined when good, else its error name. Node exposes it only on
+ * sockets of a `tls.Server` or `tls.connect`; on a TLSSocket over a socket of ours it is on the handle. Should a Node
+ * version move it, every peer is refused.
+ */
+function chainProblem(socket: TLSSocket): string | undefined {
+  const { _handle: handle } = socket as unknown as { _handle?: { verifyError?: () => unknown } | null };
+  if (typeof handle?.verifyError !== 'function') return 'its verification is not available';
+  const error = handle.verifyError();
+  if (error === null || error === undefined) return undefined;
+  return (error as { code?: string }).code ?? 'an unnamed error';
+}
+
+function reasonOf(problem: string): PeerRefusalReason {
+  switch (problem) {
+    case 'CERT_HAS_EXPIRED':
+      return 'expired';
+    case 'CERT_NOT_YET_VALID':
+      return 'not-yet-valid';
+    case 'INVALID_PURPOSE':
+      return 'wrong-usage';
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'CERT_SIGNATURE_FAILURE':
+      return 'unknown-authority';
+    default:
+      return 'not-trusted';
+  }
+}
