@@ -1,0 +1,261 @@
+/** The derivations of discovery as one graph: Kubernetes objects in, WDS resources and verdicts out. Pure of I/O. */
+import type { Namespace, Node, Pod, Service } from '../api/core.ts';
+import { serviceNameLabel, type EndpointSlice } from '../api/discovery.ts';
+import type { AuthorizationPolicy, PeerAuthentication } from '../api/istio.ts';
+import {
+  defaultClusterDomain,
+  defaultTrustDomain,
+  policyKey,
+  serviceKey,
+  systemNamespace,
+  type NetworkId,
+  type PolicyKey,
+  type ServiceKey,
+} from '../api/names.ts';
+import { matchesLabels } from '../api/selector.ts';
+import type { Locality, MeshAddress, ServicePort } from '../api/workload.ts';
+import type { Collection, Graph, Reader, Source } from '../collection/index.ts';
+import type { Authorization } from '../policy/model.ts';
+import { convertAuthorizationPolicy, policySelector, type PolicyVerdict } from './authorization-policy.ts';
+import { endpointWorkloads, isPodEndpoint } from './endpoint-workload.ts';
+import { isMeshService, meshService, serviceHostname } from './mesh-service.ts';
+import { clusterOfKey, labelIndexKeys, objectKey, selectorIndexKey } from './object-key.ts';
+import {
+  convertPeerAuthentication,
+  namespaceMode,
+  oldestPeer,
+  peerSelector,
+  staticStrictKey,
+  staticStrictPolicy,
+  type PeerMode,
+} from './peer-authentication.ts';
+import { isLivePod, podWorkload } from './pod-workload.ts';
+import { podServicePorts, sliceServicePorts } from './ports.ts';
+
+export interface DiscoveryOptions {
+  readonly trustDomain?: string;
+  readonly clusterDomain?: string;
+  readonly rootNamespace?: string;
+}
+
+/** Written by the owner of the informers, under keys of `keyOfObject`. */
+export interface DiscoverySources {
+  readonly pods: Source<Pod>;
+  readonly services: Source<Service>;
+  readonly endpointSlices: Source<EndpointSlice>;
+  readonly nodes: Source<Node>;
+  readonly namespaces: Source<Namespace>;
+  readonly authorizationPolicies: Source<AuthorizationPolicy>;
+  readonly peerAuthentications: Source<PeerAuthentication>;
+}
+
+export interface Discovery {
+  readonly sources: DiscoverySources;
+  /** By the name on the wire: uid, or `<namespace>/<hostname>`. */
+  readonly addresses: Collection<MeshAddress>;
+  /** By `<namespace>/<name>`. */
+  readonly authorizations: Collection<Authorization>;
+  /** Of policies that ztunnels look at, by the key of the object, with the generation judged. */
+  readonly verdicts: Collection<{ readonly verdict: PolicyVerdict; readonly generation: number | undefined }>;
+}
+
+export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): Discovery {
+  const {
+    trustDomain = defaultTrustDomain,
+    clusterDomain = defaultClusterDomain,
+    rootNamespace = systemNamespace,
+  } = options;
+  const sources: DiscoverySources = {
+    pods: graph.source('pods'),
+    services: graph.source('services'),
+    endpointSlices: graph.source('endpoint slices'),
+    nodes: graph.source('nodes'),
+    namespaces: graph.source('namespaces'),
+    authorizationPolicies: graph.source('authorization policies'),
+    peerAuthentications: graph.source('peer authentications'),
+  };
+
+  // Small facts of chatty objects, so that a heartbeat of a node recomputes no pod.
+  const localities = graph.map('localities', sources.nodes, localityOf);
+  const networks = graph.map('networks', sources.namespaces, ({ metadata }) =>
+    metadata.name === systemNamespace
+      ? (metadata.labels?.['topology.istio.io/network'] as NetworkId | undefined)
+      : undefined,
+  );
+  const networkOf = (cluster: string, read: Reader): NetworkId =>
+    read.get(networks, `${cluster}//${systemNamespace}`) ?? ('' as NetworkId);
+
+  const { authorizations, verdicts, policiesOfPod } = derivePolicies(graph, sources, rootNamespace);
+
+  const meshServices = graph.flatMap('services of the mesh', sources.services, (service, key, read) => {
+    const cluster = clusterOfKey(key);
+    const namespace = read.get(sources.namespaces, `${cluster}//${service.metadata.namespace}`);
+    const derived = meshService(service, { clusterDomain, network: networkOf(cluster, read), namespace });
+    if (!derived) return [];
+    const address: MeshAddress = { kind: 'service', service: derived };
+    return [[serviceKey(derived.namespace, derived.hostname), address] as const];
+  });
+
+  const servicesBySelector = graph.index('services by selector', sources.services, (service, key) =>
+    isMeshService(service)
+      ? selectorIndexKey(clusterOfKey(key), service.metadata.namespace ?? '', service.spec?.selector ?? {})
+      : [],
+  );
+  const slicesByPod = graph.index('slices without selector by pod', selectorlessSlices(graph, sources), (slice, key) =>
+    slice.endpoints
+      .filter(isPodEndpoint)
+      .map(({ targetRef }) => `${clusterOfKey(key)}/${slice.metadata.namespace}/${targetRef?.name}`),
+  );
+
+  const servicesOfPod = (pod: Pod, key: string, read: Reader): Map<ServiceKey, readonly ServicePort[]> => {
+    const cluster = clusterOfKey(key);
+    const { namespace = '', labels } = pod.metadata;
+    const found = new Map<ServiceKey, readonly ServicePort[]>();
+    const keyOf = (service: Service): ServiceKey => serviceKey(namespace, serviceHostname(service, clusterDomain));
+    for (const indexKey of labelIndexKeys(cluster, namespace, labels)) {
+      for (const service of read.lookup(servicesBySelector, indexKey).values()) {
+        if (matchesLabels(labels, service.spec?.selector ?? {}))
+          found.set(keyOf(service), podServicePorts(service, pod));
+      }
+    }
+    for (const slice of read.lookup(slicesByPod, key).values()) {
+      const service = read.get(sources.services, serviceOfSlice(slice, cluster));
+      if (service) found.set(keyOf(service), sliceServicePorts(service, slice));
+    }
+    // Equal contents must come out equal, in whatever order Services came.
+    return new Map([...found].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  };
+
+  const podWorkloads = graph.flatMap('workloads of pods', sources.pods, (pod, key, read) => {
+    if (!isLivePod(pod)) return [];
+    const cluster = clusterOfKey(key);
+    const workload = podWorkload(pod, {
+      cluster,
+      network: networkOf(cluster, read),
+      trustDomain,
+      locality: read.get(localities, objectKey(cluster, '', pod.spec.nodeName ?? '')) ?? nowhere,
+      services: servicesOfPod(pod, key, read),
+      authorizationPolicies: policiesOfPod(pod, key, read),
+    });
+    return workload ? [[workload.uid, { kind: 'workload', workload } satisfies MeshAddress] as const] : [];
+  });
+
+  const otherWorkloads = graph.flatMap('workloads of slices', sources.endpointSlices, (slice, key, read) => {
+    const cluster = clusterOfKey(key);
+    const service = read.get(sources.services, serviceOfSlice(slice, cluster));
+    if (!service || !isMeshService(service)) return [];
+    const workloads = endpointWorkloads(slice, {
+      cluster,
+      network: networkOf(cluster, read),
+      trustDomain,
+      service,
+      serviceKey: serviceKey(slice.metadata.namespace ?? '', serviceHostname(service, clusterDomain)),
+    });
+    return workloads.map((workload) => [workload.uid, { kind: 'workload', workload } satisfies MeshAddress] as const);
+  });
+
+  const addresses = graph.join<MeshAddress>('addresses', [meshServices, podWorkloads, otherWorkloads]);
+  return { sources, addresses, authorizations, verdicts };
+}
+
+const nowhere: Locality = { region: '', zone: '', subzone: '' };
+
+function localityOf(node: Node): Locality {
+  const labels = node.metadata.labels ?? {};
+  return {
+    region: labels['topology.kubernetes.io/region'] ?? '',
+    zone: labels['topology.kubernetes.io/zone'] ?? '',
+    subzone: labels['topology.istio.io/subzone'] ?? '',
+  };
+}
+
+function serviceOfSlice(slice: EndpointSlice, cluster: string): string {
+  return `${cluster}/${slice.metadata.namespace}/${slice.metadata.labels?.[serviceNameLabel] ?? ''}`;
+}
+
+/** Where a Service has a selector, the pods themselves say whether they belong; its slices would only say it twice. */
+function selectorlessSlices(graph: Graph, sources: DiscoverySources): Collection<EndpointSlice> {
+  return graph.map('slices without selector', sources.endpointSlices, (slice, key, read) => {
+    const service = read.get(sources.services, serviceOfSlice(slice, clusterOfKey(key)));
+    return service && isMeshService(service) && Object.keys(service.spec?.selector ?? {}).length === 0
+      ? slice
+      : undefined;
+  });
+}
+
+interface DerivedPolicies extends Pick<Discovery, 'authorizations' | 'verdicts'> {
+  /** The policies that a pod's workload names: selector policies, then what PeerAuthentication gives it. */
+  readonly policiesOfPod: (pod: Pod, key: string, read: Reader) => PolicyKey[];
+}
+
+function derivePolicies(graph: Graph, sources: DiscoverySources, rootNamespace: string): DerivedPolicies {
+  const { authorizationPolicies, peerAuthentications } = sources;
+  const conversions = graph.map('conversions of policies', authorizationPolicies, (policy) => ({
+    ...convertAuthorizationPolicy(policy, rootNamespace),
+    generation: policy.metadata.generation,
+    selector: policySelector(policy) ?? {},
+  }));
+  const verdicts = graph.map('verdicts', conversions, ({ verdict, generation }) =>
+    verdict ? { verdict, generation } : undefined,
+  );
+  const converted = graph.flatMap('authorizations of policies', conversions, ({ authorization }) =>
+    authorization ? [[policyKey(authorization.namespace, authorization.name), authorization] as const] : [],
+  );
+  const bySelector = graph.index('policies by selector', conversions, ({ authorization, selector }, key) =>
+    authorization ? selectorIndexKey(clusterOfKey(key), authorization.namespace, selector) : [],
+  );
+
+  const peersByNamespace = graph.index('peer authentications by namespace', peerAuthentications, (peer, key) =>
+    peerSelector(peer) ? [] : [`${clusterOfKey(key)}/${peer.metadata.namespace}`],
+  );
+  const peersBySelector = graph.index('peer authentications by selector', peerAuthentications, (peer, key) =>
+    selectorIndexKey(clusterOfKey(key), peer.metadata.namespace ?? '', peerSelector(peer) ?? {}),
+  );
+  const modeOf = (cluster: string, namespace: string, read: Reader): PeerMode =>
+    namespaceMode(
+      oldestPeer(read.lookup(peersByNamespace, `${cluster}/${namespace}`).values()),
+      oldestPeer(read.lookup(peersByNamespace, `${cluster}/${rootNamespace}`).values()),
+    );
+  const peerConversions = graph.map('conversions of peer authentications', peerAuthentications, (peer, key, read) =>
+    peerSelector(peer)
+      ? convertPeerAuthentication(peer, modeOf(clusterOfKey(key), peer.metadata.namespace ?? '', read), rootNamespace)
+      : {},
+  );
+  const peerPolicies = graph.flatMap('authorizations of peer authentications', peerConversions, ({ dedicated }) => [
+    [staticStrictKey(rootNamespace), staticStrictPolicy(rootNamespace)] as const,
+    ...(dedicated ? [[policyKey(dedicated.namespace, dedicated.name), dedicated] as const] : []),
+  ]);
+
+  const peerReference = (pod: Pod, cluster: string, read: Reader): PolicyKey | undefined => {
+    const { namespace = '', labels } = pod.metadata;
+    const selecting = labelIndexKeys(cluster, namespace, labels).flatMap((indexKey) =>
+      [...read.lookup(peersBySelector, indexKey).values()].filter((peer) =>
+        matchesLabels(labels, peerSelector(peer) ?? {}),
+      ),
+    );
+    const peer = oldestPeer(selecting);
+    if (!peer) return modeOf(cluster, namespace, read) === 'strict' ? staticStrictKey(rootNamespace) : undefined;
+    return read.get(peerConversions, `${cluster}/${peer.metadata.namespace}/${peer.metadata.name}`)?.reference;
+  };
+
+  return {
+    authorizations: graph.join('authorizations', [converted, peerPolicies]),
+    verdicts,
+    policiesOfPod(pod, key, read) {
+      const cluster = clusterOfKey(key);
+      const { namespace = '', labels } = pod.metadata;
+      const names = new Set<PolicyKey>();
+      for (const scope of new Set([rootNamespace, namespace])) {
+        for (const indexKey of labelIndexKeys(cluster, scope, labels)) {
+          for (const { authorization, selector } of read.lookup(bySelector, indexKey).values()) {
+            if (authorization && matchesLabels(labels, selector)) {
+              names.add(policyKey(authorization.namespace, authorization.name));
+            }
+          }
+        }
+      }
+      const reference = peerReference(pod, cluster, read);
+      return [...[...names].toSorted(), ...(reference ? [reference] : [])];
+    },
+  };
+}
