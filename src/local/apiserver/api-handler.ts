@@ -290,7 +290,7 @@ function parsePath(pathname: string): ResourcePath | undefined {
 }
 
 function verbOf(request: IncomingMessage, path: ResourcePath, query: URLSearchParams): Verb | undefined {
-  switch (request.method) {
+  switch (request.method ?? '') {
     case 'GET':
     case 'HEAD':
       if (path.name === undefined) return isTrue(query.get('watch')) ? 'watch' : 'list';

@@ -30,7 +30,7 @@ export interface ServiceAccountTokensOptions {
   readonly key: KeyObject;
   readonly clock: Clock;
   /** Finds live objects, to check what a token is bound to. */
-  find(kind: 'Pod' | 'ServiceAccount', namespace: string, name: string): KubeObject | undefined;
+  readonly find: (kind: 'Pod' | 'ServiceAccount', namespace: string, name: string) => KubeObject | undefined;
 }
 
 export interface VerifiedToken {

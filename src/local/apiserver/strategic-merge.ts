@@ -17,16 +17,11 @@ export function applyStrategicMergePatch(
   patch: JsonObject,
   schema: JsonSchema | undefined,
 ): JsonObject {
-  switch (patch['$patch']) {
-    case undefined:
-    case 'merge':
-      break;
-    case 'delete':
-      return {};
-    case 'replace':
-      return withoutDirectives(patch);
-    default:
-      throw badRequest(`unknown patch type ${JSON.stringify(patch['$patch'])}: $patch is delete, replace or merge`);
+  const directive = patch['$patch'];
+  if (directive === 'delete') return {};
+  if (directive === 'replace') return withoutDirectives(patch);
+  if (directive !== undefined && directive !== 'merge') {
+    throw badRequest(`unknown patch type ${JSON.stringify(directive)}: $patch is delete, replace or merge`);
   }
   const result = retain({ ...target }, patch['$retainKeys']);
   for (const [key, value] of Object.entries(patch)) {

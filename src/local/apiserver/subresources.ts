@@ -211,7 +211,7 @@ function scaleOf(stored: Pick<Stored, 'object'>): JsonObject {
     status: {
       replicas: status['replicas'] ?? 0,
       selector: Object.entries(labels)
-        .map(([key, value]) => `${key}=${String(value)}`)
+        .map(([key, value]) => `${key}=${typeof value === 'string' ? value : ''}`)
         .join(','),
     },
   };

@@ -11,7 +11,7 @@ export interface WatchOptions {
   readonly kind: KindInfo;
   readonly store: ObjectStore;
   readonly clock: Clock;
-  selects(object: KubeObject): boolean;
+  readonly selects: (object: KubeObject) => boolean;
   /** `undefined`: send what there is as ADDED, then what changes. */
   readonly fromRevision: number | undefined;
   readonly form: 'object' | 'table' | 'metadata';

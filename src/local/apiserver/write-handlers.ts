@@ -174,11 +174,13 @@ function toApiObject(body: Json | Record<string, unknown>, kind: KindInfo): ApiO
   const { apiVersion = expected, kind: kindName = kind.kind, metadata = {} } = body;
   if (apiVersion !== expected) {
     throw badRequest(
-      `the API version in the data (${String(apiVersion)}) does not match the expected API version (${expected})`,
+      `the API version in the data (${JSON.stringify(apiVersion)}) does not match the expected API version (${expected})`,
     );
   }
   if (kindName !== kind.kind) {
-    throw badRequest(`the kind in the data (${String(kindName)}) does not match the expected kind (${kind.kind})`);
+    throw badRequest(
+      `the kind in the data (${JSON.stringify(kindName)}) does not match the expected kind (${kind.kind})`,
+    );
   }
   if (!isJsonObject(metadata)) throw badRequest('metadata must be an object');
   for (const field of ['spec', 'status']) {

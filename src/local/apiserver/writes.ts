@@ -17,7 +17,7 @@ export interface WriteContext {
   readonly nowMs: number;
   readonly validation: FieldValidation;
   /** Called for what the client should know but is no refusal. */
-  warn(message: string): void;
+  readonly warn: (message: string) => void;
 }
 
 export interface DeleteChoice {
