@@ -3,6 +3,7 @@ import { formatHostPort, isLoopback, tryParseIp } from '../lib/ip.ts';
 import { serviceKey, spiffeId, type NetworkId, type ServiceKey, type SpiffeId } from '../api/names.ts';
 import type { GatewayAddress, MeshService, MeshWorkload } from '../api/workload.ts';
 import type { MeshState } from '../mesh/index.ts';
+import { tryParseSpiffeId } from '../identity/spiffe.ts';
 import { addressOf, pickEndpoint } from './endpoints.ts';
 
 export interface OutboundRequest {
@@ -89,11 +90,9 @@ export function planOutbound(request: OutboundRequest): OutboundPlan {
 /** Identities that may answer for a workload: its own, and those that the service vouches for. */
 export function expectedIdentities(workload: MeshWorkload, service: MeshService | undefined): SpiffeId[] {
   const own = spiffeId(workload.trustDomain, workload.namespace, workload.serviceAccount);
-  const vouched = (service?.subjectAltNames ?? []).filter((name): name is SpiffeId => spiffePattern.test(name));
+  const vouched = (service?.subjectAltNames ?? []).flatMap((name) => tryParseSpiffeId(name) ?? []);
   return [...new Set([own, ...vouched])];
 }
-
-const spiffePattern = /^spiffe:\/\/[^/]+\/ns\/[^/]+\/sa\/[^/]+$/;
 
 function planService(service: MeshService, request: OutboundRequest): OutboundPlan {
   const { mesh, own, destinationIp, destinationPort, random } = request;

@@ -1,0 +1,48 @@
+/** The headers that ride on a CONNECT for telemetry: `baggage` and `forwarded`. Never used to authorize. */
+import type { MeshWorkload } from '../api/workload.ts';
+import type { WorkloadLabels } from './traffic.ts';
+
+/** Who a workload is, in the order that Istio writes; empty values are left out. */
+export function formatBaggage(workload: MeshWorkload): string {
+  const entries: [string, string][] = [
+    ['k8s.cluster.name', workload.clusterId],
+    ['k8s.namespace.name', workload.namespace],
+    [`k8s.${workload.workloadType}.name`, workload.workloadName],
+    ['service.name', workload.canonicalName],
+    ['service.version', workload.canonicalRevision],
+    ['cloud.region', workload.locality.region],
+    ['cloud.availability_zone', workload.locality.zone],
+  ];
+  return entries
+    .filter(([, value]) => value !== '')
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+}
+
+/** What a peer says of itself; unknown keys and whatever is malformed are ignored. */
+export function parseBaggage(header: string): WorkloadLabels {
+  const found = new Map<string, string>();
+  for (const entry of header.split(',')) {
+    const [key = '', value = ''] = entry.split('=');
+    if (value !== '') found.set(key.trim(), value.trim());
+  }
+  const names = ['k8s.deployment.name', 'k8s.cronjob.name', 'k8s.pod.name', 'k8s.job.name'];
+  return {
+    workloadName: names.map((key) => found.get(key)).find((value) => value !== undefined) ?? '',
+    namespace: found.get('k8s.namespace.name') ?? '',
+    canonicalName: found.get('service.name') ?? '',
+    canonicalRevision: found.get('service.version') ?? '',
+    clusterId: found.get('k8s.cluster.name') ?? '',
+  };
+}
+
+/** RFC 7239: whose connection this is, and which service it was meant for. */
+export function formatForwarded(clientAddress: string, serviceHostname: string | undefined): string {
+  const client = `for="${clientAddress}"`;
+  return serviceHostname === undefined ? client : `${client};host=${serviceHostname}`;
+}
+
+/** The `host=` of a `forwarded` header. */
+export function parseForwardedHost(header: string): string | undefined {
+  return /(?:^|;)\s*host="?([^";,]+)"?/i.exec(header)?.[1];
+}

@@ -1,0 +1,251 @@
+/** Live connections: one record each from its first moment to its line in the access log. */
+import type { SpiffeId } from '../api/names.ts';
+import type { MeshService, MeshWorkload } from '../api/workload.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { AccessLog, AccessLogPeer, MetricGroup, Series, TcpMetricName } from '../telemetry/index.ts';
+import type { ConnectionFacts } from '../policy/index.ts';
+import type { ConnectionReport, PodInfo } from './messages.ts';
+import { accessPeer, trafficLabels, type ResponseFlags, type Traffic, type WorkloadLabels } from './traffic.ts';
+
+export interface ConnectionTelemetry {
+  readonly clock: Clock;
+  readonly accessLog: AccessLog;
+  readonly tcpMetrics: MetricGroup<TcpMetricName>;
+}
+
+/** What is known of a connection when it is opened; ends that become known later are filled in by `describe`. */
+export interface ConnectionStart {
+  readonly podUid: string;
+  readonly direction: 'inbound' | 'outbound';
+  readonly src: string;
+  readonly originalDst: string;
+}
+
+export interface ConnectionDescription {
+  readonly protocol: 'HBONE' | 'TCP';
+  /** Where it really goes: the tunnel's end, or the application. */
+  readonly actualDst: string;
+  /** CONNECT target. */
+  readonly hboneAddr?: string;
+  readonly sourceWorkload: MeshWorkload | undefined;
+  /** When the mesh does not know the source: what it says of itself. */
+  readonly sourceLabels?: WorkloadLabels;
+  readonly sourceIdentity?: SpiffeId | undefined;
+  readonly destinationWorkload: MeshWorkload | undefined;
+  readonly destinationIdentity?: SpiffeId | undefined;
+  readonly service: MeshService | undefined;
+  readonly traceId?: string | undefined;
+}
+
+export interface ConnectionEnd {
+  readonly flags?: ResponseFlags;
+  readonly error?: Error | undefined;
+  /** The policy that decided. */
+  readonly policy?: string | undefined;
+}
+
+/** An inbound connection as the re-check sees it. */
+export interface AuthorizedConnection {
+  readonly own: MeshWorkload;
+  readonly facts: ConnectionFacts;
+}
+
+/** One connection. `finish` is called exactly once, whatever happened. */
+export class Connection {
+  readonly start: ConnectionStart;
+  readonly #telemetry: ConnectionTelemetry;
+  readonly #onFinish: (connection: Connection) => void;
+  readonly #startedMs: number;
+  readonly #abort = new AbortController();
+  #description: ConnectionDescription | undefined;
+  #series: Series<TcpMetricName> | undefined;
+  #traffic: Traffic | undefined;
+  #cut: ((error: Error) => void) | undefined;
+  #finished = false;
+  /** From the client to the server, and back. */
+  bytesReceived = 0;
+  bytesSent = 0;
+  /** Set once policies were asked; then policy changes ask again. */
+  authorized: AuthorizedConnection | undefined;
+
+  constructor(start: ConnectionStart, telemetry: ConnectionTelemetry, onFinish: (connection: Connection) => void) {
+    this.start = start;
+    this.#telemetry = telemetry;
+    this.#onFinish = onFinish;
+    this.#startedMs = telemetry.clock.nowMs();
+  }
+
+  /** Aborts when the connection is cut before it is established. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Names the ends; the connection counts as opened from here. Once. */
+  describe(description: ConnectionDescription): void {
+    this.#description = description;
+    this.#traffic = {
+      reporter: this.start.direction === 'outbound' ? 'source' : 'destination',
+      source: description.sourceWorkload ?? description.sourceLabels,
+      sourceIdentity: description.sourceIdentity,
+      destination: description.destinationWorkload,
+      destinationIdentity: description.destinationIdentity,
+      service: description.service,
+    };
+    this.#series = this.#telemetry.tcpMetrics.acquire(trafficLabels(this.#traffic, '-'));
+    this.#series.values.opened++;
+  }
+
+  /** `cut` ends both sides; from now on aborting calls it. */
+  established(cut: (error: Error) => void): void {
+    this.#cut = cut;
+    if (this.#abort.signal.aborted) cut(this.#abort.signal.reason as Error);
+  }
+
+  /** Bytes of the client (`a` of the pump), counted as they pass. */
+  countReceived(byteCount: number): void {
+    this.bytesReceived += byteCount;
+    if (this.#series) this.#series.values.received += byteCount;
+  }
+
+  countSent(byteCount: number): void {
+    this.bytesSent += byteCount;
+    if (this.#series) this.#series.values.sent += byteCount;
+  }
+
+  /** Ends it from outside: drain, removal, policy change. `finish` follows from whoever runs it. */
+  cut(error: Error): void {
+    if (this.#abort.signal.aborted) return;
+    this.#abort.abort(error);
+    this.#cut?.(error);
+  }
+
+  finish(end: ConnectionEnd): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const { clock, accessLog, tcpMetrics } = this.#telemetry;
+    // Who cut it knows better than the socket that noticed.
+    const error = this.#abort.signal.aborted ? (this.#abort.signal.reason as Error) : end.error;
+    const flags = end.flags ?? '-';
+    if (this.#series && this.#traffic) {
+      if (flags === '-') this.#series.values.closed++;
+      else {
+        tcpMetrics.record(trafficLabels(this.#traffic, flags), (values) => {
+          values.closed++;
+          values.failed++;
+        });
+      }
+      tcpMetrics.release(this.#series);
+    }
+    const { source, destination } = this.#peers();
+    const outbound = this.start.direction === 'outbound';
+    if (this.#description) {
+      accessLog.complete({
+        source,
+        destination,
+        direction: this.start.direction,
+        bytesSent: outbound ? this.bytesReceived : this.bytesSent,
+        bytesReceived: outbound ? this.bytesSent : this.bytesReceived,
+        durationMs: clock.nowMs() - this.#startedMs,
+        policy: end.policy,
+        traceId: this.#description.traceId,
+        error: error && messageOf(error),
+      });
+    } else {
+      accessLog.failed({ source, destination, direction: this.start.direction, error: error && messageOf(error) });
+    }
+    this.#onFinish(this);
+  }
+
+  report(): ConnectionReport {
+    return {
+      direction: this.start.direction,
+      src: this.start.src,
+      originalDst: this.start.originalDst,
+      actualDst: this.#description?.actualDst ?? this.start.originalDst,
+      protocol: this.#description?.protocol ?? 'TCP',
+    };
+  }
+
+  #peers(): {
+    source: AccessLogPeer;
+    destination: AccessLogPeer & { hboneAddr?: string | undefined; service?: string | undefined };
+  } {
+    const about = this.#description;
+    if (!about) return { source: { addr: this.start.src }, destination: { addr: this.start.originalDst } };
+    const source = accessPeer(this.start.src, about.sourceWorkload, about.sourceIdentity);
+    const said = about.sourceWorkload ? undefined : about.sourceLabels;
+    return {
+      source: said
+        ? { ...source, workload: said.workloadName, namespace: said.namespace, cluster: said.clusterId }
+        : source,
+      destination: {
+        ...accessPeer(about.actualDst, about.destinationWorkload, about.destinationIdentity),
+        hboneAddr: about.hboneAddr,
+        service: about.service?.hostname,
+      },
+    };
+  }
+}
+
+/** All live connections of a data part, by pod. */
+export class ConnectionRegistry {
+  readonly #telemetry: ConnectionTelemetry;
+  readonly #byPod = new Map<string, Set<Connection>>();
+  readonly #idleWaiters = new Set<() => void>();
+  #size = 0;
+
+  constructor(telemetry: ConnectionTelemetry) {
+    this.#telemetry = telemetry;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  open(start: ConnectionStart): Connection {
+    const connection = new Connection(start, this.#telemetry, (finished) => this.#remove(finished));
+    const set = this.#byPod.get(start.podUid) ?? new Set<Connection>();
+    set.add(connection);
+    this.#byPod.set(start.podUid, set);
+    this.#size++;
+    return connection;
+  }
+
+  ofPod(uid: string): Iterable<Connection> {
+    return this.#byPod.get(uid) ?? [];
+  }
+
+  *all(): Iterable<Connection> {
+    for (const set of this.#byPod.values()) yield* set;
+  }
+
+  reportPod(pod: PodInfo): ConnectionReport[] {
+    return [...this.ofPod(pod.uid)].map((connection) => connection.report());
+  }
+
+  cutPod(uid: string, error: Error): void {
+    for (const connection of this.ofPod(uid)) connection.cut(error);
+  }
+
+  cutAll(error: Error): void {
+    for (const connection of this.all()) connection.cut(error);
+  }
+
+  /** Calls `run` when no connection is left, at once if there is none; the returned function forgets it. */
+  whenIdle(run: () => void): () => void {
+    if (this.#size === 0) run();
+    else this.#idleWaiters.add(run);
+    return () => void this.#idleWaiters.delete(run);
+  }
+
+  #remove(connection: Connection): void {
+    const set = this.#byPod.get(connection.start.podUid);
+    if (!set?.delete(connection)) return;
+    if (set.size === 0) this.#byPod.delete(connection.start.podUid);
+    this.#size--;
+    if (this.#size > 0) return;
+    for (const run of this.#idleWaiters) run();
+    this.#idleWaiters.clear();
+  }
+}

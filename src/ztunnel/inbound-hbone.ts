@@ -1,0 +1,208 @@
+/** Inbound HBONE on 15008: TLS with a certificate each way, then CONNECT requests, each authorized by itself. */
+import { AmbitError } from '../lib/errors.ts';
+import { canonicalIp, formatHostPort } from '../lib/ip.ts';
+import { spiffeId, type SpiffeId } from '../api/names.ts';
+import { planInboundConnect } from '../decision/index.ts';
+import { reasonHeader, serveHbone, type ConnectRequest, type HboneServerSession } from '../hbone/index.ts';
+import { acceptTls, spiffeParts } from '../identity/index.ts';
+import { tlsChannel, type AcceptedSocket } from '../net/index.ts';
+import type { SourcePrincipal } from '../policy/index.ts';
+import { createTraceContext, tryParseTraceparent } from '../telemetry/index.ts';
+import { formatBaggage, parseBaggage, parseForwardedHost } from './baggage.ts';
+import { ownWorkload, type PodContext } from './data-context.ts';
+import { flagsOf } from './failures.ts';
+import { authorizeInbound, DeniedError, dialApplication } from './inbound.ts';
+import { hbonePort, ownPorts } from './ports.ts';
+import { runPump } from './run-pump.ts';
+
+/** The TLS connections of one pod's 15008. */
+export class HboneInbound {
+  readonly #pod: PodContext;
+  readonly #sessions = new Set<HboneServerSession>();
+  #handshakes = 0;
+  #draining = false;
+
+  constructor(pod: PodContext) {
+    this.#pod = pod;
+  }
+
+  /** Serves one TLS connection to its end. Never throws. */
+  async serve(accepted: AcceptedSocket): Promise<void> {
+    const { socket, remoteAddress, remotePort } = accepted;
+    const localIp = this.#localIp(accepted);
+    const src = formatHostPort(remoteAddress, remotePort);
+    const ownIdentity = { current: undefined as SpiffeId | undefined };
+    this.#handshakes++;
+    try {
+      if (this.#handshakes > this.#pod.limits.maxHandshakes)
+        throw inboundError('overloaded', 'too many handshakes are under way');
+      const own = await ownWorkload(this.#pod, this.#pod.ended);
+      if (!own) throw inboundError('not-ready', 'own workload is not known to the mesh');
+      const identity = spiffeId(own.trustDomain, own.namespace, own.serviceAccount);
+      ownIdentity.current = identity;
+      const certificate = await this.#pod.certificates.get(identity, this.#pod.ended);
+      const peer = await acceptTls({
+        socket,
+        certificate,
+        signal: this.#pod.ended,
+        timeoutMs: this.#pod.limits.handshakeTimeoutMs,
+      });
+      const connection: TunnelConnection = {
+        peerIdentity: peer.identity,
+        ownIdentity: identity,
+        remoteAddress,
+        src,
+        localIp,
+      };
+      this.#serveTunnels(connection, tlsChannel(peer.socket));
+    } catch (error) {
+      socket.resetAndDestroy();
+      this.#recordFailure(src, localIp, ownIdentity.current, error);
+    } finally {
+      this.#handshakes--;
+    }
+  }
+
+  /** GOAWAY to every client; running tunnels go on. */
+  drain(): void {
+    this.#draining = true;
+    for (const session of this.#sessions) session.drain();
+  }
+
+  /** Ends all TLS connections at once. */
+  close(error: Error): void {
+    for (const session of this.#sessions) session.close(error);
+  }
+
+  #serveTunnels(connection: TunnelConnection, channel: ReturnType<typeof tlsChannel>): void {
+    const session = serveHbone(channel, {
+      clock: this.#pod.clock,
+      onConnect: (request) => {
+        if (this.#pod.ended.aborted) request.refuse(503);
+        else void serveConnect(request, connection, this.#pod);
+      },
+      onClose: () => void this.#sessions.delete(session),
+    });
+    this.#sessions.add(session);
+    if (this.#draining) session.drain();
+    if (this.#pod.ended.aborted) session.close();
+  }
+
+  #localIp({ socket }: AcceptedSocket): string {
+    return canonicalIp(socket.localAddress ?? '');
+  }
+
+  /** A client that did not get as far as a tunnel: one refused connection, in metrics and in the log. */
+  #recordFailure(src: string, localIp: string, ownIdentity: SpiffeId | undefined, error: unknown): void {
+    const { mesh, target, connections } = this.#pod;
+    if (this.#pod.ended.aborted) return;
+    const own = mesh.workloadOfPod(target.pod);
+    const actualDst = formatHostPort(localIp, hbonePort);
+    const connection = connections.open({ podUid: target.pod.uid, direction: 'inbound', src, originalDst: actualDst });
+    connection.describe({
+      protocol: 'HBONE',
+      actualDst,
+      sourceWorkload: undefined,
+      destinationWorkload: own,
+      destinationIdentity: ownIdentity,
+      service: undefined,
+    });
+    connection.finish({ flags: flagsOf(error), error: error as Error });
+  }
+}
+
+/** One TLS connection whose peer is known. */
+interface TunnelConnection {
+  readonly peerIdentity: SpiffeId;
+  readonly ownIdentity: SpiffeId;
+  readonly remoteAddress: string;
+  readonly src: string;
+  readonly localIp: string;
+}
+
+async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, pod: PodContext): Promise<void> {
+  const { mesh } = pod;
+  const { remoteAddress, localIp, peerIdentity, ownIdentity } = tunnel;
+  const actualDst = formatHostPort(localIp, hbonePort);
+  const connection = pod.connections.open({
+    podUid: pod.target.pod.uid,
+    direction: 'inbound',
+    src: tunnel.src,
+    originalDst: request.authority,
+  });
+  let answered = false;
+  try {
+    const own = await ownWorkload(pod, connection.signal);
+    if (!own) throw new RefusedConnect(503, 'not-ready', 'own workload is not known to the mesh');
+    const forwardedHost = parseForwardedHost(request.headers.get('forwarded') ?? '');
+    const plan = planInboundConnect({ mesh, own, localIp, authority: request.authority, forwardedHost, ownPorts });
+    const baggage = request.headers.get('baggage');
+    connection.describe({
+      protocol: 'HBONE',
+      actualDst,
+      hboneAddr: request.authority,
+      sourceWorkload: mesh.workloadByIp(own.network, remoteAddress),
+      ...(baggage === undefined ? {} : { sourceLabels: parseBaggage(baggage) }),
+      sourceIdentity: peerIdentity,
+      destinationWorkload: own,
+      destinationIdentity: ownIdentity,
+      service: plan.kind === 'accept' ? plan.service : undefined,
+      traceId: (tryParseTraceparent(request.headers.get('traceparent') ?? '') ?? createTraceContext()).traceId,
+    });
+    if (plan.kind === 'refuse') throw new RefusedConnect(plan.status, plan.reason, plan.message);
+    if (plan.applicationTunnel?.protocol === 'proxy') {
+      throw new RefusedConnect(
+        503,
+        'unsupported-tunnel',
+        'the application wants the PROXY protocol, which is not spoken here',
+      );
+    }
+    const source = principalOf(peerIdentity);
+    const { policy } = await authorizeInbound({ pod, connection, own, sourceIp: remoteAddress, source, target: plan });
+    const application = await dialApplication({ pod, connection, sourceIp: remoteAddress, target: plan });
+    answered = true;
+    if (connection.signal.aborted || request.aborted) {
+      application.reset();
+      request.refuse(503);
+      throw (connection.signal.reason as Error | undefined) ?? inboundError('abandoned', 'the client gave up');
+    }
+    runPump(connection, request.accept({ baggage: formatBaggage(own) }), application, policy);
+  } catch (error) {
+    if (!answered) refuseConnect(request, error);
+    connection.finish({
+      flags: flagsOf(error),
+      error: error as Error,
+      policy: error instanceof DeniedError ? error.policy : undefined,
+    });
+  }
+}
+
+/** A CONNECT that is answered with a status of our choice. */
+class RefusedConnect extends AmbitError {
+  readonly status: number;
+
+  constructor(status: number, reason: string, message: string) {
+    super(`CONNECT refused: ${message}`, { code: `inbound.${reason}`, blame: 'downstream' });
+    this.status = status;
+  }
+}
+
+/** 401 by policy, else the status of the plan, else 503: the application could not be reached. */
+function refuseConnect(request: ConnectRequest, error: unknown): void {
+  if (error instanceof DeniedError) return request.refuse(401, { [reasonHeader]: headerText(error.reason) });
+  const status = error instanceof RefusedConnect ? error.status : 503;
+  request.refuse(status, error instanceof AmbitError ? { [reasonHeader]: headerText(error.message) } : undefined);
+}
+
+function headerText(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
+}
+
+function principalOf(id: SpiffeId): SourcePrincipal {
+  const { namespace, serviceAccount } = spiffeParts(id);
+  return { id, namespace, serviceAccount };
+}
+
+function inboundError(reason: string, problem: string): AmbitError {
+  return new AmbitError(`Cannot take connection: ${problem}`, { code: `inbound.${reason}`, blame: 'internal' });
+}

@@ -1,0 +1,73 @@
+/** What the control part and the data parts of a ztunnel say to each other: plain values, so that a data part can be a worker. */
+import type { SpiffeId } from '../api/names.ts';
+import type { Endpoint } from '../net/index.ts';
+import type { AddressUpdate, AuthorizationUpdate } from '../mesh/index.ts';
+import type { WorkloadCertificate } from '../identity/index.ts';
+import type { ExpositionFormat } from '../telemetry/index.ts';
+
+/** A pod as the node agent knows it. */
+export interface PodInfo {
+  /** Kubernetes UID. */
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
+/** Where a pod's listeners are, when not at their ports on every address: for benches and tests without namespaces. */
+export interface PodListenAt {
+  readonly host: string;
+  readonly outboundPort: number;
+  readonly inboundPort: number;
+  readonly plaintextPort: number;
+  /** Stands for the original destination of every captured connection. */
+  readonly originalDestination?: { readonly outbound: Endpoint; readonly plaintext: Endpoint };
+}
+
+export interface PodToServe {
+  readonly pod: PodInfo;
+  /** Descriptor of the pod's network namespace; the data part owns it from now on. Absent: the process's own namespace. */
+  readonly netns?: number;
+  readonly listenAt?: PodListenAt;
+}
+
+export type ControlMessage =
+  | { readonly kind: 'addresses'; readonly update: AddressUpdate }
+  | { readonly kind: 'authorizations'; readonly update: AuthorizationUpdate }
+  /** Answered by `pod-served` or `pod-failed`. */
+  | { readonly kind: 'serve-pod'; readonly requestId: number; readonly target: PodToServe }
+  /** Ends the pod's listeners and connections at once. */
+  | { readonly kind: 'remove-pod'; readonly uid: string }
+  /** New or renewed; also without having been asked for. */
+  | { readonly kind: 'certificate'; readonly identity: SpiffeId; readonly certificate: WorkloadCertificate }
+  | { readonly kind: 'certificate-failed'; readonly identity: SpiffeId; readonly error: string }
+  /** Answered by `report`. */
+  | { readonly kind: 'report-wanted'; readonly requestId: number; readonly metrics?: ExpositionFormat }
+  /** Stop accepting, let connections end until the deadline, then cut them. Answered by `drained`. */
+  | { readonly kind: 'drain'; readonly deadlineMs: number };
+
+export type DataMessage =
+  | { readonly kind: 'certificate-wanted'; readonly identity: SpiffeId }
+  | { readonly kind: 'pod-served'; readonly requestId: number }
+  | { readonly kind: 'pod-failed'; readonly requestId: number; readonly error: string }
+  | { readonly kind: 'report'; readonly requestId: number; readonly report: DataReport }
+  | { readonly kind: 'drained' };
+
+export interface ConnectionReport {
+  readonly direction: 'inbound' | 'outbound';
+  readonly src: string;
+  readonly originalDst: string;
+  readonly actualDst: string;
+  readonly protocol: 'HBONE' | 'TCP';
+}
+
+export interface DataReport {
+  readonly pods: readonly { readonly pod: PodInfo; readonly connections: readonly ConnectionReport[] }[];
+  /** Exposition without an end mark; empty when it was not asked for. */
+  readonly metrics: string;
+}
+
+/** A data part as the control part sees it; `post` of the other direction is given when it is started. */
+export interface DataPart {
+  post(message: ControlMessage): void;
+}
