@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { kinds, type Pod } from '../api/index.ts';
 import { isKubeError, type KubeClient } from '../kube/index.ts';
 import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
-import { planEnterNode, planEnterPod, requireRunning, type EnterPlan } from '../local/mesh/index.ts';
+import { childrenOf, planEnterNode, planEnterPod, requireRunning, type EnterPlan } from '../local/mesh/index.ts';
 import {
   ExitCode,
   kubeconfigOption,
@@ -98,7 +98,12 @@ async function run(plan: EnterPlan): Promise<number> {
   const [program = '', ...args] = plan.command;
   // nsenter must be found with the caller's PATH, the command with the container's.
   const child = spawn(program, args, { stdio: 'inherit', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...plan.env } });
-  return new Promise((resolve, reject) => {
+  // nsenter forks into the pid namespace and waits: a signal for the command must pass it by. A terminal's own reach both.
+  const forward = (): void => {
+    for (const pid of child.pid === undefined ? [] : childrenOf(child.pid)) process.kill(pid, 'SIGTERM');
+  };
+  process.on('SIGTERM', forward);
+  return new Promise<number>((resolve, reject) => {
     child.on('error', (error) =>
       reject(
         new AmbitError(`Cannot run ${program}: ${codeOf(error) ?? messageOf(error)}`, {
@@ -108,5 +113,5 @@ async function run(plan: EnterPlan): Promise<number> {
       ),
     );
     child.on('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]));
-  });
+  }).finally(() => process.off('SIGTERM', forward));
 }

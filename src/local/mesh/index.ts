@@ -3,6 +3,7 @@ export type { ComponentStatus } from './components.ts';
 export { controlAddress } from './system-objects.ts';
 export { down } from './down.ts';
 export { planEnterNode, planEnterPod, requireRunning, type EnterPlan } from './enter.ts';
+export { childrenOf } from './host-process.ts';
 export { startForwarder } from './forwarder.ts';
 export type { SelfCommand } from './init.ts';
 export { readManifests, applyManifests, type Manifest } from './manifests.ts';

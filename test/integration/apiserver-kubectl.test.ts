@@ -1,0 +1,203 @@
+/** kubectl itself against the API server: the verbs that the README promises. Skipped where kubectl is not installed. */
+import { deepEqual, equal, match } from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { createState, removeState, startServerProcess, type ServerProcess } from './apiserver-process.ts';
+
+const kubectlPath = ['/usr/bin/kubectl', '/usr/local/bin/kubectl'].find((path) => existsSync(path));
+const skip = kubectlPath === undefined ? 'kubectl (1.29 or newer) is not installed' : false;
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const web = (replicas: number, image: string, extra = ''): string => `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, labels: {app: web}}
+spec:
+  replicas: ${replicas}
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+        - {name: web, image: ${image}, ports: [{containerPort: 80}]}
+        ${extra}
+`;
+
+describe('kubectl', { skip }, () => {
+  let stateDir: string;
+  let server: ServerProcess;
+
+  before(async () => {
+    stateDir = createState();
+    server = await startServerProcess(stateDir);
+  });
+  after(async () => {
+    await server.end('SIGTERM');
+    removeState(stateDir);
+  });
+
+  /** Runs kubectl with words separated by spaces; `input` becomes its stdin. */
+  const run = (args: string | readonly string[], input = '', env: Record<string, string> = {}): Run => {
+    const words = typeof args === 'string' ? args.split(' ') : args;
+    const { status, stdout, stderr } = spawnSync(kubectlPath ?? '', words, {
+      input,
+      encoding: 'utf8',
+      timeout: 20_000,
+      // A home of its own: kubectl caches discovery there.
+      env: { PATH: process.env['PATH'], HOME: stateDir, KUBECONFIG: server.kubeconfig, ...env },
+    });
+    return { code: status ?? -1, stdout: stdout.trim(), stderr: stderr.trim() };
+  };
+  const ok = (args: string | readonly string[], input?: string, env?: Record<string, string>): string => {
+    const result = run(args, input, env);
+    equal(result.code, 0, result.stderr);
+    return result.stdout;
+  };
+  const apply = (manifest: string): string => ok('apply -f -', manifest);
+  const json = (args: string, path: string): string => ok([...args.split(' '), '-o', `jsonpath=${path}`]);
+
+  test('version and discovery', () => {
+    match(ok('version'), /Server Version: v1\.33\./);
+    const resources = ok('api-resources');
+    for (const kind of ['Pod', 'Deployment', 'EndpointSlice', 'AuthorizationPolicy', 'HTTPRoute']) {
+      match(resources, new RegExp(`${kind}$`, 'm'));
+    }
+    match(ok('explain deployment.spec.replicas'), /FIELD: replicas/);
+  });
+
+  test('apply creates, changes and removes what the manifest no longer has', () => {
+    equal(apply(web(2, 'a', '- {name: side, image: s}')), 'deployment.apps/web created');
+    equal(apply(web(2, 'a', '- {name: side, image: s}')), 'deployment.apps/web unchanged');
+    ok('label deployment web team=x');
+    equal(apply(web(3, 'b')), 'deployment.apps/web configured');
+    equal(
+      json('get deployment web', '{.spec.replicas} {.spec.template.spec.containers[*].image} {.metadata.labels.team}'),
+      '3 b x',
+    );
+    equal(json('get deployment web', '{.metadata.generation}'), '2');
+  });
+
+  test('get as a table, wide, yaml, by name and by selector', () => {
+    match(ok('get deployments'), /^NAME\s+READY\s+UP-TO-DATE\s+AVAILABLE\s+AGE\nweb\s+0\/3/);
+    match(ok('get deploy -o wide'), /CONTAINERS\s+IMAGES\s+SELECTOR/);
+    match(ok('get deploy web -o yaml'), /\n {2}replicas: 3\n/);
+    equal(ok('get deploy -l app=web -o name'), 'deployment.apps/web');
+    equal(ok('get deploy -l app!=web -o name'), '');
+    equal(ok('get ns default --field-selector metadata.name=default -o name'), 'namespace/default');
+    match(run('get pod nothing').stderr, /pods "nothing" not found/);
+    match(run('get nothing').stderr, /doesn't have a resource type "nothing"/);
+  });
+
+  test('describe', () => {
+    match(ok('describe deployment web'), /Replicas:\s+3 desired/);
+    match(ok('describe service kubernetes'), /IP:\s+10\.96\.0\.1/);
+    match(ok('describe namespace default'), /Status:\s+Active/);
+  });
+
+  test('label, annotate', () => {
+    ok('annotate deployment web note=one');
+    ok('annotate deployment web note=two --overwrite');
+    ok('label deployment web team-');
+    equal(json('get deployment web', '{.metadata.annotations.note}{.metadata.labels.team}'), 'two');
+  });
+
+  test('patch: strategic by default, merge when asked', () => {
+    ok([
+      'patch',
+      'deployment',
+      'web',
+      '-p',
+      '{"spec":{"template":{"spec":{"containers":[{"name":"more","image":"m"}]}}}}',
+    ]);
+    equal(
+      json('get deployment web', '{.spec.template.spec.containers[*].name}').split(' ').toSorted().join(),
+      'more,web',
+    );
+    ok([
+      'patch',
+      'deployment',
+      'web',
+      '--type=merge',
+      '-p',
+      '{"spec":{"template":{"spec":{"containers":[{"name":"only","image":"o"}]}}}}',
+    ]);
+    equal(json('get deployment web', '{.spec.template.spec.containers[*].name}'), 'only');
+    const refused = run([
+      'patch',
+      'deployment',
+      'web',
+      '--type=json',
+      '-p',
+      '[{"op":"remove","path":"/spec/replicas"}]',
+    ]);
+    match(refused.stderr, /UnsupportedMediaType/);
+  });
+
+  test('scale and set image', () => {
+    ok('scale deployment web --replicas=7');
+    ok('set image deployment/web only=changed');
+    equal(json('get deployment web', '{.spec.replicas} {.spec.template.spec.containers[0].image}'), '7 changed');
+  });
+
+  test('edit', () => {
+    ok('edit deployment web', '', { EDITOR: 'sed -i s/changed/edited/' });
+    equal(json('get deployment web', '{.spec.template.spec.containers[0].image}'), 'edited');
+    const policy =
+      'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec: {action: ALLOW, rules: [{}]}';
+    equal(apply(policy), 'authorizationpolicy.security.istio.io/p created');
+    ok('edit authorizationpolicy p', '', { EDITOR: 'sed -i s/ALLOW/DENY/' });
+    equal(json('get authorizationpolicy p', '{.spec.action}'), 'DENY');
+  });
+
+  test('wait for a condition and for deletion', async () => {
+    ok('wait --for=jsonpath={.spec.replicas}=7 deployment/web --timeout=5s');
+    ok('create -f -', '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"short-lived"}}');
+    const waiting = spawn(kubectlPath ?? '', ['wait', '--for=delete', 'configmap/short-lived', '--timeout=15s'], {
+      env: { PATH: process.env['PATH'], HOME: stateDir, KUBECONFIG: server.kubeconfig },
+      stdio: 'ignore',
+    });
+    const ended = new Promise<number | null>((resolve) => waiting.on('exit', resolve));
+    ok('delete configmap short-lived');
+    equal(await ended, 0);
+  });
+
+  test('delete by name, selector and file', () => {
+    equal(ok('delete authorizationpolicy p'), 'authorizationpolicy.security.istio.io "p" deleted');
+    equal(ok('delete deployment -l app=web'), 'deployment.apps "web" deleted');
+    apply(web(1, 'a'));
+    equal(ok('delete -f -', web(1, 'a')), 'deployment.apps "web" deleted');
+    equal(ok('get deployments -o name'), '');
+  });
+
+  test('invalid objects are refused with every problem', () => {
+    const unknown = run('apply -f -', web(1, 'a').replace('replicas', 'replcas'));
+    equal(unknown.code, 1);
+    match(unknown.stderr, /strict decoding error: unknown field "spec\.replcas"/);
+    const invalid = run('apply -f -', web(1, 'a').replaceAll('{app: web}', '{app: "not valid"}'));
+    match(invalid.stderr, /The Deployment "web" is invalid/);
+    match(invalid.stderr, /metadata\.labels: Invalid value/);
+    const policy =
+      'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec: {action: SOMETIMES}';
+    match(run('apply -f -', policy).stderr, /spec\.action: Unsupported value: "SOMETIMES"/);
+    equal(ok('get authorizationpolicies,deployments -o name'), '');
+  });
+
+  test('create, tokens and access questions, which kubectl sends as protobuf', () => {
+    equal(ok('create namespace made'), 'namespace/made created');
+    ok('create configmap settings -n made --from-literal=a=1 --from-literal=b=2');
+    deepEqual(JSON.parse(json('get configmap settings -n made', '{.data}')), { a: '1', b: '2' });
+    ok('create secret generic hidden -n made --from-literal=password=open');
+    equal(json('get secret hidden -n made', '{.data.password}'), Buffer.from('open').toString('base64'));
+    ok('create serviceaccount app -n made');
+    match(ok('create token app -n made --audience=istio-ca --duration=15m'), /^eyJ/);
+    equal(ok('auth can-i delete pods'), 'yes');
+    equal(run('auth can-i delete pods --as=nobody').code, 1);
+    match(ok('auth whoami'), /ambit:admin/);
+  });
+});

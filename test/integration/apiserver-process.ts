@@ -1,0 +1,71 @@
+/** Runs the API server as a process of its own, on a state folder of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+export interface ServerProcess {
+  readonly port: number;
+  readonly caPem: string;
+  readonly kubeconfig: string;
+  /** Resolves when the process is gone. */
+  end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void>;
+}
+
+export const adminToken = 'admin-token-of-this-test';
+const root = join(import.meta.dirname, '../..');
+
+/** A state folder with an admin token. The caller removes it by `removeState`. */
+export function createState(): string {
+  const stateDir = mkdtempSync(join(tmpdir(), 'ambit-apiserver-'));
+  mkdirSync(join(stateDir, 'pki'));
+  const tokens = [{ token: adminToken, user: 'ambit:admin', groups: ['system:masters'] }];
+  writeFileSync(join(stateDir, 'pki/tokens.json'), JSON.stringify(tokens));
+  return stateDir;
+}
+
+export function removeState(stateDir: string): void {
+  rmSync(stateDir, { recursive: true, force: true });
+}
+
+/** Starts `src/bin/apiserver.ts` on the loopback (port 0: a free one) and waits until it serves. */
+export async function startServerProcess(stateDir: string, listenPort = 0): Promise<ServerProcess> {
+  const bin = join(root, 'src/bin/apiserver.ts');
+  const child = spawn(process.execPath, [bin, '--state', stateDir, '--listen', `127.0.0.1:${listenPort}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const ended = once(child, 'exit');
+  const port = await new Promise<number>((resolve, reject) => {
+    const lines: string[] = [];
+    createInterface(child.stderr).on('line', (line) => {
+      lines.push(line);
+      const entry = line.startsWith('{') ? (JSON.parse(line) as { message?: string; port?: number }) : {};
+      if (entry.message === 'Serving the API') resolve(entry.port ?? 0);
+    });
+    void ended.then(() => reject(new Error(`The API server ended:\n${lines.join('\n')}`)));
+  });
+  const kubeconfig = join(stateDir, 'kubeconfig');
+  const caPath = join(stateDir, 'pki/apiserver-ca.pem');
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      clusters: [{ name: 'test', cluster: { server: `https://127.0.0.1:${port}`, 'certificate-authority': caPath } }],
+      users: [{ name: 'test', user: { token: adminToken } }],
+      contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
+      'current-context': 'test',
+    }),
+  );
+  return {
+    port,
+    caPem: readFileSync(caPath, 'utf8'),
+    kubeconfig,
+    async end(signal) {
+      child.kill(signal);
+      await ended;
+    },
+  };
+}

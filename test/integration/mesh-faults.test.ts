@@ -1,0 +1,146 @@
+/** What dies is started again; meanwhile nothing gets past the mesh, and `down` leaves nothing behind. */
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import {
+  documents,
+  openTestMesh,
+  programPod,
+  programs,
+  service,
+  serviceAccount,
+  type TestMesh,
+} from '../support/mesh.ts';
+import { eventually } from '../support/run.ts';
+
+const manifests = documents(
+  serviceAccount('client'),
+  serviceAccount('server'),
+  programPod({ name: 'client', node: 'node-1', program: 'idle.ts' }),
+  programPod({ name: 'server', node: 'node-2', program: 'echo-server.ts', args: ['7000'], port: 7000 }),
+  service('server', 7000),
+);
+
+interface Process {
+  readonly component: string;
+  readonly node: string;
+  readonly pid: number;
+  readonly ready: boolean;
+}
+
+describe('faults', () => {
+  let mesh: TestMesh;
+
+  before(async () => {
+    mesh = await openTestMesh({ manifests });
+    await mesh.enrol('default');
+  });
+  after(() => mesh?.[Symbol.asyncDispose]());
+
+  async function processes(): Promise<Process[]> {
+    const { stdout } = await mesh.ambit(['status', '-o', 'json']);
+    return JSON.parse(stdout) as Process[];
+  }
+
+  async function find(component: string, node = ''): Promise<Process> {
+    const found = (await processes()).find((process) => process.component === component && process.node === node);
+    assert.ok(found && found.pid > 0, `${component} ${node} runs`);
+    return found;
+  }
+
+  async function request(): Promise<{ reply?: string; error?: string }> {
+    const output = await mesh.exec('client', [
+      process.execPath,
+      join(programs, 'request.ts'),
+      'server.default',
+      '7000',
+      'hello',
+      '3000',
+    ]);
+    return JSON.parse(output) as { reply?: string; error?: string };
+  }
+
+  const works = (): Promise<true> =>
+    eventually(async () => ((await request()).reply === 'hello' ? true : undefined), 'requests are answered', 60_000);
+
+  it('lists every process with a pid of the caller and a state', async () => {
+    const all = await processes();
+    for (const component of ['supervisor', 'apiserver', 'control', 'node-runtime', 'node-agent', 'ztunnel']) {
+      assert.ok(
+        all.some((process) => process.component === component),
+        `${component} is listed`,
+      );
+    }
+    for (const { component, pid, ready } of all) {
+      assert.ok(ready, `${component} is ready`);
+      assert.match(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /node/, `${component} has pid ${pid}`);
+    }
+  });
+
+  for (const node of ['node-1', 'node-2']) {
+    it(`fails closed when the ztunnel of ${node} is killed, and works again by itself`, async () => {
+      await works();
+      const ztunnel = await find('ztunnel', node);
+      // Stopped first, so that there is a moment in which it is certainly away and not yet replaced.
+      process.kill(ztunnel.pid, 'SIGSTOP');
+      const stopped = await request();
+      assert.equal(stopped.reply ?? '', '', 'nothing goes around a stopped ztunnel');
+      process.kill(ztunnel.pid, 'SIGKILL');
+      const killed = await request();
+      assert.ok(killed.error !== undefined || killed.reply === '' || killed.reply === 'hello');
+      await works();
+      assert.notEqual((await find('ztunnel', node)).pid, ztunnel.pid);
+    });
+  }
+
+  for (const [component, node] of [
+    ['control', ''],
+    ['apiserver', ''],
+    ['node-agent', 'node-2'],
+  ] as const) {
+    it(`serves on while ${component} is killed and comes back`, async () => {
+      const victim = await find(component, node);
+      process.kill(victim.pid, 'SIGKILL');
+      assert.equal((await request()).reply, 'hello', 'the data plane does not need it');
+      await eventually(
+        async () => {
+          const now = (await processes()).find(
+            (candidate) => candidate.component === component && candidate.node === node,
+          );
+          return now && now.pid > 0 && now.pid !== victim.pid && now.ready ? true : undefined;
+        },
+        `${component} is back`,
+        60_000,
+      );
+      await works();
+    });
+  }
+
+  it('leaves no process, namespace or mount behind, also after a kill of the supervisor', async () => {
+    const supervisor = await find('supervisor');
+    process.kill(supervisor.pid, 'SIGKILL');
+    const down = await mesh.ambit(['down']);
+    assert.equal(down.code, 0, down.stderr);
+    assert.deepEqual(processesOf(mesh.state), []);
+    assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(mesh.state));
+    const again = await mesh.ambit(['down']);
+    assert.equal(again.code, 0, again.stderr);
+    const status = await mesh.ambit(['status', '-o', 'json']);
+    assert.deepEqual(JSON.parse(status.stdout), []);
+  });
+});
+
+/** Processes of the machine that name the state folder. */
+function processesOf(state: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        return commandLine.includes(state) ? [`${pid} ${commandLine}`] : [];
+      } catch {
+        return [];
+      }
+    });
+}

@@ -1,0 +1,226 @@
+/** L4 authorization on real traffic: by principal, namespace, address and port; on new connections and on live ones. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe, it } from 'node:test';
+import { kinds } from '../../src/api/index.ts';
+import { accessLine } from '../support/access-log.ts';
+import {
+  documents,
+  namespace,
+  openTestMesh,
+  programPod,
+  programs,
+  service,
+  serviceAccount,
+  type TestMesh,
+} from '../support/mesh.ts';
+import { eventually } from '../support/run.ts';
+
+const manifests = documents(
+  namespace('friends'),
+  namespace('outside'),
+  serviceAccount('alice'),
+  serviceAccount('bob'),
+  serviceAccount('carol', 'friends'),
+  serviceAccount('server'),
+  serviceAccount('visitor', 'outside'),
+  programPod({ name: 'alice', node: 'node-1', program: 'idle.ts' }),
+  programPod({ name: 'bob', node: 'node-1', program: 'idle.ts' }),
+  programPod({ name: 'carol', namespace: 'friends', node: 'node-2', program: 'idle.ts' }),
+  programPod({ name: 'visitor', namespace: 'outside', node: 'node-1', program: 'idle.ts' }),
+  programPod({ name: 'server', node: 'node-2', program: 'echo-server.ts', args: ['7000'], port: 7000 }),
+  service('server', 7000),
+);
+
+/** The promise: a policy acts within one second. Tests look for longer, so that a slow machine is not a failure. */
+const actsWithinMs = 10_000;
+
+describe('L4 policy', () => {
+  let mesh: TestMesh;
+
+  before(async () => {
+    mesh = await openTestMesh({ manifests });
+    await mesh.enrol('default');
+    await mesh.enrol('friends');
+  });
+  after(() => mesh?.[Symbol.asyncDispose]());
+
+  async function reaches(pod: string, port = 7000): Promise<boolean> {
+    const output = await mesh.exec(pod, [
+      process.execPath,
+      join(programs, 'request.ts'),
+      'server.default',
+      String(port),
+      'hello',
+      '3000',
+    ]);
+    return (JSON.parse(output) as { reply?: string }).reply === 'hello';
+  }
+
+  async function expectReach(expected: Readonly<Record<string, boolean>>): Promise<void> {
+    for (const [pod, reach] of Object.entries(expected)) {
+      await eventually(
+        async () => ((await reaches(pod)) === reach ? true : undefined),
+        `${pod} ${reach ? 'reaches' : 'does not reach'} the server`,
+        actsWithinMs,
+      );
+    }
+  }
+
+  async function withPolicy(
+    spec: unknown,
+    work: () => Promise<void>,
+    kind: 'AuthorizationPolicy' | 'PeerAuthentication' = 'AuthorizationPolicy',
+  ): Promise<void> {
+    const object = {
+      apiVersion: 'security.istio.io/v1',
+      kind,
+      metadata: { name: 'under-test', namespace: 'default' },
+      spec,
+    };
+    if (kind === 'AuthorizationPolicy') await mesh.client.create(kinds.AuthorizationPolicy, object as never);
+    else await mesh.client.create(kinds.PeerAuthentication, object as never);
+    try {
+      await work();
+    } finally {
+      await mesh.client.delete(
+        kind === 'AuthorizationPolicy' ? kinds.AuthorizationPolicy : kinds.PeerAuthentication,
+        'under-test',
+        'default',
+      );
+      await expectReach({ alice: true });
+    }
+  }
+
+  const podIp = async (ns: string, name: string): Promise<string> => (await mesh.pod(ns, name)).status?.podIP ?? '';
+  const rule = (source: unknown): unknown => ({ action: 'ALLOW', rules: [{ from: [{ source }] }] });
+
+  it('lets everybody in without a policy', () =>
+    expectReach({ alice: true, bob: true, 'friends/carol': true, 'outside/visitor': true }));
+
+  it('ALLOW by principal', () =>
+    withPolicy(rule({ principals: ['cluster.local/ns/default/sa/alice'] }), async () => {
+      await expectReach({ bob: false, alice: true, 'friends/carol': false, 'outside/visitor': false });
+      const line = await accessLine(mesh, 'node-2', ['direction="inbound"', 'src.workload="bob"', 'error=']);
+      assert.match(line, /allow policies exist, but none allowed/);
+    }));
+
+  it('ALLOW by namespace', () =>
+    withPolicy(rule({ namespaces: ['friends'] }), () =>
+      expectReach({ alice: false, bob: false, 'friends/carol': true, 'outside/visitor': false }),
+    ));
+
+  it('DENY by principal, with the policy in the log', () =>
+    withPolicy(
+      { action: 'DENY', rules: [{ from: [{ source: { principals: ['cluster.local/ns/default/sa/bob'] } }] }] },
+      async () => {
+        await expectReach({ bob: false, alice: true, 'friends/carol': true });
+        const line = await accessLine(mesh, 'node-2', [
+          'direction="inbound"',
+          'src.workload="bob"',
+          'explicitly denied',
+        ]);
+        assert.match(line, /explicitly denied by: default\/under-test/);
+        const condition = await eventually(async () => {
+          const policy = await mesh.client.get(kinds.AuthorizationPolicy, 'under-test', 'default');
+          return policy.status?.conditions?.find((candidate) => candidate.type === 'ZtunnelAccepted');
+        }, 'a condition on the policy');
+        assert.equal(condition.status, 'True');
+      },
+    ));
+
+  it('ALLOW and DENY by ipBlock', async () => {
+    const block = `${await podIp('default', 'alice')}/32`;
+    await withPolicy(rule({ ipBlocks: [block] }), () => expectReach({ bob: false, alice: true }));
+    await withPolicy(
+      { action: 'DENY', rules: [{ from: [{ source: { ipBlocks: [`${await podIp('default', 'bob')}`] } }] }] },
+      () => expectReach({ bob: false, alice: true }),
+    );
+  });
+
+  it('DENY and ALLOW by port', async () => {
+    await withPolicy(
+      {
+        action: 'DENY',
+        rules: [{ to: [{ operation: { ports: ['7000'] } }], from: [{ source: { notPrincipals: ['*/sa/alice'] } }] }],
+      },
+      () => expectReach({ bob: false, alice: true }),
+    );
+    await withPolicy({ action: 'DENY', rules: [{ to: [{ operation: { ports: ['7001'] } }] }] }, () =>
+      expectReach({ bob: true, alice: true }),
+    );
+  });
+
+  it('ends a live connection that a new policy denies, and leaves the others', async () => {
+    const connections = ['alice', 'bob'].map((pod) => {
+      const child = mesh.startExec(pod, [
+        process.execPath,
+        join(programs, 'streamer.ts'),
+        'server.default',
+        '7000',
+        '1',
+        '0',
+      ]);
+      const reports: { open: number; errors: string[]; done: boolean }[] = [];
+      if (child.stdout)
+        createInterface({ input: child.stdout }).on('line', (line) => reports.push(JSON.parse(line) as never));
+      const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
+      return { pod, child, reports, ended };
+    });
+    const [alice, bob] = connections;
+    assert.ok(alice && bob);
+    try {
+      for (const { reports, pod } of connections)
+        await eventually(async () => reports.find((report) => report.open === 1), `${pod} streams`);
+      await withPolicy({ action: 'DENY', rules: [{ from: [{ source: { principals: ['*/sa/bob'] } }] }] }, async () => {
+        const last = await eventually(
+          async () => bob.reports.find((report) => report.done),
+          "bob's connection ends",
+          actsWithinMs,
+        );
+        assert.equal(last.errors.length, 1, last.errors.join());
+        await accessLine(mesh, 'node-2', ['src.workload="bob"', 'policy change']);
+      });
+      const seen = alice.reports.length;
+      const next = await eventually(async () => alice.reports[seen + 1], 'alice streams on');
+      assert.deepEqual(next.errors, []);
+      assert.equal(next.open, 1);
+    } finally {
+      for (const { child } of connections) child.kill('SIGTERM');
+      await Promise.all(connections.map((connection) => connection.ended));
+    }
+  });
+
+  it('refuses a pod outside the mesh under STRICT and serves it under PERMISSIVE', async () => {
+    await withPolicy(
+      { mtls: { mode: 'STRICT' } },
+      async () => {
+        await expectReach({ 'outside/visitor': false, alice: true });
+        const line = await accessLine(mesh, 'node-2', ['direction="inbound"', 'src.workload="visitor"', 'error=']);
+        assert.match(line, /istio_converted_static_strict/);
+      },
+      'PeerAuthentication',
+    );
+    await withPolicy(
+      { mtls: { mode: 'PERMISSIVE' } },
+      () => expectReach({ 'outside/visitor': true, alice: true }),
+      'PeerAuthentication',
+    );
+  });
+
+  it('keeps kubelet-style probes passing under STRICT', async () => {
+    await withPolicy(
+      { mtls: { mode: 'STRICT' } },
+      async () => {
+        await expectReach({ 'outside/visitor': false });
+        await new Promise((resolve) => setTimeout(resolve, 4000));
+        const ready = (await mesh.pod('default', 'server')).status?.conditions?.find(
+          (condition) => condition.type === 'Ready',
+        );
+        assert.equal(ready?.status, 'True');
+      },
+      'PeerAuthentication',
+    );
+  });
+});

@@ -1,0 +1,57 @@
+/**
+ * Prints every TCP segment with payload that an interface of this network namespace carries, one JSON line each:
+ * `{source, sourcePort, destination, destinationPort, payload (base64)}`. First line: `{"ready":true}`.
+ * Argument: interface name. Ends with SIGTERM.
+ */
+import { read } from 'node:fs';
+import koffi from 'koffi';
+
+const [, , name = 'eth0'] = process.argv;
+const libc = koffi.load('libc.so.6');
+const socket = libc.func('int socket(int, int, int)');
+const interfaceIndex = libc.func('unsigned int if_nametoindex(const char *)');
+const bind = libc.func('int bind(int, const uint8_t *, uint32_t)');
+const packetFamily = 17;
+const rawSocket = 3;
+const everyProtocol = 0x0300;
+
+// Not from /sys: its mount shows the interfaces of another namespace.
+const index = interfaceIndex(name) as number;
+if (index === 0) throw new Error(`No interface ${name}`);
+const descriptor = socket(packetFamily, rawSocket, everyProtocol) as number;
+if (descriptor < 0) throw new Error('Cannot open a packet socket');
+const address = Buffer.alloc(20);
+address.writeUInt16LE(packetFamily, 0);
+address.writeUInt16LE(everyProtocol, 2);
+address.writeInt32LE(index, 4);
+if ((bind(descriptor, address, address.length) as number) !== 0) throw new Error(`Cannot bind to ${name}`);
+process.on('SIGTERM', () => process.exit(0));
+console.log('{"ready":true}');
+
+const frame = Buffer.alloc(70_000);
+const next = (): void =>
+  read(descriptor, frame, 0, frame.length, null, (error, size) => {
+    if (error) throw error;
+    print(frame.subarray(0, size));
+    next();
+  });
+next();
+
+function print(packet: Buffer): void {
+  if (packet.length < 54 || packet.readUInt16BE(12) !== 0x0800 || packet[23] !== 6) return;
+  const ip = packet.subarray(14);
+  const headerLength = ((ip[0] ?? 0) & 15) * 4;
+  const total = ip.readUInt16BE(2);
+  const tcp = ip.subarray(headerLength, total === 0 ? undefined : total);
+  const payload = tcp.subarray(((tcp[12] ?? 0) >> 4) * 4);
+  if (payload.length === 0) return;
+  console.log(
+    JSON.stringify({
+      source: ip.subarray(12, 16).join('.'),
+      sourcePort: tcp.readUInt16BE(0),
+      destination: ip.subarray(16, 20).join('.'),
+      destinationPort: tcp.readUInt16BE(2),
+      payload: payload.toString('base64'),
+    }),
+  );
+}
