@@ -1,0 +1,226 @@
+/** The node's name server for its pods: cluster names over UDP and TCP; every other name is refused at once (RFC 1035). */
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
+import { createServer, type Server, type Socket } from 'node:net';
+import {
+  decode,
+  encode,
+  AUTHORITATIVE_ANSWER,
+  RECURSION_DESIRED,
+  type Answer,
+  type Packet,
+  type Question,
+} from 'dns-packet';
+import { messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import type { ClusterNames } from './cluster-names.ts';
+
+export interface DnsServerOptions {
+  readonly host: string;
+  /** Default 53. 0 takes any port, the same for both. */
+  readonly port?: number;
+  readonly clusterDomain: string;
+  /** The cluster's names as they are now. */
+  readonly names: () => ClusterNames;
+  readonly log: Log;
+}
+
+export interface RunningDnsServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+const codes = { success: 0, formatError: 1, serverFailure: 2, absent: 3, notImplemented: 4, refused: 5 } as const;
+/** Pods come and go within seconds: clients must ask again soon. */
+const ttlSeconds = 5;
+/** Largest answer over UDP without EDNS; with it, what the client says, up to this. */
+const plainUdpBytes = 512;
+const ednsUdpBytes = 1232;
+const maxTcpClients = 512;
+const tcpIdleMs = 10_000;
+
+/** Binds both sockets. Rejects when the address cannot be had. */
+export async function startDnsServer(options: DnsServerOptions): Promise<RunningDnsServer> {
+  const udp = await bindUdp(options);
+  const { port } = udp.address();
+  const sockets = new Set<Socket>();
+  const tcp = await listenTcp(options, port, sockets).catch((error: unknown) => {
+    udp.close();
+    throw error;
+  });
+  return {
+    port,
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await Promise.all([
+        new Promise<void>((resolve) => udp.close(() => resolve())),
+        new Promise<void>((resolve) => tcp.close(() => resolve())),
+      ]);
+    },
+  };
+}
+
+/** The answer to one message; undefined for what is no query and gets none. */
+export function answerQuery(
+  message: Uint8Array,
+  options: Pick<DnsServerOptions, 'clusterDomain' | 'names'>,
+  maxBytes?: number,
+): Buffer | undefined {
+  if (message.length < 12) return undefined;
+  const head = Buffer.from(message.buffer, message.byteOffset, message.length);
+  // QR set: an answer, not a query. Answering it could start a loop.
+  if ((head.readUInt8(2) & 0x80) !== 0) return undefined;
+  const id = head.readUInt16BE(0);
+  let query: Packet;
+  try {
+    query = decode(head);
+  } catch {
+    return encode({ type: 'response', id, flags: codes.formatError });
+  }
+  const [question] = query.questions ?? [];
+  const flags = (query.flags ?? 0) & RECURSION_DESIRED;
+  if (!question || query.questions?.length !== 1)
+    return encode({ type: 'response', id, flags: flags | codes.formatError });
+  if (((head.readUInt8(2) >> 3) & 0x0f) !== 0) {
+    return encode({ type: 'response', id, flags: flags | codes.notImplemented, questions: [question] });
+  }
+  const reply = resolve(question, options);
+  const edns = query.additionals?.find((each) => each.type === 'OPT');
+  const packet: Packet = {
+    type: 'response',
+    id,
+    flags: flags | AUTHORITATIVE_ANSWER | reply.code,
+    questions: [question],
+    answers: reply.answers,
+    authorities: reply.authorities,
+    // No copy of the client's options: only that we know EDNS.
+    additionals: edns
+      ? [{ type: 'OPT', name: '.', udpPayloadSize: ednsUdpBytes, flags: 0, options: [] } as unknown as Answer]
+      : [],
+  };
+  const encoded = encode(packet);
+  if (maxBytes === undefined) return encoded;
+  const announced = edns && 'udpPayloadSize' in edns ? Number(edns.udpPayloadSize) : plainUdpBytes;
+  if (encoded.length <= Math.max(plainUdpBytes, Math.min(announced, maxBytes))) return encoded;
+  const truncated = encode({ ...packet, answers: [], authorities: [] });
+  // TC: ask again over TCP.
+  truncated.writeUInt8(truncated.readUInt8(2) | 0x02, 2);
+  return truncated;
+}
+
+interface Reply {
+  readonly code: number;
+  readonly answers: Answer[];
+  readonly authorities: Answer[];
+}
+
+function resolve(question: Question, options: Pick<DnsServerOptions, 'clusterDomain' | 'names'>): Reply {
+  const { name, type } = question;
+  const found = options.names().lookup(name);
+  const authorities = [startOfAuthority(options.clusterDomain)];
+  const wants = (kind: string): boolean => type === kind || (type as string) === 'ANY';
+  switch (found.kind) {
+    case 'foreign':
+      return { code: codes.refused, answers: [], authorities: [] };
+    case 'absent':
+      return { code: codes.absent, answers: [], authorities };
+    case 'pointer': {
+      const answers: Answer[] = wants('PTR') ? [{ type: 'PTR', name, ttl: ttlSeconds, data: found.host }] : [];
+      return { code: codes.success, answers, authorities: answers.length > 0 ? [] : authorities };
+    }
+    case 'found': {
+      const answers: Answer[] = [];
+      if (found.alias !== undefined) answers.push({ type: 'CNAME', name, ttl: ttlSeconds, data: found.alias });
+      if (wants('A'))
+        for (const data of shuffle(found.addresses)) answers.push({ type: 'A', name, ttl: ttlSeconds, data });
+      if (wants('SRV')) {
+        for (const { host, port } of found.services) {
+          answers.push({ type: 'SRV', name, ttl: ttlSeconds, data: { target: host, port, priority: 0, weight: 100 } });
+        }
+      }
+      return { code: codes.success, answers, authorities: answers.length > 0 ? [] : authorities };
+    }
+  }
+}
+
+/** Lets clients keep a "no" as long as a "yes" (RFC 2308). */
+function startOfAuthority(clusterDomain: string): Answer {
+  return {
+    type: 'SOA',
+    name: clusterDomain,
+    ttl: ttlSeconds,
+    data: {
+      mname: `ns.dns.${clusterDomain}`,
+      rname: `hostmaster.${clusterDomain}`,
+      serial: 1,
+      refresh: 7200,
+      retry: 1800,
+      expire: 86400,
+      minimum: ttlSeconds,
+    },
+  };
+}
+
+function shuffle(addresses: readonly string[]): string[] {
+  const mixed = [...addresses];
+  for (let i = mixed.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [mixed[i], mixed[j]] = [mixed[j] ?? '', mixed[i] ?? ''];
+  }
+  return mixed;
+}
+
+function bindUdp(options: DnsServerOptions): Promise<UdpSocket> {
+  const socket = createSocket('udp4');
+  socket.on('message', (message, from) => {
+    const answer = tryAnswer(message, options, ednsUdpBytes);
+    if (answer) socket.send(answer, from.port, from.address, () => {});
+  });
+  return new Promise((resolveBound, reject) => {
+    socket.once('error', reject);
+    socket.bind(options.port ?? 53, options.host, () => {
+      socket.off('error', reject);
+      socket.on('error', (error) => options.log.warn('Name server socket failed', { error: messageOf(error) }));
+      resolveBound(socket);
+    });
+  });
+}
+
+function listenTcp(options: DnsServerOptions, port: number, sockets: Set<Socket>): Promise<Server> {
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => {});
+    socket.setTimeout(tcpIdleMs, () => socket.destroy());
+    let held: Buffer = Buffer.alloc(0);
+    socket.on('data', (chunk: Buffer) => {
+      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+      while (held.length >= 2 && held.length >= 2 + held.readUInt16BE(0)) {
+        const length = held.readUInt16BE(0);
+        const answer = tryAnswer(held.subarray(2, 2 + length), options);
+        held = held.subarray(2 + length);
+        if (!answer) return void socket.destroy();
+        const prefix = Buffer.alloc(2);
+        prefix.writeUInt16BE(answer.length, 0);
+        socket.write(Buffer.concat([prefix, answer]));
+      }
+    });
+  });
+  server.maxConnections = maxTcpClients;
+  return new Promise((resolveListening, reject) => {
+    server.once('error', reject);
+    server.listen(port, options.host, () => {
+      server.off('error', reject);
+      server.on('error', (error) => options.log.warn('Name server listener failed', { error: messageOf(error) }));
+      resolveListening(server);
+    });
+  });
+}
+
+function tryAnswer(message: Uint8Array, options: DnsServerOptions, maxBytes?: number): Buffer | undefined {
+  try {
+    return answerQuery(message, options, maxBytes);
+  } catch (error) {
+    options.log.warn('Cannot answer a DNS query', { error: messageOf(error) });
+    return undefined;
+  }
+}

@@ -1,0 +1,213 @@
+/** Starts a container's process tree and follows it to its end. When the runtime dies, however, the kernel kills the tree. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { toolEnvironment } from '../network/tool.ts';
+import { containerScript } from './container-script.ts';
+import type { RootPlan } from './root-plan.ts';
+
+export interface ContainerProcessOptions {
+  /** The container's own folder; made anew. */
+  readonly folder: string;
+  readonly root: RootPlan;
+  /** Path of the pod's network namespace; absent: the runtime's own. */
+  readonly netnsPath?: string;
+  /** Absent: the node's. */
+  readonly hostName?: string;
+  readonly hostPid: boolean;
+  readonly hostIpc: boolean;
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly workingDirectory: string;
+  readonly onOutput: (stream: 'stdout' | 'stderr', source: Readable) => void;
+}
+
+export interface ContainerExit {
+  readonly exitCode: number;
+  readonly signal?: number;
+}
+
+export interface ContainerProcess {
+  /** Process 1 of the container, as the runtime sees pids: what `nsenter -t` wants. */
+  readonly pid: number;
+  /** The command itself; process 1 while it is not known. */
+  commandPid(): number;
+  /** Resolves when every process of the container is gone. */
+  readonly exited: Promise<ContainerExit>;
+  /** To the command; process 1 passes it on. */
+  signal(name: NodeJS.Signals): void;
+  /** SIGKILL to all of it. */
+  kill(): void;
+}
+
+const signalNumbers: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+};
+
+/** Most bytes kept of what a failed set-up says. */
+const complaintLimit = 4096;
+
+/**
+ * Resolves once the command was started (it may have ended since). Throws `runtime.start-failed`, with what the set-up
+ * said, when any step before it fails; then nothing runs.
+ */
+export async function startContainerProcess(options: ContainerProcessOptions): Promise<ContainerProcess> {
+  writeRoot(options);
+  const child = spawnContainer(options);
+  const exited = new Promise<ContainerExit>((resolve) => {
+    let exit: ContainerExit = { exitCode: 128 };
+    child.once('error', () => resolve(exit));
+    child.once('exit', (code, signal) => (exit = exitOf(code, signal)));
+    // After the streams ended, so that the last lines are in the log.
+    child.once('close', () => resolve(exit));
+  });
+  let complaint = '';
+  const listen = (chunk: Buffer): void => {
+    if (complaint.length < complaintLimit) complaint += chunk.toString();
+  };
+  const { stdout, stderr } = child;
+  if (!stdout || !stderr) throw new Error('A spawned container has output streams');
+  // Until `ready`, what is said on standard error is the set-up's; the command's first words may be among it.
+  stderr.on('data', listen);
+  options.onOutput('stdout', stdout);
+  options.onOutput('stderr', stderr);
+
+  const progress = await readProgress(child, exited);
+  stderr.off('data', listen);
+  if (progress.kind === 'failed') {
+    child.kill('SIGKILL');
+    await exited;
+    throw new AmbitError(`Cannot set up the container: ${messageOf(complaint.trim() || progress.reason)}`, {
+      code: 'runtime.start-failed',
+      blame: 'internal',
+    });
+  }
+  const { pid } = progress;
+  let isRunning = true;
+  void exited.then(() => (isRunning = false));
+  const send = (target: number, name: NodeJS.Signals): void => {
+    if (!isRunning) return;
+    try {
+      process.kill(target, name);
+    } catch {
+      // Gone in between.
+    }
+  };
+  return {
+    pid,
+    exited,
+    commandPid: () => (options.hostPid ? pid : (firstChild(pid) ?? pid)),
+    signal: (name) => send(pid, name),
+    kill() {
+      send(pid, 'SIGKILL');
+      // Without a pid namespace of its own, the group is what belongs to the container.
+      if (options.hostPid && child.pid !== undefined) send(-child.pid, 'SIGKILL');
+    },
+  };
+}
+
+/** Some forty small calls on tmpfs: a millisecond in all, less than handing them to other threads would take. */
+function writeRoot(options: ContainerProcessOptions): void {
+  const { folder, root } = options;
+  for (const { path, mode } of root.folders) mkdirSync(path, { recursive: true, mode });
+  for (const { path, target } of root.links) symlinkSync(target, path);
+  for (const { path, content } of root.files) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, content, { mode: 0o644 });
+  }
+  writeFileSync(`${folder}/before.fstab`, root.before);
+  writeFileSync(`${folder}/after.fstab`, root.after);
+  writeFileSync(`${folder}/file-targets`, root.fileTargets.map((path) => `${path}\n`).join(''));
+}
+
+function spawnContainer(options: ContainerProcessOptions): ChildProcess {
+  // `exec` after `exec`: one process becomes each of these in turn, until `unshare` forks process 1.
+  const chain = ['setpriv', '--pdeathsig', 'KILL', '--'];
+  if (options.netnsPath !== undefined) chain.push('nsenter', `--net=${options.netnsPath}`, '--');
+  // "slave": mounts of the container stay in it, those of the host still come in where a volume asks for them.
+  chain.push('unshare', '--mount', '--propagation', 'slave', '--uts', '--fork', '--kill-child');
+  if (!options.hostPid) chain.push('--pid');
+  if (!options.hostIpc) chain.push('--ipc');
+  chain.push('--', 'sh', '-c', containerScript, 'container');
+  chain.push(options.folder, options.hostName ?? '', options.workingDirectory, options.hostPid ? 'exec' : 'init');
+  // A shell starts background commands with SIGINT and SIGQUIT ignored.
+  chain.push('env', '--default-signal=INT,QUIT', '-u', 'LC_ALL');
+  const { inherited, late } = splitEnvironment(options.environment);
+  for (const [name, value] of Object.entries(late)) chain.push(`${name}=${value}`);
+  chain.push(...options.command);
+  const [program = '', ...args] = chain;
+  return spawn(program, args, {
+    cwd: '/',
+    env: { ...inherited, ...toolEnvironment },
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+  });
+}
+
+/**
+ * Values are secrets and command lines are public, so that most variables go by the environment from the start. Late, as
+ * arguments of env(1), come those that would change how the set-up's own tools run, and names that a shell does not pass on.
+ */
+function splitEnvironment(environment: Readonly<Record<string, string>>): {
+  inherited: Record<string, string>;
+  late: Record<string, string>;
+} {
+  const inherited: Record<string, string> = {};
+  const late: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    const isLate = name in toolEnvironment || /^(LD_|LC_|IFS$|ENV$|PWD$|OLDPWD$)|^\d|\W/.test(name);
+    (isLate ? late : inherited)[name] = value;
+  }
+  return { inherited, late };
+}
+
+/** The first child that is still there: process 1 starts the command before it adopts anything. */
+function firstChild(pid: number): number | undefined {
+  try {
+    const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+    return child ? Number(child) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+type Progress = { readonly kind: 'ready'; readonly pid: number } | { readonly kind: 'failed'; readonly reason: string };
+
+function readProgress(child: ChildProcess, exited: Promise<ContainerExit>): Promise<Progress> {
+  return new Promise((resolve) => {
+    let said = '';
+    const channel = child.stdio[3] as Readable;
+    channel.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      const found = /^pid (\d+)\n(?:.*\n)*?ready\n/.exec(said);
+      if (found) resolve({ kind: 'ready', pid: Number(found[1]) });
+    });
+    channel.on('error', () => {});
+    child.once('error', (error) => resolve({ kind: 'failed', reason: messageOf(error) }));
+    // A short command may end before its `ready` was read: the stream is read to its end first.
+    channel.once('close', () => resolve({ kind: 'failed', reason: 'it ended before the command was started' }));
+    void exited.then(() => resolve({ kind: 'failed', reason: 'it ended before the command was started' }));
+  });
+}
+
+function exitOf(code: number | null, signal: NodeJS.Signals | null): ContainerExit {
+  if (code !== null) return code > 128 && code < 160 ? { exitCode: code, signal: code - 128 } : { exitCode: code };
+  const number = signalNumbers[signal ?? ''] ?? 0;
+  return { exitCode: 128 + number, signal: number };
+}

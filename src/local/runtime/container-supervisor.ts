@@ -1,0 +1,378 @@
+/** One container of a pod from its first start to its last end: starts, probes, restarts, stops. */
+import type { Container, ContainerState, ContainerStatus, LifecycleHandler, RestartPolicy } from '../../api/index.ts';
+import { sleep, type Clock } from '../../lib/clock.ts';
+import { codeOf, messageOf } from '../../lib/errors.ts';
+import type { ContainerExit, ContainerProcess } from './container-process.ts';
+import { checkProbe, type ProbeOutcome, type ProbeTarget } from './probe-check.ts';
+import { runProbeLoop } from './probe-loop.ts';
+import { RestartBackoff, type RestartBackoffOptions } from './restart-backoff.ts';
+
+export interface ContainerSupervisorOptions {
+  readonly container: Container;
+  readonly podUid: string;
+  /** `Always` for the sidecars among init containers. */
+  readonly restartPolicy: RestartPolicy;
+  readonly backoff: RestartBackoffOptions;
+  /** Restarts that the API already knows of. */
+  readonly restartCount: number;
+  /** Undefined: the image is in the table. Otherwise why the container can never run. */
+  readonly imageProblem: string | undefined;
+  /** Starts the container for the n-th time. Rejects with `runtime.config` when something it refers to is missing. */
+  readonly start: (attempt: number) => Promise<ContainerProcess>;
+  readonly probeTarget: () => ProbeTarget;
+  readonly clock: Clock;
+  readonly onChange: () => void;
+  readonly onEvent: (type: 'Normal' | 'Warning', reason: string, message: string) => void;
+}
+
+type Phase =
+  | { readonly kind: 'waiting'; readonly reason: string; readonly message?: string }
+  | { readonly kind: 'running'; readonly startedAtMs: number; readonly process: ContainerProcess }
+  | { readonly kind: 'terminated'; readonly end: End };
+
+interface End {
+  readonly exitCode: number;
+  readonly signal?: number;
+  readonly reason: string;
+  readonly message?: string;
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+}
+
+/** How long a container waits for something it refers to before it looks again. */
+const configRetryMs = 1_000;
+/** preStop and postStart share the grace period; without one they get this. */
+const hookTimeoutMs = 30_000;
+
+export class ContainerSupervisor {
+  readonly container: Container;
+  readonly #options: ContainerSupervisorOptions;
+  readonly #backoff: RestartBackoff;
+  readonly #stopping = new AbortController();
+  readonly #firstStart = Promise.withResolvers<boolean>();
+  #phase: Phase = { kind: 'waiting', reason: 'PodInitializing' };
+  #last: End | undefined;
+  #restartCount: number;
+  #hasStarted = false;
+  #isReady = false;
+  #graceMs = 30_000;
+
+  constructor(options: ContainerSupervisorOptions) {
+    this.#options = options;
+    this.container = options.container;
+    this.#backoff = new RestartBackoff(options.backoff);
+    this.#restartCount = options.restartCount;
+  }
+
+  /** Resolves to true once it runs and its startup probe, if any, succeeded; to false when it never will. */
+  get firstStart(): Promise<boolean> {
+    return this.#firstStart.promise;
+  }
+
+  get isRunning(): boolean {
+    return this.#phase.kind === 'running';
+  }
+
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Its end, once it will not run again. */
+  get end(): { readonly exitCode: number } | undefined {
+    return this.#phase.kind === 'terminated' ? this.#phase.end : undefined;
+  }
+
+  /** Process 1 of the container, while it runs. */
+  get pid(): number | undefined {
+    return this.#phase.kind === 'running' ? this.#phase.process.pid : undefined;
+  }
+
+  /** The container's command, while it runs. */
+  get commandPid(): number | undefined {
+    return this.#phase.kind === 'running' ? this.#phase.process.commandPid() : undefined;
+  }
+
+  /** Number of the current, or else the last, run: the name of its log. */
+  get attempt(): number {
+    return this.#restartCount;
+  }
+
+  /** Resolves when the container will not run again. */
+  async run(): Promise<void> {
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const startedAtMs = this.#options.clock.nowMs();
+      const end = await this.#runOnce();
+      this.#firstStart.resolve(false);
+      if (end === undefined) break;
+      if (signal.aborted || !this.#restarts(end)) {
+        this.#set({ kind: 'terminated', end });
+        return;
+      }
+      this.#last = end;
+      const delayMs = this.#backoff.next(end.finishedAtMs - startedAtMs);
+      if (delayMs > 0) await this.#waitToRestart(delayMs, end);
+      if (!signal.aborted) this.#restartCount++;
+      else this.#set({ kind: 'terminated', end });
+    }
+    this.#firstStart.resolve(false);
+  }
+
+  /** Ends the container: preStop, SIGTERM, and SIGKILL after the grace. `run` resolves then. */
+  stop(graceMs: number): void {
+    this.#graceMs = graceMs;
+    this.#stopping.abort();
+  }
+
+  /** Ends it now; it restarts as its policy says. */
+  kill(): void {
+    if (this.#phase.kind === 'running') this.#phase.process.kill();
+  }
+
+  status(): ContainerStatus {
+    const { container } = this.#options;
+    const status: ContainerStatus = {
+      name: container.name,
+      state: this.#state(),
+      lastState: this.#last ? { terminated: this.#terminated(this.#last, this.#restartCount - 1) } : {},
+      ready: this.#isReady,
+      restartCount: this.#restartCount,
+      image: container.image ?? '',
+      imageID: container.image ?? '',
+      started: this.#hasStarted,
+    };
+    if (this.#phase.kind !== 'waiting') status.containerID = this.#id(this.#restartCount);
+    return status;
+  }
+
+  /** Starts it and follows it. Undefined when it was stopped before it could start. */
+  async #runOnce(): Promise<End | undefined> {
+    const { container, clock, imageProblem, onEvent } = this.#options;
+    const { signal } = this.#stopping;
+    if (imageProblem !== undefined) {
+      onEvent('Warning', 'Failed', `Failed to pull image "${container.image}": ${imageProblem}`);
+      this.#set({ kind: 'waiting', reason: 'ErrImagePull', message: imageProblem });
+      await sleep(configRetryMs, signal);
+      this.#set({ kind: 'waiting', reason: 'ImagePullBackOff', message: imageProblem });
+      await new Promise<void>((resolve) => {
+        if (signal.aborted) resolve();
+        signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      return undefined;
+    }
+    for (;;) {
+      if (signal.aborted) return undefined;
+      const startedAtMs = clock.nowMs();
+      try {
+        const process = await this.#options.start(this.#restartCount);
+        onEvent('Normal', 'Started', `Started container ${container.name}`);
+        return await this.#follow(process, startedAtMs);
+      } catch (error) {
+        const message = messageOf(error);
+        onEvent('Warning', 'Failed', `Error: ${message}`);
+        if (codeOf(error) !== 'runtime.config') {
+          const finishedAtMs = clock.nowMs();
+          return { exitCode: 128, reason: 'StartError', message, startedAtMs, finishedAtMs };
+        }
+        this.#set({ kind: 'waiting', reason: 'CreateContainerConfigError', message });
+        await sleep(configRetryMs, signal);
+      }
+    }
+  }
+
+  /** From `running` to its end. */
+  async #follow(process: ContainerProcess, startedAtMs: number): Promise<End> {
+    const { container, clock, onEvent } = this.#options;
+    const over = new AbortController();
+    let stopped: Promise<void> = Promise.resolve();
+    const onStop = (): void => {
+      onEvent('Normal', 'Killing', `Stopping container ${container.name}`);
+      this.#setReady(false);
+      stopped = this.#stopProcess(process, this.#graceMs, over.signal);
+    };
+    this.#set({ kind: 'running', startedAtMs, process });
+    const exited = process.exited.then((exit) => {
+      over.abort();
+      return exit;
+    });
+    if (container.lifecycle?.postStart) void this.#postStart(container.lifecycle.postStart, process);
+    const probes = this.#runProbes(process, over.signal);
+    if (this.#stopping.signal.aborted) onStop();
+    else this.#stopping.signal.addEventListener('abort', onStop, { once: true });
+
+    const exit = await exited;
+    this.#stopping.signal.removeEventListener('abort', onStop);
+    await Promise.all([probes, stopped]);
+    this.#hasStarted = false;
+    this.#isReady = false;
+    return { ...endOf(exit), startedAtMs, finishedAtMs: clock.nowMs() };
+  }
+
+  async #runProbes(process: ContainerProcess, signal: AbortSignal): Promise<void> {
+    const { container, onEvent } = this.#options;
+    const { startupProbe, livenessProbe, readinessProbe } = container;
+    const started = new AbortController();
+    const check = (probe: typeof startupProbe) => (): Promise<ProbeOutcome> =>
+      checkProbe(probe ?? {}, this.#options.probeTarget());
+    const unhealthy = (kind: string) => (message: string) =>
+      onEvent('Warning', 'Unhealthy', `${kind} probe failed: ${message}`);
+    const restart = (kind: string, graceSeconds: number | undefined): void => {
+      onEvent('Normal', 'Killing', `Container ${container.name} failed ${kind} probe, will be restarted`);
+      void this.#stopProcess(process, (graceSeconds ?? this.#graceMs / 1000) * 1000, signal);
+    };
+
+    if (startupProbe) {
+      await runProbeLoop({
+        probe: startupProbe,
+        check: check(startupProbe),
+        eager: true,
+        signal: AbortSignal.any([signal, started.signal]),
+        onFailure: unhealthy('Startup'),
+        onVerdict(ok) {
+          if (ok) started.abort();
+          else restart('startup', startupProbe.terminationGracePeriodSeconds);
+        },
+      });
+      if (signal.aborted) return;
+    }
+    this.#hasStarted = true;
+    this.#firstStart.resolve(true);
+    const loops: Promise<void>[] = [];
+    if (livenessProbe) {
+      loops.push(
+        runProbeLoop({
+          probe: livenessProbe,
+          check: check(livenessProbe),
+          eager: false,
+          signal,
+          onFailure: unhealthy('Liveness'),
+          onVerdict: (ok) => {
+            if (!ok) restart('liveness', livenessProbe.terminationGracePeriodSeconds);
+          },
+        }),
+      );
+    }
+    if (readinessProbe) {
+      loops.push(
+        runProbeLoop({
+          probe: readinessProbe,
+          check: check(readinessProbe),
+          eager: true,
+          signal,
+          onFailure: unhealthy('Readiness'),
+          onVerdict: (ok) => this.#setReady(ok && !this.#stopping.signal.aborted),
+        }),
+      );
+      this.#options.onChange();
+    } else {
+      this.#setReady(!this.#stopping.signal.aborted);
+    }
+    await Promise.all(loops);
+  }
+
+  /** Resolves once SIGKILL was sent, or the container ended by itself (`over`). */
+  async #stopProcess(process: ContainerProcess, graceMs: number, over: AbortSignal): Promise<void> {
+    const deadlineMs = this.#options.clock.nowMs() + graceMs;
+    const preStop = this.#options.container.lifecycle?.preStop;
+    if (preStop && graceMs > 0)
+      await this.#runHook(preStop, graceMs, over).catch((error: unknown) => {
+        this.#options.onEvent('Warning', 'FailedPreStopHook', `PreStopHook failed: ${messageOf(error)}`);
+      });
+    if (over.aborted) return;
+    if (graceMs > 0) {
+      process.signal('SIGTERM');
+      // What preStop used up comes off; two seconds are always left, as kubelet does it.
+      await sleep(Math.max(deadlineMs - this.#options.clock.nowMs(), Math.min(2_000, graceMs)), over);
+    }
+    if (!over.aborted) process.kill();
+  }
+
+  async #postStart(hook: LifecycleHandler, process: ContainerProcess): Promise<void> {
+    try {
+      await this.#runHook(hook, hookTimeoutMs, this.#stopping.signal);
+    } catch (error) {
+      this.#options.onEvent('Warning', 'FailedPostStartHook', `PostStartHook failed: ${messageOf(error)}`);
+      process.kill();
+    }
+  }
+
+  async #runHook(hook: LifecycleHandler, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (hook.sleep) return sleep(Math.min(hook.sleep.seconds * 1000, timeoutMs), signal);
+    const outcome = await checkProbe({ ...hook, timeoutSeconds: timeoutMs / 1000 }, this.#options.probeTarget());
+    if (!outcome.ok) throw new Error(outcome.message);
+  }
+
+  async #waitToRestart(delayMs: number, end: End): Promise<void> {
+    const { container, onEvent } = this.#options;
+    const message = `back-off ${Math.round(delayMs / 1000)}s restarting failed container=${container.name}`;
+    onEvent('Warning', 'BackOff', `Back-off restarting failed container ${container.name}`);
+    this.#set({
+      kind: 'waiting',
+      reason: 'CrashLoopBackOff',
+      message: end.message ? `${message}: ${end.message}` : message,
+    });
+    await sleep(delayMs, this.#stopping.signal);
+  }
+
+  #restarts(end: End): boolean {
+    switch (this.#options.restartPolicy) {
+      case 'Always':
+        return true;
+      case 'OnFailure':
+        return end.exitCode !== 0;
+      case 'Never':
+        return false;
+    }
+  }
+
+  #set(phase: Phase): void {
+    this.#phase = phase;
+    this.#options.onChange();
+  }
+
+  #setReady(ready: boolean): void {
+    if (this.#isReady === ready) return;
+    this.#isReady = ready;
+    this.#options.onChange();
+  }
+
+  #state(): ContainerState {
+    const phase = this.#phase;
+    switch (phase.kind) {
+      case 'waiting':
+        return {
+          waiting:
+            phase.message === undefined ? { reason: phase.reason } : { reason: phase.reason, message: phase.message },
+        };
+      case 'running':
+        return { running: { startedAt: timestamp(phase.startedAtMs) } };
+      case 'terminated':
+        return { terminated: this.#terminated(phase.end, this.#restartCount) };
+    }
+  }
+
+  #terminated(end: End, attempt: number): NonNullable<ContainerState['terminated']> {
+    return {
+      exitCode: end.exitCode,
+      ...(end.signal === undefined ? {} : { signal: end.signal }),
+      reason: end.reason,
+      ...(end.message === undefined ? {} : { message: end.message }),
+      startedAt: timestamp(end.startedAtMs),
+      finishedAt: timestamp(end.finishedAtMs),
+      containerID: this.#id(attempt),
+    };
+  }
+
+  #id(attempt: number): string {
+    return `ambit://${this.#options.podUid}/${this.#options.container.name}/${attempt}`;
+  }
+}
+
+/** A time as Kubernetes writes it: RFC 3339 in whole seconds. */
+export function timestamp(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function endOf(exit: ContainerExit): Pick<End, 'exitCode' | 'signal' | 'reason'> {
+  return { ...exit, reason: exit.exitCode === 0 ? 'Completed' : 'Error' };
+}

@@ -1,0 +1,37 @@
+/** What all pods of a node share. */
+import type { AddressPool } from '../network/index.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import type { EventRecorder } from './event-recorder.ts';
+import type { HostView } from './host-view.ts';
+import type { ImageEntry } from './image-table.ts';
+import type { ReferencedObjects } from './referenced-objects.ts';
+import type { StartGate } from './start-gate.ts';
+import type { StatusWriter } from './status-writer.ts';
+
+export interface NodeContext {
+  readonly nodeName: string;
+  readonly nodeIndex: number;
+  readonly hostIp: string;
+  readonly clusterDnsIp: string;
+  readonly nodeResolvConf: string;
+  readonly capacity: Readonly<Record<string, number>>;
+  readonly images: readonly ImageEntry[];
+  readonly host: HostView;
+  /** Host folders that pods must not see, and those that they always may. */
+  readonly hidden: readonly string[];
+  readonly kept: readonly string[];
+  /** Container roots and what is secret: a folder on tmpfs, gone with the mesh. */
+  readonly memoryFolder: string;
+  /** Logs and empty volumes. */
+  readonly diskFolder: string;
+  readonly addresses: AddressPool;
+  readonly client: KubeClient;
+  readonly objects: ReferencedObjects;
+  readonly events: EventRecorder;
+  readonly statuses: StatusWriter;
+  readonly gate: StartGate;
+  readonly clock: Clock;
+  readonly log: Log;
+}

@@ -1,0 +1,238 @@
+/** The kubelet of a local node: runs the pods that the API places on it, serves their names, and routes Services. */
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { kinds, type EndpointSlice, type Pod, type Service } from '../../api/index.ts';
+import { systemClock, type Clock } from '../../lib/clock.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { startInformer, type Informer, type KubeClient } from '../../kube/index.ts';
+import { ClusterNames, startDnsServer, type RunningDnsServer } from '../dns/index.ts';
+import {
+  AddressPool,
+  hostOf,
+  isNodeNetwork,
+  nodeAddress,
+  podCidr,
+  podGateway,
+  removePodNetwork,
+  removeStalePodLinks,
+  ServiceProxy,
+} from '../network/index.ts';
+import { EventRecorder } from './event-recorder.ts';
+import { readHostView } from './host-view.ts';
+import type { ImageEntry } from './image-table.ts';
+import type { NodeContext } from './node-context.ts';
+import { nodeCapacity, registerNode } from './node-registration.ts';
+import { startNodeServer } from './node-server.ts';
+import { clusterDomain } from './pod-files.ts';
+import { PodManager } from './pod-manager.ts';
+import { ReferencedObjects } from './referenced-objects.ts';
+import { StartGate } from './start-gate.ts';
+import { StaticPods } from './static-pods.ts';
+import { StatusWriter } from './status-writer.ts';
+
+export interface NodeRuntimeOptions {
+  readonly nodeName: string;
+  /** From 1; decides the node's addresses. */
+  readonly index: number;
+  readonly stateDir: string;
+  /** Folder of static pod manifests; absent: none. */
+  readonly manifestsDir?: string;
+  readonly client: KubeClient;
+  readonly images: readonly ImageEntry[];
+  readonly log: Log;
+  /** Aborting it is `close` without waiting. */
+  readonly signal: AbortSignal;
+  /** More labels of the Node object. */
+  readonly nodeLabels?: Readonly<Record<string, string>>;
+  /** Folders that pods may not see, besides `stateDir`; those that are not there are passed over. */
+  readonly hidden?: readonly string[];
+  /** Folders that pods always see: the program and its Node. */
+  readonly kept?: readonly string[];
+  /** On tmpfs, private to the mesh; default /run/ambit. */
+  readonly runDir?: string;
+  readonly clock?: Clock;
+}
+
+export interface RunningNodeRuntime {
+  /** Path of the node's unix socket. */
+  readonly socketPath: string;
+  /** Ends the node's pods and everything else; their objects stay in the API. */
+  close(): Promise<void>;
+}
+
+/** How many pods set up at a time. */
+const concurrentStarts = 6;
+const closeGraceMs = 3_000;
+
+/**
+ * Starts the node, in the network namespace that `createNodeNetwork` made. Resolves when it is Ready in the API. Throws
+ * `runtime.no-node-network` when it is started elsewhere.
+ */
+export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<RunningNodeRuntime> {
+  const { nodeName, index, client, log, clock = systemClock } = options;
+  if (!(await isNodeNetwork())) {
+    throw new AmbitError(`Cannot run node ${nodeName}: this is not the network namespace of a node`, {
+      code: 'runtime.no-node-network',
+      blame: 'downstream',
+    });
+  }
+  const stop = new AbortController();
+  options.signal.addEventListener('abort', () => stop.abort(), { once: true });
+  const { signal } = stop;
+  const memoryFolder = join(options.runDir ?? '/run/ambit', nodeName);
+  const diskFolder = join(options.stateDir, 'nodes', nodeName);
+  await removeLeftovers(memoryFolder, diskFolder);
+
+  const host = readHostView();
+  const hostIp = nodeAddress(index);
+  const addresses = new AddressPool();
+  const node: NodeContext = {
+    nodeName,
+    nodeIndex: index,
+    hostIp,
+    clusterDnsIp: podGateway(index),
+    nodeResolvConf: await readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
+    capacity: nodeCapacity(),
+    images: options.images,
+    host,
+    hidden: await present([options.stateDir, ...(options.hidden ?? [])]),
+    kept: options.kept ?? [],
+    memoryFolder,
+    diskFolder,
+    addresses,
+    client,
+    objects: new ReferencedObjects({ client, log }),
+    events: new EventRecorder({ client, nodeName, clock, log }),
+    statuses: new StatusWriter({ client, log, signal }),
+    gate: new StartGate(concurrentStarts),
+    clock,
+    log,
+  };
+  const manager = new PodManager(node, signal);
+  const services = await startServices(options, clock, signal);
+  const server = await startNodeServer({
+    socketPath: join(options.stateDir, 'run', `${nodeName}.sock`),
+    workers: () => manager.workers(),
+    find: (namespace, name) => manager.find(namespace, name),
+    log,
+  });
+  // Addresses that pods had before come back to them: none may be given away before the list is in.
+  const first: Pod[] = [];
+  let isListed = false;
+  const pods = startInformer<Pod>(client, kinds.Pod, {
+    fieldSelector: `spec.nodeName=${nodeName}`,
+    signal,
+    log,
+    onAdd: (pod) => {
+      if (isListed) manager.apply(pod);
+      else first.push(pod);
+    },
+    onUpdate: (_, pod) => {
+      if (isListed) manager.apply(pod);
+    },
+    onDelete: (pod) => manager.remove(pod),
+  });
+  await registerNode({
+    client,
+    nodeName,
+    hostIp,
+    podCidr: podCidr(index),
+    labels: options.nodeLabels ?? {},
+    clock,
+    log,
+    signal,
+  });
+  await pods.synced;
+  for (const pod of first) addresses.skipPast(hostOf(pod.status?.podIP, index) ?? 0);
+  isListed = true;
+  for (const pod of pods.store.values()) manager.apply(pod);
+
+  const statics = options.manifestsDir
+    ? new StaticPods({
+        folder: options.manifestsDir,
+        nodeName,
+        clock,
+        log,
+        onChange: (wanted) => manager.applyStatic(wanted),
+      })
+    : undefined;
+  await statics?.start();
+  log.info('Node is ready', { node: nodeName, address: hostIp });
+
+  let closing: Promise<void> | undefined;
+  return {
+    socketPath: join(options.stateDir, 'run', `${nodeName}.sock`),
+    close() {
+      closing ??= (async () => {
+        statics?.close();
+        await manager.close(closeGraceMs);
+        stop.abort();
+        await server.close();
+        await services.close();
+      })();
+      return closing;
+    },
+  };
+}
+
+/** Names and ClusterIPs: what the node's pods reach Services by. */
+async function startServices(
+  options: NodeRuntimeOptions,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<{ close(): Promise<void> }> {
+  const { client, index, log } = options;
+  let names: ClusterNames | undefined;
+  let proxy: ServiceProxy | undefined;
+  const changed = (): void => {
+    names = undefined;
+    proxy?.changed();
+  };
+  const follow = { signal, log, onAdd: changed, onUpdate: changed, onDelete: changed };
+  const services: Informer<Service> = startInformer<Service>(client, kinds.Service, follow);
+  const slices: Informer<EndpointSlice> = startInformer<EndpointSlice>(client, kinds.EndpointSlice, follow);
+  proxy = new ServiceProxy({
+    clock,
+    log,
+    input: () => ({ nodeIndex: index, services: services.store.values(), slices: slices.store.values() }),
+  });
+  proxy.changed();
+  const dns: RunningDnsServer = await startDnsServer({
+    host: podGateway(index),
+    clusterDomain,
+    log,
+    names: () =>
+      (names ??= new ClusterNames({ clusterDomain, services: services.store, slices: slices.store.values() })),
+  });
+  return {
+    async close() {
+      proxy?.close();
+      await dns.close();
+    },
+  };
+}
+
+/** What a runtime that was killed left: its processes are gone with it, their namespaces, links and folders are not. */
+async function removeLeftovers(memoryFolder: string, diskFolder: string): Promise<void> {
+  const podFolder = join(memoryFolder, 'pods');
+  const uids = await readdir(podFolder).catch(() => []);
+  await removeStalePodLinks();
+  for (const uid of uids) await removePodNetwork({ name: uid });
+  await rm(podFolder, { recursive: true, force: true });
+  await rm(join(diskFolder, 'pods'), { recursive: true, force: true });
+  await mkdir(podFolder, { recursive: true, mode: 0o700 });
+  await mkdir(join(diskFolder, 'pods'), { recursive: true, mode: 0o700 });
+}
+
+async function present(paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(
+    paths.map((path) =>
+      readdir(path).then(
+        () => [path],
+        () => [],
+      ),
+    ),
+  );
+  return [...new Set(found.flat())];
+}

@@ -1,0 +1,33 @@
+/** Where a pod's containers live: its address and network namespace, or the node's own for hostNetwork. */
+import { createPodNetwork, hostOf, removePodNetwork } from '../network/index.ts';
+import type { Pod } from '../../api/index.ts';
+import type { NodeContext } from './node-context.ts';
+
+export interface PodSandbox {
+  readonly podIp: string;
+  /** Absent: the node's network namespace. */
+  readonly netnsPath?: string;
+  /** Takes the namespace and the address back. */
+  close(): Promise<void>;
+}
+
+/** Opens the sandbox. A pod that had an address before the runtime restarted gets it again if it is free. */
+export async function openPodSandbox(pod: Pod, uid: string, node: NodeContext): Promise<PodSandbox> {
+  if (pod.spec.hostNetwork) return { podIp: node.hostIp, close: async () => {} };
+  const host = node.addresses.take(hostOf(pod.status?.podIP, node.nodeIndex));
+  try {
+    const network = await createPodNetwork({ name: uid, nodeIndex: node.nodeIndex, host });
+    return {
+      podIp: network.ip,
+      netnsPath: network.netnsPath,
+      async close() {
+        await removePodNetwork({ name: uid, host });
+        node.addresses.free(host);
+      },
+    };
+  } catch (error) {
+    await removePodNetwork({ name: uid, host });
+    node.addresses.free(host);
+    throw error;
+  }
+}

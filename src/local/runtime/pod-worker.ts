@@ -1,0 +1,367 @@
+/** One pod on this node, from its sandbox to its end. Everything in it happens in one order; nothing of it throws. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Container, ContainerStatus, CoreCondition, ObjectReference, Pod, PodStatus } from '../../api/index.ts';
+import { createBackoff } from '../../lib/backoff.ts';
+import { sleep } from '../../lib/clock.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { execInContainer } from './container-exec.ts';
+import { startContainer, type StartedContainer } from './container-start.ts';
+import { ContainerSupervisor, timestamp } from './container-supervisor.ts';
+import type { PodFacts } from './field-path.ts';
+import { findContainerCommand } from './image-table.ts';
+import type { NodeContext } from './node-context.ts';
+import { openPodSandbox, type PodSandbox } from './pod-sandbox.ts';
+import { computePodStatus } from './pod-status.ts';
+import { PodTokens } from './pod-tokens.ts';
+import { PodVolumes } from './pod-volumes.ts';
+import { podBackoff, systemBackoff } from './restart-backoff.ts';
+
+export interface PodWorkerOptions {
+  readonly node: NodeContext;
+  readonly pod: Pod;
+  /** Names the pod's folders and network namespace. */
+  readonly uid: string;
+  /** From a manifest of the node: it comes back fast when it dies. */
+  readonly isStatic: boolean;
+}
+
+/** A container as the node's socket tells of it. */
+export interface ContainerReport {
+  readonly status: ContainerStatus;
+  readonly isInit: boolean;
+  /** The container's command in init's pid namespace. */
+  readonly pid: number | undefined;
+  /** Number of its current, or else its last, run. */
+  readonly attempt: number;
+}
+
+export class PodWorker {
+  readonly uid: string;
+  readonly isStatic: boolean;
+  /** Resolves when nothing of the pod is left on the node. */
+  readonly done: Promise<void>;
+  readonly #node: NodeContext;
+  readonly #startTime: string;
+  readonly #init: readonly ContainerSupervisor[];
+  readonly #main: readonly ContainerSupervisor[];
+  readonly #started = new Map<string, StartedContainer>();
+  readonly #stopping = new AbortController();
+  readonly #tokens: PodTokens;
+  readonly #volumes: PodVolumes;
+  #pod: Pod;
+  #sandbox: PodSandbox | undefined;
+  #graceMs = 30_000;
+  #isInitialized = false;
+  #isOver = false;
+  #failure: { reason: string; message: string } | undefined;
+  #conditions: readonly CoreCondition[] = [];
+
+  constructor(options: PodWorkerOptions) {
+    const { node, pod, uid } = options;
+    this.uid = uid;
+    this.isStatic = options.isStatic;
+    this.#node = node;
+    this.#pod = pod;
+    this.#startTime = pod.status?.startTime ?? timestamp(node.clock.nowMs());
+    const { namespace = 'default' } = pod.metadata;
+    this.#tokens = new PodTokens({
+      client: node.client,
+      clock: node.clock,
+      log: node.log,
+      namespace,
+      serviceAccount: pod.spec.serviceAccountName ?? 'default',
+      pod: () => ({ name: this.#pod.metadata.name ?? '', uid: this.#pod.metadata.uid ?? '' }),
+      onChange: () => this.#volumes.refresh(),
+    });
+    this.#volumes = new PodVolumes({
+      namespace,
+      memoryFolder: join(this.#memoryFolder, 'volumes'),
+      diskFolder: join(this.#diskFolder, 'volumes'),
+      facts: () => this.#facts(),
+      objects: node.objects,
+      tokens: this.#tokens,
+      log: node.log,
+    });
+    this.#init = (pod.spec.initContainers ?? []).map((container) => this.#supervise(container, true));
+    this.#main = pod.spec.containers.map((container) => this.#supervise(container, false));
+    this.done = this.#run();
+  }
+
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  get netnsPath(): string | undefined {
+    return this.#sandbox?.netnsPath;
+  }
+
+  get isStopping(): boolean {
+    return this.#stopping.signal.aborted;
+  }
+
+  get logFolder(): string {
+    return join(this.#diskFolder, 'logs');
+  }
+
+  /** The object changed in the API. Containers stay as they were made; metadata shows in volumes. */
+  update(pod: Pod): void {
+    const isAnother = pod.metadata.uid !== this.#pod.metadata.uid;
+    this.#pod = pod;
+    if (isAnother) {
+      this.#tokens.renewAll();
+      this.#conditions = [];
+    }
+    this.#volumes.refresh();
+    if (isAnother) this.#report();
+  }
+
+  /** Ends the pod. May be called again with a shorter grace. */
+  stop(graceMs: number): void {
+    this.#graceMs = Math.min(graceMs, this.isStopping ? this.#graceMs : graceMs);
+    const wasStopping = this.isStopping;
+    this.#stopping.abort(new Error('The pod is being stopped'));
+    if (wasStopping && graceMs <= 2_000) for (const each of [...this.#init, ...this.#main]) each.kill();
+  }
+
+  containers(): ContainerReport[] {
+    const report =
+      (isInit: boolean) =>
+      (each: ContainerSupervisor): ContainerReport => ({
+        status: each.status(),
+        isInit,
+        pid: each.commandPid,
+        attempt: each.attempt,
+      });
+    return [...this.#init.map(report(true)), ...this.#main.map(report(false))];
+  }
+
+  /** What a command needs to run in the container as if the container had started it. */
+  running(
+    name: string,
+  ): { pid: number; environment: Readonly<Record<string, string>>; workingDirectory: string } | undefined {
+    const supervisor = [...this.#init, ...this.#main].find((each) => each.container.name === name);
+    const started = this.#started.get(name);
+    if (supervisor?.pid === undefined || !started) return undefined;
+    return { pid: supervisor.pid, environment: started.environment, workingDirectory: started.workingDirectory };
+  }
+
+  /** The pod's status as it is now. */
+  status(): PodStatus {
+    const { node } = { node: this.#node };
+    const status = computePodStatus({
+      pod: this.#pod,
+      before: this.#conditions,
+      hostIp: node.hostIp,
+      podIp: this.#sandbox?.podIp ?? '',
+      startTime: this.#startTime,
+      now: timestamp(node.clock.nowMs()),
+      init: this.#init.map((each) => each.status()),
+      main: this.#main.map((each) => each.status()),
+      isInitialized: this.#isInitialized,
+      isOver: this.#isOver,
+      isStopping: this.isStopping,
+      ...(this.#failure ? { failure: this.#failure } : {}),
+    });
+    this.#conditions = status.conditions ?? [];
+    return status;
+  }
+
+  async #run(): Promise<void> {
+    // Not before the constructor is done.
+    await Promise.resolve();
+    const { log } = this.#node;
+    const { namespace, name } = this.#pod.metadata;
+    try {
+      this.#report();
+      await this.#live();
+    } catch (error) {
+      if (!this.isStopping) {
+        log.error('A pod failed', { pod: `${namespace}/${name}`, error: messageOf(error) });
+        this.#failure = { reason: 'RuntimeError', message: messageOf(error) };
+      }
+    }
+    this.#isOver = true;
+    this.#report();
+    // A pod that ended by itself keeps its status, and its address is given back; it goes when it is deleted.
+    await this.#closeSandbox();
+    await this.#untilStopped();
+    await this.#clean();
+  }
+
+  async #live(): Promise<void> {
+    const { signal } = this.#stopping;
+    await this.#openSandbox();
+    if (signal.aborted) return;
+    this.#report();
+    await this.#volumes.prepare(signal, (message) => {
+      this.#event('Warning', 'FailedMount', `MountVolume.SetUp failed: ${message}`);
+    });
+    const sidecars = this.#init.filter((each) => each.container.restartPolicy === 'Always');
+    const running: Promise<void>[] = [];
+    // Main containers end first; sidecars serve them to the last.
+    const stopSidecars = (): void => sidecars.forEach((each) => each.stop(this.#graceMs));
+    const stopOthers = (): void => {
+      for (const each of [...this.#init, ...this.#main]) if (!sidecars.includes(each)) each.stop(this.#graceMs);
+    };
+    if (signal.aborted) stopOthers();
+    else signal.addEventListener('abort', stopOthers, { once: true });
+    try {
+      const isInitialized = await this.#initialize(sidecars, running);
+      if (!isInitialized) return;
+      this.#isInitialized = true;
+      this.#report();
+      await Promise.all(this.#main.map((each) => each.run()));
+    } finally {
+      signal.removeEventListener('abort', stopOthers);
+      stopSidecars();
+      await Promise.all(running);
+    }
+  }
+
+  /** Init containers one after another. Resolves to whether all came through. */
+  async #initialize(sidecars: readonly ContainerSupervisor[], running: Promise<void>[]): Promise<boolean> {
+    for (const each of this.#init) {
+      if (this.isStopping) return false;
+      if (sidecars.includes(each)) {
+        running.push(each.run());
+        if (!(await this.#orStopped(each.firstStart))) return false;
+        continue;
+      }
+      await each.run();
+      if (each.end?.exitCode !== 0) return false;
+    }
+    return !this.isStopping;
+  }
+
+  async #openSandbox(): Promise<void> {
+    const backoff = createBackoff({ initialMs: 500, maxMs: 10_000 });
+    while (!this.isStopping) {
+      try {
+        this.#sandbox = await this.#node.gate.run(() => openPodSandbox(this.#pod, this.uid, this.#node));
+        return;
+      } catch (error) {
+        this.#event('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${messageOf(error)}`);
+        await sleep(backoff.next(), this.#stopping.signal);
+      }
+    }
+  }
+
+  async #closeSandbox(): Promise<void> {
+    await this.#sandbox?.close();
+    this.#tokens.close();
+    await this.#volumes.close();
+  }
+
+  async #clean(): Promise<void> {
+    for (const folder of [this.#memoryFolder, this.#diskFolder]) {
+      await rm(folder, { recursive: true, force: true, maxRetries: 2 }).catch((error: unknown) => {
+        this.#node.log.warn('Cannot remove a pod folder', { folder, error: messageOf(error) });
+      });
+    }
+  }
+
+  #supervise(container: Container, isInit: boolean): ContainerSupervisor {
+    const { node } = { node: this.#node };
+    const isSidecar = isInit && container.restartPolicy === 'Always';
+    const podPolicy = this.#pod.spec.restartPolicy ?? 'Always';
+    const ofInit = podPolicy === 'Never' ? 'Never' : 'OnFailure';
+    const lookup = findContainerCommand(container, node.images);
+    const statuses = isInit ? this.#pod.status?.initContainerStatuses : this.#pod.status?.containerStatuses;
+    const before = statuses?.find((each) => each.name === container.name);
+    const ranBefore = before?.containerID !== undefined || before?.lastState?.terminated !== undefined;
+    const event = (type: 'Normal' | 'Warning', reason: string, message: string): void => {
+      this.#event(type, reason, message, `spec.${isInit ? 'initContainers' : 'containers'}{${container.name}}`);
+    };
+    return new ContainerSupervisor({
+      container,
+      podUid: this.uid,
+      restartPolicy: isSidecar ? 'Always' : isInit ? ofInit : podPolicy,
+      backoff: this.isStatic ? systemBackoff : podBackoff,
+      restartCount: ranBefore ? before.restartCount + 1 : 0,
+      imageProblem: lookup.kind === 'unknown' ? lookup.message : undefined,
+      clock: node.clock,
+      onChange: () => this.#report(),
+      onEvent: event,
+      probeTarget: () => ({
+        container,
+        podIp: this.#sandbox?.podIp ?? '127.0.0.1',
+        exec: async (command, timeoutMs) => {
+          const running = this.running(container.name);
+          if (!running) throw new Error('the container does not run');
+          return execInContainer({ ...running, command, timeoutMs, hostPid: this.#pod.spec.hostPID ?? false });
+        },
+      }),
+      start: async (attempt) => {
+        const sandbox = this.#sandbox;
+        if (!sandbox || lookup.kind === 'unknown') throw new Error('A container starts in a sandbox, with a command');
+        this.#warnOfUser(container, event);
+        const started = await node.gate.run(() =>
+          startContainer({
+            node,
+            facts: this.#facts(),
+            sandbox,
+            volumes: this.#volumes,
+            container,
+            command: lookup.command,
+            attempt,
+            memoryFolder: join(this.#memoryFolder, 'containers'),
+            logFolder: this.logFolder,
+          }),
+        );
+        this.#started.set(container.name, started);
+        event('Normal', 'Created', `Created container ${container.name}`);
+        return started.process;
+      },
+    });
+  }
+
+  #warnOfUser(container: Container, event: (type: 'Normal', reason: string, message: string) => void): void {
+    const user = container.securityContext?.runAsUser ?? this.#pod.spec.securityContext?.runAsUser ?? 0;
+    if (user === 0) return;
+    event(
+      'Normal',
+      'UserEmulated',
+      `Container ${container.name} asks for user ${user}; it runs as user 0 of the mesh's user namespace`,
+    );
+  }
+
+  #facts(): PodFacts {
+    const { hostIp, nodeName } = this.#node;
+    return { pod: this.#pod, podIp: this.#sandbox?.podIp ?? '', hostIp, nodeName };
+  }
+
+  #report(): void {
+    const { namespace = 'default', name = '', uid } = this.#pod.metadata;
+    if (uid !== undefined) this.#node.statuses.write({ namespace, name, uid }, this.status());
+  }
+
+  #event(type: 'Normal' | 'Warning', reason: string, message: string, fieldPath?: string): void {
+    const { namespace, name, uid } = this.#pod.metadata;
+    const about: ObjectReference = { apiVersion: 'v1', kind: 'Pod' };
+    if (namespace !== undefined) about.namespace = namespace;
+    if (name !== undefined) about.name = name;
+    if (uid !== undefined) about.uid = uid;
+    if (fieldPath !== undefined) about.fieldPath = fieldPath;
+    this.#node.events.emit(about, type, reason, message);
+  }
+
+  async #orStopped(what: Promise<boolean>): Promise<boolean> {
+    return Promise.race([what, this.#untilStopped().then(() => false)]);
+  }
+
+  #untilStopped(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.isStopping) resolve();
+      this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+
+  get #memoryFolder(): string {
+    return join(this.#node.memoryFolder, 'pods', this.uid);
+  }
+
+  get #diskFolder(): string {
+    return join(this.#node.diskFolder, 'pods', this.uid);
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * The node's end of `pods/portforward` over a WebSocket, subprotocol v4.channel.k8s.io: for the i-th port channel 2i carries
+ * data and 2i+1 errors; the first message on each, from us, is the port as two bytes, little-endian (KEP-4006, kubelet).
+ */
+import type { Socket } from 'node:net';
+import type { RawData, WebSocket } from 'ws';
+import { messageOf } from '../../lib/errors.ts';
+
+export const portForwardProtocol = 'v4.channel.k8s.io';
+
+export interface PortForwardOptions {
+  readonly webSocket: WebSocket;
+  readonly ports: readonly number[];
+  /** Connects to a port inside the pod. */
+  readonly connect: (port: number) => Promise<Socket>;
+}
+
+/** A client that is behind by this much stops the reading from the pod until it caught up. */
+const highWaterBytes = 256 * 1024;
+const drainPollMs = 5;
+
+/** Serves one WebSocket until either end closes. Each port is one connection, made when its first byte comes. */
+export function servePortForward(options: PortForwardOptions): void {
+  const { webSocket, ports } = options;
+  const streams = ports.map((port, i) => new ForwardedPort(webSocket, i, port, options.connect));
+  for (const stream of streams) stream.open();
+  webSocket.on('message', (data: RawData, isBinary: boolean) => {
+    const message = toBuffer(data);
+    const channel = message[0];
+    if (!isBinary || channel === undefined) return;
+    // Odd channels carry errors, which only we have to tell.
+    if (channel % 2 === 0) streams[channel / 2]?.receive(message.subarray(1));
+  });
+  const close = (): void => streams.forEach((stream) => stream.close());
+  webSocket.on('close', close);
+  webSocket.on('error', close);
+}
+
+/** The `ports` of a request: `?ports=80&ports=443` or `?ports=80,443`. Throws a RangeError. */
+export function parsePorts(parameters: URLSearchParams): number[] {
+  const ports = parameters
+    .getAll('ports')
+    .flatMap((text) => text.split(','))
+    .map(Number);
+  if (ports.length === 0) throw new RangeError('query parameter "ports" is required');
+  const bad = ports.find((port) => !Number.isInteger(port) || port < 1 || port > 65_535);
+  if (bad !== undefined || ports.length > 64)
+    throw new RangeError('query parameter "ports" must hold 1 to 64 port numbers');
+  return ports;
+}
+
+class ForwardedPort {
+  readonly #webSocket: WebSocket;
+  readonly #index: number;
+  readonly #port: number;
+  readonly #connect: (port: number) => Promise<Socket>;
+  #socket: Socket | undefined;
+  #waiting: Buffer[] | undefined;
+  #closed = false;
+
+  constructor(webSocket: WebSocket, index: number, port: number, connect: (port: number) => Promise<Socket>) {
+    this.#webSocket = webSocket;
+    this.#index = index;
+    this.#port = port;
+    this.#connect = connect;
+  }
+
+  open(): void {
+    const announced = Buffer.alloc(2);
+    announced.writeUInt16LE(this.#port, 0);
+    this.#send(2 * this.#index, announced);
+    this.#send(2 * this.#index + 1, announced);
+    void this.#start();
+  }
+
+  receive(data: Buffer): void {
+    if (this.#closed || data.length === 0) return;
+    if (!this.#socket) {
+      (this.#waiting ??= []).push(Buffer.from(data));
+      return;
+    }
+    if (!this.#socket.write(data)) {
+      // The WebSocket has one flow for all ports: a slow one holds all.
+      this.#webSocket.pause();
+      this.#socket.once('drain', () => this.#webSocket.resume());
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#webSocket.resume();
+    this.#socket?.destroy();
+  }
+
+  async #start(): Promise<void> {
+    let socket: Socket;
+    try {
+      socket = await this.#connect(this.#port);
+    } catch (error) {
+      this.#send(2 * this.#index + 1, Buffer.from(`error forwarding port ${this.#port} to pod: ${messageOf(error)}`));
+      this.#webSocket.close(1000);
+      return;
+    }
+    if (this.#closed) return void socket.destroy();
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => {
+      this.#send(2 * this.#index, chunk);
+      if (this.#webSocket.bufferedAmount > highWaterBytes) this.#pauseUntilSent(socket);
+    });
+    socket.on('error', (error) => {
+      this.#send(2 * this.#index + 1, Buffer.from(`error forwarding port ${this.#port} to pod: ${messageOf(error)}`));
+    });
+    socket.on('close', () => {
+      if (this.#closed) return;
+      this.#closed = true;
+      this.#webSocket.close(1000);
+    });
+    for (const data of this.#waiting ?? []) socket.write(data);
+    this.#waiting = undefined;
+    socket.resume();
+  }
+
+  #pauseUntilSent(socket: Socket): void {
+    socket.pause();
+    const look = (): void => {
+      if (this.#closed || this.#webSocket.bufferedAmount <= highWaterBytes / 2) socket.resume();
+      else setTimeout(look, drainPollMs);
+    };
+    setTimeout(look, drainPollMs);
+  }
+
+  #send(channel: number, data: Uint8Array): void {
+    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
+    this.#webSocket.send(Buffer.concat([Buffer.from([channel]), data]), { binary: true });
+  }
+}
+
+function toBuffer(data: RawData): Buffer {
+  if (Array.isArray(data)) return Buffer.concat(data);
+  return Buffer.isBuffer(data) ? data : Buffer.from(data);
+}
