@@ -1,0 +1,95 @@
+/** Results: medians of interleaved runs, as a table for people and as JSON for machines. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, release } from 'node:os';
+import { join } from 'node:path';
+import type { LoadResult } from './load.ts';
+
+export interface RowResult {
+  readonly row: string;
+  readonly unit: string;
+  /** Ratio to the reference that design/performance.md asks for. */
+  readonly target: number;
+  readonly ours: Summary;
+  readonly reference: Summary;
+  /** CPU per unit of both proxies together, ours to the reference's. */
+  readonly ratio: number;
+}
+
+export interface Summary {
+  readonly name: string;
+  readonly n: number;
+  readonly outboundUs: number;
+  readonly inboundUs: number;
+  readonly unitsPerSecond: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly failures: number;
+  readonly loadUs: number;
+  /** CPU per unit of both proxies in every run. */
+  readonly runsUs: readonly number[];
+}
+
+export function summarize(name: string, runs: readonly LoadResult[]): Summary {
+  const of = (pick: (run: LoadResult) => number): number => median(runs.map(pick));
+  return {
+    name,
+    n: runs.length,
+    outboundUs: of((run) => run.cpuUs[0] ?? Number.NaN),
+    inboundUs: of((run) => run.cpuUs[1] ?? Number.NaN),
+    unitsPerSecond: of((run) => run.unitsPerSecond),
+    p50Us: of((run) => run.p50Us),
+    p99Us: of((run) => run.p99Us),
+    failures: runs.reduce((sum, run) => sum + run.failures, 0),
+    loadUs: of((run) => run.loadCpuUs),
+    runsUs: runs.map((run) => Number(((run.cpuUs[0] ?? 0) + (run.cpuUs[1] ?? 0)).toFixed(2))),
+  };
+}
+
+export function compare(
+  about: Pick<RowResult, 'row' | 'unit' | 'target'>,
+  ours: Summary,
+  reference: Summary,
+): RowResult {
+  const ratio = (ours.outboundUs + ours.inboundUs) / (reference.outboundUs + reference.inboundUs);
+  return { ...about, ours, reference, ratio: Number(ratio.toFixed(3)) };
+}
+
+export function formatRow(result: RowResult): string {
+  const { row, unit, ours, reference, ratio, target } = result;
+  const line = (s: Summary): string =>
+    `  ${s.name.padEnd(8)} outbound ${us(s.outboundUs)}  inbound ${us(s.inboundUs)}  load ${us(s.loadUs)}` +
+    `   ${Math.round(s.unitsPerSecond).toLocaleString('en').padStart(8)}/s  p50 ${s.p50Us} us  p99 ${s.p99Us} us` +
+    `  failures ${s.failures}  n=${s.n}`;
+  const verdict = ratio <= target ? 'met' : 'MISSED';
+  return [
+    `${row}: CPU us per ${unit}, per proxy`,
+    line(ours),
+    line(reference),
+    `  ratio    ${ratio.toFixed(2)} (target <= ${target}: ${verdict})`,
+  ].join('\n');
+}
+
+export function writeResults(dir: string, rows: readonly RowResult[]): string {
+  mkdirSync(dir, { recursive: true });
+  const now = new Date().toISOString();
+  const path = join(dir, `${now.replaceAll(/[:.]/g, '-')}.json`);
+  const machine = {
+    cpu: cpus()[0]?.model ?? '',
+    cores: availableParallelism(),
+    kernel: release(),
+    node: process.version,
+  };
+  writeFileSync(path, `${JSON.stringify({ time: now, machine, rows }, null, 2)}\n`);
+  return path;
+}
+
+function us(value: number): string {
+  return value.toFixed(1).padStart(7);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
+}

@@ -1,0 +1,227 @@
+/*
+ * Load generator and echo server for the benchmarks: one thread, epoll, no allocation per message, so that it costs less than the
+ * proxies it drives.
+ *
+ *   load echo PORT                                        echoes until killed
+ *   load ping HOST PORT CONNECTIONS BYTES WARMUP SECONDS  round trips on busy connections
+ *   load open HOST PORT CONCURRENCY BYTES WARMUP SECONDS  connect, one round trip, close
+ *
+ * Prints "listening", or "start", then "end UNITS FAILURES P50_US P99_US".
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_FD 65536
+#define MAX_EVENTS 256
+#define BUFFER 262144
+#define BUCKETS 4096 /* of 10 us */
+
+static char buffer[BUFFER];
+static int ep;
+
+static void die(const char *what) {
+  perror(what);
+  exit(1);
+}
+
+static uint64_t now_us(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static void no_delay(int fd) {
+  int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static void watch(int fd, uint32_t events) {
+  struct epoll_event e = {.events = events, .data.fd = fd};
+  if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) < 0) die("epoll_ctl");
+}
+
+static void rewatch(int fd, uint32_t events) {
+  struct epoll_event e = {.events = events, .data.fd = fd};
+  if (epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e) < 0) die("epoll_ctl");
+}
+
+/* Bytes of an echo that the socket did not take. */
+static char *rest[MAX_FD];
+static size_t rest_length[MAX_FD];
+
+static void echo_ready(int fd, uint32_t events) {
+  if ((events & EPOLLOUT) && rest_length[fd] > 0) {
+    ssize_t sent = send(fd, rest[fd], rest_length[fd], MSG_NOSIGNAL);
+    if (sent > 0) {
+      memmove(rest[fd], rest[fd] + sent, rest_length[fd] - (size_t)sent);
+      rest_length[fd] -= (size_t)sent;
+    }
+    if (rest_length[fd] == 0) rewatch(fd, EPOLLIN);
+    return;
+  }
+  ssize_t n = recv(fd, buffer, BUFFER, 0);
+  if (n <= 0) {
+    if (n < 0 && errno == EAGAIN) return;
+    rest_length[fd] = 0;
+    close(fd);
+    return;
+  }
+  ssize_t sent = send(fd, buffer, (size_t)n, MSG_NOSIGNAL);
+  if (sent < 0) sent = 0;
+  if (sent < n) {
+    if (!rest[fd]) rest[fd] = malloc(BUFFER);
+    rest_length[fd] = (size_t)(n - sent);
+    memcpy(rest[fd], buffer + sent, rest_length[fd]);
+    rewatch(fd, EPOLLOUT);
+  }
+}
+
+static void run_echo(int port) {
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  if (bind(listener, (struct sockaddr *)&a, sizeof a) < 0) die("bind");
+  if (listen(listener, 4096) < 0) die("listen");
+  watch(listener, EPOLLIN);
+  puts("listening");
+  fflush(stdout);
+  struct epoll_event events[MAX_EVENTS];
+  for (;;) {
+    int n = epoll_wait(ep, events, MAX_EVENTS, -1);
+    for (int i = 0; i < n; i++) {
+      if (events[i].data.fd != listener) {
+        echo_ready(events[i].data.fd, events[i].events);
+        continue;
+      }
+      int fd;
+      while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
+        no_delay(fd);
+        watch(fd, EPOLLIN);
+      }
+    }
+  }
+}
+
+static struct sockaddr_in target;
+static size_t message_bytes;
+static size_t received[MAX_FD];
+static uint64_t sent_at[MAX_FD];
+static uint64_t units, failures;
+static uint64_t histogram[BUCKETS];
+static int measuring;
+
+static int open_connection(void) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  if (fd < 0) die("socket");
+  no_delay(fd);
+  sent_at[fd] = now_us();
+  received[fd] = 0;
+  if (connect(fd, (struct sockaddr *)&target, sizeof target) < 0 && errno != EINPROGRESS) die("connect");
+  watch(fd, EPOLLOUT);
+  return fd;
+}
+
+static void send_message(int fd) {
+  received[fd] = 0;
+  if (send(fd, buffer, message_bytes, MSG_NOSIGNAL) != (ssize_t)message_bytes) failures++;
+}
+
+static void unit_done(int fd) {
+  if (!measuring) return;
+  units++;
+  uint64_t bucket = (now_us() - sent_at[fd]) / 10;
+  histogram[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
+}
+
+/* One event of a client connection; `reopen`: a unit is a whole connection. */
+static void client_ready(int fd, uint32_t events, int reopen) {
+  if (events & EPOLLOUT) {
+    rewatch(fd, EPOLLIN);
+    if (!reopen) sent_at[fd] = now_us();
+    send_message(fd);
+    return;
+  }
+  ssize_t n = recv(fd, buffer, BUFFER, 0);
+  if (n < 0 && errno == EAGAIN) return;
+  if (n <= 0) {
+    if (measuring) failures++;
+    close(fd);
+    open_connection();
+    return;
+  }
+  received[fd] += (size_t)n;
+  if (received[fd] < message_bytes) return;
+  unit_done(fd);
+  if (reopen) {
+    close(fd);
+    open_connection();
+  } else {
+    sent_at[fd] = now_us();
+    send_message(fd);
+  }
+}
+
+static uint64_t percentile(double share) {
+  uint64_t wanted = (uint64_t)(share * (double)units), seen = 0;
+  for (int i = 0; i < BUCKETS; i++) {
+    seen += histogram[i];
+    if (seen > wanted) return (uint64_t)i * 10;
+  }
+  return (BUCKETS - 1) * 10;
+}
+
+static void run_clients(int connections, int reopen, double warmup, double seconds) {
+  for (int i = 0; i < connections; i++) open_connection();
+  uint64_t start = now_us() + (uint64_t)(warmup * 1e6);
+  uint64_t end = start + (uint64_t)(seconds * 1e6);
+  struct epoll_event events[MAX_EVENTS];
+  for (;;) {
+    int n = epoll_wait(ep, events, MAX_EVENTS, 10);
+    for (int i = 0; i < n; i++) client_ready(events[i].data.fd, events[i].events, reopen);
+    uint64_t now = now_us();
+    if (!measuring && now >= start) {
+      measuring = 1;
+      puts("start");
+      fflush(stdout);
+    }
+    if (now >= end) break;
+  }
+  printf("end %llu %llu %llu %llu\n", (unsigned long long)units, (unsigned long long)failures,
+         (unsigned long long)percentile(0.5), (unsigned long long)percentile(0.99));
+  fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+  signal(SIGPIPE, SIG_IGN);
+  struct rlimit files;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max < MAX_FD ? files.rlim_max : MAX_FD;
+  setrlimit(RLIMIT_NOFILE, &files);
+  ep = epoll_create1(0);
+  if (argc == 3 && !strcmp(argv[1], "echo")) run_echo(atoi(argv[2]));
+  if (argc == 8 && (!strcmp(argv[1], "ping") || !strcmp(argv[1], "open"))) {
+    target.sin_family = AF_INET;
+    target.sin_port = htons((uint16_t)atoi(argv[3]));
+    if (inet_pton(AF_INET, argv[2], &target.sin_addr) != 1) die("address");
+    message_bytes = (size_t)atoi(argv[5]);
+    if (message_bytes < 1 || message_bytes > 16384) die("bytes");
+    run_clients(atoi(argv[4]), !strcmp(argv[1], "open"), atof(argv[6]), atof(argv[7]));
+    return 0;
+  }
+  fprintf(stderr, "usage: load echo PORT | load ping|open HOST PORT CONNECTIONS BYTES WARMUP SECONDS\n");
+  return 2;
+}

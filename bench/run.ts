@@ -1,0 +1,154 @@
+/** `npm run bench`: CPU per unit of our proxies and of the references, in turn, in one run. See design/performance.md. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { compileLoad, runLoad, startEcho, type LoadResult } from './lib/load.ts';
+import { outboundCore, inboundCore, type ProxyPair } from './lib/pair.ts';
+import { writeRoot } from './lib/pki.ts';
+import { compare, formatRow, summarize, writeResults, type RowResult } from './lib/report.ts';
+import { startHaproxyPair } from './scenario/haproxy-pair.ts';
+import { startZtunnelPair } from './scenario/ztunnel-pair.ts';
+
+const usage = `Usage: npm run bench -- [options]
+
+Prints CPU microseconds per unit (user + system, all threads of the proxy) of a ztunnel pair, with policy, metrics and
+access log on, and of a haproxy mutual TLS pair, measured in turn, and their ratio.
+
+  --quick        one short run each: shows that it works, proves nothing
+  --runs N       runs of each row and pair (default 5)
+  --seconds S    measured seconds of a run (default 3)
+  --row NAME     busy or new; may be repeated (default both)
+  --no-isolate   use this network namespace instead of one of its own
+  --help         this text
+
+Needs haproxy and a C compiler (apt-get install haproxy gcc libc6-dev).
+`;
+
+interface Row {
+  readonly key: string;
+  readonly name: string;
+  readonly unit: string;
+  readonly target: number;
+  readonly mode: 'ping' | 'open';
+  readonly connections: number;
+  readonly bytes: number;
+}
+
+const rows: readonly Row[] = [
+  {
+    key: 'busy',
+    name: 'ztunnel pair, 64 busy connections, 128 B',
+    unit: 'round trip',
+    target: 0.65,
+    mode: 'ping',
+    connections: 64,
+    bytes: 128,
+  },
+  {
+    key: 'new',
+    name: 'ztunnel pair, new connection',
+    unit: 'connect + 64 B + close',
+    target: 0.2,
+    mode: 'open',
+    connections: 16,
+    bytes: 64,
+  },
+];
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    runs: { type: 'string' },
+    seconds: { type: 'string' },
+    row: { type: 'string', multiple: true },
+    'no-isolate': { type: 'boolean', default: false },
+    isolated: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (options.help) process.stdout.write(usage);
+else if (!options.isolated && !options['no-isolate'] && canIsolate()) process.exitCode = runIsolated();
+else await run();
+
+/** A network namespace of our own: no port is taken, and nothing of ours can be reached from outside. */
+function runIsolated(): number {
+  const self = [process.execPath, import.meta.filename, ...process.argv.slice(2), '--isolated'];
+  const script = 'ip link set lo up && exec "$@"';
+  return spawnSync('unshare', [...isolation(), 'sh', '-c', script, 'sh', ...self], { stdio: 'inherit' }).status ?? 1;
+}
+
+function canIsolate(): boolean {
+  return spawnSync('unshare', [...isolation(), 'ip', 'link', 'set', 'lo', 'up'], { stdio: 'ignore' }).status === 0;
+}
+
+function isolation(): string[] {
+  return process.getuid?.() === 0 ? ['--net'] : ['--user', '--map-root-user', '--net'];
+}
+
+async function run(): Promise<void> {
+  const runs = options.quick ? 1 : Number(options.runs ?? 5);
+  const seconds = options.quick ? 1 : Number(options.seconds ?? 3);
+  const chosen = rows.filter(({ key }) => options.row === undefined || options.row.includes(key));
+  if (!(runs >= 1) || !(seconds > 0) || chosen.length === 0) {
+    process.stderr.write(usage);
+    process.exitCode = 2;
+    return;
+  }
+  if (spawnSync('haproxy', ['-v'], { stdio: 'ignore' }).status !== 0) {
+    process.stderr.write('Cannot measure the reference: no haproxy. Run: apt-get install haproxy\n');
+    process.exitCode = 1;
+    return;
+  }
+  const binary = compileLoad();
+  const dir = mkdtempSync(join(tmpdir(), 'ambit-bench-'));
+  const stops: (() => Promise<void>)[] = [];
+  try {
+    await writeRoot(dir);
+    const echoPort = 20001;
+    const echo = await startEcho(binary, echoPort, inboundCore);
+    stops.push(() => echo.stop());
+    const ours = await startZtunnelPair({ dir, echoPort });
+    stops.push(() => ours.stop());
+    const reference = await startHaproxyPair({ dir, echoPort });
+    stops.push(() => reference.stop());
+    const results = [];
+    for (const row of chosen) {
+      const result = await measure(row, { ours, reference, runs, seconds, binary });
+      results.push(result);
+      process.stdout.write(`${formatRow(result)}\n\n`);
+    }
+    const path = writeResults(join(import.meta.dirname, 'results'), results);
+    process.stdout.write(`Results: ${path}\n`);
+    if (results.some(({ ours: { failures } }) => failures > 0)) process.exitCode = 1;
+  } finally {
+    for (const stop of stops.toReversed()) await stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+async function measure(
+  row: Row,
+  setup: { ours: ProxyPair; reference: ProxyPair; runs: number; seconds: number; binary: string },
+): Promise<RowResult> {
+  const { ours, reference, runs, seconds, binary } = setup;
+  const once = ({ port, pids }: ProxyPair, warmupSeconds: number): Promise<LoadResult> =>
+    runLoad({ ...row, binary, port, warmupSeconds, seconds, core: outboundCore, measured: pids });
+  // Compiled code takes a moment to become fast; the first run of each pair is not counted.
+  if (!options.quick) for (const pair of [ours, reference]) await once(pair, 0.5);
+  const collected = { ours: [] as LoadResult[], reference: [] as LoadResult[] };
+  for (let i = 0; i < runs; i++) {
+    const order = i % 2 === 0 ? (['ours', 'reference'] as const) : (['reference', 'ours'] as const);
+    for (const which of order) {
+      process.stderr.write(`${row.key} ${which} ${i + 1}/${runs}\n`);
+      collected[which].push(await once(which === 'ours' ? ours : reference, 0.5));
+    }
+  }
+  return compare(
+    { row: row.name, unit: row.unit, target: row.target },
+    summarize(ours.name, collected.ours),
+    summarize(reference.name, collected.reference),
+  );
+}
