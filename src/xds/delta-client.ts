@@ -1,0 +1,220 @@
+/** A delta xDS client that stays: it reconnects, keeps what it has meanwhile, and says what it refused and why. */
+import { createBackoff } from '../lib/backoff.ts';
+import { sleep } from '../lib/clock.ts';
+import { messageOf, type AmbitError } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { createRpcChannel, type RpcChannel } from '../rpc/channel.ts';
+import type { RpcClientStream } from '../rpc/client-stream.ts';
+import {
+  deltaDiscoveryMethod,
+  type DeltaRequest,
+  type DeltaResource,
+  type DeltaResponse,
+  type DiscoveryNode,
+} from '../wire/discovery.ts';
+
+/** One response. Additions come before removals, each in the order of the wire. */
+export interface DeltaUpdate {
+  readonly added: readonly DeltaResource[];
+  readonly removed: readonly string[];
+}
+
+export interface DeltaVerdict {
+  /** What was not taken; the rest was. The server is told, and the last accepted version stays in force. */
+  readonly rejected: readonly { readonly name: string; readonly reason: string }[];
+}
+
+export interface DeltaClientType {
+  readonly typeUrl: string;
+  /** Synchronous. A throw counts as refusing all of it. */
+  readonly apply: (update: DeltaUpdate) => DeltaVerdict;
+}
+
+export interface DeltaClientOptions {
+  /** `https://host:port` */
+  readonly address: string;
+  readonly tlsServerName?: string;
+  /** Read again at every connect, like the token. */
+  readonly rootCertPath: string;
+  readonly tokenPath: string;
+  readonly clusterId: string;
+  readonly node: DiscoveryNode;
+  /** Subscribed in this order, all of each: what others refer to comes first. */
+  readonly types: readonly DeltaClientType[];
+  /** Once: the first response of each type was applied. What was rejected in it is the business of `apply`. */
+  readonly onSynced?: () => void;
+  readonly log: Log;
+  /** Ends the client. */
+  readonly signal: AbortSignal;
+}
+
+export interface DeltaClientStatus {
+  readonly connected: boolean;
+  readonly synced: boolean;
+  /** Of the last connection that failed. */
+  readonly lastError?: string;
+  readonly resources: Readonly<Record<string, number>>;
+}
+
+export interface DeltaClient {
+  status(): DeltaClientStatus;
+  /** Resolves after the signal aborted and the stream is closed. */
+  readonly done: Promise<void>;
+}
+
+/** A server that accepts the connection but says nothing is given up after this long. */
+const silenceTimeoutMs = 15_000;
+
+export function startDeltaClient(options: DeltaClientOptions): DeltaClient {
+  const client = new Client(options);
+  const done = client.run();
+  return { status: () => client.status(), done };
+}
+
+interface HeldType {
+  readonly type: DeltaClientType;
+  /** Name to version of what was accepted. It outlives connections. */
+  readonly versions: Map<string, string>;
+  synced: boolean;
+}
+
+class Client {
+  readonly #options: DeltaClientOptions;
+  readonly #channel: RpcChannel;
+  readonly #held: ReadonlyMap<string, HeldType>;
+  readonly #backoff = createBackoff({ initialMs: 10, maxMs: 15_000 });
+  #connected = false;
+  #synced = false;
+  #lastError: string | undefined;
+
+  constructor(options: DeltaClientOptions) {
+    const { address, tlsServerName, rootCertPath, tokenPath, clusterId } = options;
+    this.#options = options;
+    this.#channel = createRpcChannel({
+      address,
+      rootCertPath,
+      tokenPath,
+      ...(tlsServerName === undefined ? {} : { tlsServerName }),
+      metadata: { clusterid: clusterId },
+    });
+    this.#held = new Map(
+      options.types.map((type) => [type.typeUrl, { type, versions: new Map<string, string>(), synced: false }]),
+    );
+  }
+
+  status(): DeltaClientStatus {
+    return {
+      connected: this.#connected,
+      synced: this.#synced,
+      ...(this.#lastError === undefined ? {} : { lastError: this.#lastError }),
+      resources: Object.fromEntries([...this.#held].map(([typeUrl, { versions }]) => [typeUrl, versions.size])),
+    };
+  }
+
+  async run(): Promise<void> {
+    const { signal, log } = this.#options;
+    while (!signal.aborted) {
+      const error = await this.#connection();
+      this.#connected = false;
+      if (signal.aborted) break;
+      this.#lastError = error ? messageOf(error) : 'the server ended the stream';
+      const retryInMs = Math.round(this.#backoff.next());
+      log.warn('discovery connection lost', { error: this.#lastError, retryInMs });
+      this.#channel.reset();
+      await sleep(retryInMs, signal);
+    }
+    this.#channel.close();
+  }
+
+  /** Lives as long as one stream; resolves with why it ended. */
+  #connection(): Promise<AmbitError | undefined> {
+    const { signal } = this.#options;
+    return new Promise((resolve) => {
+      let stream: RpcClientStream<DeltaRequest> | undefined;
+      const silence = setTimeout(() => stream?.cancel(), silenceTimeoutMs);
+      const onAbort = (): void => stream?.cancel();
+      const finish = (error?: AmbitError): void => {
+        clearTimeout(silence);
+        signal.removeEventListener('abort', onAbort);
+        resolve(error);
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+      const reader = {
+        onOpen: () => this.#opened(silence),
+        onMessage: (response: DeltaResponse) => {
+          this.#opened(silence);
+          this.#backoff.reset();
+          const answer = this.#apply(response);
+          if (answer) stream?.write(answer);
+          this.#checkSynced();
+        },
+        onClose: finish,
+      };
+      this.#channel.stream(deltaDiscoveryMethod, reader).then((opened) => {
+        stream = opened;
+        if (signal.aborted) return stream.cancel();
+        this.#subscribe(stream);
+      }, finish);
+    });
+  }
+
+  #opened(silence: NodeJS.Timeout): void {
+    clearTimeout(silence);
+    if (this.#connected) return;
+    this.#connected = true;
+    this.#options.log.info('discovery connected', { address: this.#options.address });
+  }
+
+  #subscribe(stream: RpcClientStream<DeltaRequest>): void {
+    let first = true;
+    for (const { type, versions } of this.#held.values()) {
+      stream.write({
+        ...(first ? { node: this.#options.node } : {}),
+        typeUrl: type.typeUrl,
+        subscribe: [],
+        unsubscribe: [],
+        initialVersions: versions,
+        responseNonce: '',
+      });
+      first = false;
+    }
+  }
+
+  /** The answer to a response; none for a type that was not asked for. */
+  #apply(response: DeltaResponse): DeltaRequest | undefined {
+    const { typeUrl, nonce, resources, removed } = response;
+    const held = this.#held.get(typeUrl);
+    if (!held) return undefined;
+    const rejected = new Map(this.#verdict(held.type, response).map(({ name, reason }) => [name, reason]));
+    for (const { name, version } of resources) if (!rejected.has(name)) held.versions.set(name, version);
+    for (const name of removed) held.versions.delete(name);
+    held.synced = true;
+    const refusal = [...rejected].map(([name, reason]) => `${name}: ${reason}`).join('; ');
+    if (refusal !== '')
+      this.#options.log.warn('discovery response refused in part', { type: typeUrl, reason: refusal });
+    return {
+      typeUrl,
+      subscribe: [],
+      unsubscribe: [],
+      initialVersions: new Map(),
+      responseNonce: nonce,
+      ...(refusal === '' ? {} : { refusal }),
+    };
+  }
+
+  #verdict(type: DeltaClientType, { resources, removed }: DeltaResponse): DeltaVerdict['rejected'] {
+    try {
+      return type.apply({ added: resources, removed }).rejected;
+    } catch (error) {
+      this.#options.log.error('discovery response not applied', { type: type.typeUrl, error: messageOf(error) });
+      const reason = `not applied: ${messageOf(error)}`;
+      return [...resources.map(({ name }) => name), ...removed].map((name) => ({ name, reason }));
+    }
+  }
+
+  #checkSynced(): void {
+    if (this.#synced || [...this.#held.values()].some(({ synced }) => !synced)) return;
+    this.#synced = true;
+    this.#options.onSynced?.();
+  }
+}

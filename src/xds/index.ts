@@ -1,0 +1,13 @@
+/** Delta xDS, both ends. */
+export {
+  startDeltaClient,
+  type DeltaClient,
+  type DeltaClientOptions,
+  type DeltaClientStatus,
+  type DeltaClientType,
+  type DeltaUpdate,
+  type DeltaVerdict,
+} from './delta-client.ts';
+export { createDeltaServer, type DeltaConnection, type DeltaServer, type DeltaServerOptions } from './delta-server.ts';
+export type { DeltaAnswer, DeltaServerType, DeltaTypeStatus } from './server-session.ts';
+export { createMutableSource, type MutableSource, type ResourceSource, type SourceResource } from './source.ts';

@@ -1,0 +1,122 @@
+/** One stream of the delta server: requests in, responses out in an order in which references always resolve. */
+import type { RpcServerStream } from '../rpc/server-stream.ts';
+import type { DeltaRequest, DeltaResponse } from '../wire/discovery.ts';
+import type { ResourceSource } from './source.ts';
+import { TypeStream, type OutstandingResponse } from './type-stream.ts';
+
+export interface DeltaServerType {
+  readonly typeUrl: string;
+  readonly source: ResourceSource;
+}
+
+/** What a client made of one response. */
+export interface DeltaAnswer {
+  readonly typeUrl: string;
+  readonly nonce: string;
+  /** Name to version of what the response carried. */
+  readonly resources: ReadonlyMap<string, string>;
+  readonly removed: readonly string[];
+  /** Present when the client refused, at least in part. */
+  readonly refusal?: string;
+}
+
+export interface DeltaTypeStatus {
+  readonly typeUrl: string;
+  readonly resourceCount: number;
+  /** A response is on its way, or was never answered. */
+  readonly outstanding: boolean;
+}
+
+export interface ServerSessionOptions {
+  readonly types: readonly DeltaServerType[];
+  readonly stream: RpcServerStream<DeltaRequest, DeltaResponse>;
+  readonly onAnswer: (answer: DeltaAnswer) => void;
+}
+
+export class ServerSession {
+  readonly #options: ServerSessionOptions;
+  /** In push order: what comes later may refer to what comes earlier. */
+  readonly #types: readonly TypeStream[];
+  #removals: (() => void)[] = [];
+  #pumping: NodeJS.Immediate | undefined;
+  #nonce = 0;
+  #full = false;
+
+  constructor(options: ServerSessionOptions) {
+    this.#options = options;
+    this.#types = options.types.map(({ typeUrl, source }) => new TypeStream(typeUrl, source));
+  }
+
+  start(): void {
+    this.#removals = this.#options.types.map(({ source }, i) =>
+      source.subscribe((names) => {
+        this.#types[i]?.markChanged(names);
+        this.#schedule();
+      }),
+    );
+  }
+
+  stop(): void {
+    for (const remove of this.#removals) remove();
+    clearImmediate(this.#pumping);
+    this.#removals = [];
+  }
+
+  status(): DeltaTypeStatus[] {
+    return this.#types.map(({ typeUrl, sentCount, outstanding }) => ({
+      typeUrl,
+      resourceCount: sentCount,
+      outstanding: outstanding !== undefined,
+    }));
+  }
+
+  /** Types that this server does not have are left unanswered. */
+  request(request: DeltaRequest): void {
+    const type = this.#types.find(({ typeUrl }) => typeUrl === request.typeUrl);
+    if (!type) return;
+    const answered = type.answered(request.responseNonce);
+    if (answered) this.#options.onAnswer(answerOf(type.typeUrl, answered, request.refusal));
+    // An answer that changes no subscription must not count as a first, wildcard subscription.
+    if (request.responseNonce === '' || request.subscribe.length > 0 || request.unsubscribe.length > 0) {
+      type.subscribe(request);
+    }
+    this.#schedule();
+  }
+
+  drained(): void {
+    this.#full = false;
+    this.#schedule();
+  }
+
+  /** Changes of one turn of the loop go together, so that a policy and the address that names it keep their order. */
+  #schedule(): void {
+    this.#pumping ??= setImmediate(() => {
+      this.#pumping = undefined;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    for (const type of this.#types) type.settle();
+    const last = this.#types.at(-1);
+    for (const type of this.#types) {
+      if (!type.hasAdditions) continue;
+      // Later types wait too: they may refer to what waits here.
+      if (!this.#send(type, { additions: true, removals: type === last })) return;
+    }
+    for (const type of this.#types.toReversed()) {
+      if (type.hasRemovals && !this.#send(type, { additions: false, removals: true })) return;
+    }
+  }
+
+  #send(type: TypeStream, parts: { additions: boolean; removals: boolean }): boolean {
+    if (type.outstanding || this.#full) return false;
+    const nonce = String(++this.#nonce);
+    this.#full = !this.#options.stream.write({ typeUrl: type.typeUrl, nonce, ...type.take(nonce, parts) });
+    return true;
+  }
+}
+
+function answerOf(typeUrl: string, { nonce, resources, removed }: OutstandingResponse, refusal?: string): DeltaAnswer {
+  return { typeUrl, nonce, resources, removed, ...(refusal === undefined ? {} : { refusal }) };
+}
