@@ -89,7 +89,7 @@ describe('kubectl', { skip }, () => {
     match(ok('get deploy web -o yaml'), /\n {2}replicas: 3\n/);
     equal(ok('get deploy -l app=web -o name'), 'deployment.apps/web');
     equal(ok('get deploy -l app!=web -o name'), '');
-    equal(ok('get ns default --field-selector metadata.name=default -o name'), 'namespace/default');
+    equal(ok('get ns --field-selector metadata.name=default -o name'), 'namespace/default');
     match(run('get pod nothing').stderr, /pods "nothing" not found/);
     match(run('get nothing').stderr, /doesn't have a resource type "nothing"/);
   });
@@ -136,7 +136,7 @@ describe('kubectl', { skip }, () => {
       '-p',
       '[{"op":"remove","path":"/spec/replicas"}]',
     ]);
-    match(refused.stderr, /UnsupportedMediaType/);
+    match(refused.stderr, /json-patch\+json is not supported/);
   });
 
   test('scale and set image', () => {
@@ -196,8 +196,21 @@ describe('kubectl', { skip }, () => {
     equal(json('get secret hidden -n made', '{.data.password}'), Buffer.from('open').toString('base64'));
     ok('create serviceaccount app -n made');
     match(ok('create token app -n made --audience=istio-ca --duration=15m'), /^eyJ/);
-    equal(ok('auth can-i delete pods'), 'yes');
-    equal(run('auth can-i delete pods --as=nobody').code, 1);
+    equal(ok('create deployment quick -n made --image=nginx --replicas=0 --port=80'), 'deployment.apps/quick created');
+    equal(
+      json(
+        'get deployment quick -n made',
+        '{.spec.replicas}{.spec.template.spec.containers[0].ports[0].containerPort}',
+      ),
+      '080',
+    );
+    ok('create service clusterip quick -n made --tcp=80:8080');
+    equal(json('get service quick -n made', '{.spec.ports[0].port} {.spec.ports[0].targetPort}'), '80 8080');
+    ok('run one -n made --image=busybox --restart=Never');
+    ok('expose pod one -n made --port=80 --name=exposed --selector=run=one');
     match(ok('auth whoami'), /ambit:admin/);
+    equal(ok('auth can-i delete pods'), 'yes');
+    equal(run('auth can-i delete pods --as=nobody').stdout, 'no');
+    match(run('get pods --as=system:serviceaccount:made:app').stderr, /cannot list resource "pods"/);
   });
 });

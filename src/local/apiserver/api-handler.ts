@@ -34,7 +34,7 @@ import { findKind, groupVersion } from './served-kinds.ts';
 import { tokenIssuer } from './service-account-tokens.ts';
 import { badRequest, methodNotAllowed, statusOf, unauthorized, unknownPath } from './status-error.ts';
 import { handleBinding, handleScale, handleTokenRequest } from './subresources.ts';
-import { nodeNameOf, type User } from './user.ts';
+import { authenticatedGroup, mastersGroup, nodeNameOf, type User } from './user.ts';
 import {
   handleCreate,
   handleDelete,
@@ -171,6 +171,8 @@ async function routeKind(
       return handleDelete(context, request, response);
     case 'deletecollection':
       return handleDeleteCollection(context, request, response);
+    case 'impersonate':
+      throw methodNotAllowed();
   }
 }
 
@@ -259,8 +261,27 @@ function sendDocument(pathname: string, request: IncomingMessage, response: Serv
   sendJson(response, 200, document);
 }
 
-/** Bearer tokens only: a static one, or a ServiceAccount's for this server. Throws 401. */
+/** Who asks, or whom an admin asks to act as (`kubectl --as`). Throws 401, and 403 for others who impersonate. */
 async function authenticate(context: ApiContext, request: IncomingMessage): Promise<User> {
+  const user = await authenticateToken(context, request);
+  const wanted = request.headers['impersonate-user'];
+  const groups = request.headersDistinct['impersonate-group'] ?? [];
+  if (wanted === undefined && groups.length === 0) return user;
+  if (typeof wanted !== 'string' || wanted === '' || !user.groups.includes(mastersGroup)) {
+    throw denied(user, {
+      verb: 'impersonate',
+      group: '',
+      resource: 'users',
+      subresource: '',
+      namespace: '',
+      name: String(wanted),
+    });
+  }
+  return { username: wanted, groups: [...groups, authenticatedGroup] };
+}
+
+/** Bearer tokens only: a static one, or a ServiceAccount's for this server. Throws 401. */
+async function authenticateToken(context: ApiContext, request: IncomingMessage): Promise<User> {
   const token = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
   if (token === undefined) throw unauthorized();
   const known = context.staticTokens.find(token);

@@ -2,7 +2,16 @@
 import { forbidden, type StatusError } from './status-error.ts';
 import { controllersUser, mastersGroup, nodeNameOf, serviceAccountUsername, type User } from './user.ts';
 
-export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
+export type Verb =
+  | 'get'
+  | 'list'
+  | 'watch'
+  | 'create'
+  | 'update'
+  | 'patch'
+  | 'delete'
+  | 'deletecollection'
+  | 'impersonate';
 
 export interface ResourceAttributes {
   readonly verb: Verb;

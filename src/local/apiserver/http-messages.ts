@@ -2,7 +2,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CORE_SCHEMA, load } from 'js-yaml';
 import { messageOf } from '../../lib/errors.ts';
-import { badRequest, statusOf, tooLarge, unsupportedMediaType } from './status-error.ts';
+import { decodeProtobufBody, protobufMediaType } from './protobuf-body.ts';
+import { badRequest, StatusError, statusOf, tooLarge, unsupportedMediaType } from './status-error.ts';
 
 /** Kubernetes' limit of a request body. */
 export const maxBodyBytes: number = 3 * 1024 * 1024;
@@ -52,6 +53,8 @@ function parseBody(body: Buffer, mediaType: string): unknown {
       case 'application/merge-patch+json':
       case 'application/strategic-merge-patch+json':
         return JSON.parse(text) as unknown;
+      case protobufMediaType:
+        return decodeProtobufBody(body);
       case 'application/yaml':
       case 'application/x-yaml':
       case 'text/yaml':
@@ -61,6 +64,7 @@ function parseBody(body: Buffer, mediaType: string): unknown {
         break;
     }
   } catch (error) {
+    if (error instanceof StatusError) throw error;
     throw badRequest(
       `the object provided is unrecognized (must be of type ${mediaType || 'application/json'}): ${messageOf(error)}`,
     );
