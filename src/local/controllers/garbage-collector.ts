@@ -1,0 +1,123 @@
+/** Objects whose owners are all gone are deleted; pods of nodes that are gone, too. */
+import { allKinds, kinds, type KindRef, type KubeObject, type OwnerReference } from '../../api/index.ts';
+import { isKubeError, objectKey } from '../../kube/index.ts';
+import type { Cluster, Controller } from './cluster.ts';
+import { openSource, type Source } from './source.ts';
+import { createWorkQueue } from './work-queue.ts';
+
+/** A node that is away for less than this may come back with its pods. */
+const nodeGraceMs = 40_000;
+
+/** Kinds that owners make, beside those that the controllers watch anyway. */
+const furtherKinds: readonly KindRef[] = [kinds.ConfigMap, kinds.Secret, kinds.Gateway];
+
+export function createGarbageCollector(cluster: Cluster): Controller & { readonly synced: Promise<void> } {
+  const { client, clock, signal, nodes, pods } = cluster;
+  const log = cluster.log.child('garbage');
+  const queue = createWorkQueue({ reconcile, signal, log, clock });
+  const watched: readonly Source<KubeObject>[] = [
+    cluster.pods as Source<KubeObject>,
+    cluster.replicaSets as Source<KubeObject>,
+    cluster.deployments as Source<KubeObject>,
+    cluster.slices as Source<KubeObject>,
+    cluster.services,
+    cluster.serviceAccounts,
+    cluster.nodes,
+    cluster.namespaces,
+    ...furtherKinds.map((kind) => openSource(kind, { client, signal, log })),
+  ];
+  const byPrefix = new Map(watched.map((source) => [keyOf(source.kind, ''), source]));
+  /** Keys of dependents, by the uid of their owner. */
+  const dependents = new Map<string, Set<string>>();
+  const missingSince = new Map<string, number>();
+
+  for (const source of watched) source.onChange((after, before) => note(source.kind, after, before));
+  nodes.onChange((after, before) => {
+    if (after) missingSince.delete(after.metadata.name ?? '');
+    else
+      for (const [key, pod] of pods.store)
+        if (pod.spec.nodeName === before?.metadata.name) queue.add(keyOf(kinds.Pod, key));
+  });
+  return { ...queue, synced: Promise.all(watched.map(({ synced }) => synced)).then(() => undefined) };
+
+  function note(kind: KindRef, after: KubeObject | undefined, before: KubeObject | undefined): void {
+    const object = after ?? before;
+    if (!object) return;
+    const key = keyOf(kind, objectKey(object));
+    for (const { uid } of before?.metadata.ownerReferences ?? []) dependents.get(uid)?.delete(key);
+    for (const { uid } of after?.metadata.ownerReferences ?? []) {
+      const keys = dependents.get(uid) ?? new Set();
+      dependents.set(uid, keys.add(key));
+    }
+    const { uid = '' } = object.metadata;
+    if (!after) {
+      for (const dependent of dependents.get(uid) ?? []) queue.add(dependent);
+      dependents.delete(uid);
+    } else if (after.metadata.ownerReferences?.length || (kind.kind === 'Pod' && !before)) queue.add(key);
+  }
+
+  async function reconcile(key: string): Promise<void> {
+    const at = key.indexOf(' ');
+    const source = byPrefix.get(key.slice(0, at + 1));
+    const object = source?.store.get(key.slice(at + 1));
+    if (!source || !object || object.metadata.deletionTimestamp) return;
+    const owners = object.metadata.ownerReferences ?? [];
+    if (owners.length > 0) {
+      for (const owner of owners) if (await exists(owner, object.metadata.namespace)) return;
+      await remove(source.kind, object);
+      log.debug('deleted an object without owners', { kind: source.kind.kind, name: object.metadata.name });
+    } else if (source.kind.kind === 'Pod') await collectWithNode(key, object);
+  }
+
+  /** Asks the watched copy first, and the API server before it calls somebody gone. */
+  async function exists(owner: OwnerReference, namespace: string | undefined): Promise<boolean> {
+    const slash = owner.apiVersion.indexOf('/');
+    const group = slash < 0 ? '' : owner.apiVersion.slice(0, slash);
+    const info = allKinds.find((known) => known.kind === owner.kind && known.group === group);
+    // Nobody can say of a kind that is not served here whether its object lives.
+    if (!info) return true;
+    const place = info.namespaced ? namespace : undefined;
+    const local = byPrefix.get(keyOf(info, ''))?.store.get(place === undefined ? owner.name : `${place}/${owner.name}`);
+    if (local?.metadata.uid === owner.uid) return true;
+    try {
+      const found = await client.get(info, owner.name, place, signal);
+      return found.metadata.uid === owner.uid;
+    } catch (error) {
+      if (isKubeError(error, 'kube.not-found')) return false;
+      throw error;
+    }
+  }
+
+  async function collectWithNode(key: string, pod: KubeObject): Promise<void> {
+    const nodeName = pods.store.get(objectKey(pod))?.spec.nodeName;
+    if (!nodeName || nodes.store.has(nodeName)) return;
+    const sinceMs = missingSince.get(nodeName) ?? clock.nowMs();
+    missingSince.set(nodeName, sinceMs);
+    const leftMs = sinceMs + nodeGraceMs - clock.nowMs();
+    if (leftMs > 0) queue.addAfter(key, leftMs);
+    else await remove(kinds.Pod, pod, 0);
+  }
+
+  async function remove(
+    kind: KindRef,
+    { metadata: { name = '', namespace, uid = '' } }: KubeObject,
+    gracePeriodSeconds?: number,
+  ): Promise<void> {
+    const options = { preconditions: { uid }, propagationPolicy: 'Background' as const, signal };
+    try {
+      await client.delete(
+        kind,
+        name,
+        namespace,
+        gracePeriodSeconds === undefined ? options : { ...options, gracePeriodSeconds },
+      );
+    } catch (error) {
+      if (!isKubeError(error, 'kube.not-found')) throw error;
+    }
+  }
+}
+
+/** `apps/Deployment default/x` */
+function keyOf({ group, kind }: Pick<KindRef, 'group' | 'kind'>, key: string): string {
+  return `${group}/${kind} ${key}`;
+}

@@ -1,0 +1,44 @@
+/** The controllers of the local mesh: what kube-controller-manager and kube-scheduler do, as far as the mesh needs it. */
+import type { KubeClient } from '../../kube/index.ts';
+import { systemClock, type Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import { openCluster, whenSynced, type Controller } from './cluster.ts';
+import { createDeploymentController } from './deployment.ts';
+import { createEndpointSliceController } from './endpoint-slice.ts';
+import { createGarbageCollector } from './garbage-collector.ts';
+import { createNamespaceController } from './namespace.ts';
+import { createReplicaSetController } from './replica-set.ts';
+import { createScheduler } from './scheduler.ts';
+import { createServiceAccountController } from './service-account.ts';
+
+export interface ControllersOptions {
+  /** May do everything; its connection is the only way in which the controllers touch the cluster. */
+  readonly client: KubeClient;
+  readonly log: Log;
+  /** Stops all of them. */
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+}
+
+/**
+ * Starts them, and resolves when all have seen the cluster and begun to work; rejects when `signal` aborts before.
+ * They retry by themselves until then and after.
+ */
+export async function startControllers(options: ControllersOptions): Promise<void> {
+  const { client, signal, clock = systemClock } = options;
+  const log = options.log.child('controllers');
+  const cluster = openCluster({ client, signal, log, clock });
+  const garbageCollector = createGarbageCollector(cluster);
+  const controllers: readonly Controller[] = [
+    createServiceAccountController(cluster),
+    createNamespaceController(cluster),
+    createDeploymentController(cluster),
+    createReplicaSetController(cluster),
+    createScheduler(cluster),
+    createEndpointSliceController(cluster),
+    garbageCollector,
+  ];
+  await Promise.all([whenSynced(cluster), garbageCollector.synced]);
+  for (const controller of controllers) controller.start();
+  log.info('controllers are at work', { count: controllers.length });
+}
