@@ -1,0 +1,438 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { createTestAuthority } from '../../test/support/certificates.ts';
+import { silentLog } from '../lib/log.ts';
+import { createRpcChannel } from '../rpc/channel.ts';
+import type { ServerCertificate } from '../rpc/server-credentials.ts';
+import { createRpcServer, type RpcServer } from '../rpc/server.ts';
+import { rpcError } from '../rpc/status.ts';
+import { deltaDiscoveryMethod, type DeltaRequest, type DeltaResponse, type DiscoveryNode } from '../wire/discovery.ts';
+import { startDeltaClient, type DeltaClient, type DeltaUpdate } from './delta-client.ts';
+import { createDeltaServer, type DeltaServer } from './delta-server.ts';
+import type { DeltaAnswer } from './server-session.ts';
+import { createMutableSource, type MutableSource, type SourceResource } from './source.ts';
+
+const policies = 'type.googleapis.com/test.Policy';
+const addresses = 'type.googleapis.com/test.Address';
+const node: DiscoveryNode = { id: 'ztunnel~1~a.b~c', metadata: { NAMESPACE: 'istio-system' } };
+
+describe('delta xDS', () => {
+  let folder: string;
+  let certificate: ServerCertificate;
+  const path = (name: string): string => join(folder, name);
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'ambit-xds-'));
+    const authority = await createTestAuthority();
+    certificate = await authority.signServer({ dnsNames: ['istiod.test'], ips: [] });
+    writeFileSync(path('root.pem'), authority.rootPem);
+    writeFileSync(path('token'), 'good');
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test('a client gets all there is, then each change, and says that it is synced', async () => {
+    await using plane = await startPlane();
+    plane.policies.update([['ns/p', resource('p1')]]);
+    plane.addresses.update([
+      ['w1', resource('one')],
+      ['w2', resource('two')],
+    ]);
+    await using client = follow(plane);
+    await client.synced;
+    assert.deepEqual(client.state(), { 'ns/p': 'p1', w1: 'one', w2: 'two' });
+    plane.addresses.update([
+      ['w1', resource('uno')],
+      ['w2', undefined],
+      ['w3', resource('three')],
+    ]);
+    await client.until(() => client.state()['w3'] === 'three');
+    assert.deepEqual(client.state(), { 'ns/p': 'p1', w1: 'uno', w3: 'three' });
+    await plane.until(() => plane.answers.length === 3);
+    assert.deepEqual(
+      plane.answers.map(({ refusal }) => refusal),
+      [undefined, undefined, undefined],
+    );
+    const [connection] = plane.server.connections();
+    assert.equal(connection?.node.id, node.id);
+    assert.deepEqual(
+      connection?.types.map(({ resourceCount }) => resourceCount),
+      [1, 2],
+    );
+  });
+
+  test('a client with nothing to get is synced too', async () => {
+    await using plane = await startPlane();
+    await using client = follow(plane);
+    await client.synced;
+    assert.deepEqual(client.state(), {});
+  });
+
+  test('a policy comes before the address that names it, and goes after it', async () => {
+    await using plane = await startPlane();
+    await using raw = await openRaw(plane);
+    raw.subscribe(addresses);
+    raw.subscribe(policies);
+    for (const response of [await raw.next(), await raw.next()]) raw.acknowledge(response);
+    // The referring side changes first, in the same turn.
+    plane.addresses.update([['w1', resource('with p')]]);
+    plane.policies.update([['ns/p', resource('p')]]);
+    const added = [await raw.next(), await raw.next({ acknowledge: true })];
+    assert.deepEqual(
+      added.map(({ typeUrl }) => typeUrl),
+      [policies, addresses],
+    );
+    raw.acknowledge(added[0]);
+    plane.policies.update([['ns/p', undefined]]);
+    plane.addresses.update([['w1', resource('without')]]);
+    const removed = [await raw.next({ acknowledge: true }), await raw.next({ acknowledge: true })];
+    assert.deepEqual(
+      removed.map(({ typeUrl }) => typeUrl),
+      [addresses, policies],
+    );
+    assert.deepEqual(removed[1]?.removed, ['ns/p']);
+  });
+
+  test('a policy that waits for an answer holds back the addresses of later changes', async () => {
+    await using plane = await startPlane();
+    await using raw = await openRaw(plane);
+    raw.subscribe(policies);
+    raw.subscribe(addresses);
+    const [first, second] = [await raw.next(), await raw.next()];
+    assert.deepEqual([first.typeUrl, second.typeUrl], [policies, addresses]);
+    raw.acknowledge(second);
+    plane.policies.update([['ns/p', resource('p')]]);
+    plane.addresses.update([['w1', resource('with p')]]);
+    await raw.quiet();
+    raw.acknowledge(first);
+    assert.equal((await raw.next()).typeUrl, policies);
+    assert.equal((await raw.next()).typeUrl, addresses);
+  });
+
+  test('a slow client gets only the latest state of each name', async () => {
+    await using plane = await startPlane();
+    await using raw = await openRaw(plane);
+    raw.subscribe(addresses);
+    const first = await raw.next();
+    for (let i = 0; i < 1000; i++) {
+      plane.addresses.update([
+        ['w1', resource(`state ${i}`)],
+        [`passing-${i}`, resource('x')],
+      ]);
+      plane.addresses.update([[`passing-${i}`, undefined]]);
+      if (i % 100 === 0) await raw.quiet();
+    }
+    raw.acknowledge(first);
+    const next = await raw.next();
+    assert.deepEqual(
+      next.resources.map(({ name, body }) => [name, text(body)]),
+      [['w1', 'state 999']],
+    );
+    assert.deepEqual(next.removed, []);
+    raw.acknowledge(next);
+    await raw.quiet();
+  });
+
+  test('what the client has is not sent again, and what is gone is named', async () => {
+    await using plane = await startPlane();
+    plane.addresses.update([
+      ['same', resource('same')],
+      ['changed', resource('new')],
+    ]);
+    await using raw = await openRaw(plane);
+    raw.subscribe(addresses, { versions: { same: 'same', changed: 'old', gone: 'gone' } });
+    const { resources, removed } = await raw.next();
+    assert.deepEqual(
+      resources.map(({ name }) => name),
+      ['changed'],
+    );
+    assert.deepEqual(removed, ['gone']);
+  });
+
+  test('single names are answered by name or alias, also when there is no such thing', async () => {
+    await using plane = await startPlane();
+    plane.addresses.update([
+      ['w1', { ...resource('one'), aliases: ['net/10.0.0.1'] }],
+      ['w2', resource('two')],
+    ]);
+    await using raw = await openRaw(plane);
+    raw.subscribe(addresses, { subscribe: ['*'], unsubscribe: ['*'] });
+    raw.acknowledge(await raw.next());
+    raw.subscribe(addresses, { subscribe: ['net/10.0.0.1', 'nobody'] });
+    const answer = await raw.next({ acknowledge: true });
+    assert.deepEqual(
+      answer.resources.map(({ name, aliases }) => [name, aliases]),
+      [['w1', ['net/10.0.0.1']]],
+    );
+    assert.deepEqual(answer.removed, ['nobody']);
+    plane.addresses.update([
+      ['w2', resource('unseen')],
+      ['w1', resource('changed')],
+    ]);
+    assert.deepEqual((await raw.next()).removed, ['w1'], 'its alias is gone, so nobody asks for it any more');
+  });
+
+  test('a response is taken in part: the rest counts, and the server hears what was refused', async () => {
+    await using plane = await startPlane();
+    plane.addresses.update([
+      ['good', resource('fine')],
+      ['bad', resource('poison 1')],
+    ]);
+    await using client = follow(plane);
+    await client.synced;
+    assert.deepEqual(client.state(), { good: 'fine' });
+    await plane.until(() => plane.answers.some(({ refusal }) => refusal !== undefined));
+    assert.match(plane.answers.find(({ refusal }) => refusal)?.refusal ?? '', /^bad: it is poison$/);
+    plane.addresses.update([['bad', resource('healed')]]);
+    await client.until(() => client.state()['bad'] === 'healed');
+    // Refused again: the last good version stays in force, and is what the client claims to have.
+    plane.addresses.update([['bad', resource('poison 2')]]);
+    await plane.until(() => plane.answers.filter(({ refusal }) => refusal !== undefined).length === 2);
+    assert.equal(client.state()['bad'], 'healed');
+  });
+
+  test('after a lost connection the client keeps what it has, and gets only what changed', async () => {
+    const first = await startPlane();
+    first.addresses.update([
+      ['kept', resource('kept')],
+      ['gone', resource('gone')],
+    ]);
+    await using client = follow(first);
+    await client.synced;
+    await first.server.close();
+    assert.deepEqual(client.state(), { kept: 'kept', gone: 'gone' });
+    await using second = await startPlane(first.port);
+    second.addresses.update([
+      ['kept', resource('kept')],
+      ['new', resource('new')],
+    ]);
+    const updatesBefore = client.updates.length;
+    await client.until(() => client.state()['new'] === 'new');
+    assert.deepEqual(client.state(), { kept: 'kept', new: 'new' });
+    const names = client.updates.slice(updatesBefore).flatMap(({ added }) => added.map(({ name }) => name));
+    assert.deepEqual(names, ['new']);
+    assert.equal(client.syncedCount(), 1);
+  });
+
+  test('who is not known, or names no node, is refused, and the server lives', async () => {
+    await using plane = await startPlane();
+    writeFileSync(path('wrong'), 'wrong');
+    await using stranger = await openRaw(plane, 'wrong');
+    stranger.subscribe(addresses);
+    assert.equal((await stranger.closed)?.code, 'rpc.unauthenticated');
+    await using nameless = await openRaw(plane);
+    nameless.send({ ...emptyRequest, typeUrl: addresses });
+    assert.equal((await nameless.closed)?.code, 'rpc.invalid-argument');
+    await using impostor = await openRaw(plane);
+    impostor.send({ ...emptyRequest, typeUrl: addresses, node: { id: 'x', metadata: { NAMESPACE: 'elsewhere' } } });
+    assert.equal((await impostor.closed)?.code, 'rpc.permission-denied');
+    await using client = follow(plane);
+    await client.synced;
+    assert.equal(plane.server.connections().length, 1);
+  });
+
+  interface Plane extends AsyncDisposable {
+    readonly port: number;
+    readonly policies: MutableSource;
+    readonly addresses: MutableSource;
+    readonly answers: DeltaAnswer[];
+    readonly server: DeltaServer<string> & Pick<RpcServer, 'close'>;
+    until(condition: () => boolean): Promise<void>;
+  }
+
+  async function startPlane(port = 0): Promise<Plane> {
+    const rpc = createRpcServer({ certificate, log: silentLog() });
+    const sources = { policies: createMutableSource(), addresses: createMutableSource() };
+    const answers: DeltaAnswer[] = [];
+    const changes = createChanges();
+    const server = createDeltaServer<string>({
+      types: [
+        { typeUrl: policies, source: sources.policies },
+        { typeUrl: addresses, source: sources.addresses },
+      ],
+      authenticate(call) {
+        if (call.metadata.get('authorization') === 'Bearer good') return Promise.resolve('istio-system/ztunnel');
+        return Promise.reject(rpcError('unauthenticated', 'the token is not valid'));
+      },
+      admit(_client, { metadata }) {
+        if (metadata['NAMESPACE'] !== 'istio-system') throw rpcError('permission-denied', 'not your namespace');
+      },
+      onAnswer(_connection, answer) {
+        answers.push(answer);
+        changes.happened();
+      },
+      log: silentLog(),
+    });
+    server.register(rpc);
+    const bound = await rpc.listen({ host: '127.0.0.1', port });
+    const close = (): Promise<void> => rpc.close();
+    return {
+      port: bound,
+      ...sources,
+      answers,
+      server: { ...server, close },
+      until: changes.until,
+      [Symbol.asyncDispose]: close,
+    };
+  }
+
+  interface Follower extends AsyncDisposable {
+    readonly client: DeltaClient;
+    readonly synced: Promise<void>;
+    readonly updates: DeltaUpdate[];
+    syncedCount(): number;
+    state(): Record<string, string>;
+    until(condition: () => boolean): Promise<void>;
+  }
+
+  function follow(plane: Plane): Follower {
+    const state = new Map<string, string>();
+    const updates: DeltaUpdate[] = [];
+    const changes = createChanges();
+    const stop = new AbortController();
+    const synced = Promise.withResolvers<void>();
+    let syncedCount = 0;
+    const apply = (update: DeltaUpdate): { rejected: { name: string; reason: string }[] } => {
+      updates.push(update);
+      const rejected: { name: string; reason: string }[] = [];
+      for (const { name, body } of update.added) {
+        if (text(body).startsWith('poison')) rejected.push({ name, reason: 'it is poison' });
+        else state.set(name, text(body));
+      }
+      for (const name of update.removed) state.delete(name);
+      changes.happened();
+      return { rejected };
+    };
+    const client = startDeltaClient({
+      address: `https://127.0.0.1:${plane.port}`,
+      tlsServerName: 'istiod.test',
+      rootCertPath: path('root.pem'),
+      tokenPath: path('token'),
+      clusterId: 'Kubernetes',
+      node,
+      types: [
+        { typeUrl: policies, apply },
+        { typeUrl: addresses, apply },
+      ],
+      onSynced() {
+        syncedCount++;
+        synced.resolve();
+      },
+      log: silentLog(),
+      signal: stop.signal,
+    });
+    return {
+      client,
+      synced: synced.promise,
+      updates,
+      syncedCount: () => syncedCount,
+      state: () => Object.fromEntries(state),
+      until: changes.until,
+      async [Symbol.asyncDispose]() {
+        stop.abort();
+        await client.done;
+      },
+    };
+  }
+
+  interface Raw extends AsyncDisposable {
+    send(request: DeltaRequest): void;
+    subscribe(
+      typeUrl: string,
+      more?: { versions?: Record<string, string>; subscribe?: string[]; unsubscribe?: string[] },
+    ): void;
+    acknowledge(response: DeltaResponse | undefined): void;
+    next(options?: { acknowledge: boolean }): Promise<DeltaResponse>;
+    /** Asserts that the server has nothing to say: its answer to a round trip comes first. */
+    quiet(): Promise<void>;
+    readonly closed: Promise<{ code: string } | undefined>;
+  }
+
+  async function openRaw(plane: Plane, token = 'token'): Promise<Raw> {
+    const channel = createRpcChannel({
+      address: `127.0.0.1:${plane.port}`,
+      tlsServerName: 'istiod.test',
+      rootCertPath: path('root.pem'),
+      tokenPath: path(token),
+    });
+    const received: DeltaResponse[] = [];
+    const changes = createChanges();
+    const closed = Promise.withResolvers<{ code: string } | undefined>();
+    const stream = await channel.stream(deltaDiscoveryMethod, {
+      onMessage(response) {
+        received.push(response);
+        changes.happened();
+      },
+      onClose: (error) => closed.resolve(error),
+    });
+    let first = true;
+    const raw: Raw = {
+      closed: closed.promise,
+      send: (request) => void stream.write(request),
+      subscribe(typeUrl, { versions = {}, subscribe = [], unsubscribe = [] } = {}) {
+        raw.send({
+          ...emptyRequest,
+          ...(first ? { node } : {}),
+          typeUrl,
+          subscribe,
+          unsubscribe,
+          initialVersions: new Map(Object.entries(versions)),
+        });
+        first = false;
+      },
+      acknowledge(response) {
+        if (response) raw.send({ ...emptyRequest, typeUrl: response.typeUrl, responseNonce: response.nonce });
+      },
+      async next({ acknowledge } = { acknowledge: false }) {
+        await changes.until(() => received.length > 0);
+        const response = received.shift();
+        assert.ok(response);
+        if (acknowledge) raw.acknowledge(response);
+        return response;
+      },
+      async quiet() {
+        await using other = follow(plane);
+        await other.synced;
+        assert.deepEqual(received, []);
+      },
+      async [Symbol.asyncDispose]() {
+        stream.cancel();
+        await closed.promise;
+        channel.close();
+      },
+    };
+    return raw;
+  }
+});
+
+const emptyRequest: DeltaRequest = {
+  typeUrl: '',
+  subscribe: [],
+  unsubscribe: [],
+  initialVersions: new Map(),
+  responseNonce: '',
+};
+
+function resource(content: string): SourceResource {
+  return { version: content, body: Buffer.from(content) };
+}
+
+function text(body: Uint8Array): string {
+  return Buffer.from(body).toString();
+}
+
+/** Waits for conditions without polling: `happened` makes the waiters look again. */
+function createChanges(): { happened: () => void; until: (condition: () => boolean) => Promise<void> } {
+  let waiters: (() => void)[] = [];
+  return {
+    happened() {
+      const woken = waiters;
+      waiters = [];
+      for (const wake of woken) wake();
+    },
+    async until(condition) {
+      while (!condition()) await new Promise<void>((resolve) => waiters.push(resolve));
+    },
+  };
+}
