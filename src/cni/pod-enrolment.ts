@@ -1,0 +1,330 @@
+/** One pod's way into the mesh and out of it: what it should be, what it is, and the next step between. */
+import { statSync } from 'node:fs';
+import type { Pod } from '../api/index.ts';
+import { createBackoff } from '../lib/backoff.ts';
+import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { addPolicyRouting, applyNft, closeNetns, netnsIdentity, openNetns, removePolicyRouting } from '../net/index.ts';
+import { bypassesInbound, isTerminal, podIpsOf, redirectionOf } from './enrolment.ts';
+import { countProxiedConnections } from './live-connections.ts';
+import { redirectScript, releaseScript, removeScript } from './pod-rules.ts';
+import type { ServedPod } from './zds-server.ts';
+
+/** `in` the mesh; `out` of it but alive; `gone`, with nothing left to undo inside. */
+export type Goal = 'in' | 'out' | 'gone';
+
+export interface EnrolmentTimings {
+  /** After the annotation is gone, peers that have not heard yet still get in through 15008. */
+  readonly releaseGraceMs: number;
+  /** Proxied connections may live this long after un-enrolment. */
+  readonly drainDeadlineMs: number;
+  /** How often a drain is looked at. */
+  readonly drainPollMs: number;
+  /** How often an enrolled pod's namespace is compared with the one we know. */
+  readonly resyncMs: number;
+}
+
+export interface EnrolmentContext {
+  readonly netnsPath: (podUid: string) => string;
+  /** Identity of the agent's own namespace: a pod that shows it is not a pod. */
+  readonly homeNetns: string;
+  readonly zds: { add(uid: string): Promise<void>; del(uid: string): Promise<void> };
+  readonly probes: { set(uid: string, ips: readonly string[]): Promise<void>; remove(uid: string): Promise<void> };
+  readonly annotate: (pod: Pod, value: 'enabled' | 'pending' | undefined) => Promise<void>;
+  readonly probeIp4: string;
+  readonly probeIp6: string;
+  readonly timings: EnrolmentTimings;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly onStep?: (step: 'enrolled' | 'released' | 'failed') => void;
+}
+
+/** Waits until woken when `undefined`. */
+type Wait = number | undefined;
+
+/**
+ * Steps run one after another; each may be repeated. Into the mesh: namespace, ztunnel's listeners, packet rules, annotation.
+ * Out of it: annotation, redirection, grace and drain, ztunnel's listeners, the rest of the rules. So nobody is sent to a
+ * listener that is not there, and no live connection meets a rule that is new to it.
+ */
+export class PodEnrolment {
+  readonly uid: string;
+  readonly #context: EnrolmentContext;
+  readonly #log: Log;
+  #pod: Pod;
+  #goal: Goal;
+  #netns: { readonly fd: number; readonly identity: string } | undefined;
+  /** ztunnel has acknowledged it. */
+  #announced = false;
+  #redirected = false;
+  /** Something of ours may be in the pod's namespace. */
+  #marked: boolean;
+  /** Un-enrolling: redirection ended at this time. */
+  #releasedAtMs: number | undefined;
+  /** ztunnel is being told, or was told, that it left. */
+  #leaving = false;
+  #annotation: string | undefined;
+  /** An earlier agent had it enrolled, and we have not made sure of its rules yet. */
+  #adopted: boolean;
+  #probeIps: readonly string[] = [];
+  #finished = false;
+  #wake: (() => void) | undefined;
+  #woken = false;
+  #failures = 0;
+
+  /** `marked`: rules of an earlier agent may be there. Opens the namespace at once if it can, for the first snapshot. */
+  constructor(pod: Pod, goal: Goal, marked: boolean, context: EnrolmentContext) {
+    this.uid = pod.metadata.uid ?? '';
+    this.#context = context;
+    this.#pod = pod;
+    this.#goal = goal;
+    this.#marked = marked;
+    this.#annotation = redirectionOf(pod);
+    this.#adopted = this.#annotation === 'enabled';
+    this.#log = context.log.child('pod', { pod: pod.metadata.name, namespace: pod.metadata.namespace });
+    try {
+      this.#openNetns();
+    } catch (error) {
+      this.#log.debug('network namespace is not there yet', { error: messageOf(error) });
+    }
+  }
+
+  get podKey(): string {
+    return `${this.#pod.metadata.namespace}/${this.#pod.metadata.name}`;
+  }
+
+  get enrolled(): boolean {
+    return this.#goal === 'in' && this.#announced && this.#redirected;
+  }
+
+  /** What ztunnel should hear of it now. */
+  get served(): ServedPod | undefined {
+    if (this.#leaving || this.#finished) return undefined;
+    const { name = '', namespace = '' } = this.#pod.metadata;
+    return {
+      pod: { name, namespace, serviceAccount: this.#pod.spec.serviceAccountName ?? 'default' },
+      netns: this.#netns?.fd,
+    };
+  }
+
+  update(pod: Pod, goal: Goal): void {
+    this.#pod = pod;
+    this.#goal = goal;
+    this.#annotation = redirectionOf(pod);
+    this.wake();
+  }
+
+  /** Looks again now: a ztunnel came, the pod changed. */
+  wake(): void {
+    this.#woken = true;
+    this.#wake?.();
+  }
+
+  /** Works towards the goal until the pod is out or gone, or `signal` aborts (then everything stays as it is). */
+  async run(): Promise<void> {
+    const backoff = createBackoff({ initialMs: 100, maxMs: 5000 });
+    const { signal } = this.#context;
+    while (!this.#finished && !signal.aborted) {
+      this.#woken = false;
+      let wait: Wait;
+      try {
+        wait = await this.#step();
+        this.#failures = 0;
+        backoff.reset();
+      } catch (error) {
+        wait = backoff.next();
+        this.#report(error);
+      }
+      if (!this.#finished) await this.#pause(wait);
+    }
+    this.#closeNetns();
+  }
+
+  #step(): Promise<Wait> {
+    switch (this.#goal) {
+      case 'in':
+        return this.#enter();
+      case 'out':
+        return this.#leave();
+      case 'gone':
+        return this.#forget();
+    }
+  }
+
+  async #enter(): Promise<Wait> {
+    const { zds, probes, annotate, timings, onStep } = this.#context;
+    this.#leaving = false;
+    this.#releasedAtMs = undefined;
+    try {
+      this.#openNetns();
+    } catch (error) {
+      // The sandbox was torn down: ztunnel's listeners would pin it and its address.
+      if (this.#announced && !this.#netns) {
+        this.#leaving = true;
+        await zds.del(this.uid);
+        this.#announced = false;
+      }
+      throw error;
+    }
+    const netns = this.#netns as { fd: number };
+    // An earlier agent enrolled it: the rules come back first, ztunnel or not, so that it fails closed.
+    if (this.#adopted) await this.#redirect(netns.fd);
+    if (!this.#announced) {
+      try {
+        await zds.add(this.uid);
+        this.#announced = true;
+      } catch (error) {
+        if (this.#annotation === undefined) await this.#annotate('pending');
+        throw error;
+      }
+      if (this.#goal !== 'in') return 0;
+    }
+    if (!this.#redirected) {
+      await this.#redirect(netns.fd);
+      if (this.#goal !== 'in') return 0;
+      this.#log.info('pod is in the mesh');
+      onStep?.('enrolled');
+    }
+    const ips = podIpsOf(this.#pod);
+    if (ips.join() !== this.#probeIps.join()) {
+      await probes.set(this.uid, ips);
+      this.#probeIps = ips;
+    }
+    if (this.#annotation !== 'enabled') {
+      await annotate(this.#pod, 'enabled');
+      this.#annotation = 'enabled';
+    }
+    return timings.resyncMs;
+  }
+
+  async #redirect(netns: number): Promise<void> {
+    const { probes, probeIp4, probeIp6 } = this.#context;
+    // Probes first: from the moment of the rules on they are told by their source.
+    this.#probeIps = podIpsOf(this.#pod);
+    await probes.set(this.uid, this.#probeIps);
+    this.#marked = true;
+    addPolicyRouting(netns);
+    await applyNft({
+      netns,
+      script: redirectScript({ probeIp4, probeIp6, bypassInbound: bypassesInbound(this.#pod) }),
+    });
+    this.#redirected = true;
+    this.#adopted = false;
+  }
+
+  async #leave(): Promise<Wait> {
+    const { zds, probes, timings, onStep } = this.#context;
+    if (this.#annotation !== undefined) await this.#annotate(undefined);
+    if (this.#goal !== 'out') return 0;
+    if (!this.#netns && this.#marked) this.#openNetns();
+    const netns = this.#netns?.fd;
+    this.#adopted = false;
+    if (this.#releasedAtMs === undefined) {
+      if (netns !== undefined && this.#marked) await applyNft({ netns, script: releaseScript() });
+      this.#redirected = false;
+      this.#releasedAtMs = Date.now();
+      await probes.remove(this.uid);
+      this.#probeIps = [];
+    }
+    if (this.#announced || this.#marked) {
+      const sinceMs = Date.now() - this.#releasedAtMs;
+      if (sinceMs < timings.releaseGraceMs) return timings.releaseGraceMs - sinceMs;
+      const live = netns === undefined ? 0 : countProxiedConnections(netns, podIpsOf(this.#pod));
+      if (live > 0 && sinceMs < timings.drainDeadlineMs) return timings.drainPollMs;
+      if (live > 0) this.#log.warn('proxied connections are cut at the deadline', { connections: live });
+    }
+    this.#leaving = true;
+    await zds.del(this.uid);
+    this.#announced = false;
+    // Asked back meanwhile: what is left of the rules is right for the way in, too.
+    if (this.#goal !== 'out') return 0;
+    if (netns !== undefined && this.#marked) {
+      await applyNft({ netns, script: removeScript() });
+      removePolicyRouting(netns);
+      this.#marked = false;
+    }
+    if (this.#goal !== 'out') return 0;
+    this.#finished = true;
+    this.#log.info('pod left the mesh');
+    onStep?.('released');
+    return undefined;
+  }
+
+  async #forget(): Promise<Wait> {
+    const { zds, probes } = this.#context;
+    this.#leaving = true;
+    this.#finished = true;
+    // Open descriptors keep the namespace, its link and its address alive: ztunnel's and ours go at once.
+    const told = zds.del(this.uid);
+    this.#closeNetns();
+    await told;
+    await probes.remove(this.uid).catch((error: unknown) => this.#report(error));
+    if (isTerminal(this.#pod) && this.#annotation !== undefined) {
+      await this.#annotate(undefined).catch((error: unknown) => this.#report(error));
+    }
+    return undefined;
+  }
+
+  /** Opens the namespace, or opens it anew when the pod got another one. */
+  #openNetns(): void {
+    const path = this.#context.netnsPath(this.uid);
+    if (this.#netns) {
+      const found = statSync(path, { throwIfNoEntry: false });
+      if (found && `${found.dev}:${found.ino}` === this.#netns.identity) return;
+      this.#log.info('pod lost its network namespace');
+      this.#closeNetns();
+      this.#redirected = false;
+      this.#marked = false;
+    }
+    const fd = openNetns(path);
+    const identity = netnsIdentity(fd);
+    this.#announced = false;
+    if (identity === this.#context.homeNetns) {
+      closeNetns(fd);
+      throw new AmbitError(`Cannot enrol pod: "${path}" is the node's own network namespace`, {
+        code: 'cni.host-netns',
+        blame: 'internal',
+      });
+    }
+    this.#netns = { fd, identity };
+  }
+
+  #closeNetns(): void {
+    if (!this.#netns) return;
+    const { fd } = this.#netns;
+    this.#netns = undefined;
+    closeNetns(fd);
+  }
+
+  /** A pod that is gone needs no annotation. */
+  async #annotate(value: 'pending' | undefined): Promise<void> {
+    try {
+      await this.#context.annotate(this.#pod, value);
+      this.#annotation = value;
+    } catch (error) {
+      if (codeOf(error) !== 'kube.not-found') throw error;
+      this.#annotation = undefined;
+    }
+  }
+
+  #report(error: unknown): void {
+    this.#failures++;
+    if (this.#failures === 1) this.#context.onStep?.('failed');
+    const fields = { goal: this.#goal, failures: this.#failures, code: codeOf(error), error: messageOf(error) };
+    if (this.#failures === 1 || this.#failures % 20 === 0) this.#log.warn('cannot go on, trying again', fields);
+    else this.#log.debug('cannot go on, trying again', fields);
+  }
+
+  #pause(wait: Wait): Promise<void> {
+    if (this.#woken || wait === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = wait === undefined ? undefined : setTimeout(done, wait);
+      this.#wake = done;
+    });
+  }
+}
