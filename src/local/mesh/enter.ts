@@ -87,7 +87,7 @@ export async function planEnterPod(
 /** nsenter's flags for a process's namespaces; the user namespace too when it is not the caller's. */
 function namespaceFlags(pid: number, namespaces: readonly ('mnt' | 'uts' | 'net' | 'pid')[]): string[] {
   const options = { mnt: '--mount', uts: '--uts', net: '--net', pid: '--pid' } as const;
-  const flags = [`--target=${pid}`, ...namespaces.map((namespace) => options[namespace]), '--wd=/'];
+  const flags = [`--target=${pid}`, ...namespaces.map((namespace) => options[namespace])];
   const foreignUser = readlinkSync(`/proc/${pid}/ns/user`) !== readlinkSync('/proc/self/ns/user');
   return foreignUser ? [...flags, '--user', '--preserve-credentials'] : flags;
 }
