@@ -1,9 +1,11 @@
-/** `ambit apiserver`: the embedded API server of a local mesh. */
+/** `ambit apiserver`: the embedded API server of a local mesh, and its controllers. */
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { openKubeClient } from '../kube/index.ts';
 import { messageOf } from '../lib/errors.ts';
 import { openLog } from '../lib/log.ts';
 import { startApiServer } from '../local/apiserver/index.ts';
+import { startControllers } from '../local/controllers/index.ts';
 
 const usage = 'Usage: apiserver --state DIR [--listen HOST:PORT] [--token-file FILE]';
 const log = openLog({ scope: 'apiserver' });
@@ -21,25 +23,47 @@ try {
   const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(values.listen) ?? [];
   if (host === '') throw new Error(`--listen ${values.listen} is not HOST:PORT. ${usage}`);
 
+  const tokensFile = values['token-file'] ?? join(stateDir, 'pki', 'tokens.json');
   const server = await startApiServer({
     stateDir,
     listen: { host, port: Number(port) },
     socketPath: join(stateDir, 'run', 'apiserver.sock'),
-    tokensFile: values['token-file'] ?? join(stateDir, 'pki', 'tokens.json'),
+    tokensFile,
     nodeSocket: (node) => join(stateDir, 'run', `${node}.sock`),
     log,
   });
 
+  const client = openKubeClient(
+    {
+      server: `https://${host === '0.0.0.0' ? '127.0.0.1' : host}:${server.port}`,
+      caPem: server.caPem,
+      tlsServerName: 'localhost',
+      insecureSkipTlsVerify: false,
+      token: () => server.controllersToken,
+      namespace: 'default',
+    },
+    { log: log.child('kube') },
+  );
   const stop = new AbortController();
   const shutDown = (): void => {
     if (stop.signal.aborted) return;
     stop.abort();
     log.info('Shutting down');
-    void server.close().then(() => process.exit(0));
+    void Promise.all([client.close(), server.close()]).then(() => process.exit(0));
   };
   process.on('SIGTERM', shutDown);
   process.on('SIGINT', shutDown);
+  startControllers({ client, log, signal: stop.signal }).catch((error: unknown) => {
+    if (!stop.signal.aborted) log.error('Controllers ended', { error: messageOf(error) });
+  });
 } catch (error) {
   log.error('Cannot start the API server', { error: messageOf(error) });
   process.exit(1);
+}
+
+function tokenOf(tokensFile: string, user: string): string {
+  const tokens = JSON.parse(readFileSync(tokensFile, 'utf8')) as { token: string; user: string }[];
+  const found = tokens.find((entry) => entry.user === user);
+  if (!found) throw new Error(`${tokensFile} has no token for ${user}`);
+  return found.token;
 }

@@ -14,6 +14,7 @@ import { openServerPki } from './pki.ts';
 import { createServiceAccountTokens } from './service-account-tokens.ts';
 import { openStaticTokens } from './static-tokens.ts';
 import { ObjectStore } from './store.ts';
+import { authenticatedGroup, controllersUser } from './user.ts';
 
 export interface ApiServerOptions {
   /** Holds `api.db` and `pki/`; made when absent. */
@@ -33,6 +34,8 @@ export interface ApiServerOptions {
 export interface RunningApiServer {
   readonly caPem: string;
   readonly port: number;
+  /** Bearer token of `system:ambit:controllers`, valid until this server closes. Secret. */
+  readonly controllersToken: string;
   /** Stops accepting, ends watches, lets requests finish for up to 2 s, then closes the store. */
   close(): Promise<void>;
 }
@@ -88,6 +91,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
   return {
     caPem: pki.caPem,
     port,
+    controllersToken: context.staticTokens.issue({ username: controllersUser, groups: [authenticatedGroup] }),
     async close() {
       stopExpiry();
       unixServer?.close();

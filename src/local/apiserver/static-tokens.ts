@@ -1,5 +1,5 @@
 /** Static bearer tokens, read again whenever their file changes. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { codeOf, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
@@ -7,6 +7,8 @@ import { authenticatedGroup, type User } from './user.ts';
 
 export interface StaticTokens {
   find(token: string): User | undefined;
+  /** A token for `user` that no file holds and that ends with this process. */
+  issue(user: User): string;
 }
 
 /**
@@ -15,6 +17,7 @@ export interface StaticTokens {
  */
 export function openStaticTokens(path: string, log: Log): StaticTokens {
   let users: ReadonlyMap<string, User> = new Map();
+  const issued = new Map<string, User>();
   let seen = '';
   const refresh = (): void => {
     try {
@@ -33,7 +36,13 @@ export function openStaticTokens(path: string, log: Log): StaticTokens {
   return {
     find(token) {
       refresh();
-      return users.get(digest(token));
+      const key = digest(token);
+      return issued.get(key) ?? users.get(key);
+    },
+    issue(user) {
+      const token = randomBytes(32).toString('base64url');
+      issued.set(digest(token), user);
+      return token;
     },
   };
 }
