@@ -1,0 +1,55 @@
+/** `ambit control`: the control plane. Configured by environment, as in a cluster. */
+import { networkInterfaces } from 'node:os';
+import type { ClusterId } from '../api/index.ts';
+import { startControl } from '../control/index.ts';
+import { inClusterAccess, loadKubeconfig, openKubeClient } from '../kube/index.ts';
+import { messageOf } from '../lib/errors.ts';
+import { openLog } from '../lib/log.ts';
+
+const { env } = process;
+const log = openLog({ scope: 'control', level: env['LOG_LEVEL'] === 'debug' ? 'debug' : 'info' });
+const stop = new AbortController();
+for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort(new Error(name)));
+
+function hostPort(text: string): { host: string; port: number } {
+  const [, host, port] = /^\[?([^\]]+)\]?:(\d+)$/.exec(text) ?? [];
+  if (host === undefined) throw new Error(`"${text}" is not HOST:PORT`);
+  return { host, port: Number(port) };
+}
+
+function localAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return all.map(({ address }) => address).filter((address) => !address.startsWith('fe80:'));
+}
+
+try {
+  const kubeconfig = env['KUBECONFIG'];
+  const access = kubeconfig
+    ? loadKubeconfig(kubeconfig)
+    : inClusterAccess({
+        host: env['KUBERNETES_SERVICE_HOST'] ?? 'kubernetes.default.svc',
+        port: Number(env['KUBERNETES_SERVICE_PORT'] ?? 443),
+      });
+  const client = openKubeClient(access, { log: log.child('kube'), userAgent: 'ambit-control' });
+  const listen = hostPort(env['LISTEN'] ?? '0.0.0.0:15012');
+  const control = await startControl({
+    client,
+    listen,
+    monitoring: hostPort(env['MONITORING_LISTEN'] ?? `${listen.host}:15014`),
+    servingIps: env['SERVING_IPS']?.split(',') ?? localAddresses(),
+    namespace: env['POD_NAMESPACE'] ?? 'istio-system',
+    clusterId: (env['CLUSTER_ID'] ?? 'Kubernetes') as ClusterId,
+    ...(env['TRUST_DOMAIN'] ? { trustDomain: env['TRUST_DOMAIN'] } : {}),
+    ...(env['CLUSTER_DOMAIN'] ? { clusterDomain: env['CLUSTER_DOMAIN'] } : {}),
+    ...(env['CA_TRUSTED_NODE_ACCOUNTS'] ? { trustedAccounts: env['CA_TRUSTED_NODE_ACCOUNTS'].split(',') } : {}),
+    log,
+    signal: stop.signal,
+  });
+  await control.done;
+  await client.close();
+  process.exit(0);
+} catch (error) {
+  if (stop.signal.aborted) process.exit(0);
+  log.error('Cannot run the control plane', { error: messageOf(error) });
+  process.exit(1);
+}
