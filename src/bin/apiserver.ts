@@ -23,12 +23,11 @@ try {
   const [, host = '', port = ''] = /^(.+):(\d+)$/.exec(values.listen) ?? [];
   if (host === '') throw new Error(`--listen ${values.listen} is not HOST:PORT. ${usage}`);
 
-  const tokensFile = values['token-file'] ?? join(stateDir, 'pki', 'tokens.json');
   const server = await startApiServer({
     stateDir,
     listen: { host, port: Number(port) },
     socketPath: join(stateDir, 'run', 'apiserver.sock'),
-    tokensFile,
+    tokensFile: values['token-file'] ?? join(stateDir, 'pki', 'tokens.json'),
     nodeSocket: (node) => join(stateDir, 'run', `${node}.sock`),
     log,
   });
@@ -59,11 +58,4 @@ try {
 } catch (error) {
   log.error('Cannot start the API server', { error: messageOf(error) });
   process.exit(1);
-}
-
-function tokenOf(tokensFile: string, user: string): string {
-  const tokens = JSON.parse(readFileSync(tokensFile, 'utf8')) as { token: string; user: string }[];
-  const found = tokens.find((entry) => entry.user === user);
-  if (!found) throw new Error(`${tokensFile} has no token for ${user}`);
-  return found.token;
 }
