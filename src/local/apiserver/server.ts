@@ -13,6 +13,8 @@ import { startEventExpiry } from './event-expiry.ts';
 import { openServerPki } from './pki.ts';
 import { createServiceAccountTokens } from './service-account-tokens.ts';
 import { openStaticTokens } from './static-tokens.ts';
+import { sendError } from './http-messages.ts';
+import { shuttingDown } from './status-error.ts';
 import { ObjectStore } from './store.ts';
 import { authenticatedGroup, controllersUser } from './user.ts';
 
@@ -71,7 +73,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     keepAliveTimeout: 90_000,
     requestTimeout: 60_000,
   });
-  server.on('request', (request, response) => void handleRequest(context, request, response));
+  let closing = false;
+  server.on('request', (request, response) => {
+    if (closing) sendError(response.setHeader('connection', 'close'), shuttingDown());
+    else void handleRequest(context, request, response);
+  });
   server.on('upgrade', (request, socket, head) => void handleUpgrade(context, request, socket, head));
   server.on('clientError', (_, socket) => socket.destroy());
   await listenOn(server, `${listen.host}:${listen.port}`, () => server.listen(listen.port, listen.host));
@@ -93,14 +99,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     port,
     controllersToken: context.staticTokens.issue({ username: controllersUser, groups: [authenticatedGroup] }),
     async close() {
+      closing = true;
       stopExpiry();
       unixServer?.close();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const stop of watches) stop();
-      server.closeIdleConnections();
-      const timer = setTimeout(() => server.closeAllConnections(), drainMs);
+      // Connections become idle one by one, as their last answers go out.
+      const sweep = setInterval(() => server.closeIdleConnections(), 20);
+      const deadline = setTimeout(() => server.closeAllConnections(), drainMs);
       await closed;
-      clearTimeout(timer);
+      clearInterval(sweep);
+      clearTimeout(deadline);
       store.close();
     },
   };

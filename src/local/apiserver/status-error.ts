@@ -144,6 +144,11 @@ export function tooLarge(limitBytes: number): StatusError {
   });
 }
 
+/** 503 while the server drains. */
+export function shuttingDown(): StatusError {
+  return new StatusError({ code: 503, reason: 'ServiceUnavailable', message: 'the API server is shutting down' });
+}
+
 /** The `Status` that answers a delete which left nothing behind. */
 export function deletedStatus(resource: ResourceName, name: string, uid: string | undefined): KubeStatus {
   return {
