@@ -62,9 +62,9 @@ export function createRpcChannel(options: RpcChannelOptions): RpcChannel {
 
   return {
     async unary(method, request, { signal, timeoutMs }) {
-      signal.throwIfAborted();
       const metadata = await callMetadata(options);
       const client = await open();
+      if (signal.aborted) throw rpcError('cancelled', `Cannot call ${target.host}: given up`);
       return new Promise((resolve, reject) => {
         const call = client.makeUnaryRequest(
           method.path,

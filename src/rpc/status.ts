@@ -1,6 +1,9 @@
 /** How calls end: gRPC status codes as error codes, `rpc.<status>`. */
-import { Metadata, status as grpcStatus, type StatusObject } from '@grpc/grpc-js';
+import { logVerbosity, Metadata, setLogVerbosity, status as grpcStatus, type StatusObject } from '@grpc/grpc-js';
 import { AmbitError } from '../lib/errors.ts';
+
+// Failures reach callers as errors; grpc-js would print some of them on standard error too.
+setLogVerbosity(logVerbosity.NONE);
 
 export type RpcStatus =
   | 'ok'

@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { ChannelCredentials, Client } from '@grpc/grpc-js';
+import { createTestAuthority, type TestAuthority } from '../../test/support/certificates.ts';
+import { AmbitError } from '../lib/errors.ts';
+import { silentLog } from '../lib/log.ts';
+import { createRpcChannel, type RpcChannel } from './channel.ts';
+import type { RpcMethod } from './method.ts';
+import { createRpcServer, type RpcServer } from './server.ts';
+import { rpcError } from './status.ts';
+
+const textCodec = {
+  encode: (value: string): Uint8Array => Buffer.from(value),
+  decode(bytes: Uint8Array): string {
+    if (bytes[0] === 0xff) throw new Error('not a text');
+    return Buffer.from(bytes).toString();
+  },
+};
+const echo: RpcMethod<string, string> = { path: '/test.Echo/Say', request: textCodec, response: textCodec };
+const chat: RpcMethod<string, string> = { path: '/test.Echo/Chat', request: textCodec, response: textCodec };
+const never = new AbortController().signal;
+const soon = { signal: never, timeoutMs: 5000 };
+
+describe('rpc', () => {
+  let folder: string;
+  let authority: TestAuthority;
+  let clients: TestAuthority;
+  const opened: (() => Promise<void> | void)[] = [];
+  const path = (name: string): string => join(folder, name);
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'ambit-rpc-'));
+    authority = await createTestAuthority();
+    clients = await createTestAuthority();
+    writeFileSync(path('root.pem'), authority.rootPem);
+  });
+  afterEach(async () => {
+    for (const close of opened.splice(0).toReversed()) await close();
+  });
+  after(() => rmSync(folder, { recursive: true }));
+
+  test('a call comes back, with metadata seen by the server', async () => {
+    const { server, channel } = await start({ metadata: { clusterid: 'west' } });
+    server.handleUnary(echo, (request, { metadata }) => Promise.resolve(`${request} ${metadata.get('clusterid')}`));
+    assert.equal(await channel.unary(echo, 'hello', soon), 'hello west');
+  });
+
+  test('a refusal keeps its status and message; an unexpected throw shows nothing', async () => {
+    const { server, channel } = await start();
+    server.handleUnary(echo, (request) => {
+      if (request === 'refuse') throw rpcError('permission-denied', 'not for you');
+      if (request === 'break') throw new AmbitError('the secret is 42', { code: 'x.y', blame: 'internal' });
+      return Promise.resolve(request);
+    });
+    await assert.rejects(channel.unary(echo, 'refuse', soon), {
+      code: 'rpc.permission-denied',
+      message: /not for you/,
+    });
+    await assert.rejects(channel.unary(echo, 'break', soon), (error: Error) => {
+      assert.equal((error as AmbitError).code, 'rpc.internal');
+      assert.doesNotMatch(error.message, /42/);
+      return true;
+    });
+    await assert.rejects(channel.unary({ ...echo, path: '/test.Echo/Absent' }, 'x', soon), {
+      code: 'rpc.unimplemented',
+    });
+    const garbled = { ...echo, request: { ...textCodec, encode: () => Uint8Array.of(0xff) } };
+    await assert.rejects(channel.unary(garbled, 'x', soon), { code: 'rpc.internal' });
+    assert.equal(await channel.unary(echo, 'still here', soon), 'still here');
+  });
+
+  test('a call ends when its time is over, or its caller gives up', async () => {
+    const { server, channel } = await start();
+    const over = Promise.withResolvers<void>();
+    server.handleUnary(echo, (_request, { signal }) => {
+      signal.addEventListener('abort', () => over.resolve());
+      return new Promise(() => {});
+    });
+    await assert.rejects(channel.unary(echo, 'x', { signal: never, timeoutMs: 50 }), { code: 'rpc.deadline-exceeded' });
+    await over.promise;
+    const patience = new AbortController();
+    const call = channel.unary(echo, 'x', { signal: patience.signal, timeoutMs: 5000 });
+    setImmediate(() => patience.abort());
+    await assert.rejects(call, { code: 'rpc.cancelled' });
+  });
+
+  test('nobody there is told at once, and the next call finds who came', async () => {
+    const { server, channel, port } = await start();
+    server.handleUnary(echo, (request) => Promise.resolve(request));
+    await channel.unary(echo, 'x', soon);
+    await server.close();
+    await assert.rejects(channel.unary(echo, 'x', soon), { code: 'rpc.unavailable' });
+    const { server: next } = await start({ port });
+    next.handleUnary(echo, () => Promise.resolve('next'));
+    assert.equal(await channel.unary(echo, 'x', soon), 'next');
+  });
+
+  test('a stream carries both directions, and either end may end it', async () => {
+    const { server, channel } = await start();
+    server.handleStream(chat, (stream) => {
+      stream.read({
+        onMessage: (message) => void stream.write(message.toUpperCase()),
+        onEnd: () => stream.end(),
+        onClose: () => {},
+      });
+      return Promise.resolve();
+    });
+    const peer = await openChat(channel);
+    peer.stream.write('a');
+    peer.stream.write('b');
+    peer.stream.end();
+    assert.equal(await peer.closed, undefined);
+    assert.deepEqual(peer.received, ['A', 'B']);
+  });
+
+  test('a stream that fails says why, and the other end is told when a client vanishes', async () => {
+    const { server, channel } = await start();
+    const serverSide = Promise.withResolvers<void>();
+    server.handleStream(chat, (stream) => {
+      stream.read({
+        onMessage(message) {
+          if (message === 'fail') stream.fail(rpcError('failed-precondition', 'not now'));
+          else stream.write(message);
+        },
+        onClose: () => serverSide.resolve(),
+      });
+      return Promise.resolve();
+    });
+    const failing = await openChat(channel);
+    failing.stream.write('fail');
+    assert.equal((await failing.closed)?.code, 'rpc.failed-precondition');
+    await serverSide.promise;
+    const vanishing = await openChat(channel);
+    vanishing.stream.write('x');
+    await vanishing.first;
+    vanishing.stream.cancel();
+    assert.equal((await vanishing.closed)?.code, 'rpc.cancelled');
+  });
+
+  test('a reader that throws ends its stream, not the process', async () => {
+    const { server, channel } = await start();
+    server.handleStream(chat, (stream) => {
+      stream.write('x');
+      stream.read({ onMessage() {}, onClose() {} });
+      return Promise.resolve();
+    });
+    const closed = Promise.withResolvers<AmbitError | undefined>();
+    await channel.stream(chat, {
+      onMessage() {
+        throw new Error('broken reader');
+      },
+      onClose: closed.resolve,
+    });
+    assert.equal((await closed.promise)?.code, 'rpc.internal');
+  });
+
+  test('writing to a slow peer says so, and says when it may go on', async () => {
+    const { server, channel } = await start();
+    const drained = Promise.withResolvers<void>();
+    server.handleStream(chat, (stream) => {
+      stream.read({ onMessage() {}, onDrain: drained.resolve, onClose() {} });
+      const message = 'x'.repeat(1 << 20);
+      let writes = 1;
+      while (stream.write(message)) assert.ok(++writes < 1000, 'it never got full');
+      return Promise.resolve();
+    });
+    await openChat(channel);
+    await drained.promise;
+  });
+
+  test('messages of more than 4 MiB pass', async () => {
+    const { server, channel } = await start();
+    server.handleUnary(echo, (request) => Promise.resolve(request));
+    const large = 'x'.repeat(6 << 20);
+    assert.equal((await channel.unary(echo, large, soon)).length, large.length);
+  });
+
+  test('a client certificate is shown when it verifies, and only then', async () => {
+    const { server, port } = await start({ clientRootsPem: clients.rootPem });
+    server.handleUnary(echo, (_request, { peerCertificate }) =>
+      Promise.resolve(peerCertificate ? (new X509Certificate(peerCertificate).subjectAltName ?? '') : 'nobody'),
+    );
+    const known = await clients.certificate('shop/web');
+    const foreign = await authority.certificate('shop/web');
+    const cases = [
+      [known, `URI:${known.identity}`],
+      [foreign, 'nobody'],
+      [undefined, 'nobody'],
+    ] as const;
+    for (const [certificate, expected] of cases) {
+      const key = certificate && Buffer.from(certificate.key.export({ type: 'pkcs8', format: 'pem' }));
+      const chain = certificate && Buffer.from(certificate.chainPem.join(''));
+      const credentials = ChannelCredentials.createSsl(Buffer.from(authority.rootPem), key ?? null, chain ?? null);
+      const client = new Client(`127.0.0.1:${port}`, credentials, { 'grpc.ssl_target_name_override': 'server.test' });
+      const answer = await new Promise<string | undefined>((resolve, reject) => {
+        client.makeUnaryRequest(
+          echo.path,
+          (value: string) => Buffer.from(value),
+          (bytes: Buffer) => bytes.toString(),
+          'who am I',
+          (error, response) => (error ? reject(error) : resolve(response)),
+        );
+      });
+      assert.equal(answer, expected);
+      client.close();
+    }
+  });
+
+  test('addresses without a host are refused', () => {
+    for (const address of ['', 'http://x:1', 'https://', '::']) {
+      assert.throws(
+        () => createRpcChannel({ address, rootCertPath: path('root.pem') }),
+        { code: 'rpc.invalid-address' },
+        address,
+      );
+    }
+  });
+
+  test('a port in use is told', async () => {
+    const { port } = await start();
+    const certificate = await authority.signServer({ dnsNames: ['x'], ips: [] });
+    const second = createRpcServer({ certificate, log: silentLog() });
+    await assert.rejects(second.listen({ host: '127.0.0.1', port }), { code: 'rpc.listen-failed' });
+    await second.close();
+  });
+
+  interface Started {
+    readonly server: RpcServer;
+    readonly channel: RpcChannel;
+    readonly port: number;
+  }
+
+  async function start(
+    options: { metadata?: Record<string, string>; port?: number; clientRootsPem?: string } = {},
+  ): Promise<Started> {
+    const certificate = await authority.signServer({ dnsNames: ['server.test'], ips: [] });
+    const { clientRootsPem } = options;
+    const server = createRpcServer({ certificate, log: silentLog(), ...(clientRootsPem ? { clientRootsPem } : {}) });
+    const port = await server.listen({ host: '127.0.0.1', port: options.port ?? 0 });
+    const channel = createRpcChannel({
+      address: `https://127.0.0.1:${port}`,
+      tlsServerName: 'server.test',
+      rootCertPath: path('root.pem'),
+      ...(options.metadata ? { metadata: options.metadata } : {}),
+    });
+    opened.push(
+      () => server.close(),
+      () => channel.close(),
+    );
+    return { server, channel, port };
+  }
+
+  interface Chat {
+    readonly stream: Awaited<ReturnType<RpcChannel['stream']>>;
+    readonly received: string[];
+    readonly first: Promise<void>;
+    readonly closed: Promise<AmbitError | undefined>;
+  }
+
+  async function openChat(channel: RpcChannel): Promise<Chat> {
+    const received: string[] = [];
+    const first = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<AmbitError | undefined>();
+    const stream = await channel.stream(chat, {
+      onMessage(message) {
+        received.push(message);
+        first.resolve();
+      },
+      onClose: closed.resolve,
+    });
+    return { stream, received, first: first.promise, closed: closed.promise };
+  }
+});
