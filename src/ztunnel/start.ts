@@ -1,0 +1,185 @@
+/** A ztunnel: the control part with its data parts, started, drained, and ended. */
+import { systemClock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import { createCaClient, createCertificateManager } from '../identity/index.ts';
+import { checkPrivileges } from '../net/index.ts';
+import { MetricsRegistry, openAccessLog } from '../telemetry/index.ts';
+import { startDeltaClient } from '../xds/index.ts';
+import { configDump } from './config-dump.ts';
+import type { ZtunnelConfig } from './config.ts';
+import { startDataPart } from './data-part.ts';
+import { DataParts } from './data-parts.ts';
+import { Discovered } from './discovered.ts';
+import { serveAdmin, serveMetrics, serveReadiness } from './http-endpoints.ts';
+import { createLogLevels } from './log-levels.ts';
+import { PodManager } from './pod-manager.ts';
+import { registerControlMetrics } from './process-metrics.ts';
+import { Readiness } from './readiness.ts';
+import { runZdsClient } from './zds-client.ts';
+
+export interface ZtunnelOptions {
+  readonly config: ZtunnelConfig;
+  /** Must let every level pass: levels change while it runs. */
+  readonly log: Log;
+  readonly writeAccessLog: (text: string, done: () => void) => void;
+  readonly version: string;
+}
+
+export interface RunningZtunnel {
+  /** As they are, where the configuration said 0. */
+  readonly ports: { readonly admin: number; readonly metrics: number; readonly readiness: number };
+  /** Somebody asked for the end through the admin port. */
+  readonly quitRequested: Promise<void>;
+  /** Ends it: no new connections, live ones until the deadline of the configuration. */
+  drain(): Promise<void>;
+}
+
+/** The names of readiness, as upstream has them. */
+const stateTask = 'state manager';
+const podsTask = 'workload proxy manager';
+
+/** Rejects with `net.not-permitted`, or `ztunnel.listen-failed`. */
+export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtunnel> {
+  const { config, version } = options;
+  await checkPrivileges();
+  const clock = systemClock;
+  const stop = new AbortController();
+  const { signal } = stop;
+  const stopPods = new AbortController();
+  const levels = createLogLevels(options.log, config.logLevel);
+  const { log } = levels;
+  const metrics = new MetricsRegistry({ clock, log });
+  const readiness = new Readiness([stateTask, podsTask]);
+  const accessLog = openAccessLog({
+    format: config.logFormat,
+    write: options.writeAccessLog,
+    nowMs: () => clock.nowMs(),
+  });
+
+  const { secretTtlSeconds: ttlSeconds, clusterId, tokenPath } = config;
+  const ca = createCaClient({ ...config.ca, tokenPath, clusterId, ttlSeconds });
+  const certificates = createCertificateManager({
+    sign: (csrPem, identity, abort) => ca.sign(csrPem, identity, abort),
+    trustDomain: config.trustDomain,
+    clock,
+    log: log.child('certificates'),
+  });
+  const data = new DataParts(
+    [(post) => startDataPart({ network: config.network, log: log.child('data'), accessLog, clock, post })],
+    ({ identity }) => {
+      certificates.certificate(identity, signal).then(
+        (certificate) => data.broadcast({ kind: 'certificate', identity, certificate }),
+        (error: unknown) => data.broadcast({ kind: 'certificate-failed', identity, error: messageOf(error) }),
+      );
+    },
+  );
+  certificates.onRotate((certificate) =>
+    data.broadcast({ kind: 'certificate', identity: certificate.identity, certificate }),
+  );
+  const pods = new PodManager({
+    trustDomain: config.trustDomain,
+    certificates,
+    clock,
+    log: log.child('pods'),
+    serve: (target) => data.serve(target),
+    remove: (uid) => data.broadcast({ kind: 'remove-pod', uid }),
+    onReady: (isReady) => readiness.set(podsTask, isReady),
+  });
+  const controlMetrics = registerControlMetrics(metrics, { version, pods });
+  const discovered = new Discovered(
+    (message) => data.broadcast(message),
+    (typeUrl, byteCount) => controlMetrics.xdsMessage(typeUrl, byteCount),
+  );
+
+  const quit = Promise.withResolvers<void>();
+  const endpoints = await Promise.all([
+    serveAdmin({
+      host: '127.0.0.1',
+      port: config.ports.admin,
+      log: log.child('admin'),
+      levels,
+      quit: () => quit.resolve(),
+      dump: async () =>
+        configDump({
+          mesh: discovered.toMesh(),
+          certificates: certificates.list(),
+          reports: await data.report(),
+          version,
+          config: shownConfig(config),
+        }),
+    }),
+    serveMetrics({
+      port: config.ports.metrics,
+      log: log.child('metrics'),
+      write: async (format) =>
+        (await data.report(format)).map((report) => report.metrics).join('') + metrics.write(format),
+    }),
+    serveReadiness({ port: config.ports.readiness, log: log.child('readiness'), readiness }),
+  ]);
+
+  // Pods are served once the mesh is known: before, every connection would only wait.
+  let zds = Promise.resolve();
+  const discovery = startDeltaClient({
+    ...config.xds,
+    tokenPath,
+    clusterId,
+    node: discoveryNode(config, version),
+    types: discovered.types,
+    onSynced() {
+      log.info('mesh state received');
+      readiness.set(stateTask, true);
+      zds = runZdsClient({ path: config.zdsPath, handler: pods, log: log.child('zds'), signal: stopPods.signal });
+    },
+    log: log.child('discovery'),
+    signal,
+  });
+  log.info('ztunnel started', { node: config.nodeName, version });
+  return {
+    ports: { admin: endpoints[0].port, metrics: endpoints[1].port, readiness: endpoints[2].port },
+    quitRequested: quit.promise,
+    async drain() {
+      readiness.set('draining', false);
+      log.info('draining', { deadlineMs: config.terminationDeadlineMs });
+      stopPods.abort();
+      // Policies and certificates stay current for what is still alive.
+      await data.drain(config.terminationDeadlineMs);
+      stop.abort();
+      await Promise.all([discovery.done, zds, accessLog.flush(), ...endpoints.map((endpoint) => endpoint.close())]);
+      certificates.close();
+      ca.close();
+    },
+  };
+}
+
+function discoveryNode(config: ZtunnelConfig, version: string): Parameters<typeof startDeltaClient>[0]['node'] {
+  const { podName, podNamespace, instanceIp } = config;
+  return {
+    id: `ztunnel~${instanceIp}~${podName}.${podNamespace}~${podNamespace}.svc.cluster.local`,
+    cluster: 'ztunnel',
+    buildVersion: version,
+    metadata: {
+      NAME: podName,
+      NAMESPACE: podNamespace,
+      INSTANCE_IPS: instanceIp,
+      NODE_NAME: config.nodeName,
+      SERVICE_ACCOUNT: config.serviceAccount,
+      CLUSTER_ID: config.clusterId,
+      ...config.metadata,
+    },
+  };
+}
+
+function shownConfig(config: ZtunnelConfig): Record<string, string | number | boolean> {
+  return {
+    localNode: config.nodeName,
+    clusterId: config.clusterId,
+    network: config.network,
+    trustDomain: config.trustDomain,
+    xdsAddress: config.xds.address,
+    caAddress: config.ca.address,
+    inpodUds: config.zdsPath,
+    secretTtlSeconds: config.secretTtlSeconds,
+    selfTerminationDeadlineMs: config.terminationDeadlineMs,
+  };
+}
