@@ -65,7 +65,7 @@ class RelayingZtunnel {
   /** Like kill -9: the connection and all listeners and relayed connections end. */
   die(): void {
     this.#connection?.close();
-    for (const uid of [...this.served.keys()]) this.remove(uid);
+    for (const uid of this.served.keys()) this.remove(uid);
   }
 
   remove(uid: string): void {
