@@ -1,2 +1,2 @@
 /** The control plane: certificate authority, discovery, statuses. */
-export { startControl, type ControlOptions, type RunningControl } from './control.ts';
+export { startControl, type RunningControl } from './control.ts';
