@@ -68,10 +68,14 @@ function builtInImages(): ImageEntry[] {
   const run = (...path: string[]): string[] => [process.execPath, join(repository, ...path)];
   return [
     { pattern: 'ambit/ambit*', command: run('src', 'bin', 'ambit.ts') },
-    ...['productpage', 'details', 'ratings', 'reviews'].map((name) => ({
-      pattern: `*examples-bookinfo-${name}*`,
-      command: run('samples', 'bookinfo', `${name}.ts`),
-    })),
+    // Istio's image names carry the version, which only reviews looks at.
+    ...['reviews-v2', 'reviews-v3', 'reviews', 'productpage', 'details', 'ratings'].map((image) => {
+      const [name = '', ...version] = image.split('-');
+      return {
+        pattern: `*examples-bookinfo-${image}*`,
+        command: [...run('samples', 'bookinfo', `${name}.ts`), ...version],
+      };
+    }),
     ...['curl', 'alpine', 'busybox'].map((name) => ({ pattern: `*${name}*`, command: ['sh'] })),
   ];
 }
