@@ -2,8 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import type { SpiffeId } from '../api/names.ts';
-import { splitCertificates } from '../identity/pem.ts';
-import { parseSpiffeId } from '../identity/spiffe.ts';
+import { parseSpiffeId, splitCertificates } from '../identity/index.ts';
 import { makeLeaf, makeRoot, makeServerKey, openSigner, verifiedKeyOf } from './x509.ts';
 
 export interface CertificateAuthorityOptions {

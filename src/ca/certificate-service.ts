@@ -2,11 +2,9 @@
 import { codeOf, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { SpiffeId } from '../api/names.ts';
-import { tryParseSpiffeId } from '../identity/spiffe.ts';
-import type { RpcCall } from '../rpc/call.ts';
-import type { RpcServer } from '../rpc/server.ts';
-import { rpcError, rpcStatusOf } from '../rpc/status.ts';
-import { createCertificateMethod } from '../wire/certificate.ts';
+import { tryParseSpiffeId } from '../identity/index.ts';
+import { rpcError, rpcStatusOf, type RpcCall, type RpcServer } from '../rpc/index.ts';
+import { createCertificateMethod } from '../wire/index.ts';
 import type { CertificateAuthority } from './authority.ts';
 
 export interface CertificateServiceOptions {

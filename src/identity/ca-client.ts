@@ -1,7 +1,7 @@
 /** Asks the certificate authority to sign, over `istio.v1.auth`. */
 import type { SpiffeId } from '../api/names.ts';
-import { createRpcChannel } from '../rpc/channel.ts';
-import { createCertificateMethod } from '../wire/certificate.ts';
+import { createRpcChannel } from '../rpc/index.ts';
+import { createCertificateMethod } from '../wire/index.ts';
 
 export interface CaClientOptions {
   /** `https://host:port` */

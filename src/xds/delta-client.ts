@@ -3,15 +3,14 @@ import { createBackoff } from '../lib/backoff.ts';
 import { sleep } from '../lib/clock.ts';
 import { messageOf, type AmbitError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { createRpcChannel, type RpcChannel } from '../rpc/channel.ts';
-import type { RpcClientStream } from '../rpc/client-stream.ts';
+import { createRpcChannel, type RpcChannel, type RpcClientStream } from '../rpc/index.ts';
 import {
   deltaDiscoveryMethod,
   type DeltaRequest,
   type DeltaResource,
   type DeltaResponse,
   type DiscoveryNode,
-} from '../wire/discovery.ts';
+} from '../wire/index.ts';
 
 /** One response. Additions come before removals, each in the order of the wire. */
 export interface DeltaUpdate {

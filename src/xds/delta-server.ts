@@ -1,11 +1,8 @@
 /** Delta xDS over one aggregated stream per client, for any types. */
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { RpcCall } from '../rpc/call.ts';
-import type { RpcServerStream } from '../rpc/server-stream.ts';
-import type { RpcServer } from '../rpc/server.ts';
-import { rpcError } from '../rpc/status.ts';
-import { deltaDiscoveryMethod, type DeltaRequest, type DeltaResponse, type DiscoveryNode } from '../wire/discovery.ts';
+import { rpcError, type RpcCall, type RpcServer, type RpcServerStream } from '../rpc/index.ts';
+import { deltaDiscoveryMethod, type DeltaRequest, type DeltaResponse, type DiscoveryNode } from '../wire/index.ts';
 import { ServerSession, type DeltaAnswer, type DeltaServerType, type DeltaTypeStatus } from './server-session.ts';
 
 export interface DeltaServerOptions<Client> {

@@ -1,6 +1,6 @@
 /** One stream of the delta server: requests in, responses out in an order in which references always resolve. */
-import type { RpcServerStream } from '../rpc/server-stream.ts';
-import type { DeltaRequest, DeltaResponse } from '../wire/discovery.ts';
+import type { RpcServerStream } from '../rpc/index.ts';
+import type { DeltaRequest, DeltaResponse } from '../wire/index.ts';
 import type { ResourceSource } from './source.ts';
 import { TypeStream, type OutstandingResponse } from './type-stream.ts';
 

@@ -1,5 +1,5 @@
 /** One type on one stream, as the server sees it: what the client subscribes to, has, and still has to get. */
-import type { DeltaRequest, DeltaResource } from '../wire/discovery.ts';
+import type { DeltaRequest, DeltaResource } from '../wire/index.ts';
 import type { ResourceSource, SourceResource } from './source.ts';
 
 export interface OutstandingResponse {
