@@ -66,7 +66,7 @@ export function denialError(reason: string): AmbitError {
   return new AmbitError(`connection denied: ${reason}`, { code: 'policy.denied', blame: 'downstream' });
 }
 
-export function policyChangeError(): AmbitError {
+function policyChangeError(): AmbitError {
   return new AmbitError('connection closed due to policy change', { code: 'policy.changed', blame: 'downstream' });
 }
 
@@ -122,7 +122,8 @@ function createRecheck({ mesh, connections, log }: AuthorizerOptions): Recheck {
     if (!connection.authorized) return;
     try {
       // "unknown" never cuts: a policy that is on its way has not said anything yet.
-      if (evaluate(mesh, connection).kind === 'deny') connection.cut(policyChangeError());
+      const decision = evaluate(mesh, connection);
+      if (decision.kind === 'deny') connection.cut(policyChangeError(), decision.policy);
     } catch (error) {
       log.error('cannot re-check connection', { error: messageOf(error), src: connection.start.src });
       connection.cut(policyChangeError());

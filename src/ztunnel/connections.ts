@@ -2,7 +2,7 @@
 import type { SpiffeId } from '../api/names.ts';
 import type { MeshService, MeshWorkload } from '../api/workload.ts';
 import type { Clock } from '../lib/clock.ts';
-import { messageOf } from '../lib/errors.ts';
+import { codeOf, messageOf } from '../lib/errors.ts';
 import type { AccessLog, AccessLogPeer, MetricGroup, Series, TcpMetricName } from '../telemetry/index.ts';
 import type { ConnectionFacts } from '../policy/index.ts';
 import type { ConnectionReport, PodInfo } from './messages.ts';
@@ -62,6 +62,7 @@ export class Connection {
   #series: Series<TcpMetricName> | undefined;
   #traffic: Traffic | undefined;
   #cut: ((error: Error) => void) | undefined;
+  #cutBy: string | undefined;
   #finished = false;
   /** From the client to the server, and back. */
   bytesReceived = 0;
@@ -113,9 +114,10 @@ export class Connection {
     if (this.#series) this.#series.values.sent += byteCount;
   }
 
-  /** Ends it from outside: drain, removal, policy change. `finish` follows from whoever runs it. */
-  cut(error: Error): void {
+  /** Ends it from outside: drain, removal, policy change (then with the policy). `finish` follows from whoever runs it. */
+  cut(error: Error, policy?: string): void {
     if (this.#abort.signal.aborted) return;
+    this.#cutBy = policy;
     this.#abort.abort(error);
     this.#cut?.(error);
   }
@@ -126,7 +128,7 @@ export class Connection {
     const { clock, accessLog, tcpMetrics } = this.#telemetry;
     // Who cut it knows better than the socket that noticed.
     const error = this.#abort.signal.aborted ? (this.#abort.signal.reason as Error) : end.error;
-    const flags = end.flags ?? '-';
+    const flags = codeOf(error) === 'policy.changed' ? 'DENY' : (end.flags ?? '-');
     if (this.#series && this.#traffic) {
       if (flags === '-') this.#series.values.closed++;
       else {
@@ -147,7 +149,7 @@ export class Connection {
         bytesSent: outbound ? this.bytesReceived : this.bytesSent,
         bytesReceived: outbound ? this.bytesSent : this.bytesReceived,
         durationMs: clock.nowMs() - this.#startedMs,
-        policy: end.policy,
+        policy: this.#cutBy ?? end.policy,
         traceId: this.#description.traceId,
         error: error && messageOf(error),
       });

@@ -7,46 +7,22 @@ import { after, before, describe, test } from 'node:test';
 import tls from 'node:tls';
 import { connect as connectHttp2, constants, type ClientHttp2Session } from 'node:http2';
 import { policyKey, serviceKey } from '../../src/api/names.ts';
-import { clientTlsOptions, type WorkloadCertificate } from '../../src/identity/index.ts';
+import type { WorkloadCertificate } from '../../src/identity/index.ts';
+import { clientTlsOptions } from '../../src/identity/tls-options.ts';
 import { defaultNetwork, meshService, meshWorkload } from '../../src/mesh/fixtures.ts';
 import { checkPrivileges } from '../../src/net/index.ts';
-import type { Authorization, AuthorizationMatch } from '../../src/policy/index.ts';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
 import { startTestDataPart, type TestDataPart } from './ztunnel-fixture.ts';
+import { testPolicy as policy } from './ztunnel-policies.ts';
 
 const clientIp = '127.0.81.1';
 const serverIp = '127.0.81.2';
 const vip = '10.96.81.1';
 const webKey = serviceKey('shop', 'web.shop.svc.cluster.local');
 
-const anyMatch: AuthorizationMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
-
 /** Resolves when the socket closed, to whether by an error: `once` would reject at the error before. */
 function closed(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => socket.once('close', resolve));
-}
-
-function policy(
-  name: string,
-  action: 'allow' | 'deny',
-  match: Partial<AuthorizationMatch>,
-  more: Partial<Authorization> = {},
-): Authorization {
-  const rules = [{ clauses: [{ matches: [{ ...anyMatch, ...match }] }] }];
-  return { name, namespace: 'shop', scope: 'namespace', action, rules, dryRun: false, ...more };
 }
 
 const strict = policy('strict', 'deny', { notPrincipals: [{ kind: 'presence' }] });
