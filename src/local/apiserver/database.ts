@@ -24,10 +24,12 @@ export interface Database {
   close(): void;
 }
 
+/** Exclusive: two servers on one file would each trust their own memory. The lock ends with the process, also by kill -9. */
 const schema = `
+  PRAGMA busy_timeout = 5000;
+  PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
-  PRAGMA busy_timeout = 5000;
   CREATE TABLE IF NOT EXISTS object (
     resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, json TEXT NOT NULL,
     PRIMARY KEY (resource, namespace, name)

@@ -1,6 +1,7 @@
 /** What the API server itself writes into objects: metadata, status, finalizers; and which part of an update counts. */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { KindInfo, ObjectMeta } from '../../api/index.ts';
+import { isJsonObject, type JsonObject } from './merge-patch.ts';
 import { jsonEqual, type ApiObject } from './object-fields.ts';
 import { badRequest, conflict } from './status-error.ts';
 
@@ -26,7 +27,7 @@ export function prepareCreate(kind: KindInfo, object: ApiObject, nowMs: number):
   // A kubelet registers its Node with a status; for every other kind the status is the controllers' to write.
   if (kind.hasStatus && kind.kind !== 'Node') delete object.status;
   if (kind.group !== '') return;
-  if (kind.kind === 'Pod') object.status = { phase: 'Pending', qosClass: 'BestEffort' };
+  if (kind.kind === 'Pod') object.status = { phase: 'Pending', qosClass: qosClassOf(object) };
   if (kind.kind === 'Service') object.status = { loadBalancer: {} };
   if (kind.kind === 'Namespace') {
     object.status = { phase: 'Active' };
@@ -135,6 +136,25 @@ function desiredPart(object: ApiObject): Record<string, unknown> {
 /** Kinds that are data, not desired state, have no generation in Kubernetes. */
 function hasGeneration(kind: KindInfo): boolean {
   return !(kind.group === '' && kind.kind !== 'Pod');
+}
+
+/** Guaranteed: every container limits cpu and memory and requests just that. BestEffort: none says anything. */
+function qosClassOf(pod: ApiObject): 'Guaranteed' | 'Burstable' | 'BestEffort' {
+  const lists = ['containers', 'initContainers'].map((field) => pod.spec?.[field]);
+  const resources = lists
+    .flatMap((list) => (Array.isArray(list) ? list : []))
+    .map((container) =>
+      isJsonObject(container) && isJsonObject(container['resources']) ? container['resources'] : {},
+    );
+  const amounts = (of: JsonObject, field: string): JsonObject => (isJsonObject(of[field]) ? of[field] : {});
+  const isSet = (of: JsonObject): boolean => ['cpu', 'memory'].some((name) => of[name] !== undefined);
+  if (!resources.some((one) => isSet(amounts(one, 'limits')) || isSet(amounts(one, 'requests')))) return 'BestEffort';
+  const isGuaranteed = resources.every((one) => {
+    const limits = amounts(one, 'limits');
+    const requests = { ...limits, ...amounts(one, 'requests') };
+    return ['cpu', 'memory'].every((name) => limits[name] !== undefined && requests[name] === limits[name]);
+  });
+  return isGuaranteed ? 'Guaranteed' : 'Burstable';
 }
 
 /** Letters that spell no words, as `k8s.io/apimachinery/pkg/util/rand`. */

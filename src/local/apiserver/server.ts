@@ -43,6 +43,8 @@ export interface RunningApiServer {
 }
 
 const drainMs = 2_000;
+/** Per listener. Each watch holds one. */
+const maxConnections = 4096;
 
 /** Opens the state, makes what is missing, and serves. Throws `apiserver.storage`, `apiserver.listen`. */
 export async function startApiServer(options: ApiServerOptions): Promise<RunningApiServer> {
@@ -73,6 +75,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     keepAliveTimeout: 90_000,
     requestTimeout: 60_000,
   });
+  server.maxConnections = maxConnections;
   let closing = false;
   server.on('request', (request, response) => {
     if (closing) sendError(response.setHeader('connection', 'close'), shuttingDown());
@@ -89,6 +92,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     mkdirSync(dirname(socketPath), { recursive: true });
     rmSync(socketPath, { force: true });
     unixServer = createNetServer((socket) => server.emit('connection', socket));
+    unixServer.maxConnections = maxConnections;
     await listenOn(unixServer, socketPath, () => unixServer?.listen(socketPath));
   }
   const stopExpiry = startEventExpiry(store, clock);

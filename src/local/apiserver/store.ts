@@ -131,10 +131,11 @@ export class ObjectStore {
 
   /**
    * Calls `listener` for each event of `resource` after `fromRevision`, in order: the kept ones before this returns, then
-   * live ones. Returns the cancellation. Throws 410 Expired when events since `fromRevision` are gone.
+   * live ones. Returns the cancellation. Throws 410 Expired when events since `fromRevision` are gone, and for a revision
+   * that this store never had: it belongs to another one.
    */
   watch(resource: string, fromRevision: number, listener: StoreListener): () => void {
-    if (fromRevision < this.#compacted) throw expired(fromRevision, this.#compacted);
+    if (fromRevision < this.#compacted || fromRevision > this.#revision) throw expired(fromRevision, this.#compacted);
     for (const event of this.#events) {
       if (event.revision > fromRevision && event.current.resource === resource) listener(event);
     }
