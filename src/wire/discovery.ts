@@ -31,7 +31,7 @@ export interface DeltaRequest {
 export interface DeltaResource {
   readonly name: string;
   readonly version: string;
-  /** The encoded message, of the response's type. */
+  /** The encoded message, of the response's type. Decoded, it is a view of the whole response: copy it to keep it. */
   readonly body: Uint8Array;
   readonly aliases?: readonly string[];
 }
