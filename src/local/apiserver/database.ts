@@ -1,4 +1,5 @@
 /** The SQLite file behind the store: every object as JSON, and the last revision. */
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 
@@ -41,6 +42,8 @@ const schema = `
 /** Opens or creates the file at `path` (`:memory:` in tests). The caller closes it. Throws `apiserver.storage`. */
 export function openDatabase(path: string): Database {
   const db = guard(`open ${path}`, () => {
+    // Secrets are in it. SQLite gives its WAL the mode of the database.
+    if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600));
     const opened = new DatabaseSync(path);
     opened.exec(schema);
     return opened;

@@ -1,2 +1,2 @@
 /** The embedded Kubernetes-compatible API server. */
-export { startApiServer, type ApiServerOptions, type RunningApiServer } from './server.ts';
+export { startApiServer, type RunningApiServer } from './server.ts';
