@@ -31,10 +31,10 @@ export function pump(a: ByteChannel, b: ByteChannel, options: PumpOptions): Pump
   let failure: { error: Error; side: 'a' | 'b' | undefined } | undefined;
   const closed = (side: Direction, error: Error | undefined): void => {
     if (error && !failure) failure = { error, side: side.name };
-    open--;
+    const last = --open === 0;
     // An orderly close of one side says nothing about bytes still on their way out of the other; a failure ends both.
     if (error) side.target.reset(error);
-    if (open > 0) return;
+    if (!last) return;
     options.onEnd({
       bytesAtoB: aToB.byteCount,
       bytesBtoA: bToA.byteCount,
