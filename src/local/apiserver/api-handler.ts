@@ -3,38 +3,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { KindInfo } from '../../api/index.ts';
 import { messageOf } from '../../lib/errors.ts';
-import type { Log } from '../../lib/log.ts';
+import { authenticate, type AuthenticationContext } from './authentication.ts';
 import { authorize, authorizePath, denied, type ResourceAttributes, type Verb } from './authorization.ts';
-import {
-  aggregatedDiscovery,
-  aggregatedVersionOf,
-  coreVersions,
-  groupDocument,
-  groupList,
-  resourceList,
-  subresourcesOf,
-} from './discovery.ts';
-import {
-  answerFormOf,
-  mediaTypeOf,
-  parseObjectBody,
-  readBody,
-  sendError,
-  sendJson,
-  sendJsonText,
-} from './http-messages.ts';
+import { subresourcesOf } from './discovery.ts';
+import { anonymousPaths, sendDocument, sendPublic } from './documents.ts';
+import { answerFormOf, mediaTypeOf, parseObjectBody, readBody, sendError, sendJson } from './http-messages.ts';
 import type { JsonObject } from './merge-patch.ts';
 import { proxyLog, proxyUpgrade, rawStatus, type NodeProxyContext } from './node-proxy.ts';
 import { nodeUsesSecret } from './node-restriction.ts';
-import { openapiDocument, openapiIndex } from './openapi.ts';
 import { getObject, isTrue, listObjects, watchObjects, type ReadContext } from './reads.ts';
 import { parseResourcePath, type ResourcePath } from './request-path.ts';
-import { reviews, type Review, type ReviewContext } from './reviews.ts';
+import { reviews, type Review } from './reviews.ts';
 import { findKind, groupVersion } from './served-kinds.ts';
-import { tokenIssuer } from './service-account-tokens.ts';
-import { badRequest, methodNotAllowed, statusOf, unauthorized, unknownPath } from './status-error.ts';
+import { badRequest, methodNotAllowed, statusOf, unknownPath } from './status-error.ts';
 import { handleBinding, handleScale, handleTokenRequest } from './subresources.ts';
-import { authenticatedGroup, mastersGroup, nodeNameOf, type User } from './user.ts';
+import { nodeNameOf, type User } from './user.ts';
 import {
   handleCreate,
   handleDelete,
@@ -44,18 +27,7 @@ import {
   type WriteRequest,
 } from './write-handlers.ts';
 
-export interface ApiContext extends ReadContext, NodeProxyContext, ReviewContext {
-  readonly log: Log;
-}
-
-const anonymousPaths = new Set(['/healthz', '/readyz', '/livez', '/version']);
-const serverVersion = {
-  major: '1',
-  minor: '33',
-  gitVersion: 'v1.33.0+ambit',
-  gitTreeState: 'clean',
-  platform: 'linux/amd64',
-};
+export interface ApiContext extends ReadContext, NodeProxyContext, AuthenticationContext {}
 
 /** Answers one request; never rejects. */
 export async function handleRequest(
@@ -222,76 +194,6 @@ async function answerReview(
     apiVersion: groupVersion(review.group, 'v1'),
   };
   sendJson(response, 201, await review.answer(context, user, asked, context.clock.nowMs()));
-}
-
-function sendPublic(pathname: string, response: ServerResponse): void {
-  if (pathname === '/version') return sendJson(response, 200, serverVersion);
-  response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end('ok');
-}
-
-function sendDocument(pathname: string, request: IncomingMessage, response: ServerResponse): void {
-  if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
-  const [root = '', first, second, ...rest] = pathname.split('/').filter((segment) => segment !== '');
-  const aggregated = aggregatedVersionOf(request.headers.accept);
-  if (anonymousPaths.has(pathname) || ['healthz', 'readyz', 'livez'].includes(root))
-    return sendPublic(`/${root}`, response);
-  if ((root === 'api' || root === 'apis') && first === undefined && aggregated !== undefined) {
-    const text = JSON.stringify(aggregatedDiscovery(root === 'api', aggregated));
-    const type = `application/json;g=apidiscovery.k8s.io;v=${aggregated};as=APIGroupDiscoveryList`;
-    response.writeHead(200, { 'content-type': type, vary: 'Accept' }).end(text);
-    return;
-  }
-  let document: unknown;
-  if (root === 'api') {
-    if (first === undefined) document = coreVersions(request.headers.host ?? '');
-    else if (second === undefined) document = resourceList('', first);
-  } else if (root === 'apis' && rest.length === 0) {
-    if (first === undefined) document = groupList();
-    else document = second === undefined ? groupDocument(first) : resourceList(first, second);
-  } else if (root === 'openapi' && first === 'v3') {
-    if (second === undefined) document = openapiIndex();
-    else {
-      const text = openapiDocument([second, ...rest].join('/'));
-      if (text !== undefined) return sendJsonText(response, 200, text);
-    }
-  } else if (root === '') {
-    document = { paths: ['/api', '/apis', '/healthz', '/livez', '/openapi/v3', '/readyz', '/version'] };
-  }
-  if (document === undefined) throw unknownPath();
-  sendJson(response, 200, document);
-}
-
-/** Who asks, or whom an admin asks to act as (`kubectl --as`). Throws 401, and 403 for others who impersonate. */
-async function authenticate(context: ApiContext, request: IncomingMessage): Promise<User> {
-  const user = await authenticateToken(context, request);
-  const wanted = request.headers['impersonate-user'];
-  const groups = request.headersDistinct['impersonate-group'] ?? [];
-  if (wanted === undefined && groups.length === 0) return user;
-  if (typeof wanted !== 'string' || wanted === '' || !user.groups.includes(mastersGroup)) {
-    throw denied(user, {
-      verb: 'impersonate',
-      group: '',
-      resource: 'users',
-      subresource: '',
-      namespace: '',
-      name: String(wanted),
-    });
-  }
-  return { username: wanted, groups: [...groups, authenticatedGroup] };
-}
-
-/** Bearer tokens only: a static one, or a ServiceAccount's for this server. Throws 401. */
-async function authenticateToken(context: ApiContext, request: IncomingMessage): Promise<User> {
-  const token = /^Bearer\s+(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  if (token === undefined) throw unauthorized();
-  const known = context.staticTokens.find(token);
-  if (known) return known;
-  try {
-    return (await context.serviceAccountTokens.verify(token, [tokenIssuer])).user;
-  } catch (error) {
-    context.log.debug('Refused a bearer token', { reason: messageOf(error) });
-    throw unauthorized();
-  }
 }
 
 function parseUrl(request: IncomingMessage): URL {
