@@ -32,6 +32,8 @@ export interface AuthorizationSource {
   /** `<namespace>/<name>` or `<name>` */
   serviceAccounts?: string[];
   notServiceAccounts?: string[];
+  trustDomains?: string[];
+  notTrustDomains?: string[];
 }
 
 export interface AuthorizationOperation {

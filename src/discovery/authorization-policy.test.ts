@@ -117,6 +117,20 @@ describe('an AuthorizationPolicy', () => {
     );
   });
 
+  it('enforces trust domains, alone and with principals', () => {
+    const from = (source: AuthorizationSource): AuthorizationRule[] => [{ from: [{ source }] }];
+    assert.ok(allowed({ rules: from({ trustDomains: ['cluster.local'] }) }));
+    assert.ok(!allowed({ rules: from({ trustDomains: ['cluster'] }) }));
+    assert.ok(!allowed({ rules: from({ trustDomains: ['cluster.local'] }) }, { ...client, source: undefined }));
+    assert.ok(!allowed({ rules: from({ trustDomains: ['other'], principals: ['*'] }) }));
+    assert.ok(!allowed({ rules: from({ notTrustDomains: ['cluster.*'] }) }));
+    assert.ok(!allowed({ action: 'DENY', rules: from({ trustDomains: ['*.local'] }) }));
+    assert.match(
+      message({ rules: from({ trustDomains: ['*.local'] }) }),
+      /cannot read from\[0\]\.source\.trustDomains/,
+    );
+  });
+
   it('in dry run is sent as such', () => {
     const annotations = { 'istio.io/dry-run': 'true' };
     assert.equal(convertAuthorizationPolicy(policy({}, annotations), 'istio-system').authorization?.dryRun, true);
@@ -159,6 +173,11 @@ const blocks = fc.array(fc.constantFrom('10.0.0.0/8', '192.0.2.0/24', '10.1.0.0/
   maxLength: 2,
 });
 const names = fc.array(fc.constantFrom('a', 'b', '*', 'a*'), { minLength: 1, maxLength: 2 });
+const domains = fc.array(fc.constantFrom('td', 'other', 't*', '*', '*d'), { minLength: 1, maxLength: 2 });
+const principals = fc.array(fc.constantFrom('td/ns/a/sa/sa', 'other/ns/a/sa/sa', 't*', 'td/ns/*', '*/sa/sa', '*'), {
+  minLength: 1,
+  maxLength: 2,
+});
 const ports = fc.array(fc.constantFrom('80', '443', '0', 'http'), { minLength: 1, maxLength: 2 });
 const optional = { requiredKeys: [] };
 const rule: fc.Arbitrary<AuthorizationRule> = fc.record(
@@ -166,7 +185,16 @@ const rule: fc.Arbitrary<AuthorizationRule> = fc.record(
     from: fc.array(
       fc.record({
         source: fc.record(
-          { namespaces: names, notNamespaces: names, ipBlocks: blocks, notIpBlocks: blocks, requestPrincipals: names },
+          {
+            namespaces: names,
+            notNamespaces: names,
+            ipBlocks: blocks,
+            notIpBlocks: blocks,
+            requestPrincipals: names,
+            trustDomains: domains,
+            notTrustDomains: domains,
+            principals,
+          },
           optional,
         ),
       }),
@@ -188,8 +216,8 @@ const facts: fc.Arbitrary<ConnectionFacts> = fc.record({
   destinationPort: fc.constantFrom(80, 443, 8080),
   source: fc.option(
     fc
-      .constantFrom('a', 'b', 'ab')
-      .map((namespace) => ({ id: spiffeId('td', namespace, 'sa'), namespace, serviceAccount: 'sa' })),
+      .tuple(fc.constantFrom('td', 'other'), fc.constantFrom('a', 'b', 'ab'))
+      .map(([domain, namespace]) => ({ id: spiffeId(domain, namespace, 'sa'), namespace, serviceAccount: 'sa' })),
     { nil: undefined },
   ),
 });
@@ -209,11 +237,14 @@ function holds(one: AuthorizationRule, connection: ConnectionFacts, unknown: () 
     const cidr = tryParseCidr(value);
     return cidr && cidrContains(cidr, parseIp(connection.sourceIp));
   };
-  const isNamespace = (value: string): boolean => {
-    const namespace = connection.source?.namespace;
-    if (namespace === undefined) return false;
-    return value === '*' || (value.endsWith('*') ? namespace.startsWith(value.slice(0, -1)) : namespace === value);
+  const isText = (pattern: string, text: string | undefined): boolean => {
+    if (text === undefined) return false;
+    if (pattern.startsWith('*')) return text.endsWith(pattern.slice(1));
+    return pattern.endsWith('*') ? text.startsWith(pattern.slice(0, -1)) : text === pattern;
   };
+  const isNamespace = (value: string): boolean => isText(value, connection.source?.namespace);
+  const principal = connection.source?.id.slice('spiffe://'.length);
+  const trustDomain = principal?.split('/')[0];
   const isPort = (value: string): boolean | undefined =>
     /^[1-9]\d*$/.test(value) ? connection.destinationPort === Number(value) : undefined;
   const empty = (value: object | undefined): boolean => Object.keys(value ?? {}).length === 0;
@@ -230,6 +261,9 @@ function holds(one: AuthorizationRule, connection: ConnectionFacts, unknown: () 
                 list(source.notNamespaces, true, isNamespace) &&
                 list(source.ipBlocks, false, inBlock) &&
                 list(source.notIpBlocks, true, inBlock) &&
+                list(source.principals, false, (value) => isText(value, principal)) &&
+                list(source.trustDomains, false, (value) => isText(value, trustDomain)) &&
+                list(source.notTrustDomains, true, (value) => isText(value, trustDomain)) &&
                 (source.requestPrincipals === undefined || unknown()),
       ),
     ) &&

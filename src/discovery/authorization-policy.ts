@@ -123,7 +123,7 @@ function readRules(rules: readonly IstioRule[], namespace: string, how: Approxim
 }
 
 function consequence(clauses: readonly AuthorizationClause[] | undefined, how: Approximation): string {
-  if (!clauses) return 'the rule is left out, so it allows nothing';
+  if (!clauses) return how === 'narrow' ? 'the rule is left out, so it allows nothing' : 'the rule can never match';
   if (how === 'narrow') return 'what cannot be read allows nothing';
   return clauses.length === 0
     ? 'nothing is left of the rule, so it denies everything'

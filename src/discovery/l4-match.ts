@@ -7,6 +7,7 @@
 import type { AuthorizationCondition, AuthorizationOperation, AuthorizationSource } from '../api/istio.ts';
 import { tryParseCidr, type Cidr } from '../lib/ip.ts';
 import type { AuthorizationMatch, ServiceAccountMatch, StringMatch } from '../policy/model.ts';
+import { parseTrustDomain, principalsOfDomains } from './trust-domain-match.ts';
 
 export type Approximation = 'narrow' | 'widen';
 
@@ -53,6 +54,7 @@ const sourceAttributes: Attributes = {
   notIpBlocks: { family: 'notSourceIps', parse: parseBlock },
   serviceAccounts: { family: 'serviceAccounts', parse: parseServiceAccount },
   notServiceAccounts: { family: 'notServiceAccounts', parse: parseServiceAccount },
+  notTrustDomains: { family: 'notPrincipals', parse: parseTrustDomain },
 };
 
 const operationAttributes: Attributes = {
@@ -71,7 +73,29 @@ const conditionAttributes: Readonly<Record<string, Attributes>> = {
 
 /** `namespace` is the policy's: a service account without one is of it. */
 export function sourceElement(source: AuthorizationSource, namespace: string, how: Approximation): ElementFinding {
-  return readElement(source, sourceAttributes, namespace, how);
+  const { trustDomains, ...others } = source;
+  const found = readElement(others, sourceAttributes, namespace, how);
+  if (!Array.isArray(trustDomains) || trustDomains.length === 0) return found;
+  return withTrustDomains(found, trustDomains, Object.keys(others).length === 0, how);
+}
+
+/** `alone`: the source says nothing else, which without trust domains would be a match of nothing. */
+function withTrustDomains(
+  found: ElementFinding,
+  trustDomains: readonly string[],
+  alone: boolean,
+  how: Approximation,
+): ElementFinding {
+  const parsed = trustDomains.map(parseTrustDomain);
+  const invalid = trustDomains.flatMap((text, i) => (parsed[i] ? [] : [`trustDomains ${JSON.stringify(text)}`]));
+  const domains = parsed.filter((domain) => domain !== undefined);
+  const finding = { ...found, invalid: [...found.invalid, ...invalid] };
+  if (invalid.length > 0 && how === 'widen') return finding;
+  if (found.element === 'never' && !alone) return finding;
+  const match = typeof found.element === 'object' ? found.element : emptyMatch;
+  const asked = match.principals.length > 0 ? match.principals : [{ kind: 'presence' } as const];
+  const principals = principalsOfDomains(asked, domains, how);
+  return { ...finding, element: principals.length > 0 ? { ...match, principals } : 'never' };
 }
 
 export function operationElement(operation: AuthorizationOperation, how: Approximation): ElementFinding {

@@ -25,6 +25,8 @@ const source = record({
   notRemoteIpBlocks: texts,
   serviceAccounts: texts,
   notServiceAccounts: texts,
+  trustDomains: texts,
+  notTrustDomains: texts,
 });
 
 const operation = record({
