@@ -1,13 +1,16 @@
 /** A bridge, nodes with their runtimes, and an API server, in namespaces that a test makes for itself. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { kinds, type Container, type Pod, type PodSpec } from '../../src/api/index.ts';
 import { loadKubeconfig, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { startApiServer, type RunningApiServer } from '../../src/local/apiserver/index.ts';
+import type { NodePodReport } from '../../src/local/runtime/index.ts';
 import { createMeshNetwork, createNodeNetwork, nodeName } from '../../src/local/network/index.ts';
 
 const repository = join(import.meta.dirname, '../..');
@@ -68,7 +71,16 @@ export interface TestCluster extends AsyncDisposable {
   ): Promise<Pod>;
   /** Waits until the pod is as `holds` wants it. Fails with its status. */
   podIs(name: string, what: string, holds: (pod: Pod) => boolean, timeoutMs?: number): Promise<Pod>;
+  podIsGone(name: string): Promise<void>;
+  /** Deletes the pod and waits until it is gone. */
+  removePod(name: string): Promise<void>;
   log(name: string, query?: string): Promise<string>;
+  /** The first container of a pod, as its node tells of it. */
+  container(name: string, node?: number): Promise<{ pid: number; restartCount: number }>;
+  /** Runs a shell command in the container that `pid` is in. */
+  exec(pid: number, script: string): Promise<string>;
+  /** Sends `text` to a port of the pod through the API server and gives what comes back, errors included. */
+  forward(name: string, port: number, text: string): Promise<string>;
 }
 
 export interface TestNode {
@@ -129,6 +141,40 @@ export async function openTestCluster(options: { nodes: number }): Promise<TestC
       });
       return response.body.text();
     },
+    async podIsGone(name) {
+      await eventually(`${name} to be gone`, async () => {
+        const { items } = await client.list(kinds.Pod, { namespace: 'default' });
+        return items.some((each) => each.metadata.name === name) ? undefined : true;
+      });
+    },
+    async removePod(name) {
+      await client.delete(kinds.Pod, name, 'default');
+      await cluster.podIsGone(name);
+    },
+    container: (name, node = 1) =>
+      eventually(`the process of ${name}`, async () => {
+        const pods = (await getJson(join(stateDir, 'run', `${nodeName(node)}.sock`), '/pods')) as NodePodReport[];
+        const found = pods.find((pod) => pod.name === name)?.containers.find((each) => !each.isInit);
+        return found?.pid === undefined ? undefined : { pid: found.pid, restartCount: found.restartCount };
+      }),
+    async exec(pid, script) {
+      const args = ['-t', String(pid), '--mount', '--net', '--pid', '--', 'sh', '-c', script];
+      return (await promisify(execFile)('nsenter', args)).stdout;
+    },
+    async forward(name, port, text) {
+      const path = `/api/v1/namespaces/default/pods/${name}/portforward?ports=${port}`;
+      const webSocket = await client.openWebSocket(path, ['v4.channel.k8s.io']);
+      const chunks: Buffer[] = [];
+      let seen = 0;
+      webSocket.on('message', (data: Buffer) => {
+        // The first message on each of the two channels is the port.
+        if (seen++ >= 2) chunks.push(data.subarray(1));
+        else if (data.readUInt16LE(1) !== port) chunks.push(Buffer.from('wrong port'));
+      });
+      webSocket.send(Buffer.concat([Buffer.from([0]), Buffer.from(text)]));
+      await once(webSocket, 'close');
+      return Buffer.concat(chunks).toString();
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(nodes.map((node) => node.kill('SIGKILL')));
       await client.close();
@@ -157,6 +203,34 @@ export async function eventually<T>(
     if (Date.now() > deadlineMs) throw new Error(`Waited ${timeoutMs} ms for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+}
+
+/** A Service and the slice that a controller would make for it. */
+export async function createService(
+  client: KubeClient,
+  options: { name: string; port: number; targetPort: number; pods: readonly Pod[]; headless?: boolean },
+): Promise<void> {
+  const { name, port, targetPort, pods } = options;
+  await client.create(kinds.Service, {
+    metadata: { name, namespace: 'default' },
+    spec: { ports: [{ port, targetPort }], ...(options.headless ? { clusterIP: 'None' } : {}) },
+  });
+  await client.create(kinds.EndpointSlice, {
+    metadata: { name: `${name}-1`, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
+    addressType: 'IPv4',
+    endpoints: pods.map((pod) => ({ addresses: [pod.status?.podIP ?? ''], conditions: { ready: true } })),
+    ports: [{ name: '', port: targetPort, protocol: 'TCP' }],
+  });
+}
+
+function getJson(socketPath: string, path: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    get({ socketPath, path, agent: false }, (response) => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('end', () => resolve(JSON.parse(text)));
+    }).on('error', reject);
+  });
 }
 
 export function isReady(pod: Pod): boolean {

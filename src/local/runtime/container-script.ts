@@ -21,7 +21,8 @@ pivot_root "$folder/root" "$folder/root${oldRoot}"
 cd /
 while read -r target; do
   [ -e "$target" ] && continue
-  mkdir -p "\${target%/*}"
+  parent=\${target%/*}
+  [ -z "$parent" ] || mkdir -p "$parent"
   : >"$target"
 done <"${oldRoot}$folder/file-targets"
 mount -a -T "${oldRoot}$folder/after.fstab"

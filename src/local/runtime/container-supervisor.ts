@@ -10,6 +10,8 @@ import { RestartBackoff, type RestartBackoffOptions } from './restart-backoff.ts
 export interface ContainerSupervisorOptions {
   readonly container: Container;
   readonly podUid: string;
+  /** It is meant to end: then it is ready. */
+  readonly isInit: boolean;
   /** `Always` for the sidecars among init containers. */
   readonly restartPolicy: RestartPolicy;
   readonly backoff: RestartBackoffOptions;
@@ -135,7 +137,7 @@ export class ContainerSupervisor {
       name: container.name,
       state: this.#state(),
       lastState: this.#last ? { terminated: this.#terminated(this.#last, this.#restartCount - 1) } : {},
-      ready: this.#isReady,
+      ready: this.#options.isInit ? this.end?.exitCode === 0 : this.#isReady,
       restartCount: this.#restartCount,
       image: container.image ?? '',
       imageID: container.image ?? '',

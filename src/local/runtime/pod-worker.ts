@@ -118,10 +118,15 @@ export class PodWorker {
 
   /** Ends the pod. May be called again with a shorter grace. */
   stop(graceMs: number): void {
-    this.#graceMs = Math.min(graceMs, this.isStopping ? this.#graceMs : graceMs);
-    const wasStopping = this.isStopping;
-    this.#stopping.abort(new Error('The pod is being stopped'));
-    if (wasStopping && graceMs <= 2_000) for (const each of [...this.#init, ...this.#main]) each.kill();
+    if (!this.isStopping) {
+      this.#graceMs = graceMs;
+      this.#stopping.abort(new Error('The pod is being stopped'));
+    } else if (graceMs < this.#graceMs) {
+      this.#graceMs = graceMs;
+      this.#node.clock.after(graceMs, () => {
+        for (const each of [...this.#init, ...this.#main]) each.kill();
+      });
+    }
   }
 
   containers(): ContainerReport[] {
@@ -148,7 +153,7 @@ export class PodWorker {
 
   /** The pod's status as it is now. */
   status(): PodStatus {
-    const { node } = { node: this.#node };
+    const node = this.#node;
     const status = computePodStatus({
       pod: this.#pod,
       before: this.#conditions,
@@ -262,7 +267,7 @@ export class PodWorker {
   }
 
   #supervise(container: Container, isInit: boolean): ContainerSupervisor {
-    const { node } = { node: this.#node };
+    const node = this.#node;
     const isSidecar = isInit && container.restartPolicy === 'Always';
     const podPolicy = this.#pod.spec.restartPolicy ?? 'Always';
     const ofInit = podPolicy === 'Never' ? 'Never' : 'OnFailure';
@@ -276,6 +281,7 @@ export class PodWorker {
     return new ContainerSupervisor({
       container,
       podUid: this.uid,
+      isInit: isInit && !isSidecar,
       restartPolicy: isSidecar ? 'Always' : isInit ? ofInit : podPolicy,
       backoff: this.isStatic ? systemBackoff : podBackoff,
       restartCount: ranBefore ? before.restartCount + 1 : 0,

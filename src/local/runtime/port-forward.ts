@@ -22,7 +22,13 @@ const drainPollMs = 5;
 /** Serves one WebSocket until either end closes. Each port is one connection, made when its first byte comes. */
 export function servePortForward(options: PortForwardOptions): void {
   const { webSocket, ports } = options;
-  const streams = ports.map((port, i) => new ForwardedPort(webSocket, i, port, options.connect));
+  let open = ports.length;
+  const onDone = (): void => {
+    if (--open === 0) webSocket.close(1000);
+  };
+  const streams = ports.map(
+    (port, i) => new ForwardedPort({ webSocket, index: i, port, connect: options.connect, onDone }),
+  );
   for (const stream of streams) stream.open();
   webSocket.on('message', (data: RawData, isBinary: boolean) => {
     const message = toBuffer(data);
@@ -49,89 +55,102 @@ export function parsePorts(parameters: URLSearchParams): number[] {
   return ports;
 }
 
+interface ForwardedPortOptions {
+  readonly webSocket: WebSocket;
+  readonly index: number;
+  readonly port: number;
+  readonly connect: (port: number) => Promise<Socket>;
+  /** Called once, unless it is closed from outside. */
+  readonly onDone: () => void;
+}
+
 class ForwardedPort {
-  readonly #webSocket: WebSocket;
-  readonly #index: number;
-  readonly #port: number;
-  readonly #connect: (port: number) => Promise<Socket>;
+  readonly #options: ForwardedPortOptions;
   #socket: Socket | undefined;
-  #waiting: Buffer[] | undefined;
+  #waiting: Buffer[] = [];
   #closed = false;
 
-  constructor(webSocket: WebSocket, index: number, port: number, connect: (port: number) => Promise<Socket>) {
-    this.#webSocket = webSocket;
-    this.#index = index;
-    this.#port = port;
-    this.#connect = connect;
+  constructor(options: ForwardedPortOptions) {
+    this.#options = options;
   }
 
   open(): void {
     const announced = Buffer.alloc(2);
-    announced.writeUInt16LE(this.#port, 0);
-    this.#send(2 * this.#index, announced);
-    this.#send(2 * this.#index + 1, announced);
+    announced.writeUInt16LE(this.#options.port, 0);
+    this.#send(2 * this.#options.index, announced);
+    this.#send(2 * this.#options.index + 1, announced);
     void this.#start();
   }
 
   receive(data: Buffer): void {
     if (this.#closed || data.length === 0) return;
     if (!this.#socket) {
-      (this.#waiting ??= []).push(Buffer.from(data));
+      // At most what one flow of the client holds before the connection is made: it is paused until then.
+      this.#waiting.push(Buffer.from(data));
+      this.#options.webSocket.pause();
       return;
     }
     if (!this.#socket.write(data)) {
       // The WebSocket has one flow for all ports: a slow one holds all.
-      this.#webSocket.pause();
-      this.#socket.once('drain', () => this.#webSocket.resume());
+      this.#options.webSocket.pause();
+      this.#socket.once('drain', () => this.#options.webSocket.resume());
     }
   }
 
   close(): void {
     this.#closed = true;
-    this.#webSocket.resume();
+    this.#options.webSocket.resume();
     this.#socket?.destroy();
   }
 
   async #start(): Promise<void> {
     let socket: Socket;
     try {
-      socket = await this.#connect(this.#port);
+      socket = await this.#options.connect(this.#options.port);
     } catch (error) {
-      this.#send(2 * this.#index + 1, Buffer.from(`error forwarding port ${this.#port} to pod: ${messageOf(error)}`));
-      this.#webSocket.close(1000);
-      return;
+      this.#fail(error);
+      return this.#finish();
     }
     if (this.#closed) return void socket.destroy();
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => {
-      this.#send(2 * this.#index, chunk);
-      if (this.#webSocket.bufferedAmount > highWaterBytes) this.#pauseUntilSent(socket);
+      this.#send(2 * this.#options.index, chunk);
+      if (this.#options.webSocket.bufferedAmount > highWaterBytes) this.#pauseUntilSent(socket);
     });
-    socket.on('error', (error) => {
-      this.#send(2 * this.#index + 1, Buffer.from(`error forwarding port ${this.#port} to pod: ${messageOf(error)}`));
-    });
-    socket.on('close', () => {
-      if (this.#closed) return;
-      this.#closed = true;
-      this.#webSocket.close(1000);
-    });
-    for (const data of this.#waiting ?? []) socket.write(data);
-    this.#waiting = undefined;
+    // The protocol has no half-close: the pod's end is the end.
+    socket.on('end', () => socket.end());
+    socket.on('error', (error) => this.#fail(error));
+    socket.on('close', () => this.#finish());
+    for (const data of this.#waiting) socket.write(data);
+    this.#waiting = [];
+    this.#options.webSocket.resume();
     socket.resume();
+  }
+
+  #fail(error: unknown): void {
+    const { index, port } = this.#options;
+    this.#send(2 * index + 1, Buffer.from(`error forwarding port ${port} to pod: ${messageOf(error)}`));
+  }
+
+  #finish(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#options.webSocket.resume();
+    this.#options.onDone();
   }
 
   #pauseUntilSent(socket: Socket): void {
     socket.pause();
     const look = (): void => {
-      if (this.#closed || this.#webSocket.bufferedAmount <= highWaterBytes / 2) socket.resume();
+      if (this.#closed || this.#options.webSocket.bufferedAmount <= highWaterBytes / 2) socket.resume();
       else setTimeout(look, drainPollMs);
     };
     setTimeout(look, drainPollMs);
   }
 
   #send(channel: number, data: Uint8Array): void {
-    if (this.#webSocket.readyState !== this.#webSocket.OPEN) return;
-    this.#webSocket.send(Buffer.concat([Buffer.from([channel]), data]), { binary: true });
+    if (this.#options.webSocket.readyState !== this.#options.webSocket.OPEN) return;
+    this.#options.webSocket.send(Buffer.concat([Buffer.from([channel]), data]), { binary: true });
   }
 }
 
