@@ -80,13 +80,12 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
 
   const registry = new MetricsRegistry({ clock: systemClock, log });
   const metrics = registerControlMetrics(registry);
-  let notReady: string | undefined = 'the certificate authority is not open';
-  const monitoring = await startMonitoring({ ...options.monitoring, registry, notReady: () => notReady });
+  let notReady = (): string | undefined => 'the certificate authority is not open';
+  const monitoring = await startMonitoring({ ...options.monitoring, registry, notReady: () => notReady() });
 
   const authority = await patiently(options, 'open the certificate authority', () =>
     openAuthority({ client, namespace, trustDomain, log, signal }),
   );
-  notReady = 'the informers have not synced';
 
   const debounce = createDebounce({ quietMs, maxMs: maxWaitMs, run: () => push() });
   let synced = false;
@@ -135,6 +134,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   discovery.verdicts.subscribe((changes) => {
     for (const key of changes.keys()) statuses.changed(key.slice(key.indexOf('/') + 1));
   });
+  notReady = () => `not listed yet: ${[...informers.missing].join(', ')}`;
   await informers.synced;
   synced = true;
   push();
@@ -164,11 +164,11 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   registry.gauge('ambit_addresses', 'Workloads and services told to data planes', () => discovery.addresses.size);
   registry.gauge('ambit_authorizations', 'Policies told to data planes', () => discovery.authorizations.size);
   const port = await server.listen(listen);
-  notReady = undefined;
+  notReady = () => undefined;
   log.info('control plane ready', { port, monitoringPort: monitoring.port, addresses: discovery.addresses.size });
 
   const stop = async (): Promise<void> => {
-    notReady = 'shutting down';
+    notReady = () => 'shutting down';
     debounce.cancel();
     await server.close(500);
     await monitoring.close();

@@ -26,10 +26,13 @@ export interface Informers {
   readonly policies: Informer<AuthorizationPolicy>;
   /** Every kind was listed once. */
   readonly synced: Promise<void>;
+  /** Kinds that were not, by plural. */
+  readonly missing: ReadonlySet<string>;
 }
 
 export function startInformers(options: InformersOptions): Informers {
   const { client, cluster, sources, signal, log } = options;
+  const missing = new Set<string>();
   const watch = <T extends KubeObject>(
     kind: KindRef<T>,
     source: Source<T>,
@@ -39,7 +42,7 @@ export function startInformers(options: InformersOptions): Informers {
       source.set(keyOfObject(cluster, object), object);
       tell.onChange?.(object);
     };
-    return startInformer(client, kind, {
+    const informer = startInformer(client, kind, {
       signal,
       log,
       transform: slim,
@@ -50,6 +53,12 @@ export function startInformers(options: InformersOptions): Informers {
         tell.onGone?.(object);
       },
     });
+    missing.add(kind.plural);
+    informer.synced.then(
+      () => missing.delete(kind.plural),
+      () => {},
+    );
+    return informer;
   };
   const policies = watch(kinds.AuthorizationPolicy, sources.authorizationPolicies, { onChange: options.onPolicy });
   const all = [
@@ -63,7 +72,7 @@ export function startInformers(options: InformersOptions): Informers {
   ];
   const synced = Promise.all(all.map((informer) => informer.synced)).then(() => {});
   synced.catch(() => {});
-  return { policies, synced };
+  return { policies, synced, missing };
 }
 
 /** Without what nobody here reads and what is often most of an object. */

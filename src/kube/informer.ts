@@ -23,7 +23,7 @@ export interface InformerOptions<T extends KubeObject> {
   readonly onDelete?: (object: T) => void;
   /** Applied before an object is stored; default `dropManagedFields`. Store as little as you can. */
   readonly transform?: (object: T) => T;
-  /** Between failed lists and watches; default 250 ms doubling to 10 s. */
+  /** Between failed lists and watches; default 250 ms doubling to 5 s. */
   readonly backoff?: BackoffOptions;
   /** Asked of the server for each watch; default 240 to 360 s. */
   readonly watchTimeoutSeconds?: number;
@@ -83,7 +83,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
 
   async run(): Promise<void> {
     const { signal } = this.#options;
-    const backoff = createBackoff(this.#options.backoff ?? { initialMs: 250, maxMs: 10_000, jitter: 0.5 });
+    const backoff = createBackoff(this.#options.backoff ?? { initialMs: 250, maxMs: 5000, jitter: 0.5 });
     let listed = false;
     let failures = 0;
     while (!signal.aborted) {
@@ -94,10 +94,11 @@ class Reflector<T extends KubeObject> implements Informer<T> {
           this.#sync.resolve();
         }
         const startedAtMs = performance.now();
-        const { end, events } = await this.#watch();
+        const { end, events } = await this.#watch(() => {
+          if (failures > 0) this.#log.info('watching again', { failures });
+          failures = 0;
+        });
         if (end === 'relist') listed = false;
-        if (failures > 0) this.#log.info('watching again', { failures });
-        failures = 0;
         // A server that ends every watch at once must not be asked in a tight loop.
         if (events > 0 || performance.now() - startedAtMs > 1000) backoff.reset();
         else await sleep(backoff.next(), signal);
@@ -136,8 +137,8 @@ class Reflector<T extends KubeObject> implements Informer<T> {
     this.#resourceVersion = list.metadata.resourceVersion;
   }
 
-  /** Follows one watch until the server ends it. Resolves with how to go on. */
-  async #watch(): Promise<{ end: WatchEnd; events: number }> {
+  /** Follows one watch, which `onOpen` says was accepted, until the server ends it. Resolves with how to go on. */
+  async #watch(onOpen: () => void): Promise<{ end: WatchEnd; events: number }> {
     const { namespace, labelSelector, fieldSelector, signal } = this.#options;
     const timeoutSeconds = this.#options.watchTimeoutSeconds ?? Math.floor(240 + Math.random() * 120);
     const path = resourcePath(this.#kind, {
@@ -163,6 +164,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
     let events = 0;
     try {
       const response = await this.#client.raw({ method: 'GET', path, signal: stop.signal });
+      onOpen();
       const lines = createJsonLines();
       try {
         for await (const chunk of response.body) {
