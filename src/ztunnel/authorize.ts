@@ -86,36 +86,26 @@ interface Recheck {
   stop(): void;
 }
 
+/** Works off one set of connections, a slice a turn; connections that begin meanwhile are decided by the state of then. */
 function createRecheck({ mesh, connections, log }: AuthorizerOptions): Recheck {
-  let queue: Iterator<Connection> | undefined;
-  let again = false;
+  const queue = new Set<Connection>();
+  let scheduled = false;
   let stopped = false;
 
-  const concerns = (change: MeshChange): boolean => {
-    if (change.kind === 'policies') return true;
-    for (const { authorized } of connections.all()) {
-      if (authorized && change.workloads.has(authorized.own.uid)) return true;
-    }
-    return false;
-  };
   const slice = (): void => {
+    scheduled = false;
     if (stopped) return;
     const until = performance.now() + sliceMs;
-    do {
-      const next = queue?.next();
-      if (!next || next.done === true) {
-        queue = undefined;
-        if (again) begin();
-        return;
-      }
-      checkOne(next.value);
-    } while (performance.now() < until);
-    setImmediate(slice);
+    for (const connection of queue) {
+      queue.delete(connection);
+      checkOne(connection);
+      if (performance.now() >= until) break;
+    }
+    schedule();
   };
-  const begin = (): void => {
-    again = false;
-    // A snapshot: connections that begin during the check are decided by the state of now anyway.
-    queue = [...connections.all()].values();
+  const schedule = (): void => {
+    if (scheduled || queue.size === 0) return;
+    scheduled = true;
     setImmediate(slice);
   };
   const checkOne = (connection: Connection): void => {
@@ -131,12 +121,14 @@ function createRecheck({ mesh, connections, log }: AuthorizerOptions): Recheck {
   };
   return {
     request(change) {
-      if (stopped || !concerns(change)) return;
-      if (queue) again = true;
-      else begin();
+      if (stopped) return;
+      const concerned = change.kind === 'policies' ? connections.all() : connections.inboundOf(change.workloads);
+      for (const connection of concerned) queue.add(connection);
+      schedule();
     },
     stop() {
       stopped = true;
+      queue.clear();
     },
   };
 }

@@ -42,7 +42,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function parseZtunnelConfig(env: Environment): ZtunnelConfig {
   const problems: string[] = [];
   const text = (name: string, fallback?: string): string => {
-    const value = env[name] ?? fallback;
+    const value = env[name] || fallback;
     if (value === undefined) problems.push(`${name} is not set`);
     return value ?? '';
   };

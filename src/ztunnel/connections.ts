@@ -1,5 +1,5 @@
 /** Live connections: one record each from its first moment to its line in the access log. */
-import type { SpiffeId } from '../api/names.ts';
+import type { SpiffeId, WorkloadUid } from '../api/names.ts';
 import type { MeshService, MeshWorkload } from '../api/workload.ts';
 import type { Clock } from '../lib/clock.ts';
 import { codeOf, messageOf } from '../lib/errors.ts';
@@ -67,8 +67,7 @@ export class Connection {
   /** From the client to the server, and back. */
   bytesReceived = 0;
   bytesSent = 0;
-  /** Set once policies were asked; then policy changes ask again. */
-  authorized: AuthorizedConnection | undefined;
+  #authorized: AuthorizedConnection | undefined;
 
   constructor(start: ConnectionStart, telemetry: ConnectionTelemetry, onFinish: (connection: Connection) => void) {
     this.start = start;
@@ -80,6 +79,16 @@ export class Connection {
   /** Aborts when the connection is cut before it is established. */
   get signal(): AbortSignal {
     return this.#abort.signal;
+  }
+
+  /** Set once policies are asked; from then on changes ask again. */
+  get authorized(): AuthorizedConnection | undefined {
+    return this.#authorized;
+  }
+
+  /** Before the policies are asked, so that a change in between is not missed. */
+  authorize(asked: AuthorizedConnection): void {
+    this.#authorized = asked;
   }
 
   /** Names the ends; the connection counts as opened from here. Once. */
@@ -216,6 +225,19 @@ export class ConnectionRegistry {
 
   ofPod(uid: string): Iterable<Connection> {
     return this.#byPod.get(uid) ?? [];
+  }
+
+  /** Inbound connections of pods whose workload is one of `uids`. */
+  *inboundOf(uids: ReadonlySet<WorkloadUid>): Iterable<Connection> {
+    for (const set of this.#byPod.values()) {
+      for (const connection of set) {
+        const { authorized } = connection;
+        if (!authorized) continue;
+        // All connections of a pod are to the same workload.
+        if (!uids.has(authorized.own.uid)) break;
+        yield connection;
+      }
+    }
   }
 
   *all(): Iterable<Connection> {

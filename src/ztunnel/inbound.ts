@@ -27,7 +27,7 @@ export async function authorizeInbound(options: {
   readonly target: InboundTarget;
 }): Promise<{ policy: string | undefined }> {
   const { pod, connection, own, sourceIp, source, target } = options;
-  connection.authorized = { own, facts: { sourceIp, source, destinationIp: target.ip, destinationPort: target.port } };
+  connection.authorize({ own, facts: { sourceIp, source, destinationIp: target.ip, destinationPort: target.port } });
   const decision = await pod.authorizer.decide(connection);
   connection.signal.throwIfAborted();
   if (decision.kind === 'allow') return { policy: decision.policy };

@@ -47,7 +47,7 @@ export class PodManager implements ZdsHandler {
     const { trustDomain, certificates, log } = this.#options;
     const identity = spiffeId(trustDomain, info.namespace, info.serviceAccount);
     const before = this.#pods.get(info.uid);
-    const pod: Pod = { identity, state: 'starting', cancelRetry: () => {} };
+    const pod: Pod = { identity, state: before?.state === 'up' ? 'up' : 'starting', cancelRetry: () => {} };
     this.#pods.set(info.uid, pod);
     // Ahead of the first handshake.
     certificates.retain(identity);
