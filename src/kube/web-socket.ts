@@ -5,7 +5,10 @@ import type { ClusterAccess } from './kubeconfig.ts';
 
 const maxRefusalBytes = 64 * 1024;
 
-/** Resolves with an open socket. Throws KubeError: the server's refusal, or `kube.unreachable`. */
+/**
+ * Resolves with an open socket; its first message waits a turn, so that the caller can listen. Throws KubeError: the server's refusal, or
+ * `kube.unreachable`.
+ */
 export function openKubeWebSocket(
   access: ClusterAccess,
   path: string,
@@ -26,6 +29,9 @@ export function openKubeWebSocket(
     socket.once('error', onError);
     socket.once('open', () => {
       socket.off('error', onError);
+      // Messages may have come with the answer to the handshake.
+      socket.pause();
+      setImmediate(() => socket.resume());
       resolve(socket);
     });
     socket.once('unexpected-response', (request, response) => {

@@ -25,7 +25,16 @@ const server = (answer: string, port = 8080): string[] => [
 ];
 const folders = ['/etc', '/var', '/opt', '/srv', '/usr', '/usr/bin', '/root', '/home', '/'];
 const lookAtHost = (): string =>
-  JSON.stringify(folders.map((folder) => [folder, statSync(folder).mtimeMs, readdirSync(folder)]));
+  JSON.stringify(
+    folders.map((folder) => {
+      try {
+        return [folder, statSync(folder).mtimeMs, readdirSync(folder)];
+      } catch {
+        // Not ours to read in a user namespace.
+        return [folder];
+      }
+    }),
+  );
 const ended = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 
 if (!isInside) {
@@ -90,7 +99,8 @@ if (!isInside) {
         one(sh(`echo 6.6.6.6 evil >>/etc/hosts\n${script}\ncat /etc/hosts; rm -rf /usr/bin/perl; ls /etc | head -3`)),
       );
       match(log, /6\.6\.6\.6 evil/);
-      ok(!log.includes('refused'), log);
+      // An ordinary user's overlay cannot take over a folder that its owner alone may search.
+      ok(!log.replace('refused /root\n', '').includes('refused'), log);
       equal(lookAtHost(), before);
       ok(!readFileSync('/etc/hosts', 'utf8').includes('evil'));
     });
