@@ -78,12 +78,12 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
   // Small facts of chatty objects, so that a heartbeat of a node recomputes no pod.
   const localities = graph.map('localities', sources.nodes, localityOf);
   const networks = graph.map('networks', sources.namespaces, ({ metadata }) =>
-    metadata.name === systemNamespace
+    metadata.name === rootNamespace
       ? (metadata.labels?.['topology.istio.io/network'] as NetworkId | undefined)
       : undefined,
   );
   const networkOf = (cluster: string, read: Reader): NetworkId =>
-    read.get(networks, `${cluster}//${systemNamespace}`) ?? ('' as NetworkId);
+    read.get(networks, `${cluster}//${rootNamespace}`) ?? ('' as NetworkId);
 
   const { authorizations, verdicts, policiesOfPod } = derivePolicies(graph, sources, rootNamespace);
 

@@ -116,6 +116,16 @@ describe('an informer', () => {
       assert.deepEqual((await told(4)).slice(2), ['-a', '-b']);
     }));
 
+  it('lists again when the server refuses to watch from there', () =>
+    withInformer(async ({ list, nextWatch, told, refuseNext }) => {
+      const watch = await nextWatch();
+      list.version = '3';
+      refuseNext(400);
+      watch.response.end();
+      assert.match((await nextWatch()).url, /resourceVersion=3&/);
+      assert.equal((await told(2)).length, 2);
+    }));
+
   it('goes on after errors and cut connections without losing its place', () =>
     withInformer(async ({ nextWatch, told, refuseNext }) => {
       const watch = await nextWatch();

@@ -114,7 +114,7 @@ class Reflector<T extends KubeObject> implements Informer<T> {
           const fields = { code: codeOf(error), error: messageOf(error), failures };
           if (failures === 1) this.#log.warn('cannot list or watch, trying again', fields);
           else this.#log.debug('cannot list or watch, trying again', fields);
-          if (codeOf(error) === 'kube.bad-stream') listed = false;
+          if (codeOf(error) === 'kube.bad-stream' || refusesOurPlace(error)) listed = false;
         }
         await sleep(backoff.next(), signal);
       }
@@ -248,6 +248,12 @@ class Reflector<T extends KubeObject> implements Informer<T> {
 interface WatchEvent<T> {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
   readonly object: T;
+}
+
+/** The server took offence at the watch itself, perhaps because its storage was set back; being busy is another thing. */
+function refusesOurPlace(error: unknown): boolean {
+  if (!isKubeError(error)) return false;
+  return (error.status >= 400 && error.status < 500 && error.status !== 429) || error.status === 504;
 }
 
 function isExpired(error: unknown): boolean {
