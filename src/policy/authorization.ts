@@ -54,7 +54,7 @@ export interface DryRunFinding {
  * Unlike upstream, a policy that is named but unknown never widens access: only a matching DENY is final without it.
  */
 export function decideAuthorization(set: PolicySet, facts: ConnectionFacts): Decision {
-  const subject = subjectOf(facts);
+  const subject = new Subject(facts);
   const dryRun: DryRunFinding[] = [];
   return { ...decideOutcome(set, subject, dryRun), dryRun };
 }
@@ -86,23 +86,30 @@ function decideOutcome(set: PolicySet, subject: Subject, dryRun: DryRunFinding[]
   return { kind: 'deny', reason: 'allow policies exist, but none allowed' };
 }
 
-/** The facts, parsed once a decision. An IP that does not parse hits no block, in either list. */
-interface Subject {
-  readonly sourceIp: Uint8Array | undefined;
-  readonly destinationIp: Uint8Array | undefined;
+/** The facts of one decision. Addresses are parsed when a policy first asks: most never do. */
+class Subject {
   readonly destinationPort: number;
   readonly source: SourcePrincipal | undefined;
   readonly principal: string | undefined;
-}
+  readonly #facts: ConnectionFacts;
+  #sourceIp: Uint8Array | undefined;
+  #destinationIp: Uint8Array | undefined;
 
-function subjectOf(facts: ConnectionFacts): Subject {
-  return {
-    sourceIp: tryParseIp(facts.sourceIp),
-    destinationIp: tryParseIp(facts.destinationIp),
-    destinationPort: facts.destinationPort,
-    source: facts.source,
-    principal: facts.source?.id.slice('spiffe://'.length),
-  };
+  constructor(facts: ConnectionFacts) {
+    this.#facts = facts;
+    this.destinationPort = facts.destinationPort;
+    this.source = facts.source;
+    this.principal = facts.source?.id.slice('spiffe://'.length);
+  }
+
+  /** Undefined when it does not parse: then it hits no block, in either list. */
+  get sourceIp(): Uint8Array | undefined {
+    return (this.#sourceIp ??= tryParseIp(this.#facts.sourceIp));
+  }
+
+  get destinationIp(): Uint8Array | undefined {
+    return (this.#destinationIp ??= tryParseIp(this.#facts.destinationIp));
+  }
 }
 
 function policyMatches(policy: Authorization, subject: Subject): boolean {
@@ -119,13 +126,13 @@ function clauseMatches(clause: AuthorizationClause, subject: Subject): boolean {
 
 function matchHolds(match: AuthorizationMatch, subject: Subject): boolean {
   if (isEmptyMatch(match)) return false;
-  const { source, principal, sourceIp, destinationIp, destinationPort } = subject;
+  const { source, principal, destinationPort } = subject;
   return (
     family(match.namespaces, match.notNamespaces, (m) => stringHits(m, source?.namespace)) &&
     family(match.principals, match.notPrincipals, (m) => stringHits(m, principal)) &&
     family(match.serviceAccounts, match.notServiceAccounts, (m) => accountHits(m, source)) &&
-    family(match.sourceIps, match.notSourceIps, (m) => cidrHits(m, sourceIp)) &&
-    family(match.destinationIps, match.notDestinationIps, (m) => cidrHits(m, destinationIp)) &&
+    family(match.sourceIps, match.notSourceIps, (m) => cidrHits(m, subject.sourceIp)) &&
+    family(match.destinationIps, match.notDestinationIps, (m) => cidrHits(m, subject.destinationIp)) &&
     family(match.destinationPorts, match.notDestinationPorts, (port) => port === destinationPort)
   );
 }

@@ -4,6 +4,17 @@ import type { WorkloadLabels } from './traffic.ts';
 
 /** Who a workload is, in the order that Istio writes; empty values are left out. */
 export function formatBaggage(workload: MeshWorkload): string {
+  const known = written.get(workload);
+  if (known !== undefined) return known;
+  const text = writeBaggage(workload);
+  written.set(workload, text);
+  return text;
+}
+
+// Two of these a connection, always of the same few workloads.
+const written = new WeakMap<MeshWorkload, string>();
+
+function writeBaggage(workload: MeshWorkload): string {
   const entries: [string, string][] = [
     ['k8s.cluster.name', workload.clusterId],
     ['k8s.namespace.name', workload.namespace],

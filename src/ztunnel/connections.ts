@@ -57,7 +57,9 @@ export class Connection {
   readonly #telemetry: ConnectionTelemetry;
   readonly #onFinish: (connection: Connection) => void;
   readonly #startedMs: number;
-  readonly #abort = new AbortController();
+  /** Made when somebody waits for it: most connections are never cut. */
+  #abort: AbortController | undefined;
+  #cutError: Error | undefined;
   #description: ConnectionDescription | undefined;
   #series: Series<TcpMetricName> | undefined;
   #traffic: Traffic | undefined;
@@ -78,7 +80,16 @@ export class Connection {
 
   /** Aborts when the connection is cut before it is established. */
   get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController();
+      if (this.#cutError) this.#abort.abort(this.#cutError);
+    }
     return this.#abort.signal;
+  }
+
+  /** Why it was cut; undefined while it was not. */
+  get cutError(): Error | undefined {
+    return this.#cutError;
   }
 
   /** Set once policies are asked; from then on changes ask again. */
@@ -109,7 +120,7 @@ export class Connection {
   /** `cut` ends both sides; from now on aborting calls it. */
   established(cut: (error: Error) => void): void {
     this.#cut = cut;
-    if (this.#abort.signal.aborted) cut(this.#abort.signal.reason as Error);
+    if (this.#cutError) cut(this.#cutError);
   }
 
   /** Bytes of the client (`a` of the pump), counted as they pass. */
@@ -125,9 +136,10 @@ export class Connection {
 
   /** Ends it from outside: drain, removal, policy change (then with the policy). `finish` follows from whoever runs it. */
   cut(error: Error, policy?: string): void {
-    if (this.#abort.signal.aborted) return;
+    if (this.#cutError) return;
+    this.#cutError = error;
     this.#cutBy = policy;
-    this.#abort.abort(error);
+    this.#abort?.abort(error);
     this.#cut?.(error);
   }
 
@@ -136,7 +148,7 @@ export class Connection {
     this.#finished = true;
     const { clock, accessLog, tcpMetrics } = this.#telemetry;
     // Who cut it knows better than the socket that noticed.
-    const error = this.#abort.signal.aborted ? (this.#abort.signal.reason as Error) : end.error;
+    const error = this.#cutError ?? end.error;
     const flags = codeOf(error) === 'policy.changed' ? 'DENY' : (end.flags ?? '-');
     if (this.#series && this.#traffic) {
       if (flags === '-') this.#series.values.closed++;

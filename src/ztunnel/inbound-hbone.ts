@@ -48,7 +48,7 @@ export class HboneInbound {
         timeoutMs: this.#pod.limits.handshakeTimeoutMs,
       });
       const connection: TunnelConnection = {
-        peerIdentity: peer.identity,
+        peer: principalOf(peer.identity),
         ownIdentity: identity,
         remoteAddress,
         src,
@@ -113,7 +113,7 @@ export class HboneInbound {
 
 /** One TLS connection whose peer is known. */
 interface TunnelConnection {
-  readonly peerIdentity: SpiffeId;
+  readonly peer: SourcePrincipal;
   readonly ownIdentity: SpiffeId;
   readonly remoteAddress: string;
   readonly src: string;
@@ -122,7 +122,7 @@ interface TunnelConnection {
 
 async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, pod: PodContext): Promise<void> {
   const { mesh } = pod;
-  const { remoteAddress, localIp, peerIdentity, ownIdentity } = tunnel;
+  const { remoteAddress, localIp, peer, ownIdentity } = tunnel;
   const actualDst = formatHostPort(localIp, hbonePort);
   const connection = pod.connections.open({
     podUid: pod.target.pod.uid,
@@ -136,14 +136,15 @@ async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, p
     if (!own) throw new RefusedConnect(503, 'not-ready', 'own workload is not known to the mesh');
     const forwardedHost = parseForwardedHost(request.headers.get('forwarded') ?? '');
     const plan = planInboundConnect({ mesh, own, localIp, authority: request.authority, forwardedHost, ownPorts });
-    const baggage = request.headers.get('baggage');
+    const sourceWorkload = mesh.workloadByIp(own.network, remoteAddress);
+    const baggage = sourceWorkload ? undefined : request.headers.get('baggage');
     connection.describe({
       protocol: 'HBONE',
       actualDst,
       hboneAddr: request.authority,
-      sourceWorkload: mesh.workloadByIp(own.network, remoteAddress),
+      sourceWorkload,
       ...(baggage === undefined ? {} : { sourceLabels: parseBaggage(baggage) }),
-      sourceIdentity: peerIdentity,
+      sourceIdentity: peer.id,
       destinationWorkload: own,
       destinationIdentity: ownIdentity,
       service: plan.kind === 'accept' ? plan.service : undefined,
@@ -157,14 +158,20 @@ async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, p
         'the application wants the PROXY protocol, which is not spoken here',
       );
     }
-    const source = principalOf(peerIdentity);
-    const { policy } = await authorizeInbound({ pod, connection, own, sourceIp: remoteAddress, source, target: plan });
+    const { policy } = await authorizeInbound({
+      pod,
+      connection,
+      own,
+      sourceIp: remoteAddress,
+      source: peer,
+      target: plan,
+    });
     const application = await dialApplication({ pod, connection, sourceIp: remoteAddress, target: plan });
     answered = true;
-    if (connection.signal.aborted || request.aborted) {
+    if (connection.cutError || request.aborted) {
       application.reset();
       request.refuse(503);
-      throw (connection.signal.reason as Error | undefined) ?? inboundError('abandoned', 'the client gave up');
+      throw connection.cutError ?? inboundError('abandoned', 'the client gave up');
     }
     runPump(connection, request.accept({ baggage: formatBaggage(own) }), application, policy);
   } catch (error) {

@@ -45,9 +45,9 @@ export async function servePlaintext(accepted: AcceptedSocket, pod: PodContext):
       target: plan,
     });
     const application = await dialApplication({ pod, connection, sourceIp: remoteAddress, target: plan });
-    if (connection.signal.aborted) {
-      application.reset(connection.signal.reason as Error);
-      connection.signal.throwIfAborted();
+    if (connection.cutError) {
+      application.reset(connection.cutError);
+      throw connection.cutError;
     }
     runPump(connection, tcpChannel(socket), application, policy);
   } catch (error) {

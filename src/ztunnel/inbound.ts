@@ -29,7 +29,7 @@ export async function authorizeInbound(options: {
   const { pod, connection, own, sourceIp, source, target } = options;
   connection.authorize({ own, facts: { sourceIp, source, destinationIp: target.ip, destinationPort: target.port } });
   const decision = await pod.authorizer.decide(connection);
-  connection.signal.throwIfAborted();
+  if (connection.cutError) throw connection.cutError;
   if (decision.kind === 'allow') return { policy: decision.policy };
   throw new DeniedError(decision.reason, decision.kind === 'deny' ? decision.policy : undefined);
 }

@@ -43,7 +43,7 @@ export async function serveOutbound(accepted: AcceptedSocket, { pod, pool }: Out
     if (!destination) throw internal('original destination is not known');
     const own = await ownWorkload(pod, connection.signal);
     if (!own) throw internal('own workload is not known to the mesh');
-    connection.signal.throwIfAborted();
+    if (connection.cutError) throw connection.cutError;
     const { mesh, random } = pod;
     const plan = planOutbound({
       mesh,
@@ -56,9 +56,9 @@ export async function serveOutbound(accepted: AcceptedSocket, { pod, pool }: Out
       ownPorts,
     });
     const upstream = await reach(plan, { connection, own, pod, pool, src, sourceIp: remoteAddress });
-    if (connection.signal.aborted) {
-      upstream.reset(connection.signal.reason as Error);
-      connection.signal.throwIfAborted();
+    if (connection.cutError) {
+      upstream.reset(connection.cutError);
+      throw connection.cutError;
     }
     runPump(connection, tcpChannel(socket), upstream);
   } catch (error) {
