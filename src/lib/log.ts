@@ -32,7 +32,7 @@ export function openLog(options: LogOptions): Log {
     },
     { write: options.write ?? ((line: string): void => void process.stderr.write(line)) },
   );
-  return wrap(base.child({ scope: options.scope }), options.scope);
+  return wrap(base, options.scope, {});
 }
 
 /** A log that writes nothing. */
@@ -41,12 +41,14 @@ export function silentLog(): Log {
   return log;
 }
 
-function wrap(logger: Logger, scope: string): Log {
+/** Children start from `base` again: pino would write `scope` twice. */
+function wrap(base: import('pino').Logger, scope: string, bindings: LogFields): Log {
+  const logger = base.child({ scope, ...bindings });
   return {
     debug: (message, fields) => logger.debug(fields ?? {}, message),
     info: (message, fields) => logger.info(fields ?? {}, message),
     warn: (message, fields) => logger.warn(fields ?? {}, message),
     error: (message, fields) => logger.error(fields ?? {}, message),
-    child: (name, fields) => wrap(logger.child({ ...fields, scope: `${scope}.${name}` }), `${scope}.${name}`),
+    child: (name, fields) => wrap(base, `${scope}.${name}`, { ...bindings, ...fields }),
   };
 }
