@@ -309,9 +309,12 @@ export class PodEnrolment {
 
   #report(error: unknown): void {
     this.#failures++;
-    if (this.#failures === 1) this.#context.onStep?.('failed');
+    // Starting and ending pods are without a namespace for a moment.
+    const expected = codeOf(error) === 'net.netns-absent' && this.#failures < 20;
+    if (this.#failures === 1 && !expected) this.#context.onStep?.('failed');
     const fields = { goal: this.#goal, failures: this.#failures, code: codeOf(error), error: messageOf(error) };
-    if (this.#failures === 1 || this.#failures % 20 === 0) this.#log.warn('cannot go on, trying again', fields);
+    if (!expected && (this.#failures === 1 || this.#failures % 20 === 0))
+      this.#log.warn('cannot go on, trying again', fields);
     else this.#log.debug('cannot go on, trying again', fields);
   }
 

@@ -82,8 +82,3 @@ export function removeScript(): string {
 delete table ${table}
 `;
 }
-
-/** Whether a listing of the table captures traffic. */
-export function capturesTraffic(listing: string | undefined): boolean {
-  return listing?.includes(redirectOut) ?? false;
-}

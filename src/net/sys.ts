@@ -103,6 +103,7 @@ interface Libc {
   };
   close(fd: number): number;
   fcntl(fd: number, command: number, argument: number): number;
+  pipe2(fds: Uint8Array, flags: number): number;
   eventfd(initial: number, flags: number): number;
   eventfd_write(fd: number, value: number): number;
   eventfd_read(fd: number, value: Uint8Array): number;
@@ -125,6 +126,7 @@ const c = {
   close: libc.func('int close(int)'),
   // Variadic in C; its third argument travels like any other on both ABIs that we run on.
   fcntl: libc.func('int fcntl(int, int, int)'),
+  pipe2: libc.func('int pipe2(void *, int)'),
   eventfd: libc.func('int eventfd(unsigned int, int)'),
   eventfd_write: libc.func('int eventfd_write(int, uint64_t)'),
   eventfd_read: libc.func('int eventfd_read(int, void *)'),
@@ -176,12 +178,6 @@ export function setIntOption(fd: number, level: number, name: number, value: num
 
 export function setOption(fd: number, level: number, name: number, value: Uint8Array): void {
   if (c.setsockopt(fd, level, name, value, value.length) < 0) throw failure(`set socket option ${level}/${name}`);
-}
-
-export function getIntOption(fd: number, level: number, name: number): number {
-  const bytes = getOption(fd, level, name, 4);
-  if (!bytes) throw failure(`read socket option ${level}/${name}`);
-  return new DataView(bytes.buffer).getInt32(0, true);
 }
 
 /** The raw value of an option, or undefined when the kernel has none. */
@@ -300,15 +296,6 @@ export function pollInPool(
   );
 }
 
-/** Waits on this thread for `events` of one descriptor; true when there was one. For start-up and tests. */
-export function pollNow(fd: number, events: number, timeoutMs: number): boolean {
-  const records = new Uint8Array(8);
-  const view = new DataView(records.buffer);
-  view.setInt32(0, fd, true);
-  view.setInt16(4, events, true);
-  return c.poll(records, 1, timeoutMs) > 0;
-}
-
 /** Closes a descriptor; a second close of the same number would hit somebody else's, so callers forget it. */
 export function close(fd: number): void {
   c.close(fd);
@@ -321,6 +308,13 @@ export function duplicate(fd: number): number {
   const copy = c.fcntl(fd, fcntlDuplicateCloexec, 0);
   if (copy < 0) throw failure(`duplicate fd ${fd}`);
   return copy;
+}
+
+/** A pipe(7), close-on-exec. Unlike the socket pairs of Node's child processes it can be opened again by path, as /dev/stdout. */
+export function openPipe(): { readonly readFd: number; readonly writeFd: number } {
+  const fds = Buffer.alloc(8);
+  if (c.pipe2(fds, linux.SOCK_CLOEXEC) < 0) throw failure('open a pipe');
+  return { readFd: fds.readInt32LE(0), writeFd: fds.readInt32LE(4) };
 }
 
 /** A counter that wakes a poll: write it from the main thread, drain it after the poll. */
