@@ -1,5 +1,5 @@
 import { equal, match, ok } from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { kinds, type Container, type Pod } from '../../src/api/index.ts';
@@ -359,11 +359,16 @@ if (!isInside) {
 
     test('ending a pod gives it its grace, and what ignores it is killed', async () => {
       await cluster.startPod('graceful', {
-        ...one(sh('trap "echo got term; sleep 0.2; echo bye; exit 0" TERM; echo up; while :; do sleep 0.05; done'), {
-          lifecycle: {
-            preStop: { exec: { command: ['sh', '-c', 'echo hook >/proc/1/fd/1 || true; touch /tmp/hook'] } },
+        ...one(
+          sh(
+            'echo to the path >/dev/stdout; trap "echo got term; sleep 0.2; echo bye; exit 0" TERM; echo up; while :; do sleep 0.05; done',
+          ),
+          {
+            lifecycle: {
+              preStop: { exec: { command: ['sh', '-c', 'touch /tmp/hook'] } },
+            },
           },
-        }),
+        ),
         terminationGracePeriodSeconds: 5,
       });
       await cluster.startPod('stubborn', {
@@ -377,7 +382,7 @@ if (!isInside) {
       await Promise.all([cluster.removePod('graceful'), cluster.removePod('stubborn')]);
       const tookMs = Date.now() - startedMs;
       ok(tookMs >= 900 && tookMs < 4000, `took ${tookMs} ms`);
-      match(await log, /got term\nbye\n$/);
+      match(await log, /^to the path\nup\ngot term\nbye\n$/);
     });
 
     test('pods reach each other, Services and names; a Service without endpoints refuses', async () => {

@@ -2,8 +2,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { closeDescriptor, openPipe } from '../../net/index.ts';
 import { toolEnvironment } from '../network/tool.ts';
 import { containerScript } from './container-script.ts';
 import type { RootPlan } from './root-plan.ts';
@@ -62,6 +64,7 @@ const signalNumbers: Readonly<Record<string, number>> = {
 
 /** Most bytes kept of what a failed set-up says. */
 const complaintLimit = 4096;
+const drainMs = 1_000;
 
 /**
  * Resolves once the command was started (it may have ended since). Throws `runtime.start-failed`, with what the set-up
@@ -69,27 +72,23 @@ const complaintLimit = 4096;
  */
 export async function startContainerProcess(options: ContainerProcessOptions): Promise<ContainerProcess> {
   writeRoot(options);
-  const child = spawnContainer(options);
-  const exited = new Promise<ContainerExit>((resolve) => {
-    let exit: ContainerExit = { exitCode: 128 };
-    child.once('error', () => resolve(exit));
-    child.once('exit', (code, signal) => (exit = exitOf(code, signal)));
-    // After the streams ended, so that the last lines are in the log.
-    child.once('close', () => resolve(exit));
-  });
+  const stdout = openOutput();
+  const stderr = openOutput();
+  const child = spawnContainer(options, [stdout.writeFd, stderr.writeFd]);
+  closeDescriptor(stdout.writeFd);
+  closeDescriptor(stderr.writeFd);
+  const exited = followExit(child, [stdout.source, stderr.source]);
   let complaint = '';
   const listen = (chunk: Buffer): void => {
     if (complaint.length < complaintLimit) complaint += chunk.toString();
   };
-  const { stdout, stderr } = child;
-  if (!stdout || !stderr) throw new Error('A spawned container has output streams');
   // Until `ready`, what is said on standard error is the set-up's; the command's first words may be among it.
-  stderr.on('data', listen);
-  options.onOutput('stdout', stdout);
-  options.onOutput('stderr', stderr);
+  stderr.source.on('data', listen);
+  options.onOutput('stdout', stdout.source);
+  options.onOutput('stderr', stderr.source);
 
   const progress = await readProgress(child, exited);
-  stderr.off('data', listen);
+  stderr.source.off('data', listen);
   if (progress.kind === 'failed') {
     child.kill('SIGKILL');
     await exited;
@@ -122,6 +121,29 @@ export async function startContainerProcess(options: ContainerProcessOptions): P
   };
 }
 
+/** A pipe whose read end is a stream. */
+function openOutput(): { source: Socket; writeFd: number } {
+  const { readFd, writeFd } = openPipe();
+  return { source: new Socket({ fd: readFd, readable: true, writable: false }), writeFd };
+}
+
+/** The end of the process and, so that its last lines are in the log, of its output. */
+function followExit(child: ChildProcess, outputs: readonly Socket[]): Promise<ContainerExit> {
+  const drained = Promise.all(outputs.map((output) => new Promise((resolve) => output.once('close', resolve))));
+  return new Promise((resolve) => {
+    const finish = (exit: ContainerExit): void => {
+      // Only with init's pid namespace may something that left the group hold an output open.
+      const timer = setTimeout(() => outputs.forEach((output) => output.destroy()), drainMs);
+      void drained.then(() => {
+        clearTimeout(timer);
+        resolve(exit);
+      });
+    };
+    child.once('error', () => finish({ exitCode: 128 }));
+    child.once('exit', (code, signal) => finish(exitOf(code, signal)));
+  });
+}
+
 /** Some forty small calls on tmpfs: a millisecond in all, less than handing them to other threads would take. */
 function writeRoot(options: ContainerProcessOptions): void {
   const { folder, root } = options;
@@ -131,12 +153,13 @@ function writeRoot(options: ContainerProcessOptions): void {
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, content, { mode: 0o644 });
   }
+  writeFileSync(`${folder}/init.sh`, containerScript);
   writeFileSync(`${folder}/before.fstab`, root.before);
   writeFileSync(`${folder}/after.fstab`, root.after);
   writeFileSync(`${folder}/file-targets`, root.fileTargets.map((path) => `${path}\n`).join(''));
 }
 
-function spawnContainer(options: ContainerProcessOptions): ChildProcess {
+function spawnContainer(options: ContainerProcessOptions, outputs: readonly [number, number]): ChildProcess {
   // `exec` after `exec`: one process becomes each of these in turn, until `unshare` forks process 1.
   const chain = ['setpriv', '--pdeathsig', 'KILL', '--'];
   if (options.netnsPath !== undefined) chain.push('nsenter', `--net=${options.netnsPath}`, '--');
@@ -144,7 +167,7 @@ function spawnContainer(options: ContainerProcessOptions): ChildProcess {
   chain.push('unshare', '--mount', '--propagation', 'slave', '--uts', '--fork', '--kill-child');
   if (!options.hostPid) chain.push('--pid');
   if (!options.hostIpc) chain.push('--ipc');
-  chain.push('--', 'sh', '-c', containerScript, 'container');
+  chain.push('--', 'sh', `${options.folder}/init.sh`);
   chain.push(options.folder, options.hostName ?? '', options.workingDirectory, options.hostPid ? 'exec' : 'init');
   // A shell starts background commands with SIGINT and SIGQUIT ignored.
   chain.push('env', '--default-signal=INT,QUIT', '-u', 'LC_ALL');
@@ -156,7 +179,7 @@ function spawnContainer(options: ContainerProcessOptions): ChildProcess {
     cwd: '/',
     env: { ...inherited, ...toolEnvironment },
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', ...outputs, 'pipe'],
   });
 }
 
