@@ -134,16 +134,17 @@ async function measure(
   setup: { ours: ProxyPair; reference: ProxyPair; runs: number; seconds: number; binary: string },
 ): Promise<RowResult> {
   const { ours, reference, runs, seconds, binary } = setup;
+  const warmupSeconds = 4;
   const once = ({ port, pids }: ProxyPair, warmupSeconds: number): Promise<LoadResult> =>
     runLoad({ ...row, binary, port, warmupSeconds, seconds, core: outboundCore, measured: pids });
-  // Compiled code takes a moment to become fast; the first run of each pair is not counted.
-  if (!options.quick) for (const pair of [ours, reference]) await once(pair, 0.5);
+  // A ztunnel lives for weeks, its compiler is done after seconds: one run of each pair before the counted ones.
+  if (!options.quick) for (const pair of [ours, reference]) await once(pair, warmupSeconds);
   const collected = { ours: [] as LoadResult[], reference: [] as LoadResult[] };
   for (let i = 0; i < runs; i++) {
     const order = i % 2 === 0 ? (['ours', 'reference'] as const) : (['reference', 'ours'] as const);
     for (const which of order) {
       process.stderr.write(`${row.key} ${which} ${i + 1}/${runs}\n`);
-      collected[which].push(await once(which === 'ours' ? ours : reference, 0.5));
+      collected[which].push(await once(which === 'ours' ? ours : reference, 1));
     }
   }
   return compare(

@@ -7,7 +7,7 @@ import { entryOverhead, staticCount, staticNames, staticValues } from './hpack-t
 const ownMaxTableSize = 4096;
 
 /** Values that differ in every message: indexing them would only evict the useful ones. */
-const unindexedNames = new Set([
+const plainNames = [
   'forwarded',
   'traceparent',
   'tracestate',
@@ -25,25 +25,44 @@ const unindexedNames = new Set([
   'last-modified',
   'location',
   'referer',
-  'set-cookie',
-]);
+];
 /** Secrets: never in a table, here or at the next hop (section 7.1.3). */
-const secretNames = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie']);
+const secretNames = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie'];
 
-const staticByField = new Map<string, number>();
-const staticByName = new Map<string, number>();
-for (let index = staticCount; index >= 1; index--) {
-  staticByName.set(staticNames[index] as string, index);
-  staticByField.set(fieldKey(staticNames[index] as string, staticValues[index] as string), index);
+/** What is known of a name beforehand. One look-up a field decides most of it. */
+interface NameFacts {
+  /** Index in the static table; 0 when it is not there. */
+  readonly staticIndex: number;
+  /** Its values in the static table. */
+  readonly staticByValue: Map<string, number> | undefined;
+  readonly treatment: 'index' | 'plain' | 'secret';
 }
+
+const unknownName: NameFacts = { staticIndex: 0, staticByValue: undefined, treatment: 'index' };
+const factsByName = new Map<string, NameFacts>();
+for (let index = staticCount; index >= 1; index--) {
+  const name = staticNames[index] as string;
+  const staticByValue = factsByName.get(name)?.staticByValue ?? new Map<string, number>();
+  staticByValue.set(staticValues[index] as string, index);
+  factsByName.set(name, { staticIndex: index, staticByValue, treatment: 'index' });
+}
+for (const name of plainNames) factsByName.set(name, { ...(factsByName.get(name) ?? unknownName), treatment: 'plain' });
+for (const name of secretNames)
+  factsByName.set(name, { ...(factsByName.get(name) ?? unknownName), treatment: 'secret' });
 
 /** All encoders of the thread write here; `encode` lends a part of it. */
 let scratch = Buffer.allocUnsafeSlow(4096);
 
 interface Entry {
-  readonly key: string;
   readonly name: string;
+  readonly value: string;
   readonly size: number;
+}
+
+/** The entries of one name: insertion numbers. */
+interface NameEntries {
+  newest: number;
+  readonly byValue: Map<string, number>;
 }
 
 /** Encodes the header blocks of one direction of one connection. Blocks go on the wire in the order of the calls. */
@@ -53,8 +72,7 @@ export class HpackEncoder {
   /** Insertion number of the newest entry; the first has 1. */
   #inserted = 0;
   readonly #entries: Entry[] = [];
-  readonly #byField = new Map<string, number>();
-  readonly #byName = new Map<string, number>();
+  readonly #byName = new Map<string, NameEntries>();
   /** Smallest size since the last block, to be announced first (section 4.2); undefined when nothing changed. */
   #smallestPending: number | undefined;
   #at = 0;
@@ -79,42 +97,40 @@ export class HpackEncoder {
     }
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i] as string;
-      this.#field(name, wireText(fields[i + 1] as string), secretNames.has(name) || neverIndexed?.has(name) === true);
+      this.#field(name, fields[i + 1] as string, neverIndexed?.has(name) === true);
     }
     return scratch.subarray(0, this.#at);
   }
 
-  #field(name: string, value: string, secret: boolean): void {
-    if (secret) {
-      this.#integer(0x10, 4, this.#nameIndex(name));
-      if (this.#nameIndex(name) === 0) this.#string(name, true);
-      this.#string(value, false);
-      return;
-    }
-    const unindexed = unindexedNames.has(name);
-    const key = fieldKey(name, value);
-    const known = staticByField.get(key) ?? (unindexed ? undefined : this.#dynamicIndex(this.#byField.get(key)));
+  #field(name: string, value: string, neverIndexed: boolean): void {
+    const facts = factsByName.get(name) ?? unknownName;
+    const secret = neverIndexed || facts.treatment === 'secret';
+    const known = secret ? undefined : facts.staticByValue?.get(value);
     if (known !== undefined) {
       this.#integer(0x80, 7, known);
       return;
     }
-    const nameIndex = this.#nameIndex(name);
-    const size = name.length + value.length + entryOverhead;
+    const entries = this.#byName.get(name);
+    const insertion = secret ? undefined : entries?.byValue.get(value);
+    if (insertion !== undefined) {
+      this.#integer(0x80, 7, this.#dynamicIndex(insertion));
+      return;
+    }
+    const nameIndex = facts.staticIndex || (entries ? this.#dynamicIndex(entries.newest) : 0);
+    const text = wireText(value);
+    const size = name.length + text.length + entryOverhead;
     // An entry of more than half of the table would push out all that repeat.
-    const indexed = !unindexed && size <= this.#maxSize / 2;
-    this.#integer(indexed ? 0x40 : 0, indexed ? 6 : 4, nameIndex);
+    const indexed = !secret && facts.treatment === 'index' && size <= this.#maxSize / 2;
+    if (indexed) this.#integer(0x40, 6, nameIndex);
+    else this.#integer(secret ? 0x10 : 0, 4, nameIndex);
     if (nameIndex === 0) this.#string(name, indexed);
     // Huffman costs CPU: it pays once for what will be indexed, and not at all for what is unique.
-    this.#string(value, indexed);
-    if (indexed) this.#insert({ key, name, size });
+    this.#string(text, indexed);
+    if (indexed) this.#insert({ name, value, size });
   }
 
-  #nameIndex(name: string): number {
-    return staticByName.get(name) ?? this.#dynamicIndex(this.#byName.get(name)) ?? 0;
-  }
-
-  #dynamicIndex(insertion: number | undefined): number | undefined {
-    return insertion === undefined ? undefined : staticCount + 1 + this.#inserted - insertion;
+  #dynamicIndex(insertion: number): number {
+    return staticCount + 1 + this.#inserted - insertion;
   }
 
   #insert(entry: Entry): void {
@@ -122,8 +138,10 @@ export class HpackEncoder {
     this.#inserted++;
     this.#entries.push(entry);
     this.#size += entry.size;
-    this.#byField.set(entry.key, this.#inserted);
-    this.#byName.set(entry.name, this.#inserted);
+    let entries = this.#byName.get(entry.name);
+    if (!entries) this.#byName.set(entry.name, (entries = { newest: 0, byValue: new Map() }));
+    entries.newest = this.#inserted;
+    entries.byValue.set(entry.value, this.#inserted);
   }
 
   #evict(room: number): void {
@@ -132,8 +150,10 @@ export class HpackEncoder {
       if (!oldest) return;
       const insertion = this.#inserted - this.#entries.length;
       this.#size -= oldest.size;
-      if (this.#byField.get(oldest.key) === insertion) this.#byField.delete(oldest.key);
-      if (this.#byName.get(oldest.name) === insertion) this.#byName.delete(oldest.name);
+      const entries = this.#byName.get(oldest.name);
+      if (!entries) continue;
+      if (entries.byValue.get(oldest.value) === insertion) entries.byValue.delete(oldest.value);
+      if (entries.newest === insertion) this.#byName.delete(oldest.name);
     }
   }
 
@@ -169,10 +189,6 @@ export class HpackEncoder {
     larger.set(scratch.subarray(0, this.#at));
     scratch = larger;
   }
-}
-
-function fieldKey(name: string, value: string): string {
-  return `${name}\0${value}`;
 }
 
 /** One character a byte: latin1 text as it is, anything else as its UTF-8 bytes. */
