@@ -57,12 +57,6 @@ export function tooLong(path: string, maxBytes: number): FieldError {
   return { path, reason: 'FieldValueTooLong', message: `Too long: may not be more than ${maxBytes} bytes` };
 }
 
-/** `Pod "x" is invalid: [a: ..., b: ...]`: the message of the 422 Status. */
-export function describeFieldErrors(kind: string, name: string, errors: readonly FieldError[]): string {
-  const lines = errors.map(({ path, message }) => `${path}: ${message}`);
-  return `${kind} ${JSON.stringify(name)} is invalid: ${lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`}`;
-}
-
 /** Values in messages are JSON, cut so that one bad field cannot fill the answer. */
 function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? 'null';

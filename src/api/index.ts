@@ -1,8 +1,6 @@
 /** Kubernetes, Istio, Gateway API and Ambit resources: types, kinds, validation. */
 export * from './apps.ts';
-export { ageSince, humanDuration } from './columns/age.ts';
-export { tableOf, type TableParts } from './columns/columns.ts';
-export { podStatusText } from './columns/pod.ts';
+export { tableOf } from './columns/columns.ts';
 export * from './core.ts';
 export * from './discovery.ts';
 export * from './field-error.ts';
@@ -13,8 +11,8 @@ export * from './kinds.ts';
 export * from './meta.ts';
 export * from './names.ts';
 export { allKinds, kindInfo, validate } from './registry.ts';
-export { checkSchema, unknownFields } from './schema/check.ts';
+export { unknownFields } from './schema/check.ts';
 export type { JsonSchema } from './schema/schema.ts';
 export * from './selector.ts';
-export { hasStrategicMerge, mergeKeyOf, type MergeRule } from './strategic.ts';
+export { hasStrategicMerge, mergeKeyOf } from './strategic.ts';
 export * from './workload.ts';

@@ -187,6 +187,33 @@ describe('pods', () => {
     ]);
   });
 
+  it('ask for amounts that are amounts, and no more than their limit', () => {
+    const resources = { limits: { cpu: '500m', memory: '1Gi' }, requests: { cpu: 1, memory: '512Mi', disk: '1 GB' } };
+    assert.deepEqual(problems(kinds.Pod, pod({ containers: [{ name: 'c', image: 'i', resources }] })), [
+      `spec.containers[0].resources.requests[disk]: Invalid value: "1 GB": quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'`,
+      'spec.containers[0].resources.requests[cpu]: Invalid value: 1: must be less than or equal to cpu limit of 500m',
+    ]);
+    const fine = ['1', '0.5', '100m', '1e3', '1.5Gi', '2E', '.5', '+1', '12E-3'];
+    for (const memory of fine)
+      assert.deepEqual(
+        problems(kinds.Pod, pod({ containers: [{ name: 'c', image: 'i', resources: { limits: { memory } } }] })),
+        [],
+        memory,
+      );
+  });
+
+  it('keep probes to containers that stay, and host ports to what they are', () => {
+    const initContainers = [
+      { name: 'once', image: 'i', readinessProbe: { tcpSocket: { port: 1 } } },
+      { name: 'stays', image: 'i', restartPolicy: 'Always', readinessProbe: { tcpSocket: { port: 1 } } },
+    ];
+    const containers = [{ name: 'c', image: 'i', ports: [{ containerPort: 80, hostPort: 81 }, { containerPort: 90 }] }];
+    assert.deepEqual(paths(kinds.Pod, pod({ initContainers, containers, hostNetwork: true })), [
+      'spec.initContainers[0].readinessProbe',
+      'spec.containers[0].ports[0].containerPort',
+    ]);
+  });
+
   it('name fields of a wrong type', () => {
     assert.deepEqual(
       problems(kinds.Pod, pod({ hostNetwork: 'yes', containers: [{ name: 'c', image: 'i', args: 'x' }] })),

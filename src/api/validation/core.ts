@@ -36,7 +36,7 @@ export function validateService(service: FieldView, old: FieldView | undefined):
   errors.push(...validateLabels(spec.at('selector')));
   if (spec.at('ports').items().length === 0 && !headless && type !== 'ExternalName')
     errors.push(required(spec.at('ports').path));
-  errors.push(...validateServicePorts(spec.at('ports'), headless));
+  errors.push(...validateServicePorts(spec.at('ports')));
   if (type === 'ExternalName') {
     errors.push(...checkRequiredText(spec.at('externalName'), dns1123Subdomain));
     if (clusterIp.text) errors.push(forbidden(clusterIp.path, 'may not be set for ExternalName services'));
@@ -60,7 +60,7 @@ export function validateService(service: FieldView, old: FieldView | undefined):
   return errors;
 }
 
-function validateServicePorts(ports: FieldView, headless: boolean): FieldError[] {
+function validateServicePorts(ports: FieldView): FieldError[] {
   const errors: FieldError[] = [];
   const names = new Set<string>();
   const numbers = new Set<string>();
@@ -80,7 +80,6 @@ function validateServicePorts(ports: FieldView, headless: boolean): FieldError[]
     errors.push(...oneOfValues(port.at('protocol'), protocols));
     const target = port.at('targetPort');
     if (target.exists) errors.push(...checkNumberOrName(target));
-    if (headless && target.number !== undefined && target.number !== number.number) continue;
     const key = `${port.at('protocol').text ?? 'TCP'}/${number.number}`;
     if (number.exists && numbers.has(key)) {
       errors.push(

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { duplicate, forbidden, invalid, notSupported, required, type FieldError } from '../field-error.ts';
 import { isRecord, type FieldView } from '../field-view.ts';
+import { parseQuantity, quantityRule } from './quantity.ts';
 import { checkRequiredText, checkText, nonNegative, validateLabels } from './meta.ts';
 import { configMapKey, dns1123Label, dns1123Subdomain, environmentName, portName, portNumber } from './names.ts';
 
@@ -22,12 +23,14 @@ export function validatePodSpec(spec: FieldView): FieldError[] {
     const policy = container.at('restartPolicy');
     if (policy.text !== undefined && policy.text !== 'Always')
       errors.push(notSupported(policy.path, policy.value, ['Always']));
+    if (policy.text !== 'Always') errors.push(...validatePlainInit(container));
   }
   for (const container of containers.items()) {
     errors.push(...validateContainer(container, names, volumes, ports));
     const policy = container.at('restartPolicy');
     if (policy.exists) errors.push(forbidden(policy.path, 'may not be set for non-init containers'));
   }
+  if (spec.at('hostNetwork').boolean === true) errors.push(...validateHostPorts(containers));
   errors.push(...nonNegative(spec.at('terminationGracePeriodSeconds')));
   errors.push(...validateLabels(spec.at('nodeSelector')));
   errors.push(...checkText(spec.at('serviceAccountName'), dns1123Subdomain));
@@ -89,7 +92,7 @@ function validateContainer(
   if (!image.text) errors.push(required(image.path));
   else if (image.text !== image.text.trim())
     errors.push(invalid(image.path, image.value, 'must not have leading or trailing whitespace'));
-  errors.push(...validatePorts(container, ports));
+  errors.push(...validatePorts(container, ports), ...validateResources(container.at('resources')));
   for (const variable of container.at('env').items()) errors.push(...validateVariable(variable));
   for (const source of container.at('envFrom').items()) {
     const refs = ['configMapRef', 'secretRef'].map((field) => source.at(field)).filter((ref) => ref.exists);
@@ -145,6 +148,52 @@ function validatePorts(container: FieldView, hostPorts: Set<string>): FieldError
     const key = `${port.at('protocol').text ?? 'TCP'}/${port.at('hostIP').text ?? ''}/${hostPort.number}`;
     if (hostPorts.has(key)) errors.push(duplicate(hostPort.path, key));
     hostPorts.add(key);
+  }
+  return errors;
+}
+
+/** Init containers that end are neither probed nor hooked. */
+function validatePlainInit(container: FieldView): FieldError[] {
+  return ['livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle']
+    .filter((field) => container.at(field).exists)
+    .map((field) =>
+      forbidden(container.at(field).path, 'may not be set for init containers without restartPolicy=Always'),
+    );
+}
+
+/** In the node's network a port is the same inside and outside. */
+function validateHostPorts(containers: FieldView): FieldError[] {
+  return containers
+    .items()
+    .flatMap((container) => container.at('ports').items())
+    .filter((port) => port.at('hostPort').number !== port.at('containerPort').number)
+    .map((port) =>
+      invalid(
+        port.at('containerPort').path,
+        port.at('containerPort').value,
+        'must match `hostPort` when `hostNetwork` is true',
+      ),
+    );
+}
+
+function validateResources(resources: FieldView): FieldError[] {
+  const errors: FieldError[] = [];
+  for (const list of ['limits', 'requests']) {
+    for (const [, amount] of resources.at(list).entries()) {
+      if (parseQuantity(amount.value) === undefined) errors.push(invalid(amount.path, amount.value, quantityRule));
+      else if ((parseQuantity(amount.value) ?? 0) < 0)
+        errors.push(invalid(amount.path, amount.value, 'must be greater than or equal to 0'));
+    }
+  }
+  for (const [name, request] of resources.at('requests').entries()) {
+    const limit = resources.at('limits').at(name);
+    const most = parseQuantity(limit.value);
+    const wanted = parseQuantity(request.value);
+    if (most !== undefined && wanted !== undefined && wanted > most) {
+      errors.push(
+        invalid(request.path, request.value, `must be less than or equal to ${name} limit of ${String(limit.value)}`),
+      );
+    }
   }
   return errors;
 }

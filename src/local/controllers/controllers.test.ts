@@ -9,6 +9,7 @@ import {
   type Endpoint,
   type KubeObject,
   type Node,
+  type OwnerReference,
   type Pod,
   type ReplicaSet,
 } from '../../api/index.ts';
@@ -435,5 +436,36 @@ describe('namespaces', () => {
     ];
     for (const kind of kindsLeft)
       assert.deepEqual((await cluster.client.list(kind as typeof kinds.Service, { namespace })).items, []);
+  });
+});
+
+describe('garbage collection', () => {
+  it('deletes what has lost all its owners, and nothing else', async (t) => {
+    const cluster = await open(t);
+    const { client } = cluster;
+    const make = async (name: string, ownerReferences: OwnerReference[] = []): Promise<OwnerReference> => {
+      const { metadata } = await client.create(kinds.ConfigMap, { metadata: { name, namespace, ownerReferences } });
+      return { apiVersion: 'v1', kind: 'ConfigMap', name, uid: metadata.uid ?? '' };
+    };
+    const first = await make('first');
+    const second = await make('second');
+    const child = await make('child', [first]);
+    await make('grandchild', [child]);
+    await make('shared', [first, second]);
+    await make('orphan', [{ ...second, uid: 'of-an-earlier-second' }]);
+    await make('foreign', [{ apiVersion: 'example.com/v1', kind: 'Unknown', name: 'x', uid: 'y' }]);
+    const names = async (): Promise<string[]> =>
+      (await client.list(kinds.ConfigMap, { namespace })).items
+        .map(({ metadata }) => metadata.name ?? '')
+        .toSorted((a, b) => (a < b ? -1 : 1));
+    const are =
+      (...wanted: string[]) =>
+      async (): Promise<boolean> =>
+        JSON.stringify(await names()) === JSON.stringify(wanted);
+    await cluster.until('the orphan is gone', are('child', 'first', 'foreign', 'grandchild', 'second', 'shared'));
+    await client.delete(kinds.ConfigMap, 'first', namespace);
+    await cluster.until('the children are gone', are('foreign', 'second', 'shared'));
+    await client.delete(kinds.ConfigMap, 'second', namespace);
+    await cluster.until('the shared one is gone', are('foreign'));
   });
 });

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { kinds, matchesSelector, type Pod, type ReplicaSet, type ReplicaSetStatus } from '../../api/index.ts';
 import { isKubeError, objectKey } from '../../kube/index.ts';
+import { messageOf } from '../../lib/errors.ts';
 import { isLive, type Cluster, type Controller } from './cluster.ts';
 import { controllerOf, controllerReference, isActive, isControlledBy, isReady, untilAvailableMs } from './ownership.ts';
 import { createWorkQueue } from './work-queue.ts';
@@ -105,7 +106,7 @@ export function createReplicaSetController(cluster: Cluster): Controller {
             component,
             type: 'Warning',
             reason: 'FailedCreate',
-            message: `Error creating: ${String(error)}`,
+            message: `Error creating: ${messageOf(error)}`,
           });
         }
         throw error;
