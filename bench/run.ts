@@ -19,7 +19,7 @@ access log on, and of a haproxy mutual TLS pair, measured in turn, and their rat
   --quick        one short run each: shows that it works, proves nothing
   --runs N       runs of each row and pair (default 5)
   --seconds S    measured seconds of a run (default 3)
-  --row NAME     busy or new; may be repeated (default both)
+  --row NAME     busy, new, one or bulk; may be repeated (default busy and new)
   --no-isolate   use this network namespace instead of one of its own
   --help         this text
 
@@ -31,7 +31,7 @@ interface Row {
   readonly name: string;
   readonly unit: string;
   readonly target: number;
-  readonly mode: 'ping' | 'open';
+  readonly mode: 'ping' | 'open' | 'bulk';
   readonly connections: number;
   readonly bytes: number;
 }
@@ -54,6 +54,24 @@ const rows: readonly Row[] = [
     mode: 'open',
     connections: 16,
     bytes: 64,
+  },
+  {
+    key: 'one',
+    name: 'ztunnel pair, 1 connection, 128 B',
+    unit: 'round trip',
+    target: 1.4,
+    mode: 'ping',
+    connections: 1,
+    bytes: 128,
+  },
+  {
+    key: 'bulk',
+    name: 'ztunnel pair, bulk, 4 connections',
+    unit: 'MB',
+    target: 0.7,
+    mode: 'bulk',
+    connections: 4,
+    bytes: 1,
   },
 ];
 
@@ -91,7 +109,8 @@ function isolation(): string[] {
 async function run(): Promise<void> {
   const runs = options.quick ? 1 : Number(options.runs ?? 5);
   const seconds = options.quick ? 1 : Number(options.seconds ?? 3);
-  const chosen = rows.filter(({ key }) => options.row === undefined || options.row.includes(key));
+  const names = options.row ?? ['busy', 'new'];
+  const chosen = rows.filter(({ key }) => names.includes(key));
   if (!(runs >= 1) || !(seconds > 0) || chosen.length === 0) {
     process.stderr.write(usage);
     process.exitCode = 2;

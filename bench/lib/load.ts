@@ -37,8 +37,8 @@ export async function startEcho(binary: string, port: number, core: number): Pro
 
 export interface LoadOptions {
   readonly binary: string;
-  /** `ping`: round trips on busy connections. `open`: connect, one round trip, close. */
-  readonly mode: 'ping' | 'open';
+  /** `ping`: round trips on busy connections. `open`: connect, one round trip, close. `bulk`: downloads, by the megabyte. */
+  readonly mode: 'ping' | 'open' | 'bulk';
   readonly port: number;
   readonly connections: number;
   readonly bytes: number;

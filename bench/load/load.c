@@ -5,6 +5,7 @@
  *   load echo PORT                                        echoes until killed
  *   load ping HOST PORT CONNECTIONS BYTES WARMUP SECONDS  round trips on busy connections
  *   load open HOST PORT CONCURRENCY BYTES WARMUP SECONDS  connect, one round trip, close
+ *   load bulk HOST PORT CONNECTIONS BYTES WARMUP SECONDS  downloads without end; a unit is a megabyte (BYTES is ignored)
  *
  * Prints "listening", or "start", then "end UNITS FAILURES P50_US P99_US".
  */
@@ -58,11 +59,28 @@ static void rewatch(int fd, uint32_t events) {
   if (epoll_ctl(ep, EPOLL_CTL_MOD, fd, &e) < 0) die("epoll_ctl");
 }
 
+/* A connection whose first byte is this gets bytes without end instead of an echo. */
+#define STREAM_REQUEST 'S'
+static char streaming[MAX_FD];
+
+static void stream_ready(int fd, uint32_t events) {
+  if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) {
+    streaming[fd] = 0;
+    close(fd);
+    return;
+  }
+  while (send(fd, buffer, BUFFER, MSG_NOSIGNAL) == BUFFER) continue;
+}
+
 /* Bytes of an echo that the socket did not take. */
 static char *rest[MAX_FD];
 static size_t rest_length[MAX_FD];
 
 static void echo_ready(int fd, uint32_t events) {
+  if (streaming[fd]) {
+    stream_ready(fd, events);
+    return;
+  }
   if ((events & EPOLLOUT) && rest_length[fd] > 0) {
     ssize_t sent = send(fd, rest[fd], rest_length[fd], MSG_NOSIGNAL);
     if (sent > 0) {
@@ -77,6 +95,12 @@ static void echo_ready(int fd, uint32_t events) {
     if (n < 0 && errno == EAGAIN) return;
     rest_length[fd] = 0;
     close(fd);
+    return;
+  }
+  if (buffer[0] == STREAM_REQUEST) {
+    buffer[0] = 0;
+    streaming[fd] = 1;
+    rewatch(fd, EPOLLOUT | EPOLLRDHUP);
     return;
   }
   ssize_t sent = send(fd, buffer, (size_t)n, MSG_NOSIGNAL);
@@ -147,6 +171,28 @@ static void unit_done(int fd) {
   histogram[bucket < BUCKETS ? bucket : BUCKETS - 1]++;
 }
 
+/* A download: every megabyte that came is a unit. */
+static void bulk_ready(int fd, uint32_t events) {
+  static uint64_t bytes;
+  if (events & EPOLLOUT) {
+    char request = STREAM_REQUEST;
+    rewatch(fd, EPOLLIN);
+    if (send(fd, &request, 1, MSG_NOSIGNAL) != 1) failures++;
+    return;
+  }
+  ssize_t n = recv(fd, buffer, BUFFER, MSG_TRUNC);
+  if (n < 0 && errno == EAGAIN) return;
+  if (n <= 0) {
+    failures++;
+    close(fd);
+    open_connection();
+    return;
+  }
+  if (!measuring) return;
+  bytes += (uint64_t)n;
+  units = bytes / 1000000;
+}
+
 /* One event of a client connection; `reopen`: a unit is a whole connection. */
 static void client_ready(int fd, uint32_t events, int reopen) {
   if (events & EPOLLOUT) {
@@ -184,14 +230,18 @@ static uint64_t percentile(double share) {
   return (BUCKETS - 1) * 10;
 }
 
-static void run_clients(int connections, int reopen, double warmup, double seconds) {
+static void run_clients(int connections, const char *mode, double warmup, double seconds) {
+  int reopen = !strcmp(mode, "open"), bulk = !strcmp(mode, "bulk");
   for (int i = 0; i < connections; i++) open_connection();
   uint64_t start = now_us() + (uint64_t)(warmup * 1e6);
   uint64_t end = start + (uint64_t)(seconds * 1e6);
   struct epoll_event events[MAX_EVENTS];
   for (;;) {
     int n = epoll_wait(ep, events, MAX_EVENTS, 10);
-    for (int i = 0; i < n; i++) client_ready(events[i].data.fd, events[i].events, reopen);
+    for (int i = 0; i < n; i++) {
+      if (bulk) bulk_ready(events[i].data.fd, events[i].events);
+      else client_ready(events[i].data.fd, events[i].events, reopen);
+    }
     uint64_t now = now_us();
     if (!measuring && now >= start) {
       measuring = 1;
@@ -213,15 +263,15 @@ int main(int argc, char **argv) {
   setrlimit(RLIMIT_NOFILE, &files);
   ep = epoll_create1(0);
   if (argc == 3 && !strcmp(argv[1], "echo")) run_echo(atoi(argv[2]));
-  if (argc == 8 && (!strcmp(argv[1], "ping") || !strcmp(argv[1], "open"))) {
+  if (argc == 8 && (!strcmp(argv[1], "ping") || !strcmp(argv[1], "open") || !strcmp(argv[1], "bulk"))) {
     target.sin_family = AF_INET;
     target.sin_port = htons((uint16_t)atoi(argv[3]));
     if (inet_pton(AF_INET, argv[2], &target.sin_addr) != 1) die("address");
     message_bytes = (size_t)atoi(argv[5]);
     if (message_bytes < 1 || message_bytes > 16384) die("bytes");
-    run_clients(atoi(argv[4]), !strcmp(argv[1], "open"), atof(argv[6]), atof(argv[7]));
+    run_clients(atoi(argv[4]), argv[1], atof(argv[6]), atof(argv[7]));
     return 0;
   }
-  fprintf(stderr, "usage: load echo PORT | load ping|open HOST PORT CONNECTIONS BYTES WARMUP SECONDS\n");
+  fprintf(stderr, "usage: load echo PORT | load ping|open|bulk HOST PORT CONNECTIONS BYTES WARMUP SECONDS\n");
   return 2;
 }
