@@ -67,7 +67,7 @@ function parseImage(text: string): ImageEntry {
 function builtInImages(): ImageEntry[] {
   const run = (...path: string[]): string[] => [process.execPath, join(repository, ...path)];
   return [
-    { pattern: 'ambit/ambit*', command: run('src', 'bin', 'ambit.ts') },
+    { pattern: 'ambit/ambit*', command: [...withCompileCache(), ...run('src', 'bin', 'ambit.ts')] },
     // Istio's image names carry the version, which only reviews looks at.
     ...['reviews-v2', 'reviews-v3', 'reviews', 'productpage', 'details', 'ratings'].map((image) => {
       const [name = '', ...version] = image.split('-');
@@ -78,6 +78,12 @@ function builtInImages(): ImageEntry[] {
     }),
     ...['curl', 'alpine', 'busybox'].map((name) => ({ pattern: `*${name}*`, command: ['sh'] })),
   ];
+}
+
+/** Saves a component of ours 35 MB and its time: with a warm cache Node does not load its type stripper. */
+function withCompileCache(): string[] {
+  const cache = process.env['NODE_COMPILE_CACHE'];
+  return cache === undefined ? [] : ['/usr/bin/env', `NODE_COMPILE_CACHE=${cache}`];
 }
 
 /** State folders of other meshes in the usual place: no pod of ours has business there. */
