@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { AmbitError } from '../lib/errors.ts';
 
 const largestBody = 256 * 1024 * 1024;
+const withinMs = 30_000;
 
 /** `GET path` over `stream`. Throws `cli.http` on any other status than 200. The caller destroys the stream. */
 export function httpGet(stream: Duplex, path: string): Promise<string> {
@@ -13,7 +14,13 @@ export function httpGet(stream: Duplex, path: string): Promise<string> {
     // Node takes any Duplex here; only its type says Socket.
     const createConnection = (): never => stream as never;
     const call = request(
-      { path, host: 'localhost', createConnection, headers: { connection: 'close' } },
+      {
+        path,
+        host: 'localhost',
+        createConnection,
+        headers: { connection: 'close' },
+        signal: AbortSignal.timeout(withinMs),
+      },
       (response) => {
         const chunks: Buffer[] = [];
         let size = 0;

@@ -42,13 +42,14 @@ export function silentLog(): Log {
 }
 
 /** Children start from `base` again: pino would write `scope` twice. */
-function wrap(base: import('pino').Logger, scope: string, bindings: LogFields): Log {
-  const logger = base.child({ scope, ...bindings });
+function wrap(base: Logger, scope: string, bound: LogFields): Log {
+  // A child of a child would say its scope twice: every child is one of the base.
+  const logger = base.child({ scope, ...bound });
   return {
     debug: (message, fields) => logger.debug(fields ?? {}, message),
     info: (message, fields) => logger.info(fields ?? {}, message),
     warn: (message, fields) => logger.warn(fields ?? {}, message),
     error: (message, fields) => logger.error(fields ?? {}, message),
-    child: (name, fields) => wrap(base, `${scope}.${name}`, { ...bindings, ...fields }),
+    child: (name, fields) => wrap(base, `${scope}.${name}`, { ...bound, ...fields }),
   };
 }

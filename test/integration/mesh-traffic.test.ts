@@ -129,9 +129,11 @@ describe('a request from a pod on node-1 to a Service whose pod is on node-2', (
 
   it('shows in ztunnel-config', async () => {
     const workloads = await mesh.ambit(['ztunnel-config', 'workloads', '--node', 'node-1', '-o', 'json']);
+    assert.equal(workloads.code, 0, workloads.stderr);
     const rows = JSON.parse(workloads.stdout) as { name: string; protocol: string }[];
     assert.equal(rows.find((row) => row.name === 'server')?.protocol, 'HBONE');
     const certificates = await mesh.ambit(['ztunnel-config', 'certificates', '-o', 'json']);
+    assert.equal(certificates.code, 0, certificates.stderr);
     const identities = (JSON.parse(certificates.stdout) as { ztunnel: string; identity: string }[]).map(
       (row) => `${row.ztunnel} ${row.identity}`,
     );

@@ -88,18 +88,23 @@ function directRow(
 
 function tunnelledRow(phase: DemoPhase, row: Omit<ExpectedRow, 'phase'>, lines: readonly AccessLine[]): SeenRow {
   const ofPair = lines.filter(
-    (line) => line.source.workload.startsWith(row.caller) && line.destination.workload === row.called,
+    (line) => line.source.workload.startsWith(row.caller) && line.destination.workload.startsWith(`${row.called}-`),
   );
   const line = ofPair.findLast((candidate) => isDenied(candidate) === (row.outcome === 'denied')) ?? ofPair.at(-1);
   const seen = {
     ...row,
     phase: phase.name,
-    caller: line?.source.workload ?? row.caller,
+    caller: line ? deploymentOf(line.source.workload) : row.caller,
     callerIdentity: line?.source.identity ?? '',
     calledIdentity: line?.destination.identity ?? '',
   };
   const wrong = line ? mismatch(row, line) : 'no such connection was seen';
   return wrong === undefined ? seen : { ...seen, wrong };
+}
+
+/** The name without the two hashes that a Deployment's pods carry. */
+function deploymentOf(podName: string): string {
+  return podName.replace(/-[a-z0-9]+-[a-z0-9]{5}$/, '');
 }
 
 function mismatch(row: Omit<ExpectedRow, 'phase'>, line: AccessLine): string | undefined {
