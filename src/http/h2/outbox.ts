@@ -7,12 +7,17 @@ import { type ByteChannel, writeResult } from '../../net/channel.ts';
 import { defaultWindowSize, frameHeaderLength } from './constants.ts';
 import { flushAtTurnEnd, type TurnTask } from './turn-queue.ts';
 
-/** More than this staged: writers wait for the flush. */
+/** More than this staged: writers are told to wait for the flush. */
 const highWaterBytes = 128 * 1024;
+/**
+ * More than this staged: what they wrote already waits outside. In between it is staged at once, because the reads of other
+ * streams in the same turn would be copied twice otherwise.
+ */
+const overflowBytes = 1024 * 1024;
 const stagingBytes = 192 * 1024;
 /** Grown buffers up to this are kept for the next one too. */
-const largestPooledBytes = 512 * 1024;
-const pooledBuffers = 8;
+const largestPooledBytes = overflowBytes + 512 * 1024;
+const pooledBuffers = 4;
 const pool: Buffer[] = [];
 
 /** A stream that was told to wait: called once when there is room again. */
@@ -42,6 +47,11 @@ export class Outbox implements TurnTask {
   /** Writers stop until `resumeSending`. */
   get isFull(): boolean {
     return this.#length >= highWaterBytes;
+  }
+
+  /** No more DATA is staged before the flush. */
+  get isOverflowing(): boolean {
+    return this.#length >= overflowBytes;
   }
 
   /** Bytes staged and not handed to the channel yet. */

@@ -108,7 +108,7 @@ export class Http2Stream implements SendWaiter, TurnTask {
       this.#drainOwed = true;
       return writeResult.full;
     }
-    const sent = outbox.isFull ? 0 : this.#frame(bytes);
+    const sent = outbox.isOverflowing ? 0 : this.#frame(bytes);
     if (sent < bytes.length) {
       (this.#rest ??= new ByteQueue()).append(sent === 0 ? bytes : bytes.subarray(sent));
       this.#waitForRoom();
