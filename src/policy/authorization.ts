@@ -59,6 +59,9 @@ export function decideAuthorization(set: PolicySet, facts: ConnectionFacts): Dec
   return { ...decideOutcome(set, subject, dryRun), dryRun };
 }
 
+/** A refusal names the ALLOW policies that did not match, up to this many. */
+const maxNamedPolicies = 3;
+
 function decideOutcome(set: PolicySet, subject: Subject, dryRun: DryRunFinding[]): DecisionOutcome {
   for (const policy of set.policies) {
     if (policy.action !== 'deny' || !policyMatches(policy, subject)) continue;
@@ -69,7 +72,7 @@ function decideOutcome(set: PolicySet, subject: Subject, dryRun: DryRunFinding[]
   if (set.missing.length > 0) {
     return { kind: 'unknown', missing: set.missing, reason: `policy not known yet: ${set.missing.join(', ')}` };
   }
-  let enforcedAllows = false;
+  const enforcedAllows: PolicyKey[] = [];
   let allowedBy: PolicyKey | undefined;
   for (const policy of set.policies) {
     if (policy.action !== 'allow') continue;
@@ -78,12 +81,14 @@ function decideOutcome(set: PolicySet, subject: Subject, dryRun: DryRunFinding[]
       dryRun.push({ policy: key, wouldDeny: !policyMatches(policy, subject) });
       continue;
     }
-    enforcedAllows = true;
+    enforcedAllows.push(key);
     if (allowedBy === undefined && policyMatches(policy, subject)) allowedBy = key;
   }
-  if (!enforcedAllows) return { kind: 'allow' };
+  if (enforcedAllows.length === 0) return { kind: 'allow' };
   if (allowedBy !== undefined) return { kind: 'allow', policy: allowedBy };
-  return { kind: 'deny', reason: 'allow policies exist, but none allowed' };
+  const named = enforcedAllows.slice(0, maxNamedPolicies).join(', ');
+  const more = enforcedAllows.length > maxNamedPolicies ? ', ...' : '';
+  return { kind: 'deny', reason: `allow policies exist, but none allowed: ${named}${more}` };
 }
 
 /** The facts of one decision. Addresses are parsed when a policy first asks: most never do. */

@@ -175,7 +175,7 @@ describe('two data parts', () => {
   test('an ALLOW for others refuses; for the caller it admits and is logged', async () => {
     server.setPolicies([policy('only', 'allow', { namespaces: [{ kind: 'exact', value: 'other' }] })]);
     await refusedOutbound();
-    await server.logLine(/error="connection denied: allow policies exist, but none allowed"/);
+    await server.logLine(/error="connection denied: allow policies exist, but none allowed: [^"]+"/);
     server.setPolicies([
       policy('only', 'allow', { namespaces: [{ kind: 'exact', value: 'front' }], destinationPorts: [applicationPort] }),
     ]);
