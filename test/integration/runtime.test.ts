@@ -23,7 +23,7 @@ const server = (answer: string, port = 8080): string[] => [
   '-e',
   `require('node:http').createServer((request, response) => response.end(String(${answer}))).listen(${port})`,
 ];
-const folders = ['/etc', '/var', '/opt', '/srv', '/usr', '/usr/bin', '/root', '/home', '/'];
+const folders = ['/dev', '/etc', '/var', '/opt', '/srv', '/usr', '/usr/bin', '/root', '/home', '/'];
 const lookAtHost = (): string =>
   JSON.stringify(
     folders.map((folder) => {
@@ -96,11 +96,15 @@ if (!isInside) {
         .join('\n');
       const log = await runPod(
         'writer',
-        one(sh(`echo 6.6.6.6 evil >>/etc/hosts\n${script}\ncat /etc/hosts; rm -rf /usr/bin/perl; ls /etc | head -3`)),
+        one(
+          sh(
+            `echo 6.6.6.6 evil >>/etc/hosts\n${script}\ncat /etc/hosts; rm -rf /usr/bin/perl; rm -f /dev/null; mkdir /dev/null; ls /etc | head -3`,
+          ),
+        ),
       );
       match(log, /6\.6\.6\.6 evil/);
-      // An ordinary user's overlay cannot take over a folder that its owner alone may search.
-      ok(!log.replace('refused /root\n', '').includes('refused'), log);
+      // In a user namespace the host's deeper folders belong to nobody.
+      ok(!log.replace('refused /usr/bin\n', '').includes('refused'), log);
       equal(lookAtHost(), before);
       ok(!readFileSync('/etc/hosts', 'utf8').includes('evil'));
     });

@@ -62,6 +62,7 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
       nodeResolvConf: node.nodeResolvConf,
     }),
     hostPid: facts.pod.spec.hostPID ?? false,
+    isPrivileged: container.securityContext?.privileged ?? false,
   });
   const workingDirectory = container.workingDir || '/';
   try {

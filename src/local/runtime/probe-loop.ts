@@ -31,7 +31,7 @@ export async function runProbeLoop(options: ProbeLoopOptions): Promise<void> {
   let failures = 0;
   let step = 0;
   let sinceCountedMs = periodMs;
-  await sleep((probe.initialDelaySeconds ?? 0) * 1000, signal);
+  if (probe.initialDelaySeconds) await sleep(probe.initialDelaySeconds * 1000, signal);
   while (!signal.aborted) {
     const { ok, message } = await options.check();
     if (signal.aborted) return;

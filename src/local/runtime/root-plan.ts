@@ -31,6 +31,8 @@ export interface RootPlanInput {
   readonly files: ReadonlyMap<string, string>;
   /** The container shares the pid namespace of init. */
   readonly hostPid: boolean;
+  /** It may change kernel settings, its network namespace's own among them. */
+  readonly isPrivileged: boolean;
 }
 
 export interface RootPlan {
@@ -50,7 +52,13 @@ export const oldRoot = '/.host';
 
 /** Always under an overlay, whatever is mounted below them on the host. */
 const alwaysOverlaid = new Set(['etc', 'var', 'opt', 'srv']);
-const boundAsTheyAre = new Set(['dev', 'sys']);
+const deviceLinks: Readonly<Record<string, string>> = {
+  fd: '/proc/self/fd',
+  stdin: '/proc/self/fd/0',
+  stdout: '/proc/self/fd/1',
+  stderr: '/proc/self/fd/2',
+  ptmx: 'pts/ptmx',
+};
 
 export function planContainerRoot(input: RootPlanInput): RootPlan {
   const root = `${input.folder}/root`;
@@ -69,8 +77,10 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
     const { name, mode } = entry;
     const target = `${root}/${name}`;
     folders.push({ path: target, mode });
-    if (boundAsTheyAre.has(name)) {
-      before.push(line(`/${name}`, target, 'none', 'rbind'));
+    // Theirs is not ours to show: the container has an empty one.
+    if (!entry.isReadable) continue;
+    if (name === 'sys') {
+      before.push(line('/sys', target, 'none', ['rbind', 'ro', ...mountFlags(input.host, '/sys')].join(',')));
     } else if (entry.hasSubmounts && !alwaysOverlaid.has(name)) {
       // An overlay would show none of the mounts below, and may not be made over them in a user namespace.
       before.push(line(`/${name}`, target, 'none', ['rbind', 'ro', ...mountFlags(input.host, `/${name}`)].join(',')));
@@ -79,20 +89,33 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
       const work = `${input.folder}/work/${name}`;
       folders.push({ path: upper, mode }, { path: work, mode: 0o755 });
       before.push(line('overlay', target, 'overlay', `lowerdir=/${name},upperdir=${upper},workdir=${work}`));
+      // In the upper layer they are the container's own, in a user namespace too where the host's belong to nobody it knows.
+      for (const each of input.host.writable) {
+        if (each.path.startsWith(`/${name}/`))
+          folders.push({ path: `${input.folder}/upper${each.path}`, mode: each.mode });
+      }
       if (name === 'etc') etcIsOverlaid = true;
     }
   }
-  for (const name of ['proc', 'tmp', 'run']) folders.push({ path: `${root}/${name}`, mode: 0o755 });
+  for (const name of ['proc', 'tmp', 'run', 'dev', 'dev/pts', 'dev/shm'])
+    folders.push({ path: `${root}/${name}`, mode: 0o755 });
   before.push(
     input.hostPid
       ? line('/proc', `${root}/proc`, 'none', 'rbind')
       : line('ambit-proc', `${root}/proc`, 'proc', 'nosuid,nodev,noexec'),
+    ...(input.isPrivileged ? [] : input.host.guardedProc.map((name) => guardProc(`${root}/proc/${name}`))),
+    // The container's own /dev: what it removes there is not the machine's.
+    ...input.host.devices.map((name) => line(`/dev/${name}`, `${root}/dev/${name}`, 'none', 'bind')),
+    line('ambit-pts', `${root}/dev/pts`, 'devpts', 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620'),
+    line('ambit-shm', `${root}/dev/shm`, 'tmpfs', 'nosuid,nodev,mode=1777'),
     line('ambit-tmp', `${root}/tmp`, 'tmpfs', 'nosuid,nodev,mode=1777'),
     line('ambit-run', `${root}/run`, 'tmpfs', 'nosuid,nodev,mode=755'),
   );
 
-  const files: { path: string; content: string }[] = [];
-  const after = [line('ambit-shm', '/dev/shm', 'tmpfs', 'nosuid,nodev,mode=1777')];
+  for (const [name, target] of Object.entries(deviceLinks)) links.push({ path: `${root}/dev/${name}`, target });
+
+  const files = input.host.devices.map((name) => ({ path: `${root}/dev/${name}`, content: '' }));
+  const after: string[] = [];
   const fileTargets: string[] = [];
   for (const [path, content] of input.files) {
     if (path.startsWith('/etc/') && etcIsOverlaid) {
@@ -104,7 +127,7 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
       fileTargets.push(path);
     }
   }
-  if (after.length > 1) folders.push({ path: `${input.folder}/files`, mode: 0o755 });
+  folders.push({ path: `${input.folder}/files`, mode: 0o755 });
 
   after.push(...planVisibility(input));
   for (const volume of byDepth(input.volumes, (each) => each.target)) {
@@ -115,6 +138,10 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
     after.push(line(`${oldRoot}${volume.source}`, volume.target, 'none', options.join(',')));
   }
   return { folders, links, files, before: text(before), after: text(after), fileTargets };
+}
+
+function guardProc(path: string): string {
+  return line(path, path, 'none', 'rbind,ro,nosuid,nodev,noexec');
 }
 
 /** Hides and keeps folders from the outside in, so that a kept one inside a hidden one, or the other way round, comes right. */
@@ -151,7 +178,7 @@ function line(source: string, target: string, type: string, options: string): st
 }
 
 function text(lines: readonly string[]): string {
-  return `${lines.join('\n')}\n`;
+  return lines.map((each) => `${each}\n`).join('');
 }
 
 /** fstab(5) writes blanks and backslashes in octal. */

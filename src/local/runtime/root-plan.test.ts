@@ -1,0 +1,138 @@
+import { deepEqual, match, ok } from 'node:assert/strict';
+import { test } from 'node:test';
+import { mountFlags, parseMountInfo, type HostView } from './host-view.ts';
+import { planContainerRoot, type RootPlanInput } from './root-plan.ts';
+
+const directory = (name: string, hasSubmounts = false, isReadable = true): HostView['top'][number] => ({
+  kind: 'directory',
+  name,
+  mode: 0o755,
+  hasSubmounts,
+  isReadable,
+});
+const host: HostView = {
+  top: [
+    { kind: 'link', name: 'bin', target: 'usr/bin' },
+    directory('etc', true),
+    directory('usr'),
+    directory('home', true),
+    directory('sys'),
+    directory('root', false, false),
+  ],
+  devices: ['null', 'tty'],
+  guardedProc: ['sys'],
+  writable: [{ path: '/usr/local', mode: 0o755 }],
+  mounts: [
+    { path: '/', flags: ['relatime'] },
+    { path: '/home', flags: ['nosuid', 'nodev'] },
+    { path: '/srv/data', flags: ['noexec'] },
+  ],
+};
+const plan = (more: Partial<RootPlanInput> = {}): ReturnType<typeof planContainerRoot> =>
+  planContainerRoot({
+    host,
+    folder: '/run/c',
+    hidden: [],
+    kept: [],
+    volumes: [],
+    files: new Map(),
+    hostPid: false,
+    isPrivileged: false,
+    ...more,
+  });
+const targets = (fstab: string): string[] =>
+  fstab
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+
+test('top directories are overlaid, so that writes stay with the container', () => {
+  const { before, links, folders } = plan();
+  match(
+    before,
+    /^overlay \/run\/c\/root\/usr overlay lowerdir=\/usr,upperdir=\/run\/c\/upper\/usr,workdir=\/run\/c\/work\/usr /m,
+  );
+  // Whatever is mounted below it: the container must not write to the host's.
+  match(before, /^overlay \/run\/c\/root\/etc overlay /m);
+  match(before, /^\/home \/run\/c\/root\/home none rbind,ro,nosuid,nodev /m);
+  match(before, /^\/sys \/run\/c\/root\/sys none rbind,ro,relatime /m);
+  match(before, /^ambit-tmp \/run\/c\/root\/tmp tmpfs /m);
+  deepEqual(links[0], { path: '/run/c/root/bin', target: 'usr/bin' });
+  ok(folders.some(({ path }) => path === '/run/c/root/.host'));
+});
+
+test("the pod's own files in /etc are in the upper layer before it is mounted", () => {
+  const { files, after } = plan({ files: new Map([['/etc/hosts', 'x']]) });
+  deepEqual(files.at(-1), { path: '/run/c/upper/etc/hosts', content: 'x' });
+  ok(!after.includes('/etc/hosts'));
+});
+
+test('what is hidden is covered from the outside in, and what is kept shows through', () => {
+  const lines = (hidden: string[], kept: string[]): string[] => targets(plan({ hidden, kept }).after);
+  deepEqual(lines(['/home/me/.ambit'], ['/home/me/repo']), ['/home/me/.ambit']);
+  deepEqual(lines(['/work/repo/state'], ['/work/repo']), ['/work/repo/state']);
+  deepEqual(lines(['/work'], ['/work/repo', '/usr/bin']), ['/work', '/work/repo']);
+  deepEqual(lines(['/work', '/work/repo/state', '/work/other'], ['/work/repo']), [
+    '/work',
+    '/work/repo',
+    '/work/repo/state',
+  ]);
+  // /tmp is private already.
+  deepEqual(lines(['/tmp/state', '/tmp/repo/state'], ['/tmp/repo']), ['/tmp/repo', '/tmp/repo/state']);
+});
+
+test('volumes come last, outer ones first, from the old root', () => {
+  const { after, fileTargets } = plan({
+    volumes: [
+      { source: '/srv/data/x y', target: '/data/inner', readOnly: true, fromHost: false, isFile: false },
+      { source: '/run/v', target: '/data', readOnly: false, fromHost: true, isFile: false },
+      { source: '/run/f', target: '/etc/one', readOnly: false, fromHost: false, isFile: true },
+    ],
+  });
+  deepEqual(targets(after), ['/data', '/data/inner', '/etc/one']);
+  match(after, /^\/\.host\/run\/v \/data none rbind,rslave,x-mount\.mkdir /m);
+  match(after, /^\/\.host\/srv\/data\/x\\040y \/data\/inner none rbind,rprivate,ro,noexec,x-mount\.mkdir /m);
+  deepEqual(fileTargets, ['/etc/one']);
+});
+
+test("a container in init's pid namespace sees init's /proc", () => {
+  match(plan({ hostPid: true }).before, /^\/proc \/run\/c\/root\/proc none rbind /m);
+});
+
+test('mount tables are read with their escapes, and the innermost mount counts', () => {
+  const mounts = parseMountInfo(
+    '22 27 0:21 / / rw,relatime shared:1 - ext4 /dev/vda rw\n28 27 0:25 / /mnt/a\\040b ro,nosuid,nodev - tmpfs t ro,size=4k\n',
+  );
+  deepEqual(mounts, [
+    { path: '/', flags: ['relatime'] },
+    { path: '/mnt/a b', flags: ['nosuid', 'nodev'] },
+  ]);
+  const view = { top: [], devices: [], guardedProc: [], writable: [], mounts };
+  deepEqual(mountFlags(view, '/mnt/a b/c'), ['nosuid', 'nodev']);
+  deepEqual(mountFlags(view, '/mnt/a bc'), ['relatime']);
+});
+
+test('a container has a /dev of its own with the harmless devices in it', () => {
+  const { before, files, links } = plan();
+  match(before, /^\/dev\/null \/run\/c\/root\/dev\/null none bind /m);
+  match(before, /^ambit-pts \/run\/c\/root\/dev\/pts devpts nosuid,noexec,newinstance/m);
+  ok(!/^\/dev /m.test(before));
+  deepEqual(files, [
+    { path: '/run/c/root/dev/null', content: '' },
+    { path: '/run/c/root/dev/tty', content: '' },
+  ]);
+  ok(links.some(({ path, target }) => path === '/run/c/root/dev/stdout' && target === '/proc/self/fd/1'));
+});
+
+test('kernel settings are for privileged containers', () => {
+  match(plan().before, /^\/run\/c\/root\/proc\/sys \/run\/c\/root\/proc\/sys none rbind,ro,/m);
+  ok(!plan({ isPrivileged: true }).before.includes('proc/sys '));
+});
+
+test("another user's folder is an empty one of the container's, and usual places can be written", () => {
+  const { before, folders } = plan();
+  ok(!before.includes('/root/root '));
+  const paths = folders.map(({ path }) => path);
+  ok(paths.includes('/run/c/root/root'));
+  ok(paths.includes('/run/c/upper/usr/local'));
+});
