@@ -60,9 +60,7 @@ export class ConnectAttempt implements StreamHandler {
     this.#options.resolve(tunnel);
   }
 
-  onData(): boolean {
-    return false;
-  }
+  onData(): void {}
 
   /** The peer ended its half together with a refusal: ours has nothing to say either. */
   onEnd(): void {

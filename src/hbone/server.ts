@@ -134,7 +134,7 @@ function responseHead(status: number, headers: HeaderInit | undefined): HeaderLi
 
 const discard: StreamHandler = {
   onHeaders() {},
-  onData: () => false,
+  onData() {},
   onEnd() {},
   onDrain() {},
   onClose() {},

@@ -90,11 +90,12 @@ export class Tunnel implements ByteChannel, StreamHandler, TurnTask {
 
   onHeaders(): void {}
 
-  onData(bytes: Uint8Array): boolean {
+  onData(bytes: Uint8Array): void {
     const reader = this.#reader;
-    if (reader && !this.#paused && this.#held === undefined) return reader.onData(bytes);
-    (this.#held ??= new ByteQueue()).append(bytes);
-    return false;
+    if (reader && !this.#paused && this.#held === undefined) {
+      // The session lends memory that others read into next: who may keep it gets a copy.
+      reader.onData(reader.neverKeeps === true ? bytes : Uint8Array.prototype.slice.call(bytes));
+    } else (this.#held ??= new ByteQueue()).append(bytes);
   }
 
   onEnd(): void {

@@ -34,6 +34,27 @@ export function descriptorOf(socket: Socket): number | undefined {
   return fd !== undefined && fd >= 0 ? fd : undefined;
 }
 
+/**
+ * Lets an established socket that has read nothing yet (TLS, either role) read into `memory`: Node takes `onread` only for
+ * connections that it dials itself. Saves a Buffer and its garbage per read. `onBytes` returns false to stop reading.
+ * False where this Node does not let us; the socket is then untouched.
+ */
+export function readIntoMemory(
+  socket: Socket,
+  memory: Uint8Array,
+  onBytes: (byteCount: number, memory: Uint8Array) => boolean,
+): boolean {
+  const handle = (socket as unknown as { _handle: { useUserBuffer?: (memory: Uint8Array) => void } | null })._handle;
+  const symbols = Object.getOwnPropertySymbols(socket);
+  const bufferKey = symbols.find(({ description }) => description === 'kBuffer');
+  const callbackKey = symbols.find(({ description }) => description === 'kBufferCb');
+  if (typeof handle?.useUserBuffer !== 'function' || !bufferKey || !callbackKey || socket.readableLength > 0)
+    return false;
+  Object.assign(socket, { [bufferKey]: memory, [callbackKey]: onBytes });
+  handle.useUserBuffer(memory);
+  return true;
+}
+
 let adoptionWorks = true;
 
 /**

@@ -2,7 +2,8 @@
 import type { TLSSocket } from 'node:tls';
 import { AmbitError } from '../lib/errors.ts';
 import { writeResult, type ByteChannel, type ChannelReader, type WriteResult } from './channel.ts';
-import { descriptorOf } from './socket-handle.ts';
+import { sharedReadBuffer } from './read-buffers.ts';
+import { descriptorOf, readIntoMemory } from './socket-handle.ts';
 import { resetOnClose } from './socket-options.ts';
 
 /** Copies that wait for the write in flight; beyond, the channel is full. */
@@ -49,8 +50,14 @@ class TlsChannel implements ByteChannel {
     this.#reader = reader;
     if (this.#closed) return void setImmediate(() => reader.onClose(this.#error));
     if (this.#drainOwed && !this.#writing) setImmediate(() => this.#drained());
-    // Node allocates each chunk afresh, so the reader may keep it.
-    this.#socket.on('data', (chunk: Buffer) => void reader.onData(chunk));
+    const shared =
+      reader.neverKeeps === true &&
+      readIntoMemory(this.#socket, sharedReadBuffer(), (byteCount, memory) => {
+        reader.onData(memory.subarray(0, byteCount));
+        return !this.#paused;
+      });
+    // Otherwise Node allocates each chunk afresh, so the reader may keep it.
+    if (!shared) this.#socket.on('data', (chunk: Buffer) => void reader.onData(chunk));
     if (this.#paused) this.#socket.pause();
     else this.#socket.resume();
   }

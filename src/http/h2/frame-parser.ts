@@ -6,8 +6,8 @@ import { connectionError } from './errors.ts';
 export interface FrameSink {
   /** A DATA frame begins; `length` is that of the whole payload, padding included, and counts for flow control. */
   onDataFrame(streamId: number, length: number, flags: number): void;
-  /** Bytes of the DATA frame, lent; returns true when somebody keeps the memory. Never empty. */
-  onDataBytes(bytes: Uint8Array): boolean;
+  /** Bytes of the DATA frame, lent until the return. Never empty. */
+  onDataBytes(bytes: Uint8Array): void;
   /** So many bytes of the DATA frame were padding. */
   onDataPadding(byteCount: number): void;
   /** The DATA frame is complete. */
@@ -52,9 +52,8 @@ export class FrameParser {
     this.#state = 'stopped';
   }
 
-  /** Parses a chunk; true when the sink kept some of its memory. Throws connection errors. */
-  parse(chunk: Uint8Array): boolean {
-    let kept = false;
+  /** Parses a chunk. Throws connection errors. */
+  parse(chunk: Uint8Array): void {
     let at = 0;
     while (at < chunk.length) {
       switch (this.#state) {
@@ -64,7 +63,7 @@ export class FrameParser {
             at += frameHeaderLength;
           } else {
             at += this.#collect(chunk, at, frameHeaderLength);
-            if (this.#partialLength < frameHeaderLength) return kept;
+            if (this.#partialLength < frameHeaderLength) return;
             this.#partialLength = 0;
             this.#begin(this.#partial, 0);
           }
@@ -72,7 +71,7 @@ export class FrameParser {
         case 'data': {
           const take = Math.min(this.#dataLeft, chunk.length - at);
           this.#dataLeft -= take;
-          if (this.#sink.onDataBytes(chunk.subarray(at, at + take))) kept = true;
+          this.#sink.onDataBytes(chunk.subarray(at, at + take));
           at += take;
           if (this.#dataLeft === 0) this.#afterData();
           break;
@@ -93,7 +92,7 @@ export class FrameParser {
             at += this.#length;
           } else {
             at += this.#collect(chunk, at, this.#length);
-            if (this.#partialLength < this.#length) return kept;
+            if (this.#partialLength < this.#length) return;
             this.#partialLength = 0;
             this.#finish(this.#partial, 0);
             // A large frame is rare: its memory is not held on to.
@@ -105,10 +104,9 @@ export class FrameParser {
           this.#checkPreface();
           break;
         case 'stopped':
-          return kept;
+          return;
       }
     }
-    return kept;
   }
 
   #begin(source: Uint8Array, at: number): void {

@@ -56,6 +56,8 @@ const drainPingTimeoutMs = 1_000;
 
 export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   readonly role: Http2Role;
+  /** Streams never keep what they are lent. */
+  readonly neverKeeps: boolean = true;
   readonly outbox: Outbox;
   readonly receiveWindow: ConnectionReceiveWindow;
   readonly #channel: ByteChannel;
@@ -195,12 +197,12 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   onData(bytes: Uint8Array): boolean {
     this.#keepalive.active = true;
     try {
-      return this.#parser.parse(bytes);
+      this.#parser.parse(bytes);
     } catch (error) {
       if (!(error instanceof Http2Error)) throw error;
       this.close(error);
-      return false;
     }
+    return false;
   }
 
   onEnd(): void {
@@ -253,8 +255,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     if (error) this.#resetStream(stream, error);
   }
 
-  onDataBytes(bytes: Uint8Array): boolean {
-    return this.#dataStream?.receiveData(bytes) ?? false;
+  onDataBytes(bytes: Uint8Array): void {
+    this.#dataStream?.receiveData(bytes);
   }
 
   onDataPadding(byteCount: number): void {
@@ -634,7 +636,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
 /** Consumes a request until its handler is known. */
 const ignoreStream: StreamHandler = {
   onHeaders() {},
-  onData: () => false,
+  onData() {},
   onEnd() {},
   onDrain() {},
   onClose() {},

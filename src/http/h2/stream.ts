@@ -12,8 +12,8 @@ import { deferToTurnEnd, type TurnTask } from './turn-queue.ts';
 export interface StreamHandler {
   /** A response head, final or informational (1xx). Only on client streams. */
   onHeaders(headers: HeaderList, endStream: boolean): void;
-  /** Body bytes, lent until the return; `true` keeps the memory. `Http2Stream.credit` once they have left. */
-  onData(bytes: Uint8Array): boolean;
+  /** Body bytes, lent until the return. `Http2Stream.credit` once they have left. */
+  onData(bytes: Uint8Array): void;
   /** The peer's half is over, in order. */
   onEnd(trailers?: HeaderList): void;
   /** After a `sendData` that was `full`: send again. */
@@ -162,16 +162,16 @@ export class Http2Stream implements SendWaiter, TurnTask {
     return streamError(errorCode.flowControlError, `Peer overran the window of stream ${this.id}`);
   }
 
-  receiveData(bytes: Uint8Array): boolean {
-    if (this.#closed) return false;
+  receiveData(bytes: Uint8Array): void {
+    if (this.#closed) return;
     if (this.#contentLeft !== undefined) {
       this.#contentLeft -= bytes.length;
       if (this.#contentLeft < 0) {
         this.#refuse(streamError(errorCode.protocolError, 'Peer sent more body than content-length says'));
-        return false;
+        return;
       }
     }
-    return this.#handler.onData(bytes);
+    this.#handler.onData(bytes);
   }
 
   receiveHeaders(headers: HeaderList, endStream: boolean): void {
