@@ -49,6 +49,8 @@ export async function servePlaintext(accepted: AcceptedSocket, pod: PodContext):
       application.reset(connection.cutError);
       throw connection.cutError;
     }
+    // The caller is far away, and nothing else would notice its death.
+    socket.setKeepAlive(true, pod.limits.keepAliveMs);
     runPump(connection, tcpChannel(socket), application, policy);
   } catch (error) {
     socket.resetAndDestroy();

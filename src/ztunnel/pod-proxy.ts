@@ -1,4 +1,5 @@
 /** The proxy of one pod: three listeners inside its network namespace, and its own tunnel pool. */
+import { setMaxListeners } from 'node:events';
 import { AmbitError } from '../lib/errors.ts';
 import { createHbonePool, type HbonePool } from '../hbone/index.ts';
 import { closeNetns, listen, type AcceptedSocket, type Listener } from '../net/index.ts';
@@ -20,6 +21,8 @@ export class PodProxy {
 
   constructor(target: PodToServe, context: DataContext) {
     this.target = target;
+    // Each handshake and dial of the pod listens for its end.
+    setMaxListeners(0, this.#ended.signal);
     this.#context = { ...context, target, ended: this.#ended.signal };
     this.#inbound = new HboneInbound(this.#context);
     const { clock, log, limits } = context;

@@ -1,5 +1,6 @@
 /** Two whole ztunnels over three pods in namespaces of their own: discovery, CA and ZDS on the wire, rules in the pods. */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
@@ -22,6 +23,7 @@ import {
   dial,
   listen,
   openNetns,
+  type AcceptedSocket,
   type Listener,
 } from '../../src/net/index.ts';
 import { createRpcServer, rpcError, type RpcServer } from '../../src/rpc/index.ts';
@@ -45,6 +47,7 @@ const appPort = 9080;
 const clientIp = '10.244.1.2';
 const webIp = '10.244.2.2';
 const outsiderIp = '10.244.1.9';
+const outsiderPort = 7000;
 const log = openLog({ scope: 'test', level: 'silent' });
 
 const client = meshWorkload({ name: 'client', namespace: 'front', serviceAccount: 'caller', addresses: [clientIp] });
@@ -196,7 +199,7 @@ describe('a ztunnel pair', { timeout: 60_000 }, () => {
   let control: ControlPlane;
   let near: TestZtunnel;
   let far: TestZtunnel;
-  let application: Listener;
+  const applications: Listener[] = [];
   const seenClients: string[] = [];
 
   before(async () => {
@@ -220,16 +223,17 @@ describe('a ztunnel pair', { timeout: 60_000 }, () => {
       });
       await applyNft({ netns: enrolled, script });
     }
-    application = await listen({
-      netns: netns.web,
-      host: '0.0.0.0',
-      port: appPort,
-      onConnection({ socket, remoteAddress }) {
+    for (const at of [
+      { netns: netns.web, port: appPort },
+      { netns: netns.outsider, port: outsiderPort },
+    ]) {
+      const onConnection = ({ socket, remoteAddress }: AcceptedSocket): void => {
         seenClients.push(remoteAddress);
         open.add(socket);
         socket.pipe(socket);
-      },
-    });
+      };
+      applications.push(await listen({ ...at, host: '0.0.0.0', onConnection }));
+    }
 
     const authority = await createTestAuthority();
     writeFileSync(join(folder, 'root.pem'), authority.rootPem);
@@ -265,7 +269,7 @@ describe('a ztunnel pair', { timeout: 60_000 }, () => {
   after(async () => {
     for (const socket of open) socket.destroy();
     await Promise.all([near?.close(), far?.close()]);
-    await application?.close();
+    for (const application of applications) await application.close();
     await control?.close();
     for (const fd of Object.values(netns)) if (fd >= 0) closeNetns(fd);
     for (const space of spaces) await space.close();
@@ -330,6 +334,29 @@ describe('a ztunnel pair', { timeout: 60_000 }, () => {
 
   test('a pod address works as well', async () => {
     assert.equal(await ask(netns.client, webIp, appPort), 'ping');
+  });
+
+  test('a pod reaches itself through its own service', async () => {
+    assert.equal(await ask(netns.web, vip, 80), 'ping');
+    await line(far, /src\.workload="web".*direction="inbound"/);
+  });
+
+  test('200 connections at once carry their own random bytes', async () => {
+    const texts = Array.from({ length: 200 }, () => randomBytes(10_000).toString('base64'));
+    const answers = await Promise.all(texts.map((text) => ask(netns.client, vip, 80, text)));
+    assert.deepEqual(answers, texts);
+  });
+
+  test('the rest of the world passes through, and a port that nobody serves is refused', async () => {
+    assert.equal(await ask(netns.client, outsiderIp, outsiderPort), 'ping');
+    await line(
+      near,
+      new RegExp(`dst\\.addr=${outsiderIp}:${outsiderPort} direction="outbound" bytes_sent=4 bytes_recv=4`),
+    );
+    assert.equal(await ask(netns.client, outsiderIp, 1), undefined);
+    await line(near, /error="Cannot connect to .*:1: ECONNREFUSED"/);
+    assert.equal(await ask(netns.client, vip, 81), undefined);
+    await line(near, /error="service web\.shop\.svc\.cluster\.local has no port 81"/);
   });
 
   test('policies by identity act within a second, on new and on live connections', async () => {
