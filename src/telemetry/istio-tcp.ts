@@ -30,8 +30,6 @@ export const trafficLabelNames = [
   'connection_security_policy',
 ] as const;
 
-export type TrafficLabelName = (typeof trafficLabelNames)[number];
-
 export type TcpMetricName = 'opened' | 'closed' | 'failed' | 'sent' | 'received';
 
 const info: MetricGroupInfo<TcpMetricName> = {
