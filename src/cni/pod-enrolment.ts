@@ -152,7 +152,7 @@ export class PodEnrolment {
   }
 
   async #enter(): Promise<Wait> {
-    const { zds, probes, annotate, timings, onStep } = this.#context;
+    const { zds, probes, timings, onStep } = this.#context;
     this.#leaving = false;
     this.#releasedAtMs = undefined;
     try {
@@ -190,10 +190,7 @@ export class PodEnrolment {
       await probes.set(this.uid, ips);
       this.#probeIps = ips;
     }
-    if (this.#annotation !== 'enabled') {
-      await annotate(this.#pod, 'enabled');
-      this.#annotation = 'enabled';
-    }
+    if (this.#annotation !== 'enabled') await this.#annotate('enabled');
     return timings.resyncMs;
   }
 
@@ -297,13 +294,13 @@ export class PodEnrolment {
   }
 
   /** A pod that is gone needs no annotation. */
-  async #annotate(value: 'pending' | undefined): Promise<void> {
+  async #annotate(value: 'enabled' | 'pending' | undefined): Promise<void> {
     try {
       await this.#context.annotate(this.#pod, value);
       this.#annotation = value;
     } catch (error) {
       if (codeOf(error) !== 'kube.not-found') throw error;
-      this.#annotation = undefined;
+      this.#annotation = value;
     }
   }
 

@@ -48,6 +48,8 @@ export class ZdsServer {
       path,
       maxBytes: zdsPacketBytes,
       onConnection: (connection) => {
+        // Old, new and a few that did not end yet; more is a peer out of control.
+        if (this.#clients.length >= maxClients) connection.close();
         const client = new ZdsClient(connection, this.#options, () => {
           const at = this.#clients.indexOf(client);
           if (at >= 0) this.#clients.splice(at, 1);
@@ -89,6 +91,8 @@ export class ZdsServer {
     for (const client of this.#clients) client.close();
   }
 }
+
+const maxClients = 8;
 
 interface Packet {
   readonly request: ZdsRequest;

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -121,6 +121,15 @@ test('a long socket path works', () =>
     1024,
     'x'.repeat(120),
   ));
+
+test('only the own user may connect', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'seq-'));
+  const path = join(folder, 'socket');
+  const listener = listenSeqpacket({ path, onConnection: () => endpoint().handlers });
+  equal(statSync(path).mode & 0o777, 0o600);
+  listener.close();
+  rmSync(folder, { recursive: true });
+});
 
 test('connecting to nobody throws', () => {
   throws(() => connectSeqpacket({ path: '/tmp/nobody-listens-here', onMessage() {}, onClose() {} }), {

@@ -49,7 +49,13 @@ export function listenSeqpacket(options: SeqpacketListenOptions): SeqpacketListe
   removeStaleSocket(options.path);
   const fd = sys.socket(linux.AF_UNIX, linux.SOCK_SEQPACKET);
   try {
-    withSocketPath(options.path, (address) => sys.bind(fd, address, options.path));
+    // Only our own user may connect: what goes over these sockets opens namespaces.
+    const umask = process.umask(0o177);
+    try {
+      withSocketPath(options.path, (address) => sys.bind(fd, address, options.path));
+    } finally {
+      process.umask(umask);
+    }
     sys.listenOn(fd, backlog);
   } catch (error) {
     sys.close(fd);
