@@ -158,8 +158,9 @@ export async function openTestCluster(options: { nodes: number }): Promise<TestC
         return found?.pid === undefined ? undefined : { pid: found.pid, restartCount: found.restartCount };
       }),
     async exec(pid, script) {
-      const args = ['-t', String(pid), '--mount', '--net', '--pid', '--', 'sh', '-c', script];
-      return (await promisify(execFile)('nsenter', args)).stdout;
+      const enter = ['nsenter', '-t', String(pid), '--mount', '--net', '--pid', '--'];
+      const [program = '', ...args] = [...enter, 'sh', '-c', script];
+      return (await promisify(execFile)(program, args)).stdout;
     },
     async forward(name, port, text) {
       const path = `/api/v1/namespaces/default/pods/${name}/portforward?ports=${port}`;
@@ -299,13 +300,9 @@ function testNode(stateDir: string, index: number, nodeCount: number): TestNode 
     async start() {
       const output = openSync(logFile, 'a');
       const before = countReady(node.output());
-      const command = [
-        `--net=/run/netns/${name}`,
-        process.execPath,
-        join(repository, 'src/bin/node-runtime.ts'),
-        ...args,
-      ];
-      node.process = spawn('nsenter', command, {
+      const enter = ['nsenter', `--net=/run/netns/${name}`, process.execPath];
+      const [program = '', ...rest] = [...enter, join(repository, 'src/bin/node-runtime.ts'), ...args];
+      node.process = spawn(program, rest, {
         stdio: ['ignore', output, output],
         env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', RUNTIME_SECRET: 'not for pods' },
       });

@@ -294,7 +294,7 @@ if (!isInside) {
         ).status?.phase,
         'Succeeded',
       );
-      await cluster.startPod('crash', one(sh('echo run; exit 3')));
+      await cluster.startPod('crash', one(sh('echo run; echo no money left >/dev/termination-log; exit 3')));
       const pod = await cluster.podIs(
         'crash',
         'CrashLoopBackOff',
@@ -302,6 +302,7 @@ if (!isInside) {
       );
       equal(pod.status?.containerStatuses?.[0]?.restartCount, 1);
       equal(pod.status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode, 3);
+      equal(pod.status?.containerStatuses?.[0]?.lastState?.terminated?.message, 'no money left\n');
       equal(pod.status?.phase, 'Running');
       equal(await cluster.log('crash', 'previous=true'), 'run\n');
     });
@@ -538,6 +539,19 @@ spec:
       );
       equal(again.status?.podIP, pod.status?.podIP);
       equal(again.metadata.uid, pod.metadata.uid);
+    });
+
+    test('a pod made again under the same name is another pod', async () => {
+      await cluster.startPod('again', one(sh('trap "" TERM; while :; do sleep 0.05; done')));
+      const first = await cluster.podIs('again', 'Ready', isReady);
+      await cluster.client.delete(kinds.Pod, 'again', 'default', { gracePeriodSeconds: 0 });
+      await cluster.startPod('again', one(sh('exec sleep 1000')));
+      const second = await cluster.podIs('again', 'Ready', isReady);
+      ok(first.metadata.uid !== second.metadata.uid);
+      await eventually('the first to be gone', () =>
+        existsSync(`/run/netns/${first.metadata.uid}`) ? undefined : true,
+      );
+      equal(isReady(await cluster.client.get(kinds.Pod, 'again', 'default')), true);
     });
 
     test('fifty pods on one node come up in a few seconds and leave nothing', async () => {

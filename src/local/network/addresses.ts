@@ -6,7 +6,6 @@ export const bridgeName = 'ambit0';
 export const bridgeAddress = '172.30.0.1';
 export const bridgePrefixLength = 16;
 
-export const clusterPodCidr = '10.244.0.0/16';
 export const serviceCidr = '10.96.0.0/16';
 
 /** Nodes are numbered from 1. */

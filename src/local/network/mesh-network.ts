@@ -46,14 +46,6 @@ export async function createNodeNetwork(options: NodeNetworkOptions): Promise<vo
   await enterAndConfigure(name, planNode(index, nodeCount));
 }
 
-/** Takes the node's namespace and link away; what is not there is no failure. */
-export async function removeNodeNetwork(index: number): Promise<void> {
-  const name = nodeName(index);
-  await runTool({ command: ['ip', '-force', '-batch', '-'], input: `link del ${name}\nnetns del ${name}\n` }).catch(
-    () => {},
-  );
-}
-
 /** `ip` batch lines that configure a node, run inside its namespace. */
 function planNode(index: number, nodeCount: number): string[] {
   const lines = [

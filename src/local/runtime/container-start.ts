@@ -1,10 +1,11 @@
 /** Everything between "this container should run" and its process: references, environment, mounts, log. */
-import { mkdir, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { kinds, type ConfigMap, type Container, type Secret } from '../../api/index.ts';
-import { AmbitError } from '../../lib/errors.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { ContainerLog } from './container-log.ts';
-import { startContainerProcess, type ContainerProcess } from './container-process.ts';
+import { startContainerProcess, type ContainerExit, type ContainerProcess } from './container-process.ts';
 import { expand, resolveEnvironment } from './environment.ts';
 import type { PodFacts } from './field-path.ts';
 import type { NodeContext } from './node-context.ts';
@@ -28,9 +29,16 @@ export interface ContainerStartOptions {
 
 export interface StartedContainer {
   readonly process: ContainerProcess;
+  /** What the container wrote to its termination log, or failing that, where it asks for it, the end of its output. */
+  readonly endMessage: (exit: ContainerExit) => Promise<string>;
   readonly environment: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
 }
+
+/** Where a container leaves its last word: in its own /dev, which is a plain folder of ours. */
+const terminationLog = '/dev/termination-log';
+/** Kubernetes keeps as much. */
+const messageBytes = 4096;
 
 /** Path of the log of a container's n-th run. */
 export function logPath(logFolder: string, container: string, attempt: number): string {
@@ -66,26 +74,58 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
   });
   const workingDirectory = container.workingDir || '/';
   try {
-    const process = await startContainerProcess({
-      folder,
-      root,
-      hostName,
-      hostPid: facts.pod.spec.hostPID ?? false,
-      hostIpc: facts.pod.spec.hostIPC ?? false,
-      command: options.command.map((word) => expand(word, environment)),
-      environment,
-      workingDirectory,
-      onOutput: (stream, source) => log.attach(stream, source),
-      ...(sandbox.netnsPath === undefined ? {} : { netnsPath: sandbox.netnsPath }),
-    });
+    const process = await node.gate.run(() =>
+      startContainerProcess({
+        folder,
+        root,
+        hostName,
+        hostPid: facts.pod.spec.hostPID ?? false,
+        hostIpc: facts.pod.spec.hostIPC ?? false,
+        command: options.command.map((word) => expand(word, environment)),
+        environment,
+        workingDirectory,
+        onOutput: (stream, source) => log.attach(stream, source),
+        ...(sandbox.netnsPath === undefined ? {} : { netnsPath: sandbox.netnsPath }),
+      }),
+    );
     const exited = process.exited.then(async (exit) => {
       await log.close();
       return exit;
     });
-    return { process: { ...process, exited }, environment, workingDirectory };
+    return {
+      process: { ...process, exited },
+      environment,
+      workingDirectory,
+      endMessage: (exit) => readEndMessage(options, folder, exit),
+    };
   } catch (error) {
     await log.close();
     throw error;
+  }
+}
+
+async function readEndMessage(options: ContainerStartOptions, folder: string, exit: ContainerExit): Promise<string> {
+  const { container, logFolder, attempt } = options;
+  const written = await readEnd(`${folder}/root${terminationLog}`, messageBytes);
+  if (written !== '' || exit.exitCode === 0 || container.terminationMessagePolicy !== 'FallbackToLogsOnError')
+    return written;
+  const lines = await readEnd(logPath(logFolder, container.name, attempt), messageBytes / 2);
+  return lines.replaceAll(/^\S+ std(?:out|err) [FP] /gm, '');
+}
+
+/** The end of a plain file, "" when it is not there. A link that a container put in its place is not followed. */
+async function readEnd(path: string, bytes: number): Promise<string> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const { size } = await file.stat();
+    const buffer = Buffer.alloc(Math.min(size, bytes));
+    await file.read(buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString();
+  } catch {
+    return '';
+  } finally {
+    await file?.close();
   }
 }
 
@@ -102,8 +142,13 @@ async function readEnvironment(options: ContainerStartOptions): Promise<Record<s
     if (valueFrom?.configMapKeyRef?.name) configMaps.set(valueFrom.configMapKeyRef.name, undefined);
     if (valueFrom?.secretKeyRef?.name) secrets.set(valueFrom.secretKeyRef.name, undefined);
   }
-  for (const name of configMaps.keys()) configMaps.set(name, await node.objects.read(kinds.ConfigMap, namespace, name));
-  for (const name of secrets.keys()) secrets.set(name, await node.objects.read(kinds.Secret, namespace, name));
+  try {
+    for (const name of configMaps.keys())
+      configMaps.set(name, await node.objects.read(kinds.ConfigMap, namespace, name));
+    for (const name of secrets.keys()) secrets.set(name, await node.objects.read(kinds.Secret, namespace, name));
+  } catch (error) {
+    throw new AmbitError(messageOf(error), { code: 'runtime.config', blame: 'upstream', cause: error });
+  }
   const result = resolveEnvironment({
     container,
     facts,

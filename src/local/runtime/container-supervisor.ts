@@ -22,6 +22,8 @@ export interface ContainerSupervisorOptions {
   /** Starts the container for the n-th time. Rejects with `runtime.config` when something it refers to is missing. */
   readonly start: (attempt: number) => Promise<ContainerProcess>;
   readonly probeTarget: () => ProbeTarget;
+  /** What the container left to be read after its end, "" for nothing. */
+  readonly endMessage: (exit: ContainerExit) => Promise<string>;
   readonly clock: Clock;
   readonly onChange: () => void;
   readonly onEvent: (type: 'Normal' | 'Warning', reason: string, message: string) => void;
@@ -198,16 +200,23 @@ export class ContainerSupervisor {
       return exit;
     });
     if (container.lifecycle?.postStart) void this.#postStart(container.lifecycle.postStart, process);
-    const probes = this.#runProbes(process, over.signal);
+    // They end with `over`, after the check that runs just then; nobody has to wait for that.
+    void this.#runProbes(process, over.signal);
     if (this.#stopping.signal.aborted) onStop();
     else this.#stopping.signal.addEventListener('abort', onStop, { once: true });
 
     const exit = await exited;
     this.#stopping.signal.removeEventListener('abort', onStop);
-    await Promise.all([probes, stopped]);
+    await stopped;
     this.#hasStarted = false;
     this.#isReady = false;
-    return { ...endOf(exit), startedAtMs, finishedAtMs: clock.nowMs() };
+    const message = await this.#options.endMessage(exit);
+    return {
+      ...endOf(exit),
+      ...(message === '' ? {} : { message }),
+      startedAtMs,
+      finishedAtMs: clock.nowMs(),
+    };
   }
 
   async #runProbes(process: ContainerProcess, signal: AbortSignal): Promise<void> {

@@ -1,5 +1,5 @@
 /** Pure: the downward API's field paths, for environment variables and volume files. */
-import type { ContainerStatus, Pod } from '../../api/index.ts';
+import type { Pod } from '../../api/index.ts';
 
 /** What the runtime knows of a running pod beyond its object. */
 export interface PodFacts {
@@ -8,8 +8,6 @@ export interface PodFacts {
   readonly hostIp: string;
   readonly nodeName: string;
 }
-
-export type { ContainerStatus };
 
 /** The value of `fieldPath`, "" for a label or annotation that is not there; undefined for a path that is not supported. */
 export function fieldValue(fieldPath: string, facts: PodFacts): string | undefined {

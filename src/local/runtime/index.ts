@@ -1,4 +1,4 @@
 /** The process-pod runtime of a local node. */
 export type { ImageEntry } from './image-table.ts';
 export type { NodePodReport } from './node-server.ts';
-export { startNodeRuntime, type NodeRuntimeOptions, type RunningNodeRuntime } from './node-runtime.ts';
+export { startNodeRuntime } from './node-runtime.ts';

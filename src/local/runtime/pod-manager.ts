@@ -91,7 +91,7 @@ export class PodManager {
   async close(graceMs: number): Promise<void> {
     for (const entry of this.#static.values()) entry.stop.abort();
     const workers = [...this.#workers.values()];
-    for (const worker of workers) worker.stop(graceMs);
+    for (const worker of workers) worker.close(graceMs);
     await Promise.all(workers.map((worker) => worker.done));
   }
 

@@ -54,6 +54,7 @@ export class PodWorker {
   #graceMs = 30_000;
   #isInitialized = false;
   #isOver = false;
+  #isNodeClosing = false;
   #failure: { reason: string; message: string } | undefined;
   #conditions: readonly CoreCondition[] = [];
 
@@ -129,6 +130,12 @@ export class PodWorker {
     }
   }
 
+  /** Ends the pod's processes because the node ends. The pod itself is not over: it runs again when the node is back. */
+  close(graceMs: number): void {
+    this.#isNodeClosing = !this.#isOver;
+    this.stop(graceMs);
+  }
+
   containers(): ContainerReport[] {
     const report =
       (isInit: boolean) =>
@@ -164,7 +171,7 @@ export class PodWorker {
       init: this.#init.map((each) => each.status()),
       main: this.#main.map((each) => each.status()),
       isInitialized: this.#isInitialized,
-      isOver: this.#isOver,
+      isOver: this.#isOver && !this.#isNodeClosing,
       isStopping: this.isStopping,
       ...(this.#failure ? { failure: this.#failure } : {}),
     });
@@ -289,6 +296,7 @@ export class PodWorker {
       clock: node.clock,
       onChange: () => this.#report(),
       onEvent: event,
+      endMessage: async (exit) => (await this.#started.get(container.name)?.endMessage(exit)) ?? '',
       probeTarget: () => ({
         container,
         podIp: this.#sandbox?.podIp ?? '127.0.0.1',
@@ -302,19 +310,18 @@ export class PodWorker {
         const sandbox = this.#sandbox;
         if (!sandbox || lookup.kind === 'unknown') throw new Error('A container starts in a sandbox, with a command');
         this.#warnOfUser(container, event);
-        const started = await node.gate.run(() =>
-          startContainer({
-            node,
-            facts: this.#facts(),
-            sandbox,
-            volumes: this.#volumes,
-            container,
-            command: lookup.command,
-            attempt,
-            memoryFolder: join(this.#memoryFolder, 'containers'),
-            logFolder: this.logFolder,
-          }),
-        );
+        event('Normal', 'Pulled', `Container image "${container.image ?? ''}" already present on machine`);
+        const started = await startContainer({
+          node,
+          facts: this.#facts(),
+          sandbox,
+          volumes: this.#volumes,
+          container,
+          command: lookup.command,
+          attempt,
+          memoryFolder: join(this.#memoryFolder, 'containers'),
+          logFolder: this.logFolder,
+        });
         this.#started.set(container.name, started);
         event('Normal', 'Created', `Created container ${container.name}`);
         return started.process;

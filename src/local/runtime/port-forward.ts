@@ -1,6 +1,6 @@
 /**
  * The node's end of `pods/portforward` over a WebSocket, subprotocol v4.channel.k8s.io: for the i-th port channel 2i carries
- * data and 2i+1 errors; the first message on each, from us, is the port as two bytes, little-endian (KEP-4006, kubelet).
+ * data and 2i+1 errors; the first message on each, from us, is the port as two bytes, little-endian (kubelet, portforward/websocket.go).
  */
 import type { Socket } from 'node:net';
 import type { RawData, WebSocket } from 'ws';

@@ -120,6 +120,7 @@ test('a container has a /dev of its own with the harmless devices in it', () => 
   deepEqual(files, [
     { path: '/run/c/root/dev/null', content: '' },
     { path: '/run/c/root/dev/tty', content: '' },
+    { path: '/run/c/root/dev/termination-log', content: '' },
   ]);
   ok(links.some(({ path, target }) => path === '/run/c/root/dev/stdout' && target === '/proc/self/fd/1'));
 });

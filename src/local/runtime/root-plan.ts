@@ -114,7 +114,10 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
 
   for (const [name, target] of Object.entries(deviceLinks)) links.push({ path: `${root}/dev/${name}`, target });
 
-  const files = input.host.devices.map((name) => ({ path: `${root}/dev/${name}`, content: '' }));
+  const files = [...input.host.devices, 'termination-log'].map((name) => ({
+    path: `${root}/dev/${name}`,
+    content: '',
+  }));
   const after: string[] = [];
   const fileTargets: string[] = [];
   for (const [path, content] of input.files) {
