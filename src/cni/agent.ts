@@ -221,8 +221,8 @@ class Agent {
     const goal = this.#goalOf(pod);
     const existing = this.#enrolments.get(pod.metadata.uid ?? '');
     if (existing) return existing.update(pod, goal);
-    if (goal === 'in' && podIpsOf(pod).length > 0 && pod.metadata.deletionTimestamp === undefined)
-      this.#enrol(pod, 'in', false);
+    // Its address may not be known yet: from the moment that its namespace appears it should not be open to anybody.
+    if (goal === 'in' && pod.metadata.deletionTimestamp === undefined) this.#enrol(pod, 'in', false);
     if (goal === 'out' && redirectionOf(pod) !== undefined && pod.spec.hostNetwork !== true)
       this.#enrol(pod, 'out', true);
   }

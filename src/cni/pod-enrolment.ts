@@ -122,7 +122,7 @@ export class PodEnrolment {
 
   /** Works towards the goal until the pod is out or gone, or `signal` aborts (then everything stays as it is). */
   async run(): Promise<void> {
-    const backoff = createBackoff({ initialMs: 100, maxMs: 5000 });
+    const backoff = createBackoff({ initialMs: 20, maxMs: 5000 });
     const { signal } = this.#context;
     while (!this.#finished && !signal.aborted) {
       this.#woken = false;

@@ -1,21 +1,27 @@
 /** Network namespaces: opening them, and running a few system calls inside one. */
-import { closeSync, fstatSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readlinkSync, statfsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
 import * as sys from './sys.ts';
 
-/** Opens the namespace at `path` (a bind mount under /run/netns, or /proc/PID/ns/net). The caller closes it with `closeNetns`. */
+const nsfsMagic = 0x6e736673;
+
+/**
+ * Opens the namespace at `path` (a bind mount under /run/netns, or /proc/PID/ns/net). The caller closes it with `closeNetns`.
+ * Throws `net.netns-absent` (also while the file is there but not mounted yet) or `net.netns-unreadable`.
+ */
 export function openNetns(path: string): number {
+  const fail = (reason: string, code: string, cause?: unknown): AmbitError =>
+    new AmbitError(`Cannot open network namespace "${path}": ${reason}`, { code, blame: 'internal', cause });
+  let fd: number;
   try {
-    return openSync(path, 'r');
+    fd = openSync(path, 'r');
   } catch (error) {
-    const absent = codeOf(error) === 'ENOENT';
-    throw new AmbitError(`Cannot open network namespace "${path}": ${messageOf(error)}`, {
-      code: absent ? 'net.netns-absent' : 'net.netns-unreadable',
-      blame: 'internal',
-      cause: error,
-    });
+    throw fail(messageOf(error), codeOf(error) === 'ENOENT' ? 'net.netns-absent' : 'net.netns-unreadable', error);
   }
+  if (statfsSync(`/proc/self/fd/${fd}`).type === nsfsMagic) return fd;
+  closeSync(fd);
+  throw fail('no namespace is mounted there', 'net.netns-absent');
 }
 
 /** Closes the descriptor. An open one pins a deleted namespace with its links and addresses. */
