@@ -23,6 +23,7 @@ import type { SelfCommand } from './init.ts';
 import { killLeftovers } from './leftovers.ts';
 import { nodeGet } from './node-socket.ts';
 import { readMeshRecord, type MeshRecord, type StatePaths } from './state-dir.ts';
+import { markNodesUnheard } from './stale-status.ts';
 import { manifestFolder, writeStaticPods } from './static-pods.ts';
 import { controlAddress, ensureSystemObjects } from './system-objects.ts';
 
@@ -81,6 +82,7 @@ export class Supervisor {
       const client = openKubeClient(loadKubeconfig(supervisorKubeconfigPath(paths)), { log: log.child('kube') });
       this.#client = client;
       await ensureSystemObjects(client);
+      await markNodesUnheard(client);
 
       this.#step('starting the control plane and the nodes');
       const control = this.#startControl();

@@ -145,9 +145,6 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
   });
   await pods.synced;
   for (const pod of first) addresses.skipPast(hostOf(pod.status?.podIP, index) ?? 0);
-  isListed = true;
-  for (const pod of pods.store.values()) manager.apply(pod);
-
   const statics = options.manifestsDir
     ? new StaticPods({
         folder: options.manifestsDir,
@@ -157,7 +154,10 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
         onChange: (wanted) => manager.applyStatic(wanted),
       })
     : undefined;
+  // The manifests first: a mirror pod of an earlier run is kept for its static pod.
   await statics?.start();
+  isListed = true;
+  for (const pod of pods.store.values()) manager.apply(pod);
   log.info('Node is ready', { node: nodeName, address: hostIp });
 
   let closing: Promise<void> | undefined;

@@ -26,6 +26,7 @@ export class PodManager {
   readonly #workers = new Map<string, PodWorker>();
   /** By `namespace/name`. */
   readonly #static = new Map<string, StaticEntry>();
+  #isClosing = false;
 
   constructor(node: NodeContext, signal: AbortSignal) {
     this.#node = node;
@@ -89,6 +90,7 @@ export class PodManager {
 
   /** Ends every pod's processes and waits for them; their objects stay in the API. */
   async close(graceMs: number): Promise<void> {
+    this.#isClosing = true;
     for (const entry of this.#static.values()) entry.stop.abort();
     const workers = [...this.#workers.values()];
     for (const worker of workers) worker.close(graceMs);
@@ -99,7 +101,7 @@ export class PodManager {
     this.#workers.set(worker.uid, worker);
     void worker.done.then(async () => {
       this.#workers.delete(worker.uid);
-      if (this.#signal.aborted || !deleteObject) return;
+      if (this.#isClosing || !deleteObject) return;
       await this.#deleteObject(worker.pod);
     });
   }
