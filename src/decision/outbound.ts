@@ -63,17 +63,15 @@ export type OutboundPlan =
 
 export function planOutbound(request: OutboundRequest): OutboundPlan {
   const { mesh, own, destinationIp: ip, destinationPort: port } = request;
-  const original = formatHostPort(ip, port);
-  const bytes = tryParseIp(ip);
-  if (bytes && isLoopback(bytes) && request.ownPorts.has(port)) {
-    return refuse('self-call', `destination ${original} is a listener of the proxy itself`);
+  if (request.ownPorts.has(port) && isLoopbackText(ip)) {
+    return refuse('self-call', `destination ${formatHostPort(ip, port)} is a listener of the proxy itself`);
   }
 
   // A workload's own address means that workload, even where a service claims it as a virtual one.
   const addressed = mesh.workloadByIp(own.network, ip) ? undefined : mesh.serviceByVip(own.network, ip, own.namespace);
   const waypoint = addressed && chooseWaypoint(addressed, request);
   if (addressed && waypoint && !isWaypointOf(own, waypoint, mesh)) {
-    return planWaypoint(waypoint, original, addressed, request);
+    return planWaypoint(waypoint, formatHostPort(ip, port), addressed, request);
   }
 
   const service = mesh.serviceByVip(own.network, ip, own.namespace);
@@ -82,7 +80,7 @@ export function planOutbound(request: OutboundRequest): OutboundPlan {
   const workload = mesh.workloadByIp(own.network, ip);
   if (!workload) return { kind: 'passthrough', ip, port, service: undefined };
   if (workload.waypoint && !isWaypointOf(own, workload.waypoint, mesh)) {
-    return planWaypoint(workload.waypoint, original, undefined, request);
+    return planWaypoint(workload.waypoint, formatHostPort(ip, port), undefined, request);
   }
   return planDirect(workload, ip, port, undefined, request);
 }
@@ -92,6 +90,11 @@ export function expectedIdentities(workload: MeshWorkload, service: MeshService 
   const own = spiffeId(workload.trustDomain, workload.namespace, workload.serviceAccount);
   const vouched = (service?.subjectAltNames ?? []).flatMap((name) => tryParseSpiffeId(name) ?? []);
   return [...new Set([own, ...vouched])];
+}
+
+function isLoopbackText(ip: string): boolean {
+  const bytes = tryParseIp(ip);
+  return bytes !== undefined && isLoopback(bytes);
 }
 
 function planService(service: MeshService, request: OutboundRequest): OutboundPlan {

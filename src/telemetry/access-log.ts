@@ -76,15 +76,20 @@ export function openAccessLog(options: AccessLogOptions): AccessLog {
   };
 }
 
-/** A value that text does not quote: addresses. */
+/** A value that needs no escaping: addresses, which text does not quote, and hexadecimal. */
 interface Raw {
   readonly raw: string;
+  readonly quotes: string;
 }
 type FieldValue = string | number | Raw | undefined;
 type Fields = [string, FieldValue][];
 
 function raw(value: string): Raw {
-  return { raw: value };
+  return { raw: value, quotes: '' };
+}
+
+function plain(value: string): Raw {
+  return { raw: value, quotes: '"' };
 }
 
 function fieldsOf(record: AccessLogRecord): Fields {
@@ -106,7 +111,7 @@ function fieldsOf(record: AccessLogRecord): Fields {
     ['bytes_sent', record.bytesSent],
     ['bytes_recv', record.bytesReceived],
     ['duration', `${Math.round(record.durationMs)}ms`],
-    ['trace_id', record.traceId],
+    ['trace_id', record.traceId === undefined ? undefined : plain(record.traceId)],
     ['policy', record.policy],
     ['error', record.error],
   ];
@@ -145,5 +150,17 @@ function isAbsent(value: FieldValue): value is undefined | '' {
 
 function textValue(value: string | number | Raw): string {
   if (typeof value === 'number') return String(value);
-  return typeof value === 'string' ? JSON.stringify(value) : value.raw;
+  return typeof value === 'string' ? quoted(value) : `${value.quotes}${value.raw}${value.quotes}`;
+}
+
+/** Names repeat from line to line; errors and times do not, so the memory is emptied now and then. */
+const quotedTexts = new Map<string, string>();
+
+function quoted(text: string): string {
+  const known = quotedTexts.get(text);
+  if (known !== undefined) return known;
+  const value = JSON.stringify(text);
+  if (quotedTexts.size >= 4096) quotedTexts.clear();
+  if (text.length <= 256) quotedTexts.set(text, value);
+  return value;
 }

@@ -174,6 +174,9 @@ test('trace contexts round-trip, and malformed ones are none', () => {
     `00-${trace}-0000000000000000-00`,
     `00-${trace}-00f067aa0ba902b7-00-x`,
     trace.toUpperCase(),
+    `00-${trace.toUpperCase()}-00f067aa0ba902b7-00`,
+    `00-${'0'.repeat(32)}-00f067aa0ba902b7-00`,
+    `00_${trace}-00f067aa0ba902b7-00`,
   ]) {
     assert.equal(tryParseTraceparent(bad), undefined);
   }
