@@ -49,6 +49,7 @@ export class Tunnel implements ByteChannel, StreamHandler, TurnTask {
   read(reader: ChannelReader): void {
     if (this.#reader) throw new Error('A channel has one reader');
     this.#reader = reader;
+    this.onUnreadClose = undefined;
     if (this.#held || this.#endReceived || this.#over || this.#drainMissed) this.#deliverLater();
   }
 

@@ -15,6 +15,14 @@ import {
 import { connectionError, errorCodeName, Http2Error } from './errors.ts';
 import { ConnectionReceiveWindow, type ReceiveBudget, sharedReceiveBudget } from './flow-control.ts';
 import { FrameParser, type FrameSink } from './frame-parser.ts';
+import {
+  checkPing,
+  checkSettings,
+  priorityProblem,
+  readGoaway,
+  readReset,
+  readWindowUpdate,
+} from './frame-payloads.ts';
 import { HeaderBlock } from './header-block.ts';
 import { HpackDecoder } from './hpack-decoder.ts';
 import { HpackEncoder } from './hpack-encoder.ts';
@@ -22,9 +30,10 @@ import { Keepalive } from './keepalive.ts';
 import { FloodGuard, type Http2Limits, type Http2Role, resolveHttp2Limits } from './limits.ts';
 import { contentLength, requestProblem, responseProblem, trailersProblem } from './message-validation.ts';
 import { Outbox } from './outbox.ts';
-import { RecentResets } from './recent-resets.ts';
 import { applySettings, encodeSettings, initialPeerSettings, type PeerSettings } from './settings.ts';
+import { StreamTable } from './stream-table.ts';
 import { Http2Stream, streamError, type StreamHandler, type StreamHost } from './stream.ts';
+import { Timers } from './timers.ts';
 
 /** The owner of a session. Callbacks never throw. */
 export interface SessionHandler {
@@ -63,21 +72,16 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   readonly #channel: ByteChannel;
   readonly #handler: SessionHandler;
   readonly #limits: Http2Limits;
-  readonly #clock: Clock;
   readonly #parser: FrameParser;
   readonly #encoder = new HpackEncoder();
   readonly #decoder: HpackDecoder;
   readonly #headerBlock: HeaderBlock;
   readonly #flood: FloodGuard;
   readonly #keepalive: Keepalive;
-  readonly #recentResets = new RecentResets();
-  readonly #streams = new Map<number, Http2Stream>();
+  readonly #streams: StreamTable;
   readonly #peer: PeerSettings = initialPeerSettings();
   #sendFrameSize: number = defaultMaxFrameSize;
   #ready = false;
-  #nextStreamId: number;
-  /** Highest stream the peer opened (server). */
-  #lastPeerStreamId = 0;
   /** The stream of the DATA frame under way; undefined when its bytes go nowhere. */
   #dataStream: Http2Stream | undefined;
   #draining = false;
@@ -87,7 +91,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   #ending = false;
   #closed = false;
   #error: Error | undefined;
-  readonly #cancelTimers = new Set<() => void>();
+  readonly #timers: Timers;
   #cancelSettingsTimeout: (() => void) | undefined;
 
   constructor(options: Http2SessionOptions) {
@@ -97,7 +101,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     this.#channel = channel;
     this.#handler = handler;
     this.#limits = limits;
-    this.#clock = clock;
+    this.#streams = new StreamTable(role);
+    this.#timers = new Timers(clock);
     this.outbox = new Outbox(channel);
     this.receiveWindow = new ConnectionReceiveWindow({
       limits,
@@ -116,7 +121,6 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       sendPing: () => this.outbox.frameOf(frameType.ping, 0, 0, keepalivePing),
       onTimeout: () => this.close(connectionError(errorCode.noError, 'Peer did not answer PING in time')),
     });
-    this.#nextStreamId = role === 'client' ? 1 : 2;
   }
 
   /** Sends preface and settings and starts to read. Once. */
@@ -126,7 +130,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     outbox.frameOf(frameType.settings, 0, 0, encodeSettings(this.#limits, role));
     const increment = this.#limits.connectionWindow - defaultWindowSize;
     if (increment > 0) outbox.frameOfUint32(frameType.windowUpdate, 0, increment);
-    this.#cancelSettingsTimeout = this.#after(this.#limits.settingsAckTimeoutMs, () => {
+    this.#cancelSettingsTimeout = this.#timers.after(this.#limits.settingsAckTimeoutMs, () => {
       this.close(connectionError(errorCode.settingsTimeout, 'Peer did not acknowledge SETTINGS in time'));
     });
     this.#keepalive.start();
@@ -140,9 +144,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
 
   /** Whether the session takes, or will take, new streams: settings are there and nobody is going away. */
   get usable(): boolean {
-    return (
-      this.#ready && !this.#draining && !this.#peerGoingAway && !this.#ending && this.#nextStreamId <= largestStreamId
-    );
+    return this.#ready && !this.#draining && !this.#peerGoingAway && !this.#ending && !this.#streams.exhausted;
   }
 
   get activeStreams(): number {
@@ -161,9 +163,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   /** Client: sends a request head. Only when `canOpen`. */
   openStream(headers: HeaderList, endStream: boolean, handler: StreamHandler): Http2Stream {
     if (this.role !== 'client' || !this.canOpen) throw new Error('This session cannot open a stream now');
-    const id = this.#nextStreamId;
-    this.#nextStreamId += 2;
-    const stream = this.#createStream(id, handler);
+    const stream = this.#createStream(this.#streams.takeId(), handler);
     stream.sendHeaders(headers, endStream);
     return stream;
   }
@@ -175,7 +175,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     if (this.role === 'server') {
       this.#writeGoaway(largestStreamId, errorCode.noError);
       this.outbox.frameOf(frameType.ping, 0, 0, drainPing);
-      this.#after(drainPingTimeoutMs, () => this.#finishDrain());
+      this.#timers.after(drainPingTimeoutMs, () => this.#finishDrain());
     } else {
       this.#writeGoaway(0, errorCode.noError);
       this.#endIfIdle();
@@ -187,8 +187,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     if (this.#ending || this.#closed) return;
     const wireCode = error instanceof Http2Error ? error.wireCode : errorCode.noError;
     this.#error = error;
-    this.#writeGoaway(this.#lastPeerStreamId, wireCode, error instanceof Http2Error ? error.message : '');
-    this.#failStreams(error ?? closedError());
+    this.#writeGoaway(this.#streams.lastPeerId, wireCode, error instanceof Http2Error ? error.message : '');
+    this.#streams.failAbove(0, error ?? closedError());
     this.#end();
   }
 
@@ -211,7 +211,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       this.outbox.end();
       return;
     }
-    this.#failStreams(closedError());
+    this.#streams.failAbove(0, closedError());
     this.#end();
   }
 
@@ -225,9 +225,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     this.#ending = true;
     this.#parser.stop();
     this.#keepalive.stop();
-    for (const cancel of this.#cancelTimers) cancel();
-    this.#cancelTimers.clear();
-    this.#failStreams(closedError(error));
+    this.#timers.cancelAll();
+    this.#streams.failAbove(0, closedError(error));
     this.outbox.close();
     this.receiveWindow.dispose();
     this.#handler.onClose?.(this.#error ?? error);
@@ -324,7 +323,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   }
 
   writeReset(streamId: number, wireCode: number): void {
-    this.#recentResets.add(streamId);
+    this.#streams.noteReset(streamId);
     this.outbox.frameOfUint32(frameType.rstStream, streamId, wireCode);
   }
 
@@ -366,7 +365,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   #onHeaders(streamId: number, list: HeaderList | undefined, endStream: boolean, selfDependent: boolean): void {
     const stream = this.#streams.get(streamId);
     if (stream === undefined) {
-      if (this.role === 'server' && streamId % 2 === 1 && streamId > this.#lastPeerStreamId) {
+      if (this.#streams.isNextOfPeer(streamId)) {
         this.#onRequest(streamId, list, endStream, selfDependent);
       } else this.#onFrameForNoStream(streamId, 'HEADERS');
       return;
@@ -380,7 +379,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   }
 
   #onRequest(streamId: number, list: HeaderList | undefined, endStream: boolean, selfDependent: boolean): void {
-    this.#lastPeerStreamId = streamId;
+    this.#streams.notePeerId(streamId);
     if (this.#ending || streamId > this.#lastAcceptedStreamId) return;
     if (this.#streams.size >= this.#limits.maxConcurrentStreams) {
       this.#flood.charge('streams over the limit');
@@ -434,11 +433,10 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   }
 
   #onReset(streamId: number, source: Uint8Array, start: number, end: number): void {
-    if (end - start !== 4) throw connectionError(errorCode.frameSizeError, 'Peer sent RST_STREAM of a wrong length');
-    const wireCode = readUint32(source, start);
+    const wireCode = readReset(streamId, source, start, end);
     const stream = this.#streams.get(streamId);
     if (stream === undefined) {
-      if (streamId === 0 || this.#isIdle(streamId)) {
+      if (this.#streams.isIdle(streamId)) {
         throw connectionError(errorCode.protocolError, 'Peer sent RST_STREAM on an idle stream');
       }
       return;
@@ -455,13 +453,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   }
 
   #onSettings(flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
-    const length = end - start;
-    const ack = (flags & frameFlag.ack) !== 0;
-    if (streamId !== 0) throw connectionError(errorCode.protocolError, 'Peer sent SETTINGS on a stream');
-    if (ack ? length !== 0 : length % 6 !== 0) {
-      throw connectionError(errorCode.frameSizeError, 'Peer sent SETTINGS of a wrong length');
-    }
-    if (ack) {
+    checkSettings(streamId, flags, end - start);
+    if ((flags & frameFlag.ack) !== 0) {
       if (!this.#ready) throw connectionError(errorCode.protocolError, 'Peer did not start with SETTINGS');
       this.#cancelSettingsTimeout?.();
       return;
@@ -487,8 +480,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   }
 
   #onPing(flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
-    if (streamId !== 0) throw connectionError(errorCode.protocolError, 'Peer sent PING on a stream');
-    if (end - start !== 8) throw connectionError(errorCode.frameSizeError, 'Peer sent PING of a wrong length');
+    checkPing(streamId, end - start);
     if ((flags & frameFlag.ack) === 0) {
       this.#flood.charge('PING frames');
       this.outbox.frameOf(frameType.ping, frameFlag.ack, 0, source, start, end);
@@ -500,10 +492,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   }
 
   #onGoaway(streamId: number, source: Uint8Array, start: number, end: number): void {
-    if (streamId !== 0) throw connectionError(errorCode.protocolError, 'Peer sent GOAWAY on a stream');
-    if (end - start < 8) throw connectionError(errorCode.frameSizeError, 'Peer sent GOAWAY of a wrong length');
-    const lastStreamId = readUint32(source, start) & largestStreamId;
-    const wireCode = readUint32(source, start + 4);
+    const { lastStreamId, wireCode } = readGoaway(streamId, source, start, end);
     if (this.#peerGoingAway) this.#flood.charge('GOAWAY frames');
     this.#peerGoingAway = true;
     if (this.role === 'client') {
@@ -514,15 +503,14 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
         blame: 'upstream',
         remote: true,
       });
-      for (const stream of this.#streams.values()) if (stream.id > lastStreamId) stream.fail(error);
+      this.#streams.failAbove(lastStreamId, error);
     }
     this.#handler.onChange?.();
     this.#endIfIdle();
   }
 
   #onWindowUpdate(streamId: number, source: Uint8Array, start: number, end: number): void {
-    if (end - start !== 4) throw connectionError(errorCode.frameSizeError, 'Peer sent WINDOW_UPDATE of a wrong length');
-    const increment = readUint32(source, start) & largestWindowSize;
+    const increment = readWindowUpdate(source, start, end);
     if (streamId === 0) {
       if (increment === 0) throw connectionError(errorCode.protocolError, 'Peer sent WINDOW_UPDATE of 0');
       if (this.outbox.connectionWindow + increment > largestWindowSize) {
@@ -533,7 +521,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     }
     const stream = this.#streams.get(streamId);
     if (stream === undefined) {
-      if (this.#isIdle(streamId)) {
+      if (this.#streams.isIdle(streamId)) {
         throw connectionError(errorCode.protocolError, 'Peer sent WINDOW_UPDATE on an idle stream');
       }
       return;
@@ -545,28 +533,21 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     }
   }
 
-  /** Ignored but for its form (RFC 9113 section 5.3). */
   #onPriority(streamId: number, source: Uint8Array, start: number, end: number): void {
-    if (streamId === 0) throw connectionError(errorCode.protocolError, 'Peer sent PRIORITY on stream 0');
+    const wireCode = priorityProblem(streamId, source, start, end);
     this.#flood.charge('PRIORITY frames');
-    if (end - start !== 5) this.writeReset(streamId, errorCode.frameSizeError);
-    else if ((readUint32(source, start) & largestStreamId) === streamId) {
-      this.writeReset(streamId, errorCode.protocolError);
-    } else return;
-    this.#streams.get(streamId)?.fail(streamError(errorCode.protocolError, 'Peer sent a malformed PRIORITY'));
+    if (wireCode === undefined) return;
+    this.writeReset(streamId, wireCode);
+    this.#streams.get(streamId)?.fail(streamError(wireCode, 'Peer sent a malformed PRIORITY'));
   }
 
   /** DATA or HEADERS for a stream that is not there: ours to ignore after a reset, else an error. */
   #onFrameForNoStream(streamId: number, what: string): void {
-    if (this.#isIdle(streamId)) throw connectionError(errorCode.protocolError, `Peer sent ${what} on an idle stream`);
-    if (streamId > this.#lastAcceptedStreamId || this.#recentResets.has(streamId)) return;
+    if (this.#streams.isIdle(streamId))
+      throw connectionError(errorCode.protocolError, `Peer sent ${what} on an idle stream`);
+    if (streamId > this.#lastAcceptedStreamId || this.#streams.wasReset(streamId)) return;
     this.#flood.charge('frames on closed streams');
     this.writeReset(streamId, errorCode.streamClosed);
-  }
-
-  #isIdle(streamId: number): boolean {
-    const ours = streamId % 2 === this.#nextStreamId % 2;
-    return ours ? streamId >= this.#nextStreamId : this.role === 'client' || streamId > this.#lastPeerStreamId;
   }
 
   /** A stream error that we found: RST_STREAM, and the peer is charged for it. */
@@ -579,7 +560,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
 
   #createStream(id: number, handler: StreamHandler): Http2Stream {
     const stream = new Http2Stream({ host: this, id, sendWindow: this.#peer.initialWindowSize, handler });
-    this.#streams.set(id, stream);
+    this.#streams.add(stream);
     return stream;
   }
 
@@ -593,8 +574,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
 
   #finishDrain(): void {
     if (this.#ending || this.#lastAcceptedStreamId !== largestStreamId) return;
-    this.#lastAcceptedStreamId = this.#lastPeerStreamId;
-    this.#writeGoaway(this.#lastPeerStreamId, errorCode.noError);
+    this.#lastAcceptedStreamId = this.#streams.lastPeerId;
+    this.#writeGoaway(this.#streams.lastPeerId, errorCode.noError);
     this.#endIfIdle();
   }
 
@@ -604,10 +585,6 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     if (this.#peerGoingAway || (this.#draining && drained)) this.#end();
   }
 
-  #failStreams(error: Error): void {
-    for (const stream of this.#streams.values()) stream.fail(error);
-  }
-
   /** Half-closes once everything staged is sent; a peer that does not follow is cut off. */
   #end(): void {
     if (this.#ending) return;
@@ -615,21 +592,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     this.#parser.stop();
     this.#keepalive.stop();
     this.outbox.end();
-    this.#after(this.#limits.lingerMs, () => this.#channel.reset(this.#error));
+    this.#timers.after(this.#limits.lingerMs, () => this.#channel.reset(this.#error));
     this.#handler.onChange?.();
-  }
-
-  #after(delayMs: number, run: () => void): () => void {
-    const cancel = (): void => {
-      this.#cancelTimers.delete(cancel);
-      cancelTimer();
-    };
-    const cancelTimer = this.#clock.after(delayMs, () => {
-      this.#cancelTimers.delete(cancel);
-      if (!this.#closed) run();
-    });
-    this.#cancelTimers.add(cancel);
-    return cancel;
   }
 }
 
@@ -641,16 +605,6 @@ const ignoreStream: StreamHandler = {
   onDrain() {},
   onClose() {},
 };
-
-function readUint32(source: Uint8Array, at: number): number {
-  return (
-    (((source[at] as number) << 24) |
-      ((source[at + 1] as number) << 16) |
-      ((source[at + 2] as number) << 8) |
-      (source[at + 3] as number)) >>>
-    0
-  );
-}
 
 function lengthProblem(list: HeaderList, endStream: boolean): string | undefined {
   const length = contentLength(list);
