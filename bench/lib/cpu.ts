@@ -13,9 +13,3 @@ export function cpuTimeNs(pid: number): number {
   }
   return total;
 }
-
-/** Resident memory in bytes. */
-export function residentBytes(pid: number): number {
-  const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
-  return Number(kilobytes ?? 0) * 1024;
-}

@@ -1,9 +1,9 @@
 /** HTTP/2 over a byte channel: sessions and streams for both roles. `src/hbone` adds CONNECT, `src/proxy` requests. */
 export { errorCode } from './constants.ts';
-export { errorCodeName, Http2Error } from './errors.ts';
+export { Http2Error } from './errors.ts';
 export { ReceiveBudget } from './flow-control.ts';
-export { defaultHttp2Limits, type Http2Limits, type Http2Role } from './limits.ts';
-export { Http2Session, type Http2SessionOptions, type SessionHandler } from './session.ts';
-export { Http2Stream, type StreamHandler } from './stream.ts';
+export type { Http2Limits } from './limits.ts';
+export { Http2Session, type SessionHandler } from './session.ts';
+export { type Http2Stream, type StreamHandler } from './stream.ts';
 export { ByteQueue } from './byte-queue.ts';
 export { deferToTurnEnd, type TurnTask } from './turn-queue.ts';
