@@ -132,7 +132,10 @@ describe('handshake between workloads', () => {
     const nonsense = await listenOnce(web);
     nonsense.raw.on('error', () => {});
     nonsense.raw.write('GET / HTTP/1.1\r\n\r\n');
-    await assert.rejects(nonsense.server, { code: 'identity.handshake-failed' });
+    await assert.rejects(nonsense.server, {
+      code: 'identity.handshake-failed',
+      message: 'Cannot finish the TLS handshake: http request',
+    });
     nonsense.raw.destroy();
     const aborted = await listenOnce(web, { signal: AbortSignal.abort() });
     await assert.rejects(aborted.server, { code: 'identity.handshake-failed' });
@@ -144,7 +147,10 @@ describe('handshake between workloads', () => {
     const secureContext = createSecureContext({ ca: authority.rootPem, maxVersion: 'TLSv1.2' });
     const socket = connect({ ...clientTlsOptions(client), secureContext, socket: raw });
     socket.on('error', () => {});
-    await assert.rejects(server, { code: 'identity.handshake-failed' });
+    await assert.rejects(server, {
+      code: 'identity.handshake-failed',
+      message: 'Cannot finish the TLS handshake: unsupported protocol',
+    });
     socket.destroy();
   });
 

@@ -75,7 +75,7 @@ function finish(
     const onError = (error: unknown): void => {
       cause ??= error;
     };
-    const onClose = (): void => refuse('handshake-failed', cause === undefined ? 'the peer closed' : messageOf(cause));
+    const onClose = (): void => refuse('handshake-failed', cause === undefined ? 'the peer closed' : reasonOf(cause));
     const onAbort = (): void => refuse('handshake-failed', 'it was given up');
     const timer = setTimeout(() => refuse('timeout', `no end of it in ${timeoutMs} ms`), timeoutMs);
     // '_tlsError' tells why a bare server-side socket failed; without it only the cause would be missing.
@@ -83,4 +83,12 @@ function finish(
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
   });
+}
+
+/** OpenSSL's messages are made of addresses and source lines; its reason is what they say: "unsupported protocol". */
+function reasonOf(error: unknown): string {
+  if (typeof error === 'object' && error !== null && 'reason' in error && typeof error.reason === 'string') {
+    return error.reason;
+  }
+  return messageOf(error);
 }
