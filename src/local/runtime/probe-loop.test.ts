@@ -52,10 +52,18 @@ test('the first look waits for the initial delay', async () => {
   deepEqual(await play({ initialDelaySeconds: 3, periodSeconds: 1 }, [true, true]), ['true 3.0']);
 });
 
-test('an eager loop looks often until the first success, and counts one failure a period', async () => {
-  const outcomes = [...Array.from({ length: 6 }, () => false), true, true];
-  const said = await play({ periodSeconds: 10, failureThreshold: 3 }, outcomes, true);
-  equal(said.length, 2);
-  equal(said[0], 'failure 0.0');
-  ok(Number(said[1]?.split(' ')[1]) < 2);
+test('an eager loop looks often until the first success, and what fails counts once a period', async () => {
+  const early = await play(
+    { periodSeconds: 10, failureThreshold: 3 },
+    [false, false, false, false, false, false, true, true],
+    true,
+  );
+  equal(early.length, 1);
+  ok(Number(early[0]?.split(' ')[1]) < 2);
+  const never = await play(
+    { periodSeconds: 1, failureThreshold: 2 },
+    Array.from({ length: 9 }, () => false),
+    true,
+  );
+  deepEqual(never.map((each) => each.split(' ')[0]).slice(0, 3), ['failure', 'failure', 'false']);
 });

@@ -12,7 +12,7 @@ export interface ProbeLoopOptions {
   readonly onFailure: (message: string) => void;
   /**
    * Look more often until the first success, so that a container which starts in a second is not waited for a whole
-   * period. The extra looks do not count as failures.
+   * period. What fails then counts once a period, the first one not at all: it has just been started.
    */
   readonly eager: boolean;
   readonly signal: AbortSignal;
@@ -30,7 +30,7 @@ export async function runProbeLoop(options: ProbeLoopOptions): Promise<void> {
   let successes = 0;
   let failures = 0;
   let step = 0;
-  let sinceCountedMs = periodMs;
+  let sinceCountedMs = options.eager ? 0 : periodMs;
   if (probe.initialDelaySeconds) await sleep(probe.initialDelaySeconds * 1000, signal);
   while (!signal.aborted) {
     const { ok, message } = await options.check();
