@@ -1,6 +1,6 @@
 /** The proxy of one pod: three listeners inside its network namespace, and its own tunnel pool. */
 import { setMaxListeners } from 'node:events';
-import { AmbitError } from '../lib/errors.ts';
+import { AmbitError, messageOf } from '../lib/errors.ts';
 import { createHbonePool, type HbonePool } from '../hbone/index.ts';
 import { closeNetns, listen, type AcceptedSocket, type Listener } from '../net/index.ts';
 import type { DataContext, PodContext } from './data-context.ts';
@@ -40,9 +40,9 @@ export class PodProxy {
     const pod = this.#context;
     const pool = this.#pool;
     try {
-      await this.#listen(at?.inboundPort ?? hbonePort, (accepted) => void this.#inbound.serve(accepted));
-      await this.#listen(at?.plaintextPort ?? plaintextPort, (accepted) => void servePlaintext(accepted, pod));
-      await this.#listen(at?.outboundPort ?? outboundPort, (accepted) => void serveOutbound(accepted, { pod, pool }));
+      await this.#listen(at?.inboundPort ?? hbonePort, (accepted) => this.#inbound.serve(accepted));
+      await this.#listen(at?.plaintextPort ?? plaintextPort, (accepted) => servePlaintext(accepted, pod));
+      await this.#listen(at?.outboundPort ?? outboundPort, (accepted) => serveOutbound(accepted, { pod, pool }));
     } catch (error) {
       this.end();
       throw error;
@@ -71,7 +71,7 @@ export class PodProxy {
     if (this.target.netns !== undefined) closeNetns(this.target.netns);
   }
 
-  async #listen(port: number, onConnection: (accepted: AcceptedSocket) => void): Promise<void> {
+  async #listen(port: number, onConnection: (accepted: AcceptedSocket) => Promise<void>): Promise<void> {
     const { netns, listenAt } = this.target;
     const { log } = this.#context;
     const listener = await listen({
@@ -80,8 +80,12 @@ export class PodProxy {
       port,
       onConnection: (accepted) => {
         // Accepted in the same turn in which the pod left: its namespace is closed.
-        if (this.#ended.signal.aborted) accepted.socket.destroy();
-        else onConnection(accepted);
+        if (this.#ended.signal.aborted) return void accepted.socket.destroy();
+        onConnection(accepted).catch((error: unknown) => {
+          // They do not reject; if one does, it must not take the other connections of the node with it.
+          log.error('connection broke the proxy', { port, error: messageOf(error) });
+          accepted.socket.destroy();
+        });
       },
       onError: (error) => log.error('listener failed', { port, error: error.message }),
     });
