@@ -50,7 +50,11 @@ describeChannelContract('HBONE tunnel over keeping memory', () => openTunnelPair
 function record(channel: ByteChannel): string[] {
   const events: string[] = [];
   channel.read({
-    onData: (bytes) => (events.push(Buffer.from(bytes).toString()), false),
+    onData(bytes) {
+      events.push(Buffer.from(bytes).toString());
+      channel.credit(bytes.length);
+      return false;
+    },
     onEnd: () => events.push('end'),
     onDrain() {},
     onClose: (error) => events.push(`close ${(error as { code?: string } | undefined)?.code ?? 'ok'}`),
@@ -104,7 +108,11 @@ describe('HBONE', () => {
   it('answers anything but a well-formed CONNECT 400', async () => {
     const [near, far] = memoryChannelPair();
     const peer = new RawPeer(far, { skipPreface: false }).greet(true);
-    serveHbone(near, { onConnect: (request) => void request.accept() });
+    const refused: string[] = [];
+    serveHbone(near, {
+      onConnect: (request) => void request.accept(),
+      onRefused: (problem) => refused.push(problem),
+    });
     peer.headers(1, { ':method': 'GET', ':scheme': 'https', ':path': '/', ':authority': 'a' });
     peer.headers(3, { ':method': 'CONNECT' });
     peer.headers(5, { ':method': 'CONNECT', ':authority': '' });
@@ -115,6 +123,12 @@ describe('HBONE', () => {
       peer.heads().map(({ fields }) => fields?.get(':status')),
       ['400', '400', '400', '400', '200'],
     );
+    assert.deepEqual(refused, [
+      'method is not CONNECT',
+      'CONNECT without :authority',
+      'CONNECT without :authority',
+      'CONNECT with :scheme or :path',
+    ]);
     assert.equal(peer.goaway, undefined);
   });
 
@@ -185,10 +199,21 @@ describe('HBONE', () => {
     // 24 MiB, and at most the connection windows that were open when it was reached.
     assert.ok(budget.heldBytes > 20 << 20 && budget.heldBytes < (24 + 44) << 20, `${budget.heldBytes} bytes held`);
     const echo = await pool.connect({ id: 'b' }, { authority: 'echo' });
-    const events = record(echo);
-    echo.write(Buffer.from('hello'));
-    await turns(20);
-    assert.deepEqual(events, ['hello']);
+    let echoed = 0;
+    echo.read({
+      neverKeeps: true,
+      onData: (bytes) => ((echoed += bytes.length), echo.credit(bytes.length), false),
+      onEnd() {},
+      onDrain() {},
+      onClose() {},
+    });
+    // More than the window that it had before the budget was used up.
+    const message = Buffer.alloc(50_000, 'x');
+    for (let i = 1; i <= 200; i++) {
+      echo.write(message);
+      for (let turn = 0; turn < 100 && echoed < i * message.length; turn++) await turns(1);
+    }
+    assert.equal(echoed, 200 * message.length);
     pool.close();
     await turns(20);
     assert.equal(budget.heldBytes, 0);

@@ -15,6 +15,8 @@ import { Tunnel } from './tunnel.ts';
 export interface HboneServerOptions {
   /** Called once a CONNECT. `accept` or `refuse` it, now or later; until then the peer waits. */
   readonly onConnect: (request: ConnectRequest) => void;
+  /** A request that was no proper CONNECT was answered with an error; `problem` says what was wrong with it. */
+  readonly onRefused?: (problem: string) => void;
   /** The connection is over. Exactly once, last. */
   readonly onClose?: (error?: Error) => void;
   readonly settings?: Partial<Http2Limits>;
@@ -32,7 +34,7 @@ export interface HboneServerSession {
 
 /** Serves HBONE on `channel` (TLS done, ALPN h2, nothing read). Requests other than CONNECT are answered 400. */
 export function serveHbone(channel: ByteChannel, options: HboneServerOptions): HboneServerSession {
-  const { onConnect, onClose, settings, clock, budget } = options;
+  const { onConnect, onRefused, onClose, settings, clock, budget } = options;
   const session = new Http2Session({
     role: 'server',
     channel,
@@ -43,12 +45,14 @@ export function serveHbone(channel: ByteChannel, options: HboneServerOptions): H
       onRequest(stream, headers) {
         if (headers.get(':method') !== 'CONNECT') {
           refuseStream(stream, 400, { [reasonHeader]: 'method is not CONNECT' });
+          onRefused?.('method is not CONNECT');
           return discard;
         }
         const request = new ConnectRequest(stream, headers);
         onConnect(request);
         return request.handler;
       },
+      ...(onRefused ? { onMalformedRequest: onRefused } : {}),
       ...(onClose ? { onClose } : {}),
     },
   });

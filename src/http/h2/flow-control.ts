@@ -9,11 +9,15 @@ export interface ReceiveBudgetOptions {
   readonly windowGrowth: number;
 }
 
+/** While the budget of the process is used up, a session whose readers keep pace still gets this much window. */
+const exhaustedShareBytes = 256 * 1024;
+
 /** What all sessions of a process together may hold in memory for readers that lag. */
 export class ReceiveBudget {
   readonly #options: ReceiveBudgetOptions;
   #held = 0;
   #growth = 0;
+  /** Sessions that were given less than they are owed. */
   readonly #waiting = new Set<ConnectionReceiveWindow>();
 
   constructor(options: Partial<ReceiveBudgetOptions> = {}) {
@@ -114,16 +118,20 @@ export class ConnectionReceiveWindow {
     if (this.#unreturned >= this.limits.connectionWindow >>> 1) this.update();
   }
 
-  /** Returns what was received, unless a budget says no. */
+  /** Returns what was received, as far as the budgets allow. */
   update(): void {
     if (this.#unreturned === 0 || this.#held > this.limits.sessionHeldBytes) return;
+    let increment = this.#unreturned;
     if (this.#budget.exhausted) {
-      this.#budget.wait(this);
-      return;
+      const allowance = exhaustedShareBytes - this.#held - this.#available;
+      if (allowance < exhaustedShareBytes / 4) {
+        this.#budget.wait(this);
+        return;
+      }
+      increment = Math.min(increment, allowance);
     }
-    const increment = this.#unreturned;
     this.#available += increment;
-    this.#unreturned = 0;
+    this.#unreturned -= increment;
     this.#sendUpdate(increment);
   }
 

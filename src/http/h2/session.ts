@@ -39,6 +39,8 @@ import { Timers } from './timers.ts';
 export interface SessionHandler {
   /** Server: a request head arrived. Returns who consumes the stream; answers through `stream`, now or later. */
   onRequest?(stream: Http2Stream, headers: HeaderList, endStream: boolean): StreamHandler;
+  /** Server: a request was answered 400 or 431 without coming to `onRequest`, because of `problem`. */
+  onMalformedRequest?(problem: string): void;
   /** The peer's first SETTINGS arrived: the session is usable. */
   onReady?(): void;
   /** The peer is going away, or its stream limit changed, or a stream ended: `canOpen` may have changed. */
@@ -397,6 +399,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       this.#flood.charge('malformed requests');
       this.writeHeaders(streamId, HeaderList.from({ ':status': list ? '400' : '431' }), true);
       this.writeReset(streamId, errorCode.protocolError);
+      this.#handler.onMalformedRequest?.(problem ?? 'a header list over the limit');
       return;
     }
     const stream = this.#createStream(streamId, ignoreStream);
