@@ -159,7 +159,7 @@ export async function openTestCluster(options: { nodes: number }): Promise<TestC
       }),
     async exec(pid, script) {
       const enter = ['nsenter', '-t', String(pid), '--mount', '--net', '--pid', '--'];
-      const [program = '', ...args] = [...enter, 'sh', '-c', script];
+      const [program, ...args] = [...enter, 'sh', '-c', script];
       return (await promisify(execFile)(program, args)).stdout;
     },
     async forward(name, port, text) {
@@ -300,9 +300,9 @@ function testNode(stateDir: string, index: number, nodeCount: number): TestNode 
     async start() {
       const output = openSync(logFile, 'a');
       const before = countReady(node.output());
-      const enter = ['nsenter', `--net=/run/netns/${name}`, process.execPath];
-      const [program = '', ...rest] = [...enter, join(repository, 'src/bin/node-runtime.ts'), ...args];
-      node.process = spawn(program, rest, {
+      const program = join(repository, 'src/bin/node-runtime.ts');
+      const [enter, ...rest] = ['nsenter', `--net=/run/netns/${name}`, process.execPath, program, ...args];
+      node.process = spawn(enter, rest, {
         stdio: ['ignore', output, output],
         env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', RUNTIME_SECRET: 'not for pods' },
       });

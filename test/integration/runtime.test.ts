@@ -1,5 +1,5 @@
 import { equal, match, ok } from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { kinds, type Container, type Pod } from '../../src/api/index.ts';
@@ -282,6 +282,26 @@ if (!isInside) {
         data: { k: 'v' },
       });
       await cluster.podIs('waiting', 'Ready', isReady);
+    });
+
+    test('a host path that is not there is waited for', async () => {
+      const path = join(cluster.stateDir, 'data');
+      await cluster.startPod('on-host', {
+        ...one(sh('cat /data/f; echo; exec sleep 100'), {
+          volumeMounts: [{ name: 'd', mountPath: '/data', readOnly: true }],
+        }),
+        volumes: [{ name: 'd', hostPath: { path, type: 'Directory' } }],
+      });
+      await eventually('an event', async () => {
+        const { items } = await cluster.client.list(kinds.Event, { namespace: 'default' });
+        return items.find((each) => each.reason === 'FailedMount' && each.involvedObject.name === 'on-host');
+      });
+      mkdirSync(path);
+      writeFileSync(join(path, 'f'), 'from the host');
+      await cluster.podIs('on-host', 'Ready', isReady);
+      await eventually('the file', async () =>
+        (await cluster.log('on-host')) === 'from the host\n' ? true : undefined,
+      );
     });
 
     test('restart policies and back-off are as Kubernetes has them', async () => {

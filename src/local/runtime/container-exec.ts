@@ -18,7 +18,7 @@ const outputLimit = 10 * 1024;
 export function execInContainer(options: ContainerExecOptions): Promise<{ exitCode: number; output: string }> {
   const namespaces = ['--mount', '--net', '--uts', '--ipc'];
   if (!options.hostPid) namespaces.push('--pid');
-  const [program = '', ...args] = ['nsenter', '-t', String(options.pid), ...namespaces, '--', ...options.command];
+  const [program, ...args] = ['nsenter', '-t', String(options.pid), ...namespaces, '--', ...options.command];
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       env: { ...options.environment },

@@ -206,9 +206,7 @@ export class PodWorker {
     await this.#openSandbox();
     if (signal.aborted) return;
     this.#report();
-    await this.#volumes.prepare(signal, (message) => {
-      this.#event('Warning', 'FailedMount', `MountVolume.SetUp failed: ${message}`);
-    });
+    await this.#prepareVolumes();
     const sidecars = this.#init.filter((each) => each.container.restartPolicy === 'Always');
     const running: Promise<void>[] = [];
     // Main containers end first; sidecars serve them to the last.
@@ -255,6 +253,23 @@ export class PodWorker {
       } catch (error) {
         this.#event('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${messageOf(error)}`);
         await sleep(backoff.next(), this.#stopping.signal);
+      }
+    }
+  }
+
+  /** What can be mended outside, such as a host path that is not there, is waited for. */
+  async #prepareVolumes(): Promise<void> {
+    const { signal } = this.#stopping;
+    const tell = (message: string): void =>
+      this.#event('Warning', 'FailedMount', `MountVolume.SetUp failed: ${message}`);
+    const backoff = createBackoff({ initialMs: 500, maxMs: 30_000 });
+    for (;;) {
+      try {
+        return await this.#volumes.prepare(signal, tell);
+      } catch (error) {
+        signal.throwIfAborted();
+        tell(messageOf(error));
+        await sleep(backoff.next(), signal);
       }
     }
   }
