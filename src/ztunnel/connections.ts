@@ -120,6 +120,8 @@ export class Connection {
   /** `cut` ends both sides; from now on aborting calls it. */
   established(cut: (error: Error) => void): void {
     this.#cut = cut;
+    // Nobody waits any more, and an idle connection is counted in bytes.
+    this.#abort = undefined;
     if (this.#cutError) cut(this.#cutError);
   }
 
