@@ -30,10 +30,13 @@ export async function runSteps(steps: readonly Step[]): Promise<boolean> {
   return true;
 }
 
+/** A test that takes longer failed; what follows it (meshes taken down) still runs. */
+const longestTestMs = 180_000;
+
 /** `node --test` over files, with a limit so that a leaked handle is a failure and not a hang. */
 export function testCommand(patterns: readonly string[], isolation: 'none' | 'process'): string[] {
   const command = ['node', '--test', `--test-isolation=${isolation}`, '--test-reporter=spec'];
-  if (isolation === 'process') command.push('--test-concurrency=1');
+  if (isolation === 'process') command.push('--test-concurrency=1', `--test-timeout=${longestTestMs}`);
   return [...command, ...patterns];
 }
 

@@ -69,7 +69,15 @@ function stream(index: number): Promise<void> {
   });
 }
 
-process.on('SIGTERM', () => (stopping = true));
+process.on('SIGTERM', () => {
+  stopping = true;
+  // A connection that hangs would keep the program for ever: that too is a loss, and must be said.
+  setTimeout(() => {
+    errors.push('connections did not end within 10 s');
+    report(true);
+    process.exit(1);
+  }, 10_000).unref();
+});
 const report = (done: boolean): void => console.log(JSON.stringify({ done, open, echoed, errors }));
 const timer = setInterval(() => report(false), 1000);
 await Promise.all(Array.from({ length: Number(connections) }, (_, index) => stream(index)));
