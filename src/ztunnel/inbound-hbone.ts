@@ -4,6 +4,7 @@ import { canonicalIp, formatHostPort } from '../lib/ip.ts';
 import { spiffeId, type SpiffeId } from '../api/names.ts';
 import { planInboundConnect } from '../decision/index.ts';
 import { reasonHeader, serveHbone, type ConnectRequest, type HboneServerSession } from '../hbone/index.ts';
+import { errorCode, Http2Error } from '../http/h2/index.ts';
 import { acceptTls, spiffeParts } from '../identity/index.ts';
 import { tlsChannel, type AcceptedSocket } from '../net/index.ts';
 import type { SourcePrincipal } from '../policy/index.ts';
@@ -31,16 +32,15 @@ export class HboneInbound {
     const { socket, remoteAddress, remotePort } = accepted;
     const localIp = this.#localIp(accepted);
     const src = formatHostPort(remoteAddress, remotePort);
-    const ownIdentity = { current: undefined as SpiffeId | undefined };
+    let ownIdentity: SpiffeId | undefined;
     this.#handshakes++;
     try {
       if (this.#handshakes > this.#pod.limits.maxHandshakes)
         throw inboundError('overloaded', 'too many handshakes are under way');
       const own = await ownWorkload(this.#pod, this.#pod.ended);
       if (!own) throw inboundError('not-ready', 'own workload is not known to the mesh');
-      const identity = spiffeId(own.trustDomain, own.namespace, own.serviceAccount);
-      ownIdentity.current = identity;
-      const certificate = await this.#pod.certificates.get(identity, this.#pod.ended);
+      ownIdentity = spiffeId(own.trustDomain, own.namespace, own.serviceAccount);
+      const certificate = await this.#pod.certificates.get(ownIdentity, this.#pod.ended);
       const peer = await acceptTls({
         socket,
         certificate,
@@ -49,7 +49,7 @@ export class HboneInbound {
       });
       const connection: TunnelConnection = {
         peer: principalOf(peer.identity),
-        ownIdentity: identity,
+        ownIdentity,
         remoteAddress,
         src,
         localIp,
@@ -57,7 +57,7 @@ export class HboneInbound {
       this.#serveTunnels(connection, tlsChannel(peer.socket));
     } catch (error) {
       socket.resetAndDestroy();
-      this.#recordFailure(src, localIp, ownIdentity.current, error);
+      this.#recordFailure({ src, localIp, ownIdentity }, error);
     } finally {
       this.#handshakes--;
     }
@@ -81,7 +81,12 @@ export class HboneInbound {
         if (this.#pod.ended.aborted) request.refuse(503);
         else void serveConnect(request, connection, this.#pod);
       },
-      onClose: () => void this.#sessions.delete(session),
+      onRefused: (problem) => this.#recordFailure(connection, new RefusedConnect(400, 'bad-request', problem)),
+      onClose: (error) => {
+        this.#sessions.delete(session);
+        // A peer that breaks HTTP/2 may never have had a tunnel that could tell of it.
+        if (error instanceof Http2Error && error.wireCode !== errorCode.noError) this.#recordFailure(connection, error);
+      },
     });
     this.#sessions.add(session);
     if (this.#draining) session.drain();
@@ -92,9 +97,10 @@ export class HboneInbound {
     return canonicalIp(socket.localAddress ?? '');
   }
 
-  /** A client that did not get as far as a tunnel: one refused connection, in metrics and in the log. */
-  #recordFailure(src: string, localIp: string, ownIdentity: SpiffeId | undefined, error: unknown): void {
+  /** What did not get as far as a tunnel: one refused connection, in metrics and in the log. */
+  #recordFailure(client: RefusedClient, error: unknown): void {
     const { mesh, target, connections } = this.#pod;
+    const { src, localIp, ownIdentity, remoteAddress, peer } = client;
     if (this.#pod.ended.aborted) return;
     const own = mesh.workloadOfPod(target.pod);
     const actualDst = formatHostPort(localIp, hbonePort);
@@ -102,13 +108,23 @@ export class HboneInbound {
     connection.describe({
       protocol: 'HBONE',
       actualDst,
-      sourceWorkload: undefined,
+      sourceWorkload: own && remoteAddress !== undefined ? mesh.workloadByIp(own.network, remoteAddress) : undefined,
+      ...(peer ? { sourceIdentity: peer.id } : {}),
       destinationWorkload: own,
       destinationIdentity: ownIdentity,
       service: undefined,
     });
     connection.finish({ flags: flagsOf(error), error: error as Error });
   }
+}
+
+/** A client that is refused, with or without a verified certificate. */
+interface RefusedClient {
+  readonly src: string;
+  readonly localIp: string;
+  readonly ownIdentity: SpiffeId | undefined;
+  readonly remoteAddress?: string;
+  readonly peer?: SourcePrincipal;
 }
 
 /** One TLS connection whose peer is known. */
