@@ -8,6 +8,7 @@ import { addPolicyRouting, applyNft, closeNetns, netnsIdentity, openNetns, remov
 import { bypassesInbound, isTerminal, podIpsOf, redirectionOf } from './enrolment.ts';
 import { countProxiedConnections } from './live-connections.ts';
 import { redirectScript, releaseScript, removeScript } from './pod-rules.ts';
+import { writePodSettings } from './pod-settings.ts';
 import type { ServedPod } from './zds-server.ts';
 
 /** `in` the mesh; `out` of it but alive; `gone`, with nothing left to undo inside. */
@@ -200,6 +201,7 @@ export class PodEnrolment {
     this.#probeIps = podIpsOf(this.#pod);
     await probes.set(this.uid, this.#probeIps);
     this.#marked = true;
+    for (const name of writePodSettings(netns, 'proxied')) this.#log.debug('cannot change a pod setting', { name });
     addPolicyRouting(netns);
     await applyNft({
       netns,
@@ -238,6 +240,7 @@ export class PodEnrolment {
     if (netns !== undefined && this.#marked) {
       await applyNft({ netns, script: removeScript() });
       removePolicyRouting(netns);
+      writePodSettings(netns, 'plain');
       this.#marked = false;
     }
     if (this.#goal !== 'out') return 0;

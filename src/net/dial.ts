@@ -2,9 +2,10 @@
 import { Socket } from 'node:net';
 import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
 import { formatHostPort } from '../lib/ip.ts';
-import { encodeSocketAddress, familyOf } from './address.ts';
+import { familyOf } from './address.ts';
 import { withNetns } from './netns.ts';
-import { applySocketOptions, bindWithoutPort } from './socket-options.ts';
+import { applySocketOptions } from './socket-options.ts';
+import { bindAnyPort, bindForeign } from './source-address.ts';
 import * as sys from './sys.ts';
 
 export interface DialOptions {
@@ -26,14 +27,28 @@ export interface DialOptions {
 
 /**
  * Connects. The socket is paused and unread: give it to `tcpChannel` or `tls.connect({socket})`. Throws AmbitError
- * `net.connection-refused`, `net.connect-timeout`, `net.unreachable`, `net.aborted` or `net.connect-failed`.
+ * `net.connection-refused`, `net.connect-timeout`, `net.unreachable`, `net.address-taken`,
+ * `net.aborted` or `net.connect-failed`.
  */
-export function dial(options: DialOptions): Promise<Socket> {
+export async function dial(options: DialOptions): Promise<Socket> {
+  // Another try only where we picked a source port that turned out to be taken towards this destination; at last the kernel picks.
+  for (let tries = 1; ; tries++) {
+    try {
+      return await dialOnce(options, tries < maxPortTries);
+    } catch (error) {
+      if (codeOf(error) !== 'net.address-taken' || tries >= maxPortTries) throw error;
+    }
+  }
+}
+
+const maxPortTries = 8;
+
+function dialOnce(options: DialOptions, avoidOwnersPorts: boolean): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const { signal, host, port } = options;
     const target = formatHostPort(host, port);
     if (signal?.aborted) return reject(aborted(target));
-    const socket = openSocket(options);
+    const socket = openSocket(options, avoidOwnersPorts);
     const settle = (error: AmbitError | undefined): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
@@ -66,15 +81,15 @@ export function dial(options: DialOptions): Promise<Socket> {
   });
 }
 
-function openSocket(options: DialOptions): Socket {
+function openSocket(options: DialOptions, avoidOwnersPorts: boolean): Socket {
   const family = familyOf(options.host);
   const fd = withNetns(options.netns, () => {
     const opened = sys.socket(family, sys.linux.SOCK_STREAM);
     try {
       applySocketOptions(opened, family, options);
       if (options.localIp !== undefined) {
-        bindWithoutPort(opened);
-        sys.bind(opened, encodeSocketAddress(options.localIp, 0, family), options.localIp);
+        const foreign = options.transparent === true && avoidOwnersPorts;
+        (foreign ? bindForeign : bindAnyPort)(opened, options.localIp, family);
       }
       return opened;
     } catch (error) {
@@ -102,6 +117,7 @@ function connectError(target: string, error: Error): AmbitError {
     ETIMEDOUT: 'net.connect-timeout',
     EHOSTUNREACH: 'net.unreachable',
     ENETUNREACH: 'net.unreachable',
+    EADDRNOTAVAIL: 'net.address-taken',
   };
   const code = reasons[codeOf(error) ?? ''] ?? 'net.connect-failed';
   return new AmbitError(`Cannot connect to ${target}: ${codeOf(error) ?? messageOf(error)}`, {

@@ -20,12 +20,6 @@ export function applySocketOptions(fd: number, family: number, options: SocketOp
   }
 }
 
-/** Lets many sockets bind one foreign address: the kernel picks the port at connect(), per destination. */
-export function bindWithoutPort(fd: number): void {
-  sys.setIntOption(fd, linux.SOL_SOCKET, linux.SO_REUSEADDR, 1);
-  sys.setIntOption(fd, linux.SOL_IP, linux.IP_BIND_ADDRESS_NO_PORT, 1);
-}
-
 /** `struct linger { on = 1, seconds = 0 }` */
 const lingerNothing = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 

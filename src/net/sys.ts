@@ -43,6 +43,7 @@ export const linux = {
   EAGAIN: 11,
   EINTR: 4,
   EEXIST: 17,
+  EADDRINUSE: 98,
   EINPROGRESS: 115,
 } as const;
 

@@ -161,17 +161,27 @@ describe('sockets in other network namespaces', { timeout: 30_000 }, () => {
         chain out { type route hook output priority mangle; policy accept; ct mark & 0xfff == 0x111 meta mark set ct mark; }
       }`,
     });
-    const socket = await dial({
-      netns: podNetns,
-      host: '10.244.1.2',
-      port: 8081,
-      localIp: '10.244.1.3',
-      transparent: true,
-      mark: 0x539,
-      timeoutMs: 2000,
-    });
+    const dialAsClient = (): Promise<Socket> =>
+      dial({
+        netns: podNetns,
+        host: '10.244.1.2',
+        port: 8081,
+        localIp: '10.244.1.3',
+        transparent: true,
+        mark: 0x539,
+        timeoutMs: 2000,
+      });
+    const socket = await dialAsClient();
     const accepted = await next();
     equal(accepted.remoteAddress, '10.244.1.3');
+    // The client itself may be connected from any port of its own range: ours are others.
+    for (let i = 0; i < 200; i++) {
+      const extra = await dialAsClient();
+      const { socket: served, remotePort } = await next();
+      ok(remotePort < 32_768 || remotePort > 60_999, `port ${remotePort}`);
+      extra.destroy();
+      served.destroy();
+    }
     accepted.socket.end('hello');
     socket.resume();
     const [chunk] = (await once(socket, 'data')) as [Buffer];
