@@ -4,12 +4,24 @@ import type { TestMesh } from './mesh.ts';
 
 /** Waits for a line of the node's ztunnel with every one of `parts`. */
 export async function accessLine(mesh: TestMesh, node: string, parts: readonly string[]): Promise<string> {
+  const [line = ''] = await accessLines(mesh, node, [parts]);
+  return line;
+}
+
+/** Waits for one line for each of `wanted`, as `accessLine` does for one. */
+export async function accessLines(
+  mesh: TestMesh,
+  node: string,
+  wanted: readonly (readonly string[])[],
+): Promise<string[]> {
   return eventually(
     async () => {
       const { stdout } = await mesh.ambit(['logs', 'ztunnel', '--node', node]);
-      return stdout.split('\n').findLast((line) => parts.every((part) => line.includes(part)));
+      const lines = stdout.split('\n');
+      const found = wanted.map((parts) => lines.findLast((line) => parts.every((part) => line.includes(part))));
+      return found.every((line) => line !== undefined) ? found : undefined;
     },
-    `a line on ${node} with ${parts.join(' and ')}`,
+    `lines on ${node} with ${wanted.map((parts) => parts.join(' and ')).join(', ')}`,
   );
 }
 

@@ -14,7 +14,14 @@ export interface TestAuthority extends CertificateAuthority {
 }
 
 export async function createTestAuthority(clock: Clock = systemClock): Promise<TestAuthority> {
-  const { certPem, keyPem } = await createRoot({ clock });
+  return openTestAuthority(await createRoot({ clock }), clock);
+}
+
+/** The authority of a root whose key is at hand: a mesh's own, for certificates that it would not make. */
+export async function openTestAuthority(
+  { certPem, keyPem }: { readonly certPem: string; readonly keyPem: string },
+  clock: Clock = systemClock,
+): Promise<TestAuthority> {
   const authority = await createCertificateAuthority({ caCertPem: certPem, caKeyPem: keyPem, rootPem: certPem, clock });
   return {
     ...authority,
