@@ -15,7 +15,7 @@ import { createMeshNetwork, createNodeNetwork, nodeName } from '../../src/local/
 
 const repository = join(import.meta.dirname, '../..');
 /** Then the namespaces are ended, and with them everything in them. */
-const insideTimeoutMs = 110_000;
+const insideTimeoutMs = 280_000;
 const insideVariable = 'AMBIT_TEST_INSIDE';
 
 /** Whether this process is the one that `runInside` started. */
@@ -71,6 +71,8 @@ export interface TestCluster extends AsyncDisposable {
   ): Promise<Pod>;
   /** Waits until the pod is as `holds` wants it. Fails with its status. */
   podIs(name: string, what: string, holds: (pod: Pod) => boolean, timeoutMs?: number): Promise<Pod>;
+  /** Stops the API server while `work` runs. */
+  withoutApi(work: () => Promise<void>): Promise<void>;
   podIsGone(name: string): Promise<void>;
   /** Deletes the pod and waits until it is gone. */
   removePod(name: string): Promise<void>;
@@ -109,14 +111,16 @@ export async function openTestCluster(options: { nodes: number }): Promise<TestC
   writeFileSync(join(stateDir, 'pki/tokens.json'), JSON.stringify(users));
   await createMeshNetwork();
   for (let index = 1; index <= options.nodes; index++) await createNodeNetwork({ index, nodeCount: options.nodes });
-  const server: RunningApiServer = await startApiServer({
-    stateDir,
-    listen: { host: '172.30.0.1', port: 6443 },
-    socketPath: join(stateDir, 'run/apiserver.sock'),
-    tokensFile: join(stateDir, 'pki/tokens.json'),
-    nodeSocket: (node) => join(stateDir, 'run', `${node}.sock`),
-    log: silentLog(),
-  });
+  const startServer = (): Promise<RunningApiServer> =>
+    startApiServer({
+      stateDir,
+      listen: { host: '172.30.0.1', port: 6443 },
+      socketPath: join(stateDir, 'run/apiserver.sock'),
+      tokensFile: join(stateDir, 'pki/tokens.json'),
+      nodeSocket: (node) => join(stateDir, 'run', `${node}.sock`),
+      log: silentLog(),
+    });
+  let server = await startServer();
   for (const { name, token } of users) writeKubeconfig(stateDir, name, token);
   const client = openKubeClient(loadKubeconfig(join(stateDir, 'admin.kubeconfig')), { log: silentLog() });
   const nodes = Array.from({ length: options.nodes }, (_, i) => testNode(stateDir, i + 1, options.nodes));
@@ -133,7 +137,15 @@ export async function openTestCluster(options: { nodes: number }): Promise<TestC
       };
       return client.create(kinds.Pod, pod);
     },
-    podIs: (name, what, holds, timeoutMs = 15_000) => podIs(cluster, name, what, holds, timeoutMs),
+    async withoutApi(work) {
+      await server.close();
+      try {
+        await work();
+      } finally {
+        server = await startServer();
+      }
+    },
+    podIs: (name, what, holds, timeoutMs = 30_000) => podIs(cluster, name, what, holds, timeoutMs),
     async log(name, query = '') {
       const response = await client.raw({
         method: 'GET',
@@ -195,7 +207,7 @@ export async function openTestCluster(options: { nodes: number }): Promise<TestC
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 15_000,
+  timeoutMs = 30_000,
 ): Promise<T> {
   const deadlineMs = Date.now() + timeoutMs;
   for (;;) {

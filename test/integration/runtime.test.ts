@@ -38,7 +38,7 @@ const lookAtHost = (): string =>
 const ended = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 
 if (!isInside) {
-  describe('the pod runtime', { timeout: 240_000 }, () => {
+  describe('the pod runtime', { timeout: 600_000 }, () => {
     for (const asUser of [false, true]) {
       test(`works ${asUser ? 'in a user namespace' : 'as root'}, and leaves the host as it was`, async () => {
         const hosts = readFileSync('/etc/hosts', 'utf8');
@@ -51,7 +51,7 @@ if (!isInside) {
     }
   });
 } else {
-  describe('the pod runtime, inside', { timeout: 110_000 }, () => {
+  describe('the pod runtime, inside', { timeout: 270_000 }, () => {
     let cluster: TestCluster;
     before(async () => {
       cluster = await openTestCluster({ nodes: 2 });
@@ -148,6 +148,23 @@ if (!isInside) {
       match(log, /^OWN=yes$/m);
       match(log, /^PATH=\/usr\/local\/sbin/m);
       ok(!log.includes('netns'), log);
+    });
+
+    test('a pod may not change its own network, unless it is given the right', async () => {
+      const script =
+        'ip link set lo down 2>&1 && echo changed; grep CapEff /proc/self/status; ping -c 1 -W 1 127.0.0.1 | grep -c "1 received"';
+      ok(!(await runPod('meek', one(sh(script)))).includes('changed'));
+      const right = { securityContext: { capabilities: { add: ['NET_ADMIN'] } } };
+      match(await runPod('strong', one(sh(script), right)), /changed/);
+      match(
+        await runPod(
+          'mighty',
+          one(sh('echo 1 >/proc/sys/net/ipv4/tcp_migrate_req && echo changed'), {
+            securityContext: { privileged: true },
+          }),
+        ),
+        /changed/,
+      );
     });
 
     test('environment variables come from literals, fields, ConfigMaps and Secrets, and expand', async () => {
@@ -543,6 +560,28 @@ spec:
         /^\d{4}-\d\d-\d\dT[\d:.]+Z line 1\n/,
       );
       equal(await cluster.log('chatty', 'previous=true&limitBytes=9'), 'line 1\nli');
+    });
+
+    test('pods run on, and come back when they die, while the API is away', async () => {
+      await cluster.startPod('alone', one(server("'here'", 9100)));
+      const pod = await cluster.podIs('alone', 'Ready', isReady);
+      await cluster.withoutApi(async () => {
+        const { pid } = await cluster.container('alone');
+        process.kill(pid, 'SIGKILL');
+        await eventually('another process', async () => {
+          const next = await cluster.container('alone');
+          return next.pid !== pid && next.restartCount === 1 ? true : undefined;
+        });
+        await eventually('an answer', async () => {
+          const answer = await fetch(`http://${pod.status?.podIP}:9100`).catch(() => undefined);
+          return (await answer?.text()) === 'here' ? true : undefined;
+        });
+      });
+      await cluster.podIs(
+        'alone',
+        'told of',
+        (each) => each.status?.containerStatuses?.[0]?.restartCount === 1 && isReady(each),
+      );
     });
 
     test('killing the runtime ends its containers; the next one starts them again at the same address', async () => {

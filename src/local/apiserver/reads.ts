@@ -112,7 +112,12 @@ export function watchObjects(context: ReadContext, request: ReadRequest, respons
   const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0);
   const sendInitialEvents = query.get('sendInitialEvents');
   const bookmarks = isTrue(query.get('allowWatchBookmarks'));
-  const stop = startWatch(
+  // A watch of an expired revision has ended before there is anything to stop.
+  let stop: (() => void) | undefined = undefined;
+  const forget = (): void => {
+    if (stop) context.watches.delete(stop);
+  };
+  stop = startWatch(
     response,
     {
       ...context,
@@ -125,7 +130,7 @@ export function watchObjects(context: ReadContext, request: ReadRequest, respons
       markInitialEnd: sendInitialEvents === 'true' && bookmarks,
       timeoutMs: timeoutSeconds > 0 ? timeoutSeconds * 1000 : minWatchMs * (1 + Math.random()),
     },
-    () => context.watches.delete(stop),
+    forget,
   );
   if (!response.writableEnded) context.watches.add(stop);
 }

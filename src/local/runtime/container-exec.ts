@@ -6,6 +6,8 @@ export interface ContainerExecOptions {
   /** Process 1 of the container. */
   readonly pid: number;
   readonly command: readonly string[];
+  /** Put before the command: limits what it may do. */
+  readonly limit: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly hostPid: boolean;
   readonly timeoutMs: number;
@@ -18,7 +20,15 @@ const outputLimit = 10 * 1024;
 export function execInContainer(options: ContainerExecOptions): Promise<{ exitCode: number; output: string }> {
   const namespaces = ['--mount', '--net', '--uts', '--ipc'];
   if (!options.hostPid) namespaces.push('--pid');
-  const [program, ...args] = ['nsenter', '-t', String(options.pid), ...namespaces, '--', ...options.command];
+  const [program, ...args] = [
+    'nsenter',
+    '-t',
+    String(options.pid),
+    ...namespaces,
+    '--',
+    ...options.limit,
+    ...options.command,
+  ];
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       env: { ...options.environment },

@@ -21,6 +21,8 @@ export interface ContainerProcessOptions {
   readonly hostPid: boolean;
   readonly hostIpc: boolean;
   readonly command: readonly string[];
+  /** Put before the command: limits what it may do. */
+  readonly limit: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
   readonly onOutput: (stream: 'stdout' | 'stderr', source: Readable) => void;
@@ -169,6 +171,7 @@ function spawnContainer(options: ContainerProcessOptions, outputs: readonly [num
   if (!options.hostIpc) chain.push('--ipc');
   chain.push('--', 'sh', `${options.folder}/init.sh`);
   chain.push(options.folder, options.hostName ?? '', options.workingDirectory, options.hostPid ? 'exec' : 'init');
+  chain.push(...options.limit);
   // A shell starts background commands with SIGINT and SIGQUIT ignored.
   chain.push('env', '--default-signal=INT,QUIT', '-u', 'LC_ALL');
   const { inherited, late } = splitEnvironment(options.environment);

@@ -4,6 +4,7 @@ import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { kinds, type ConfigMap, type Container, type Secret } from '../../api/index.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { limitPrivileges } from './capabilities.ts';
 import { ContainerLog } from './container-log.ts';
 import { startContainerProcess, type ContainerExit, type ContainerProcess } from './container-process.ts';
 import { expand, resolveEnvironment } from './environment.ts';
@@ -82,6 +83,7 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
         hostPid: facts.pod.spec.hostPID ?? false,
         hostIpc: facts.pod.spec.hostIPC ?? false,
         command: options.command.map((word) => expand(word, environment)),
+        limit: limitPrivileges(container),
         environment,
         workingDirectory,
         onOutput: (stream, source) => log.attach(stream, source),

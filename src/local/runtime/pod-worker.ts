@@ -5,6 +5,7 @@ import type { Container, ContainerStatus, CoreCondition, ObjectReference, Pod, P
 import { createBackoff } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
+import { limitPrivileges } from './capabilities.ts';
 import { execInContainer } from './container-exec.ts';
 import { startContainer, type StartedContainer } from './container-start.ts';
 import { ContainerSupervisor, timestamp } from './container-supervisor.ts';
@@ -318,7 +319,8 @@ export class PodWorker {
         exec: async (command, timeoutMs) => {
           const running = this.running(container.name);
           if (!running) throw new Error('the container does not run');
-          return execInContainer({ ...running, command, timeoutMs, hostPid: this.#pod.spec.hostPID ?? false });
+          const limit = limitPrivileges(container);
+          return execInContainer({ ...running, command, limit, timeoutMs, hostPid: this.#pod.spec.hostPID ?? false });
         },
       }),
       start: async (attempt) => {
