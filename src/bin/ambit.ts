@@ -30,5 +30,7 @@ if (component) {
     env: process.env,
     home: homedir(),
     isRoot: process.getuid?.() === 0,
+    out: process.stdout,
+    err: process.stderr,
   });
 }

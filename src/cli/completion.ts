@@ -1,11 +1,11 @@
 /** `ambit completion`: scripts for shells, which ask the command line itself what may follow. */
-import { Argument, Command } from 'commander';
+import { Argument, Command, type Option } from 'commander';
 import type { CliContext } from './context.ts';
 
 const scripts: Readonly<Record<string, string>> = {
   bash: `_ambit() {
   local IFS=$'\\n'
-  COMPREPLY=($(compgen -W "$(ambit complete -- "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  COMPREPLY=($(compgen -W "$("\${COMP_WORDS[0]/#\\~/$HOME}" complete -- "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _ambit ambit
 `,
@@ -13,12 +13,12 @@ complete -o default -F _ambit ambit
 _ambit() {
   local -a words_so_far candidates
   words_so_far=("\${words[@]:1:$((CURRENT - 2))}")
-  candidates=("\${(@f)$(ambit complete -- "\${words_so_far[@]}" 2>/dev/null)}")
+  candidates=("\${(@f)$(\${~words[1]} complete -- "\${words_so_far[@]}" 2>/dev/null)}")
   compadd -a candidates || _files
 }
 compdef _ambit ambit
 `,
-  fish: `complete -c ambit -a '(ambit complete -- (commandline -opc)[2..] 2>/dev/null)'
+  fish: `complete -c ambit -a '((commandline -opc)[1] complete -- (commandline -opc)[2..] 2>/dev/null)'
 `,
 };
 
@@ -46,19 +46,23 @@ export function completionCommand(context: CliContext, program: Command): Comman
 /** What may follow the words: values of an option, else commands or arguments, and options. */
 export function candidates(program: Command, words: readonly string[]): string[] {
   const [name, ...rest] = words;
+  const names = program.commands.map((candidate) => candidate.name()).filter((candidate) => candidate !== 'complete');
+  if (name === undefined) return [...names, 'help'];
+  if (name === 'help') return rest.length === 0 ? names : [];
   const command = program.commands.find((candidate) => candidate.name() === name);
-  if (name === undefined || !command) {
-    const visible = program.commands
-      .map((candidate) => candidate.name())
-      .filter((candidate) => candidate !== 'complete');
-    return name === undefined ? [...visible, 'help'] : [];
-  }
-  const last = rest.at(-1);
-  const pending = command.options.find(
-    (option) => (option.long === last || option.short === last) && (option.required || option.optional),
-  );
+  // What follows `--` is the command of `exec`: no word of ours.
+  if (!command || rest.includes('--')) return [];
+  const pending = valueOption(command, rest.at(-1));
   if (pending) return [...(pending.argChoices ?? [])];
-  const given = rest.filter((word) => !word.startsWith('-')).length;
-  const choices = given === 0 ? (command.registeredArguments[0]?.argChoices ?? []) : [];
+  const operands = rest.filter((word, index) => !word.startsWith('-') && !valueOption(command, rest[index - 1]));
+  const choices = command.registeredArguments[operands.length]?.argChoices ?? [];
   return [...choices, ...command.options.flatMap((option) => option.long ?? []), '--help'];
+}
+
+/** The option that takes what follows `word` for its value. */
+function valueOption(command: Command, word: string | undefined): Option | undefined {
+  if (word === undefined) return undefined;
+  return command.options.find(
+    (option) => (option.long === word || option.short === word) && (option.required || option.optional),
+  );
 }

@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { loadKubeconfig, openKubeClient, type KubeClient } from '../kube/index.ts';
 import { AmbitError } from '../lib/errors.ts';
 import { silentLog } from '../lib/log.ts';
-import { statePaths, type SelfCommand, type StatePaths } from '../local/mesh/index.ts';
+import { requireRunning, statePaths, type SelfCommand, type StatePaths } from '../local/mesh/index.ts';
 
 export interface CliContext {
   readonly self: SelfCommand;
@@ -63,8 +63,13 @@ export function paths(context: CliContext, options: StateOptions): StatePaths {
 /** The cluster a command speaks to: --kubeconfig, KUBECONFIG, the state folder's, in that order. The caller closes it. */
 export function openCluster(context: CliContext, options: ClusterOptions): KubeClient {
   const fromEnv = context.env['KUBECONFIG']?.split(':').find((path) => path !== '');
-  const path = options.kubeconfig ?? fromEnv ?? paths(context, options).kubeconfig;
+  const path = options.kubeconfig ?? fromEnv ?? kubeconfigOfMesh(paths(context, options));
   return openKubeClient(loadKubeconfig(path), { log: silentLog() });
+}
+
+function kubeconfigOfMesh(state: StatePaths): string {
+  requireRunning(state);
+  return state.kubeconfig;
 }
 
 export function parseCount(text: string): number {

@@ -25,13 +25,17 @@ interface ExecOptions extends ClusterOptions {
 export function execCommand(context: CliContext): Command {
   return new Command('exec')
     .description("run a command inside a pod, or inside a node's network namespace")
-    .usage('[-n NS] POD|deploy/NAME [-c CONTAINER] -- CMD...\n       ambit exec --node NODE -- CMD...')
+    .usage('[options] POD|deploy/NAME -- CMD...\n       ambit exec --node NODE -- CMD...')
     .argument('[words...]', 'the pod, then the command after --')
     .option('-n, --namespace <ns>', 'namespace of the pod', 'default')
     .option('-c, --container <name>', 'container of the pod (default: its first)')
     .option('--node <name>', "run in this node's network namespace")
     .addOption(stateOption())
     .addOption(kubeconfigOption())
+    .addHelpText(
+      'after',
+      '\nThe command gets the standard streams, and its exit code is that of ambit.\nExamples:\n  ambit exec deploy/productpage-v1 -- cat /etc/resolv.conf\n  ambit exec --node node-1 -- ip route',
+    )
     .action(async (words: readonly string[], options: ExecOptions) => {
       throw new ExitCode(await run(await planFor(context, words, options)));
     });

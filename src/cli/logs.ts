@@ -11,6 +11,7 @@ import {
   openCluster,
   paths,
   stateOption,
+  usageError,
   type CliContext,
   type ClusterOptions,
 } from './context.ts';
@@ -41,6 +42,10 @@ export function logsCommand(context: CliContext): Command {
     .option('-f, --follow', 'go on printing as it grows')
     .addOption(stateOption())
     .addOption(kubeconfigOption())
+    .addHelpText(
+      'after',
+      "\nThe log of `ztunnel` holds the access log. With several nodes each line starts with its node's name.\nExample:\n  ambit logs ztunnel --node node-1 -f",
+    )
     .action(async (component: string, options: LogsOptions) => {
       const app = podComponents[component];
       if (app === undefined) return printFile(context, logPath(context, component, options), options.follow ?? false);
@@ -101,8 +106,7 @@ function logPath(context: CliContext, component: string, options: LogsOptions): 
   const { logs } = paths(context, options);
   if (component === 'supervisor' || component === 'forwarder') return join(logs, 'init.log');
   if (component !== 'node-runtime') return join(logs, `${component}.log`);
-  if (options.node === undefined)
-    throw new AmbitError('Which node? Add --node NAME', { code: 'cli.usage', blame: 'downstream' });
+  if (options.node === undefined) throw usageError('Which node? Add --node NAME');
   return join(logs, `node-runtime-${options.node}.log`);
 }
 

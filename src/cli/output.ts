@@ -1,4 +1,5 @@
 /** Lists as tables, JSON or YAML. */
+import { stripVTControlCharacters } from 'node:util';
 import { dump } from 'js-yaml';
 import type { CliContext, OutputFormat } from './context.ts';
 
@@ -31,16 +32,21 @@ export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<
     columns.map((column) => column.title),
     ...rows.map((row) => columns.map((column) => column.value(row) || '-')),
   ];
-  const widths = columns.map((_, index) => Math.max(...cells.map((line) => (line[index] ?? '').length)));
+  const widths = columns.map((_, index) => Math.max(...cells.map((line) => shownWidth(line[index] ?? ''))));
   return cells
     .map(
       (line) =>
         `${line
-          .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+          .map((cell, index) => cell + ' '.repeat((widths[index] ?? 0) - shownWidth(cell)))
           .join('  ')
           .trimEnd()}\n`,
     )
     .join('');
+}
+
+/** Colours take no room on the screen. */
+function shownWidth(cell: string): number {
+  return stripVTControlCharacters(cell).length;
 }
 
 /** How long ago, as kubectl abbreviates it: 42s, 5m, 3h, 2d. */

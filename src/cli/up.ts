@@ -9,9 +9,10 @@ interface UpCommandOptions extends StateOptions {
   readonly nodes?: number;
   readonly kubeconfig?: string;
   readonly image?: readonly string[];
+  readonly timeout: number;
 }
 
-const readyWithinMs = 120_000;
+const readyWithinSeconds = 120;
 
 export function upCommand(context: CliContext): Command {
   return new Command('up')
@@ -25,6 +26,7 @@ export function upCommand(context: CliContext): Command {
       'what an image name means, e.g. "example.com/app:*=node /srv/app.js"; may be repeated',
       collect,
     )
+    .option('--timeout <seconds>', 'give up when it is not all ready by then', parseCount, readyWithinSeconds)
     .addHelpText(
       'after',
       '\nA second `up` on the same state folder applies the manifests to the running mesh.\nExample:\n  ambit up -f samples/bookinfo/bookinfo.yaml',
@@ -44,7 +46,7 @@ export function upCommand(context: CliContext): Command {
           manifests,
           ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
           ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
-          timeoutMs: readyWithinMs,
+          timeoutMs: options.timeout * 1000,
           onProgress: (step) => progress.step(step),
         });
       } catch (error) {

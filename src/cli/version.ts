@@ -6,8 +6,12 @@ import type { CliContext } from './context.ts';
 
 export function versionCommand(context: CliContext): Command {
   return new Command('version').description('print the version of Ambit').action(() => {
-    const file = join(context.self.binDir, '../../package.json');
-    const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version: string };
-    context.out.write(`ambit ${version}\n`);
+    context.out.write(`ambit ${readVersion(context)}\n`);
   });
+}
+
+/** The version that package.json states. */
+export function readVersion(context: CliContext): string {
+  const file = join(context.self.binDir, '../../package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

@@ -105,6 +105,7 @@ export function ztunnelConfigCommand(context: CliContext): Command {
     .addOption(outputOption())
     .addOption(stateOption())
     .addOption(kubeconfigOption())
+    .addHelpText('after', '\nExample:\n  ambit ztunnel-config workloads --node node-1')
     .action(async (what: string, options: ZtunnelConfigOptions) => {
       const section = sections[what];
       if (!section) throw new Error(`No section ${what}`);

@@ -29,6 +29,7 @@ export function demoCommand(context: CliContext): Command {
     .option('--once', 'take everything down after the table; exit code 1 if a row was wrong')
     .option('--state <dir>', stateOption().description.replace('~/.ambit)', '~/.ambit-demo)'))
     .addOption(outputOption())
+    .addHelpText('after', '\nThe mesh stays up until Ctrl-C. Example:\n  ambit demo --once')
     .action(async (options: DemoOptions) => {
       const paths = statePaths(options.state ?? join(context.home, '.ambit-demo'));
       const progress = startProgress(context);

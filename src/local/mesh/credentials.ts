@@ -1,7 +1,7 @@
 /** Who may speak to the embedded API: one bearer token each for the user, the control plane, and every node. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { dump, load } from 'js-yaml';
 import { systemNamespace } from '../../api/index.ts';
 import { AmbitError } from '../../lib/errors.ts';
@@ -49,7 +49,6 @@ interface Kubeconfig {
   users: { name: string; user: Record<string, unknown> }[];
   contexts: { name: string; context: { cluster: string; user: string; namespace?: string } }[];
   'current-context': string;
-  preferences?: Record<string, unknown>;
 }
 
 export interface KubeconfigEntry {
@@ -67,22 +66,26 @@ export function formatKubeconfig(entry: KubeconfigEntry): string {
 
 /** Writes the entry into a kubeconfig and makes it the current context; other entries of the file stay. */
 export function writeKubeconfig(path: string, entry: KubeconfigEntry): void {
-  let existing: Kubeconfig | undefined;
-  if (existsSync(path)) {
-    const text = readFileSync(path, 'utf8');
-    const parsed = text.trim() === '' ? undefined : load(text);
-    if (parsed !== undefined && (typeof parsed !== 'object' || parsed === null || !('clusters' in parsed))) {
-      throw new AmbitError(
-        `Cannot add a context to ${path}: it is not a kubeconfig; choose another file with --kubeconfig`,
-        {
-          code: 'local.kubeconfig-invalid',
-          blame: 'downstream',
-        },
-      );
-    }
-    existing = parsed as Kubeconfig | undefined;
+  const existing = existsSync(path) ? parseKubeconfig(path, readFileSync(path, 'utf8')) : undefined;
+  mkdirSync(dirname(path), { recursive: true });
+  // The file itself is written anew, not a link to it.
+  writeFileAtomic(existing ? realpathSync(path) : path, dump(withEntry(existing, entry)));
+}
+
+/** Undefined when the file is empty. Throws `local.kubeconfig-invalid`. */
+function parseKubeconfig(path: string, text: string): Kubeconfig | undefined {
+  if (text.trim() === '') return undefined;
+  let parsed: unknown;
+  try {
+    parsed = load(text);
+  } catch {
+    // No YAML: no kubeconfig either.
   }
-  writeFileAtomic(path, dump(withEntry(existing, entry)));
+  if (typeof parsed === 'object' && parsed !== null && 'clusters' in parsed) return parsed as Kubeconfig;
+  throw new AmbitError(
+    `Cannot add a context to ${path}: it is not a kubeconfig; choose another file with --kubeconfig`,
+    { code: 'local.kubeconfig-invalid', blame: 'downstream' },
+  );
 }
 
 export function nodeKubeconfigPath(paths: StatePaths, node: string): string {
@@ -144,6 +147,7 @@ function withEntry(existing: Kubeconfig | undefined, entry: KubeconfigEntry): Ku
   const others = <T extends { name: string }>(list: readonly T[] | undefined): T[] =>
     (list ?? []).filter((item) => item.name !== name);
   return {
+    ...existing,
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [

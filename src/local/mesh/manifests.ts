@@ -79,21 +79,37 @@ async function applyOne(client: KubeClient, manifest: Manifest): Promise<KubeObj
   return client.patch(kind, name, namespace, patch, { type: 'merge' });
 }
 
-/** A merge patch (RFC 7386) that sets what is wanted and differs, and removes what was applied before and is wanted no more. */
+/**
+ * A merge patch (RFC 7386) that sets what is wanted and differs, and removes what was applied before and is wanted no
+ * more. What others set beside it stays, but for lists: they are replaced as a whole.
+ */
 export function threeWayMergePatch(previous: Fields, wanted: Fields, current: Fields): Fields {
   const patch: Fields = {};
   for (const [key, value] of Object.entries(wanted)) {
-    const was = current[key];
+    const was = ownField(current, key);
+    // Null stands for absent, as in a merge patch.
+    if (value === null && (was === undefined || was === null)) continue;
     if (isFields(value) && isFields(was)) {
-      const before = previous[key];
+      const before = ownField(previous, key);
       const nested = threeWayMergePatch(isFields(before) ? before : {}, value, was);
-      if (Object.keys(nested).length > 0) patch[key] = nested;
+      if (Object.keys(nested).length > 0) setField(patch, key, nested);
     } else if (!isDeepStrictEqual(value, was)) {
-      patch[key] = value;
+      setField(patch, key, value);
     }
   }
-  for (const key of Object.keys(previous)) if (!(key in wanted) && key in current) patch[key] = null;
+  for (const key of Object.keys(previous)) {
+    if (!Object.hasOwn(wanted, key) && Object.hasOwn(current, key)) setField(patch, key, null);
+  }
   return patch;
+}
+
+/** Keys are the user's: a label may be called `constructor`, or worse. */
+function ownField(fields: Fields, key: string): unknown {
+  return Object.hasOwn(fields, key) ? fields[key] : undefined;
+}
+
+function setField(fields: Fields, key: string, value: unknown): void {
+  Object.defineProperty(fields, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
 function withNamespace(manifest: Manifest): KubeObject {

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { describe, it, mock } from 'node:test';
+import { sleep, systemClock } from './clock.ts';
+import { createFakeClock } from './fake-clock.ts';
+
+describe('system clock', () => {
+  it('runs after delays that setTimeout cannot hold', () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      const longestStepMs = 2 ** 31 - 1;
+      const run = mock.fn();
+      systemClock.after(2 * longestStepMs + 10, run);
+      mock.timers.tick(longestStepMs);
+      mock.timers.tick(longestStepMs);
+      mock.timers.tick(9);
+      assert.equal(run.mock.callCount(), 0);
+      mock.timers.tick(1);
+      assert.equal(run.mock.callCount(), 1);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+
+  it('cancels, also in a later step of a long delay', () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      const run = mock.fn();
+      const cancelShort = systemClock.after(10, run);
+      const cancelLong = systemClock.after(2 ** 32, run);
+      cancelShort();
+      mock.timers.tick(2 ** 31);
+      cancelLong();
+      mock.timers.tick(2 ** 32);
+      assert.equal(run.mock.callCount(), 0);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+});
+
+describe('sleep', () => {
+  it('ends at once when its signal has aborted, or aborts', async () => {
+    await sleep(1_000_000, AbortSignal.abort());
+    const stop = new AbortController();
+    const sleeping = sleep(1_000_000, stop.signal);
+    stop.abort();
+    await sleeping;
+  });
+
+  it('ends by itself', () => sleep(0, new AbortController().signal));
+});
+
+describe('fake clock', () => {
+  it('runs what falls due in order, at its time, and what that schedules', () => {
+    const clock = createFakeClock(1000);
+    const seen: string[] = [];
+    const note = (name: string) => (): void => void seen.push(`${name} at ${clock.nowMs()}`);
+    clock.after(30, note('late'));
+    clock.after(10, () => {
+      note('early')();
+      clock.after(5, note('nested'));
+    });
+    const cancel = clock.after(20, note('cancelled'));
+    cancel();
+    clock.advance(29);
+    assert.deepEqual(seen, ['early at 1010', 'nested at 1015']);
+    assert.equal(clock.pending, 1);
+    clock.advance(1);
+    assert.deepEqual(seen.at(-1), 'late at 1030');
+    assert.equal(clock.pending, 0);
+  });
+});

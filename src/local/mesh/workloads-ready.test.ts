@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Pod, PodStatus } from '../../api/index.ts';
+import { withoutReadiness } from './stale-status.ts';
+import { podTrouble } from './workloads-ready.ts';
+
+const pod = (status: PodStatus): Pod => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'p' },
+  spec: { containers: [] },
+  status,
+});
+const container = { name: 'main', ready: false, restartCount: 0, image: '', imageID: '' };
+
+describe('podTrouble', () => {
+  it('prefers what a container waits for', () => {
+    const waiting = { reason: 'ErrImagePull', message: 'no command is known for the image' };
+    assert.equal(
+      podTrouble(pod({ phase: 'Pending', containerStatuses: [{ ...container, state: { waiting } }] })),
+      'main waits: ErrImagePull, no command is known for the image',
+    );
+  });
+
+  it('looks at init containers first, and tells exit codes', () => {
+    const status: PodStatus = {
+      initContainerStatuses: [{ ...container, name: 'init', state: { terminated: { exitCode: 3 } } }],
+      containerStatuses: [{ ...container, state: { waiting: { reason: 'PodInitializing' } } }],
+    };
+    assert.equal(podTrouble(pod(status)), 'init ended with 3');
+  });
+
+  it('falls back to a condition, then to the phase', () => {
+    const unscheduled = { type: 'PodScheduled', status: 'False', message: 'no node fits' } as const;
+    assert.equal(podTrouble(pod({ conditions: [unscheduled] })), 'PodScheduled: no node fits');
+    assert.equal(podTrouble(pod({})), 'phase Pending');
+  });
+});
+
+describe('withoutReadiness', () => {
+  const ready = { type: 'Ready', status: 'True', lastTransitionTime: 'then' } as const;
+  const other = { type: 'Initialized', status: 'True', lastTransitionTime: 'then' } as const;
+
+  it('takes readiness away and leaves the rest', () => {
+    assert.deepEqual(withoutReadiness([other, ready], 'now'), [
+      other,
+      { type: 'Ready', status: 'False', reason: 'NodeNotReady', lastTransitionTime: 'now' },
+    ]);
+  });
+
+  it('has nothing to say of what is not ready', () => {
+    assert.equal(withoutReadiness([other, { ...ready, status: 'False' }], 'now'), undefined);
+    assert.equal(withoutReadiness([], 'now'), undefined);
+  });
+});
