@@ -2,6 +2,7 @@
 import { mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize, sep } from 'node:path';
 import type { ConfigMap, Container, Secret, Volume } from '../../api/index.ts';
+import { sleep } from '../../lib/clock.ts';
 import { AmbitError, codeOf, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { writeAtomicFolder } from './atomic-folder.ts';
@@ -24,6 +25,9 @@ export interface PodVolumesOptions {
   readonly log: Log;
 }
 
+/** Tokens and ConfigMaps that were just made take a moment. */
+const quietMs = 1_000;
+
 export class PodVolumes {
   readonly #options: PodVolumesOptions;
   readonly #volumes: readonly Volume[];
@@ -40,22 +44,23 @@ export class PodVolumes {
   }
 
   /**
-   * Resolves when every volume is there. What is missing is waited for; `onMissing` hears of it each time something
-   * changed and something is still missing. Rejects when `signal` aborts, or when a volume can never be made.
+   * Resolves when every volume is there. What is missing is waited for; `onMissing` hears of what is still missing after
+   * a second, and of each other thing that is missing then. Rejects when `signal` aborts, or when a volume cannot be made.
    */
   async prepare(signal: AbortSignal, onMissing: (message: string) => void): Promise<void> {
     this.#follow();
     for (const volume of this.#volumes) await this.#makeFolder(volume);
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    let isLate = false;
+    const late = sleep(quietMs, signal).then(() => (isLate = true));
+    let told: string | undefined;
     for (;;) {
+      signal.throwIfAborted();
       const changed = new Promise<void>((resolve) => (this.#wake = resolve));
       const missing = await this.#write();
       if (missing === undefined) break;
-      onMissing(missing);
-      const aborted = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-      });
-      signal.throwIfAborted();
-      await Promise.race([changed, aborted]);
+      if (isLate && told !== missing) onMissing((told = missing));
+      await Promise.race(isLate ? [changed, aborted] : [changed, aborted, late]);
     }
     this.#wake = undefined;
   }
