@@ -32,7 +32,10 @@ export async function runInside(
   const script =
     'mount -t tmpfs -o mode=755 t /run && mkdir -p /run/netns && mount --make-shared /run && ip link set lo up && exec "$@"';
   const namespaces = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
-  const asUser = [
+  // Mounts below /etc and /var that the user namespace may not uncover, as machines with containers have them.
+  const covered =
+    'mount --bind /etc/hostname /etc/hostname && mount -t tmpfs t /var/tmp && mkdir /var/tmp/inside && exec "$@"';
+  const become = [
     'setpriv',
     '--reuid=65534',
     '--regid=65534',
@@ -41,6 +44,7 @@ export async function runInside(
     '--user',
     '--map-root-user',
   ];
+  const asUser = ['unshare', '--mount', 'sh', '-c', covered, 'sh', ...become];
   const command = [...(options.asUser ? asUser : ['unshare']), ...namespaces, 'sh', '-c', script, 'sh'];
   // A reporter of the parent's would make the child speak its protocol instead of text.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;

@@ -84,7 +84,7 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
   const diskFolder = join(options.stateDir, 'nodes', nodeName);
   await removeLeftovers(memoryFolder, diskFolder);
 
-  const host = readHostView();
+  const host = readHostView(join(memoryFolder, 'host'));
   const hostIp = nodeAddress(index);
   const addresses = new AddressPool();
   const node: NodeContext = {
@@ -220,6 +220,7 @@ async function removeLeftovers(memoryFolder: string, diskFolder: string): Promis
   await removeStalePodLinks();
   for (const uid of uids) await removePodNetwork({ name: uid });
   await rm(podFolder, { recursive: true, force: true });
+  await rm(join(memoryFolder, 'host'), { recursive: true, force: true });
   await rm(join(diskFolder, 'pods'), { recursive: true, force: true });
   await mkdir(podFolder, { recursive: true, mode: 0o700 });
   await mkdir(join(diskFolder, 'pods'), { recursive: true, mode: 0o700 });

@@ -1,23 +1,21 @@
 import { deepEqual, match, ok } from 'node:assert/strict';
 import { test } from 'node:test';
-import { mountFlags, parseMountInfo, type HostView } from './host-view.ts';
+import { mountFlags, parseMountInfo, type HostEntry, type HostView, type Shown } from './host-view.ts';
 import { planContainerRoot, type RootPlanInput } from './root-plan.ts';
 
-const directory = (name: string, hasSubmounts = false, isReadable = true): HostView['top'][number] => ({
+const directory = (name: string, shown?: Shown): HostEntry => ({
   kind: 'directory',
   name,
   mode: 0o755,
-  hasSubmounts,
-  isReadable,
+  shown: shown ?? { kind: 'overlay', lower: `/${name}` },
 });
 const host: HostView = {
   top: [
     { kind: 'link', name: 'bin', target: 'usr/bin' },
-    directory('etc', true),
+    directory('etc'),
     directory('usr'),
-    directory('home', true),
-    directory('sys'),
-    directory('root', false, false),
+    directory('home', { kind: 'bound' }),
+    directory('root', { kind: 'empty' }),
   ],
   devices: ['null', 'tty'],
   guardedProc: ['sys'],
@@ -52,10 +50,8 @@ test('top directories are overlaid, so that writes stay with the container', () 
     before,
     /^overlay \/run\/c\/root\/usr overlay lowerdir=\/usr,upperdir=\/run\/c\/upper\/usr,workdir=\/run\/c\/work\/usr /m,
   );
-  // Whatever is mounted below it: the container must not write to the host's.
   match(before, /^overlay \/run\/c\/root\/etc overlay /m);
   match(before, /^\/home \/run\/c\/root\/home none rbind,ro,nosuid,nodev /m);
-  match(before, /^\/sys \/run\/c\/root\/sys none rbind,ro,relatime /m);
   match(before, /^ambit-tmp \/run\/c\/root\/tmp tmpfs /m);
   deepEqual(links[0], { path: '/run/c/root/bin', target: 'usr/bin' });
   ok(folders.some(({ path }) => path === '/run/c/root/.host'));
@@ -136,4 +132,20 @@ test("another user's folder is an empty one of the container's, and usual places
   const paths = folders.map(({ path }) => path);
   ok(paths.includes('/run/c/root/root'));
   ok(paths.includes('/run/c/upper/usr/local'));
+});
+
+test('a directory that cannot be overlaid as a whole is put together from what is in it', () => {
+  const shown: Shown = {
+    kind: 'entries',
+    entries: [
+      { kind: 'link', name: 'run', target: '/run' },
+      directory('log', { kind: 'overlay', lower: '/var/log' }),
+      directory('lib', { kind: 'bound' }),
+    ],
+  };
+  const { before, links, folders } = plan({ host: { ...host, top: [directory('var', shown)] } });
+  match(before, /^overlay \/run\/c\/root\/var\/log overlay lowerdir=\/var\/log,upperdir=\/run\/c\/upper\/var\/log,/m);
+  match(before, /^\/var\/lib \/run\/c\/root\/var\/lib none rbind,ro,relatime /m);
+  ok(links.some(({ path, target }) => path === '/run/c/root/var/run' && target === '/run'));
+  ok(folders.some(({ path }) => path === '/run/c/root/var'));
 });

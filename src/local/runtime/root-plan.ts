@@ -5,7 +5,7 @@
  * so that nothing a container writes reaches the host; /tmp and /run are private. It becomes the root by pivot_root.
  * Mounts inside it are made after that, so that no symbolic link can lead them out.
  */
-import { mountFlags, type HostView } from './host-view.ts';
+import { mountFlags, type HostEntry, type HostView } from './host-view.ts';
 
 export interface VolumeBind {
   /** Absolute path on the host. */
@@ -50,8 +50,6 @@ export interface RootPlan {
 /** Where the old root is between pivot_root and the end of the set-up. */
 export const oldRoot = '/.host';
 
-/** Always under an overlay, whatever is mounted below them on the host. */
-const alwaysOverlaid = new Set(['etc', 'var', 'opt', 'srv']);
 const deviceLinks: Readonly<Record<string, string>> = {
   fd: '/proc/self/fd',
   stdin: '/proc/self/fd/0',
@@ -67,36 +65,47 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
   );
   const links: { path: string; target: string }[] = [];
   const before = [line(root, root, 'none', 'rbind')];
-  let etcIsOverlaid = false;
 
-  for (const entry of input.host.top) {
+  const show = (entry: HostEntry, parent: string): void => {
+    const path = `${parent}/${entry.name}`;
     if (entry.kind === 'link') {
-      links.push({ path: `${root}/${entry.name}`, target: entry.target });
-      continue;
+      links.push({ path: root + path, target: entry.target });
+      return;
     }
-    const { name, mode } = entry;
-    const target = `${root}/${name}`;
-    folders.push({ path: target, mode });
-    // Theirs is not ours to show: the container has an empty one.
-    if (!entry.isReadable) continue;
-    if (name === 'sys') {
-      before.push(line('/sys', target, 'none', ['rbind', 'ro', ...mountFlags(input.host, '/sys')].join(',')));
-    } else if (entry.hasSubmounts && !alwaysOverlaid.has(name)) {
-      // An overlay would show none of the mounts below, and may not be made over them in a user namespace.
-      before.push(line(`/${name}`, target, 'none', ['rbind', 'ro', ...mountFlags(input.host, `/${name}`)].join(',')));
-    } else {
-      const upper = `${input.folder}/upper/${name}`;
-      const work = `${input.folder}/work/${name}`;
-      folders.push({ path: upper, mode }, { path: work, mode: 0o755 });
-      before.push(line('overlay', target, 'overlay', `lowerdir=/${name},upperdir=${upper},workdir=${work}`));
-      // In the upper layer they are the container's own, in a user namespace too where the host's belong to nobody it knows.
-      for (const each of input.host.writable) {
-        if (each.path.startsWith(`/${name}/`))
-          folders.push({ path: `${input.folder}/upper${each.path}`, mode: each.mode });
+    const { mode, shown } = entry;
+    folders.push({ path: root + path, mode });
+    switch (shown.kind) {
+      case 'empty':
+        return;
+      case 'bound':
+        before.push(line(path, root + path, 'none', ['rbind', 'ro', ...mountFlags(input.host, path)].join(',')));
+        return;
+      case 'entries':
+        folders.push(
+          { path: `${input.folder}/upper${path}`, mode },
+          { path: `${input.folder}/work${path}`, mode: 0o755 },
+        );
+        for (const each of shown.entries) show(each, path);
+        return;
+      case 'overlay': {
+        const upper = `${input.folder}/upper${path}`;
+        const work = `${input.folder}/work${path}`;
+        folders.push({ path: upper, mode }, { path: work, mode: 0o755 });
+        before.push(
+          line('overlay', root + path, 'overlay', `lowerdir=${shown.lower},upperdir=${upper},workdir=${work}`),
+        );
+        // In the upper layer they are the container's own, in a user namespace too where the host's belong to nobody it knows.
+        for (const each of input.host.writable) {
+          if (each.path.startsWith(`${path}/`))
+            folders.push({ path: `${input.folder}/upper${each.path}`, mode: each.mode });
+        }
       }
-      if (name === 'etc') etcIsOverlaid = true;
     }
-  }
+  };
+  for (const entry of input.host.top) show(entry, '');
+  const etcIsOverlaid = input.host.top.some(
+    (entry) => entry.name === 'etc' && entry.kind === 'directory' && entry.shown.kind === 'overlay',
+  );
   for (const name of ['proc', 'tmp', 'run', 'dev', 'dev/pts', 'dev/shm'])
     folders.push({ path: `${root}/${name}`, mode: 0o755 });
   before.push(
