@@ -42,7 +42,7 @@ export function ensureTokens(paths: StatePaths, nodes: readonly string[]): reado
   return tokens;
 }
 
-interface Kubeconfig {
+export interface Kubeconfig {
   apiVersion: 'v1';
   kind: 'Config';
   clusters: { name: string; cluster: Record<string, unknown> }[];
@@ -66,14 +66,16 @@ export function formatKubeconfig(entry: KubeconfigEntry): string {
 
 /** Writes the entry into a kubeconfig and makes it the current context; other entries of the file stay. */
 export function writeKubeconfig(path: string, entry: KubeconfigEntry): void {
-  const existing = existsSync(path) ? parseKubeconfig(path, readFileSync(path, 'utf8')) : undefined;
+  const existing = tryReadKubeconfig(path);
   mkdirSync(dirname(path), { recursive: true });
   // The file itself is written anew, not a link to it.
   writeFileAtomic(existing ? realpathSync(path) : path, dump(withEntry(existing, entry)));
 }
 
-/** Undefined when the file is empty. Throws `local.kubeconfig-invalid`. */
-function parseKubeconfig(path: string, text: string): Kubeconfig | undefined {
+/** Undefined when there is no such file, or nothing in it. Throws `local.kubeconfig-invalid` when it is something else. */
+export function tryReadKubeconfig(path: string): Kubeconfig | undefined {
+  if (!existsSync(path)) return undefined;
+  const text = readFileSync(path, 'utf8');
   if (text.trim() === '') return undefined;
   let parsed: unknown;
   try {

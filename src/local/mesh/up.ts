@@ -6,7 +6,7 @@ import { loadKubeconfig, openKubeClient, type KubeClient } from '../../kube/inde
 import { sleep } from '../../lib/clock.ts';
 import { AmbitError } from '../../lib/errors.ts';
 import { silentLog } from '../../lib/log.ts';
-import { userEntry, writeKubeconfig, type StaticToken } from './credentials.ts';
+import { tryReadKubeconfig, userEntry, writeKubeconfig, type StaticToken } from './credentials.ts';
 import { isInitRunning, killInit, startInit, type SelfCommand } from './init.ts';
 import { isSameProcess, startTicks } from './host-process.ts';
 import { applyManifests, type Manifest } from './manifests.ts';
@@ -37,6 +37,8 @@ export async function up(options: UpOptions): Promise<void> {
   const { paths, onProgress } = options;
   const deadlineMs = Date.now() + options.timeoutMs;
   requirePrograms(options.searchPath);
+  // Better now than when everything runs.
+  if (options.kubeconfig !== undefined) tryReadKubeconfig(options.kubeconfig);
   createStateDir(paths);
   const release = lock(paths);
   try {
