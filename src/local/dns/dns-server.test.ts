@@ -61,6 +61,11 @@ test('an unknown cluster name is NXDOMAIN, any other name is refused', () => {
   equal(rcodeOf(ask('example.com')), 'REFUSED');
 });
 
+test('while the names are not known, clients are asked to try again', () => {
+  const answer = answerQuery(question('web.shop.svc.cluster.local'), { ...options, names: () => undefined });
+  equal(rcodeOf(decode(answer ?? Buffer.alloc(0))), 'SERVFAIL');
+});
+
 test('what does not fit a datagram is truncated, with EDNS later', () => {
   const plain = ask('many.shop.svc.cluster.local');
   ok(plain.flag_tc);

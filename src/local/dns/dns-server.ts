@@ -19,8 +19,8 @@ export interface DnsServerOptions {
   /** Default 53. 0 takes any port, the same for both. */
   readonly port?: number;
   readonly clusterDomain: string;
-  /** The cluster's names as they are now. */
-  readonly names: () => ClusterNames;
+  /** The cluster's names as they are now; undefined while they are not known: clients ask again. */
+  readonly names: () => ClusterNames | undefined;
   readonly log: Log;
 }
 
@@ -115,7 +115,9 @@ interface Reply {
 
 function resolve(question: Question, options: Pick<DnsServerOptions, 'clusterDomain' | 'names'>): Reply {
   const { name, type } = question;
-  const found = options.names().lookup(name);
+  const names = options.names();
+  if (!names) return { code: codes.serverFailure, answers: [], authorities: [] };
+  const found = names.lookup(name);
   const authorities = [startOfAuthority(options.clusterDomain)];
   const wants = (kind: string): boolean => type === kind || (type as string) === 'ANY';
   switch (found.kind) {

@@ -184,30 +184,40 @@ async function startServices(
 ): Promise<{ close(): Promise<void> }> {
   const { client, index, log } = options;
   let names: ClusterNames | undefined;
-  let proxy: ServiceProxy | undefined;
+  let isSynced = false;
   const changed = (): void => {
     names = undefined;
-    proxy?.changed();
+    if (isSynced) proxy.changed();
   };
   const follow = { signal, log, onAdd: changed, onUpdate: changed, onDelete: changed };
   const services: Informer<Service> = startInformer<Service>(client, kinds.Service, follow);
   const slices: Informer<EndpointSlice> = startInformer<EndpointSlice>(client, kinds.EndpointSlice, follow);
-  proxy = new ServiceProxy({
+  const proxy = new ServiceProxy({
     clock,
     log,
     input: () => ({ nodeIndex: index, services: services.store.values(), slices: slices.store.values() }),
   });
-  proxy.changed();
+  // Half a list would refuse what works: the rules of an earlier runtime stay, and names wait, until all is known.
+  void Promise.all([services.synced, slices.synced]).then(
+    () => {
+      isSynced = true;
+      changed();
+    },
+    () => {},
+  );
   const dns: RunningDnsServer = await startDnsServer({
     host: podGateway(index),
     clusterDomain,
     log,
-    names: () =>
-      (names ??= new ClusterNames({ clusterDomain, services: services.store, slices: slices.store.values() })),
+    names: () => {
+      if (!isSynced) return undefined;
+      names ??= new ClusterNames({ clusterDomain, services: services.store, slices: slices.store.values() });
+      return names;
+    },
   });
   return {
     async close() {
-      proxy?.close();
+      proxy.close();
       await dns.close();
     },
   };
