@@ -11,6 +11,5 @@ export { createCsr, type CertificateSigningRequest } from './csr.ts';
 export { acceptTls, connectTls, type HandshakeOptions, type TrustedPeer } from './handshake.ts';
 export { splitCertificates } from './pem.ts';
 export { parseSpiffeId, spiffeParts, tryParseSpiffeId, type SpiffeParts } from './spiffe.ts';
-export { clientTlsOptions } from './tls-options.ts';
 export { acceptCertificate, type WorkloadCertificate } from './workload-certificate.ts';
 export type { PeerRefusalReason, PeerVerdict } from './x509-peer.ts';

@@ -1,6 +1,5 @@
 /** A whole mesh on one Linux machine: its namespaces, its processes, and how to reach them. */
 export type { ComponentStatus } from './components.ts';
-export { controlAddress } from './system-objects.ts';
 export { down } from './down.ts';
 export { planEnterNode, planEnterPod, requireRunning, type EnterPlan } from './enter.ts';
 export { childrenOf } from './host-process.ts';
@@ -9,6 +8,5 @@ export type { SelfCommand } from './init.ts';
 export { readManifests, applyManifests, type Manifest } from './manifests.ts';
 export { statePaths, type StatePaths } from './state-dir.ts';
 export { viewMesh, type MeshView } from './status.ts';
-export { nodeNames, Supervisor } from './supervisor.ts';
+export { Supervisor } from './supervisor.ts';
 export { openMeshClient, up } from './up.ts';
-export { podTrouble, waitForWorkloads } from './workloads-ready.ts';
