@@ -19,6 +19,15 @@ export function startTicks(pid: number): string | undefined {
   }
 }
 
+/** Clock ticks a second in /proc (sysconf(_SC_CLK_TCK)): 100 on every Linux that Node runs on. */
+const ticksPerSecond = 100;
+
+/** When a process with these start ticks started, in milliseconds since the Unix epoch. */
+export function startedAtMs(ticks: string): number {
+  const bootSeconds = Number(/^btime (\d+)/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1] ?? 0);
+  return (bootSeconds + Number(ticks) / ticksPerSecond) * 1000;
+}
+
 export function isSameProcess(process: { readonly pid: number; readonly startTicks: string }): boolean {
   return startTicks(process.pid) === process.startTicks;
 }

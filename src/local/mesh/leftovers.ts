@@ -9,7 +9,7 @@ const run = promisify(execFile);
 
 /** Kills every process of this pid namespace but init, this process, and the forwarder; then removes nodes, pods and the bridge. */
 export async function killLeftovers(): Promise<void> {
-  const forwarder = Number(readFileSync('/run/forwarder.pid', 'utf8'));
+  const forwarder = forwarderLoopPid();
   for (;;) {
     // The forwarder's loop may start a child at any time: look anew each round.
     const keep = new Set([1, process.pid, forwarder, ...childrenOf(forwarder)]);
@@ -26,6 +26,11 @@ export async function killLeftovers(): Promise<void> {
   }
   for (const name of readdirSync('/run/netns')) await run('ip', ['netns', 'delete', name]).catch(() => undefined);
   await run('ip', ['link', 'delete', 'ambit0']).catch(() => undefined);
+}
+
+/** The shell that keeps the forwarder running; init wrote its pid down. */
+export function forwarderLoopPid(): number {
+  return Number(readFileSync('/run/forwarder.pid', 'utf8'));
 }
 
 function strangers(keep: ReadonlySet<number>): number[] {

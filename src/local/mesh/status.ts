@@ -1,7 +1,7 @@
 /** What runs of a local mesh, with pids as the caller sees them. */
 import type { ComponentStatus } from './components.ts';
 import { isInitRunning } from './init.ts';
-import { mapNamespacePids } from './host-process.ts';
+import { mapNamespacePids, startedAtMs, startTicks } from './host-process.ts';
 import { readMeshRecord, type StatePaths } from './state-dir.ts';
 import type { MeshPhase } from './supervisor.ts';
 import { tryMeshStatus } from './up.ts';
@@ -16,10 +16,26 @@ export async function viewMesh(paths: StatePaths): Promise<MeshView> {
   if (!record?.init || !isInitRunning(record)) return { kind: 'stopped' };
   const status = await tryMeshStatus(paths);
   const pids = mapNamespacePids(record.init.pid);
-  const processes = (status?.components ?? []).map((component) => ({
+  const components = (status?.components ?? []).map((component) => ({
     ...component,
     pid: pids.get(component.pid) ?? 0,
   }));
+  const { pid, startTicks: ticks } = record.init;
+  const init = { component: 'init', node: '', pid, ready: true, since: sinceOf(ticks) };
+  const processes = [init, ...forwarderOf(status?.forwarderPid, pids), ...components];
   const phase = status?.phase ?? { kind: 'starting', step: 'waiting for the supervisor' };
   return { kind: 'running', phase, processes };
+}
+
+/** It was started before the supervisor and is no child of it: the supervisor knows its pid alone. */
+function forwarderOf(innerPid: number | undefined, pids: ReadonlyMap<number, number>): ComponentStatus[] {
+  const pid = innerPid === undefined ? undefined : pids.get(innerPid);
+  const ticks = pid === undefined ? undefined : startTicks(pid);
+  if (pid === undefined || ticks === undefined)
+    return [{ component: 'forwarder', node: '', pid: 0, ready: false, since: '' }];
+  return [{ component: 'forwarder', node: '', pid, ready: true, since: sinceOf(ticks) }];
+}
+
+function sinceOf(ticks: string): string {
+  return new Date(startedAtMs(ticks)).toISOString();
 }

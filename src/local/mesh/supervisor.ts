@@ -20,7 +20,8 @@ import {
   writeKubeconfigs,
 } from './credentials.ts';
 import type { SelfCommand } from './init.ts';
-import { killLeftovers } from './leftovers.ts';
+import { childrenOf } from './host-process.ts';
+import { forwarderLoopPid, killLeftovers } from './leftovers.ts';
 import { nodeGet } from './node-socket.ts';
 import { readMeshRecord, type MeshRecord, type StatePaths } from './state-dir.ts';
 import { markNodesUnheard } from './stale-status.ts';
@@ -36,6 +37,8 @@ export type MeshPhase =
 export interface MeshStatus {
   readonly phase: MeshPhase;
   readonly components: readonly ComponentStatus[];
+  /** Inside the mesh's pid namespace; absent while it is being started again. */
+  readonly forwarderPid?: number;
 }
 
 export interface SupervisorOptions {
@@ -111,7 +114,12 @@ export class Supervisor {
       ready: this.#phase.kind === 'ready',
       since: this.#since,
     };
-    return { phase: this.#phase, components: [itself, ...supervised, ...pods.flat()] };
+    const [forwarderPid] = childrenOf(forwarderLoopPid());
+    return {
+      phase: this.#phase,
+      components: [itself, ...supervised, ...pods.flat()],
+      ...(forwarderPid === undefined ? {} : { forwarderPid }),
+    };
   }
 
   /** Nodes first, so that pods end in order; the API server last, so that they can say so. */
