@@ -35,24 +35,51 @@ export function descriptorOf(socket: Socket): number | undefined {
 }
 
 /**
- * Lets an established socket that has read nothing yet (TLS, either role) read into `memory`: Node takes `onread` only for
- * connections that it dials itself. Saves a Buffer and its garbage per read. `onBytes` returns false to stop reading.
+ * Lets a connected socket that has read nothing yet (TCP or TLS, either role) read into memory of ours: Node takes `onread`
+ * only for connections that it dials itself. Saves a Buffer and its garbage per read, and the second socket of `adoptSocket`.
+ * `memory` is fixed, or names the memory of the next read. `onBytes` returns false to stop reading.
  * False where this Node does not let us; the socket is then untouched.
  */
 export function readIntoMemory(
   socket: Socket,
-  memory: Uint8Array,
+  memory: Uint8Array | (() => Uint8Array),
   onBytes: (byteCount: number, memory: Uint8Array) => boolean,
 ): boolean {
   const handle = (socket as unknown as { _handle: { useUserBuffer?: (memory: Uint8Array) => void } | null })._handle;
-  const symbols = Object.getOwnPropertySymbols(socket);
-  const bufferKey = symbols.find(({ description }) => description === 'kBuffer');
-  const callbackKey = symbols.find(({ description }) => description === 'kBufferCb');
-  if (typeof handle?.useUserBuffer !== 'function' || !bufferKey || !callbackKey || socket.readableLength > 0)
-    return false;
-  Object.assign(socket, { [bufferKey]: memory, [callbackKey]: onBytes });
-  handle.useUserBuffer(memory);
+  const keys = onReadKeys(socket);
+  if (typeof handle?.useUserBuffer !== 'function' || !keys || !adoptionWorks) return false;
+  if (socket.readableLength > 0 || socket.readableEnded || socket.destroyed) return false;
+  const first = typeof memory === 'function' ? memory() : memory;
+  const state = socket as unknown as Record<symbol, unknown>;
+  state[keys.buffer] = first;
+  state[keys.callback] = onBytes;
+  if (typeof memory === 'function') state[keys.generator] = memory;
+  handle.useUserBuffer(first);
   return true;
+}
+
+/** `socket`, or the one that took it over, reading with `onread`; undefined where neither way works: then use 'data'. */
+export function readWith(socket: Socket, onread: OnRead): Socket | undefined {
+  return readIntoMemory(socket, onread.buffer, onread.callback) ? socket : adoptSocket(socket, onread);
+}
+
+interface OnReadKeys {
+  readonly buffer: symbol;
+  readonly callback: symbol;
+  readonly generator: symbol;
+}
+
+let knownKeys: OnReadKeys | undefined;
+
+/** Node's own keys of what the `onread` option gave; every socket has them. */
+function onReadKeys(socket: Socket): OnReadKeys | undefined {
+  if (knownKeys && knownKeys.buffer in socket) return knownKeys;
+  const named = new Map(Object.getOwnPropertySymbols(socket).map((symbol) => [symbol.description, symbol]));
+  const buffer = named.get('kBuffer');
+  const callback = named.get('kBufferCb');
+  const generator = named.get('kBufferGen');
+  knownKeys = buffer && callback && generator ? { buffer, callback, generator } : undefined;
+  return knownKeys;
 }
 
 let adoptionWorks = true;
@@ -61,7 +88,7 @@ let adoptionWorks = true;
  * Moves the connection of a paused `socket` to a new one that reads with `onread`: servers cannot ask for that themselves.
  * Saves a Buffer and its garbage per read (performance rule 2). Undefined where this Node does not let us; `socket` is then untouched.
  */
-export function adoptSocket(socket: Socket, onread: OnRead): Socket | undefined {
+function adoptSocket(socket: Socket, onread: OnRead): Socket | undefined {
   const handle = handleOf(socket);
   if (
     !handle ||
@@ -89,7 +116,7 @@ export async function checkAdoption(): Promise<boolean> {
     const client = connectTo(server, () => resolve(true));
     server.on('connection', (accepted) => {
       const memory = new Uint8Array(16);
-      const adopted = adoptSocket(accepted, {
+      const adopted = readWith(accepted, {
         buffer: () => memory,
         callback: (count) => {
           adopted?.end(Buffer.from(memory.subarray(0, count)));

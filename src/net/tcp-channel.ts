@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { AmbitError } from '../lib/errors.ts';
 import { writeResult, type ByteChannel, type ChannelReader, type WriteResult } from './channel.ts';
 import { PrivateReadBuffer, sharedReadBuffer } from './read-buffers.ts';
-import { adoptSocket, descriptorOf } from './socket-handle.ts';
+import { descriptorOf, readWith } from './socket-handle.ts';
 import { resetOnClose } from './socket-options.ts';
 import { returnStaging, stagingBytes, takeStaging } from './staging.ts';
 import { SystemCallError, send } from './sys.ts';
@@ -40,7 +40,7 @@ class TcpChannel implements ByteChannel, TurnEnd {
   #error: Error | undefined;
 
   constructor(socket: Socket) {
-    const adopted = adoptSocket(socket, {
+    const adopted = readWith(socket, {
       buffer: () => this.#private?.current() ?? sharedReadBuffer(),
       callback: (byteCount, buffer) => this.#received(byteCount, buffer),
     });
