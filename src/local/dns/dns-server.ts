@@ -10,7 +10,7 @@ import {
   type Packet,
   type Question,
 } from 'dns-packet';
-import { messageOf } from '../../lib/errors.ts';
+import { codeOf, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import type { ClusterNames } from './cluster-names.ts';
 
@@ -40,13 +40,8 @@ const tcpIdleMs = 10_000;
 
 /** Binds both sockets. Rejects when the address cannot be had. */
 export async function startDnsServer(options: DnsServerOptions): Promise<RunningDnsServer> {
-  const udp = await bindUdp(options);
-  const { port } = udp.address();
   const sockets = new Set<Socket>();
-  const tcp = await listenTcp(options, port, sockets).catch((error: unknown) => {
-    udp.close();
-    throw error;
-  });
+  const { udp, tcp, port } = await bindBoth(options, sockets);
   return {
     port,
     async close() {
@@ -57,6 +52,23 @@ export async function startDnsServer(options: DnsServerOptions): Promise<Running
       ]);
     },
   };
+}
+
+async function bindBoth(
+  options: DnsServerOptions,
+  sockets: Set<Socket>,
+): Promise<{ udp: UdpSocket; tcp: Server; port: number }> {
+  for (let attempt = 1; ; attempt++) {
+    const udp = await bindUdp(options);
+    const { port } = udp.address();
+    try {
+      return { udp, tcp: await listenTcp(options, port, sockets), port };
+    } catch (error) {
+      udp.close();
+      // The port that the kernel gave for UDP may be taken for TCP: another one then.
+      if (options.port !== 0 || codeOf(error) !== 'EADDRINUSE' || attempt === 10) throw error;
+    }
+  }
 }
 
 /** The answer to one message; undefined for what is no query and gets none. */
