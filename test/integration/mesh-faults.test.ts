@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
+import { captureLink } from '../support/capture.ts';
 import {
   documents,
   openTestMesh,
@@ -86,10 +88,25 @@ describe('faults', () => {
       process.kill(ztunnel.pid, 'SIGSTOP');
       const stopped = await request();
       assert.equal(stopped.reply ?? '', '', 'nothing goes around a stopped ztunnel');
-      process.kill(ztunnel.pid, 'SIGKILL');
-      const killed = await request();
-      assert.ok(killed.error !== undefined || killed.reply === '' || killed.reply === 'hello');
-      await works();
+      const segments = await captureLink(mesh, 'node-1', async () => {
+        const churn = mesh.startExec('client', [
+          process.execPath,
+          join(programs, 'churn.ts'),
+          'server.default',
+          '7000',
+        ]);
+        const ended = new Promise<void>((resolve) => churn.on('close', () => resolve()));
+        try {
+          process.kill(ztunnel.pid, 'SIGKILL');
+          await works();
+        } finally {
+          churn.kill('SIGTERM');
+          await ended;
+        }
+      });
+      assert.ok(segments.length > 0, 'the capture saw traffic');
+      const direct = segments.filter((segment) => segment.destinationPort === 7000 || segment.sourcePort === 7000);
+      assert.deepEqual(direct, [], 'nothing went to the application outside a tunnel');
       assert.notEqual((await find('ztunnel', node)).pid, ztunnel.pid);
     });
   }
@@ -101,8 +118,28 @@ describe('faults', () => {
   ] as const) {
     it(`serves on while ${component} is killed and comes back`, async () => {
       const victim = await find(component, node);
-      process.kill(victim.pid, 'SIGKILL');
-      assert.equal((await request()).reply, 'hello', 'the data plane does not need it');
+      // Inside the pod already, since `ambit exec` itself asks the API server.
+      const churn = mesh.startExec('client', [process.execPath, join(programs, 'churn.ts'), 'server.default', '7000']);
+      const reports: { served: number; errors: string[] }[] = [];
+      if (churn.stdout) createInterface({ input: churn.stdout }).on('line', (line) => reports.push(JSON.parse(line)));
+      const ended = new Promise<void>((resolve) => churn.on('close', () => resolve()));
+      const serves = async (): Promise<unknown> => {
+        const before = reports.at(-1)?.served ?? 0;
+        return eventually(
+          async () => ((reports.at(-1)?.served ?? 0) > before ? true : undefined),
+          'new connections are served',
+        );
+      };
+      try {
+        await serves();
+        process.kill(victim.pid, 'SIGKILL');
+        await serves();
+        await serves();
+      } finally {
+        churn.kill('SIGTERM');
+        await ended;
+      }
+      assert.deepEqual(reports.at(-1)?.errors, [], 'the data plane does not need it');
       await eventually(
         async () => {
           const now = (await processes()).find(
