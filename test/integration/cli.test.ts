@@ -160,6 +160,8 @@ describe('a mesh', () => {
     assert.deepEqual(found.map(({ component, node }) => `${component} ${node}`.trim()).toSorted(), [
       'apiserver',
       'control',
+      'forwarder',
+      'init',
       'node-agent node-1',
       'node-agent node-2',
       'node-runtime node-1',

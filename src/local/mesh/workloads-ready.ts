@@ -37,7 +37,8 @@ export async function waitForWorkloads(
     }
     if (waiting.length === 0) return;
     if (options.signal.aborted || Date.now() > options.deadlineMs) {
-      throw new AmbitError(`Not ready in time: ${waiting.join(', ')}${await reasons(client, namespaces)}`, {
+      const why = options.signal.aborted ? 'Interrupted, not ready yet' : 'Not ready in time';
+      throw new AmbitError(`${why}: ${waiting.join(', ')}${await reasons(client, namespaces)}`, {
         code: 'local.pods-not-ready',
         blame: 'downstream',
       });
