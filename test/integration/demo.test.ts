@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { launcher } from '../support/mesh.ts';
+import { processesOf } from '../support/processes.ts';
 import { run, type RunResult } from '../support/run.ts';
 
 /** `nobody` of Debian. */
@@ -29,7 +30,7 @@ async function hostNetwork(): Promise<string> {
     ['ip', 'rule'],
     ['ip', 'netns'],
     ['nft', 'list', 'ruleset'],
-    ['sysctl', '-n', 'net.ipv4.ip_forward'],
+    ['cat', '/proc/sys/net/ipv4/ip_forward'],
   ];
   const outputs = await Promise.all(commands.map((command) => run(command)));
   // Lifetimes of addresses count down by themselves.
@@ -59,8 +60,7 @@ describe('ambit demo --once', () => {
       const before = await hostNetwork();
       checkRows(await demo([], state));
       assert.equal(await hostNetwork(), before);
-      const processes = await run(['ps', '-eo', 'args']);
-      assert.ok(!processes.stdout.includes(state), 'no process is left');
+      assert.deepEqual(processesOf(state), [], 'no process is left');
     } finally {
       await rm(join(state, '..'), { recursive: true, force: true });
     }

@@ -1,6 +1,6 @@
 /** What dies is started again; meanwhile nothing gets past the mesh, and `down` leaves nothing behind. */
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
@@ -14,6 +14,7 @@ import {
   serviceAccount,
   type TestMesh,
 } from '../support/mesh.ts';
+import { processesOf } from '../support/processes.ts';
 import { eventually } from '../support/run.ts';
 
 const manifests = documents(
@@ -167,17 +168,3 @@ describe('faults', () => {
     assert.deepEqual(JSON.parse(status.stdout), []);
   });
 });
-
-/** Processes of the machine that name the state folder. */
-function processesOf(state: string): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      try {
-        const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-        return commandLine.includes(state) ? [`${pid} ${commandLine}`] : [];
-      } catch {
-        return [];
-      }
-    });
-}
