@@ -61,22 +61,33 @@ export async function applyManifests(client: KubeClient, manifests: readonly Man
 async function applyOne(client: KubeClient, manifest: Manifest): Promise<KubeObject> {
   const { kind } = manifest;
   const wanted = withNamespace(manifest);
-  const { name = '', namespace } = wanted.metadata;
   const lastApplied = `${JSON.stringify(wanted)}\n`;
   const annotated = structuredClone(wanted);
   annotated.metadata.annotations = { ...annotated.metadata.annotations, [lastAppliedAnnotation]: lastApplied };
-  let existing: KubeObject;
-  try {
-    existing = await client.get(kind, name, namespace);
-  } catch (error) {
-    if (!isKubeError(error) || error.status !== 404) throw error;
-    return client.create(kind, annotated);
+  let existing = await tryGet(client, kind, wanted);
+  if (!existing) {
+    try {
+      return await client.create(kind, annotated);
+    } catch (error) {
+      // A controller may have made it meanwhile, as with the default ServiceAccount: then that one is patched.
+      existing = isKubeError(error) && error.status === 409 ? await tryGet(client, kind, wanted) : undefined;
+      if (!existing) throw error;
+    }
   }
   const before = existing.metadata.annotations?.[lastAppliedAnnotation];
   const previous = before === undefined ? {} : (JSON.parse(before) as Fields);
   const patch = threeWayMergePatch(previous, annotated as unknown as Fields, existing as unknown as Fields);
   if (Object.keys(patch).length === 0) return existing;
-  return client.patch(kind, name, namespace, patch, { type: 'merge' });
+  return client.patch(kind, wanted.metadata.name ?? '', wanted.metadata.namespace, patch, { type: 'merge' });
+}
+
+async function tryGet(client: KubeClient, kind: KindRef, wanted: KubeObject): Promise<KubeObject | undefined> {
+  try {
+    return await client.get(kind, wanted.metadata.name ?? '', wanted.metadata.namespace);
+  } catch (error) {
+    if (isKubeError(error) && error.status === 404) return undefined;
+    throw error;
+  }
 }
 
 /**
