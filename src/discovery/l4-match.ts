@@ -6,7 +6,7 @@
  */
 import type { AuthorizationCondition, AuthorizationOperation, AuthorizationSource } from '../api/istio.ts';
 import { tryParseCidr, type Cidr } from '../lib/ip.ts';
-import type { AuthorizationMatch, ServiceAccountMatch, StringMatch } from '../policy/model.ts';
+import { emptyMatch, type AuthorizationMatch, type ServiceAccountMatch, type StringMatch } from '../policy/model.ts';
 import { parseTrustDomain, principalsOfDomains } from './trust-domain-match.ts';
 
 export type Approximation = 'narrow' | 'widen';
@@ -20,21 +20,6 @@ export interface ElementFinding {
   /** Values that cannot be read: `ipBlocks "10.0.0/8"`. */
   readonly invalid: readonly string[];
 }
-
-export const emptyMatch: AuthorizationMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
 
 /** How one attribute is read: which family of the match it fills, and its values. */
 interface Attribute<K extends keyof AuthorizationMatch> {

@@ -5,8 +5,7 @@
  */
 import type { PeerAuthentication } from '../api/istio.ts';
 import { policyKey, type PolicyKey } from '../api/names.ts';
-import type { Authorization, AuthorizationRule } from '../policy/model.ts';
-import { emptyMatch } from './l4-match.ts';
+import { emptyMatch, type Authorization, type AuthorizationRule } from '../policy/model.ts';
 
 export type PeerMode = 'strict' | 'permissive';
 

@@ -4,22 +4,7 @@ import fc from 'fast-check';
 import { parseCidr } from '../lib/ip.ts';
 import { policyKey, spiffeId } from '../api/names.ts';
 import { decideAuthorization, type ConnectionFacts, type PolicySet } from './authorization.ts';
-import type { Authorization, AuthorizationMatch } from './model.ts';
-
-const emptyMatch: AuthorizationMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
+import { emptyMatch, type Authorization, type AuthorizationMatch } from './model.ts';
 
 function policy(
   action: 'allow' | 'deny',

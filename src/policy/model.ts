@@ -33,6 +33,22 @@ export interface AuthorizationMatch {
   readonly notServiceAccounts: readonly ServiceAccountMatch[];
 }
 
+/** A match without any attribute: it never matches. What a match is built from, attribute by attribute. */
+export const emptyMatch: AuthorizationMatch = {
+  namespaces: [],
+  notNamespaces: [],
+  principals: [],
+  notPrincipals: [],
+  sourceIps: [],
+  notSourceIps: [],
+  destinationIps: [],
+  notDestinationIps: [],
+  destinationPorts: [],
+  notDestinationPorts: [],
+  serviceAccounts: [],
+  notServiceAccounts: [],
+};
+
 export interface AuthorizationClause {
   readonly matches: readonly AuthorizationMatch[];
 }

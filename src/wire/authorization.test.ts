@@ -2,23 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseCidr, type Cidr } from '../lib/ip.ts';
-import type { Authorization, AuthorizationMatch, StringMatch } from '../policy/model.ts';
+import { emptyMatch, type Authorization, type AuthorizationMatch, type StringMatch } from '../policy/model.ts';
 import { authorizationName, decodeAuthorization, denyInsteadOf, encodeAuthorization } from './authorization.ts';
-
-const emptyMatch: AuthorizationMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
 
 const authorization: Authorization = {
   name: 'p',

@@ -4,12 +4,13 @@ import { EmptySchema } from '@bufbuild/protobuf/wkt';
 import { create } from '@bufbuild/protobuf';
 import type { Cidr } from '../lib/ip.ts';
 import { policyKey, type PolicyKey } from '../api/names.ts';
-import type {
-  Authorization,
-  AuthorizationMatch,
-  AuthorizationRule,
-  ServiceAccountMatch,
-  StringMatch,
+import {
+  emptyMatch,
+  type Authorization,
+  type AuthorizationMatch,
+  type AuthorizationRule,
+  type ServiceAccountMatch,
+  type StringMatch,
 } from '../policy/model.ts';
 import {
   Action,
@@ -88,21 +89,6 @@ export function denyInsteadOf(resourceName: string, bytes: Uint8Array): Authoriz
     dryRun: false,
   };
 }
-
-const emptyMatch: AuthorizationMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
 
 function readableScope(bytes: Uint8Array): Authorization['scope'] | undefined {
   try {

@@ -3,24 +3,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
-import {
-  documents,
-  openTestMesh,
-  programPod,
-  programs,
-  service,
-  serviceAccount,
-  type TestMesh,
-} from '../support/mesh.ts';
+import { clientAndEchoServer, openTestMesh, programs, type TestMesh } from '../support/mesh.ts';
 import { eventually } from '../support/run.ts';
-
-const manifests = documents(
-  serviceAccount('client'),
-  serviceAccount('server'),
-  programPod({ name: 'client', node: 'node-1', program: 'idle.ts' }),
-  programPod({ name: 'server', node: 'node-2', program: 'echo-server.ts', args: ['7000'], port: 7000 }),
-  service('server', 7000),
-);
 
 interface Report {
   readonly done: boolean;
@@ -33,7 +17,7 @@ describe('enrolment', () => {
   let mesh: TestMesh;
 
   before(async () => {
-    mesh = await openTestMesh({ manifests });
+    mesh = await openTestMesh({ manifests: clientAndEchoServer() });
   });
   after(() => mesh?.[Symbol.asyncDispose]());
 

@@ -5,25 +5,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { captureLink } from '../support/capture.ts';
-import {
-  documents,
-  openTestMesh,
-  programPod,
-  programs,
-  service,
-  serviceAccount,
-  type TestMesh,
-} from '../support/mesh.ts';
+import { clientAndEchoServer, openTestMesh, programs, type TestMesh } from '../support/mesh.ts';
 import { processesOf } from '../support/processes.ts';
 import { eventually } from '../support/run.ts';
-
-const manifests = documents(
-  serviceAccount('client'),
-  serviceAccount('server'),
-  programPod({ name: 'client', node: 'node-1', program: 'idle.ts' }),
-  programPod({ name: 'server', node: 'node-2', program: 'echo-server.ts', args: ['7000'], port: 7000 }),
-  service('server', 7000),
-);
 
 interface Process {
   readonly component: string;
@@ -36,7 +20,7 @@ describe('faults', () => {
   let mesh: TestMesh;
 
   before(async () => {
-    mesh = await openTestMesh({ manifests });
+    mesh = await openTestMesh({ manifests: clientAndEchoServer() });
     await mesh.enrol('default');
   });
   after(() => mesh?.[Symbol.asyncDispose]());

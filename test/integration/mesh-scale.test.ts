@@ -3,16 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { kinds } from '../../src/api/index.ts';
-import {
-  documents,
-  namespace,
-  openTestMesh,
-  programPod,
-  programs,
-  service,
-  serviceAccount,
-  type TestMesh,
-} from '../support/mesh.ts';
+import { clientAndEchoServer, documents, namespace, openTestMesh, programs, type TestMesh } from '../support/mesh.ts';
 
 const podCount = 50;
 const connectionCount = 200;
@@ -41,15 +32,7 @@ describe('a busy node', () => {
 
   before(async () => {
     mesh = await openTestMesh({
-      manifests: documents(
-        serviceAccount('client'),
-        serviceAccount('server'),
-        programPod({ name: 'client', node: 'node-1', program: 'idle.ts' }),
-        programPod({ name: 'server', node: 'node-2', program: 'echo-server.ts', args: ['7000'], port: 7000 }),
-        service('server', 7000),
-        namespace('crowd'),
-        crowd,
-      ),
+      manifests: documents(clientAndEchoServer(), namespace('crowd'), crowd),
     });
   });
   after(() => mesh?.[Symbol.asyncDispose]());

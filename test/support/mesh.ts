@@ -181,3 +181,14 @@ export function service(
 export function documents(...texts: readonly string[]): string {
   return texts.join('\n---\n');
 }
+
+/** A client on node-1 and an echo server on node-2 behind the Service `server`, port 7000, each with an account of its own. */
+export function clientAndEchoServer(): string {
+  return documents(
+    serviceAccount('client'),
+    serviceAccount('server'),
+    programPod({ name: 'client', node: 'node-1', program: 'idle.ts' }),
+    programPod({ name: 'server', node: 'node-2', program: 'echo-server.ts', args: ['7000'], port: 7000 }),
+    service('server', 7000),
+  );
+}

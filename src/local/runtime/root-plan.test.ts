@@ -66,12 +66,12 @@ test("the pod's own files in /etc are in the upper layer before it is mounted", 
 test('what is hidden is covered from the outside in, and what is kept shows through', () => {
   const lines = (hidden: string[], kept: string[]): string[] => targets(plan({ hidden, kept }).after);
   deepEqual(lines(['/home/me/.ambit'], ['/home/me/repo']), ['/home/me/.ambit']);
-  deepEqual(lines(['/work/repo/state'], ['/work/repo']), ['/work/repo/state']);
-  deepEqual(lines(['/work'], ['/work/repo', '/usr/bin']), ['/work', '/work/repo']);
-  deepEqual(lines(['/work', '/work/repo/state', '/work/other'], ['/work/repo']), [
-    '/work',
-    '/work/repo',
-    '/work/repo/state',
+  deepEqual(lines(['/srv/repo/state'], ['/srv/repo']), ['/srv/repo/state']);
+  deepEqual(lines(['/srv'], ['/srv/repo', '/usr/bin']), ['/srv', '/srv/repo']);
+  deepEqual(lines(['/srv', '/srv/repo/state', '/srv/other'], ['/srv/repo']), [
+    '/srv',
+    '/srv/repo',
+    '/srv/repo/state',
   ]);
   // /tmp is private already.
   deepEqual(lines(['/tmp/state', '/tmp/repo/state'], ['/tmp/repo']), ['/tmp/repo', '/tmp/repo/state']);
