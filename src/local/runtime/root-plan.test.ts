@@ -68,11 +68,7 @@ test('what is hidden is covered from the outside in, and what is kept shows thro
   deepEqual(lines(['/home/me/.ambit'], ['/home/me/repo']), ['/home/me/.ambit']);
   deepEqual(lines(['/srv/repo/state'], ['/srv/repo']), ['/srv/repo/state']);
   deepEqual(lines(['/srv'], ['/srv/repo', '/usr/bin']), ['/srv', '/srv/repo']);
-  deepEqual(lines(['/srv', '/srv/repo/state', '/srv/other'], ['/srv/repo']), [
-    '/srv',
-    '/srv/repo',
-    '/srv/repo/state',
-  ]);
+  deepEqual(lines(['/srv', '/srv/repo/state', '/srv/other'], ['/srv/repo']), ['/srv', '/srv/repo', '/srv/repo/state']);
   // /tmp is private already.
   deepEqual(lines(['/tmp/state', '/tmp/repo/state'], ['/tmp/repo']), ['/tmp/repo', '/tmp/repo/state']);
 });
