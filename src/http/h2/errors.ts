@@ -44,6 +44,16 @@ export function connectionError(wireCode: number, message: string): Http2Error {
   return new Http2Error(message, { wireCode, scope: 'connection', blame: 'downstream' });
 }
 
+/** What streams fail with when their connection is over; without `cause` in order. */
+export function closedError(cause?: Error): Http2Error {
+  return new Http2Error(cause ? `Connection is closed: ${cause.message}` : 'Connection is closed', {
+    wireCode: errorCode.cancel,
+    scope: 'connection',
+    blame: 'upstream',
+    cause,
+  });
+}
+
 /** The name of a wire code for messages and logs: `refusedStream` or `0x42`. */
 export function errorCodeName(wireCode: number): string {
   return names[wireCode]?.slice(3) ?? `0x${wireCode.toString(16)}`;

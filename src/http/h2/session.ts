@@ -1,7 +1,7 @@
 /** HTTP/2 session over a byte channel, client or server (RFC 9113): streams, settings, flow control, keepalive, GOAWAY. */
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { ByteChannel, ChannelReader } from '../../net/channel.ts';
-import { HeaderList } from '../header-list.ts';
+import type { HeaderList } from '../header-list.ts';
 import {
   connectionPreface,
   defaultMaxFrameSize,
@@ -12,7 +12,7 @@ import {
   largestStreamId,
   largestWindowSize,
 } from './constants.ts';
-import { connectionError, errorCodeName, Http2Error } from './errors.ts';
+import { closedError, connectionError, errorCodeName, Http2Error } from './errors.ts';
 import { ConnectionReceiveWindow, type ReceiveBudget, sharedReceiveBudget } from './flow-control.ts';
 import { FrameParser, type FrameSink } from './frame-parser.ts';
 import {
@@ -23,12 +23,10 @@ import {
   readReset,
   readWindowUpdate,
 } from './frame-payloads.ts';
-import { HeaderBlock } from './header-block.ts';
-import { HpackDecoder } from './hpack-decoder.ts';
-import { HpackEncoder } from './hpack-encoder.ts';
+import { HeadReceiver, type RequestHandler } from './head-receiver.ts';
+import { HeadSender } from './head-sender.ts';
 import { Keepalive } from './keepalive.ts';
 import { FloodGuard, type Http2Limits, type Http2Role, resolveHttp2Limits } from './limits.ts';
-import { contentLength, requestProblem, responseProblem, trailersProblem } from './message-validation.ts';
 import { Outbox } from './outbox.ts';
 import { applySettings, encodeSettings, initialPeerSettings, type PeerSettings } from './settings.ts';
 import { StreamTable } from './stream-table.ts';
@@ -36,11 +34,7 @@ import { Http2Stream, streamError, type StreamHandler, type StreamHost } from '.
 import { Timers } from './timers.ts';
 
 /** The owner of a session. Callbacks never throw. */
-export interface SessionHandler {
-  /** Server: a request head arrived. Returns who consumes the stream; answers through `stream`, now or later. */
-  onRequest?(stream: Http2Stream, headers: HeaderList, endStream: boolean): StreamHandler;
-  /** Server: a request was answered 400 or 431 without coming to `onRequest`, because of `problem`. */
-  onMalformedRequest?(problem: string): void;
+export interface SessionHandler extends RequestHandler {
   /** The peer's first SETTINGS arrived: the session is usable. */
   onReady?(): void;
   /** The peer is going away, or its stream limit changed, or a stream ended: `canOpen` may have changed. */
@@ -75,9 +69,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   readonly #handler: SessionHandler;
   readonly #limits: Http2Limits;
   readonly #parser: FrameParser;
-  readonly #encoder = new HpackEncoder();
-  readonly #decoder: HpackDecoder;
-  readonly #headerBlock: HeaderBlock;
+  readonly #headSender: HeadSender;
+  readonly #headReceiver: HeadReceiver;
   readonly #flood: FloodGuard;
   readonly #keepalive: Keepalive;
   readonly #streams: StreamTable;
@@ -106,6 +99,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     this.#streams = new StreamTable(role);
     this.#timers = new Timers(clock);
     this.outbox = new Outbox(channel);
+    this.#headSender = new HeadSender(this.outbox);
     this.receiveWindow = new ConnectionReceiveWindow({
       limits,
       budget,
@@ -113,9 +107,18 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       sendUpdate: (increment) => this.outbox.frameOfUint32(frameType.windowUpdate, 0, increment),
     });
     this.#parser = new FrameParser({ sink: this, maxFrameSize: limits.maxFrameSize, expectPreface: role === 'server' });
-    this.#decoder = new HpackDecoder({ maxTableSize: limits.headerTableSize, maxListSize: limits.maxHeaderListSize });
-    this.#headerBlock = new HeaderBlock(limits.maxHeaderListSize);
     this.#flood = new FloodGuard(limits, clock);
+    this.#headReceiver = new HeadReceiver({
+      limits,
+      handler,
+      streams: this.#streams,
+      flood: this.#flood,
+      host: this,
+      takesRequest: (streamId) => !this.#ending && streamId <= this.#lastAcceptedStreamId,
+      createStream: (streamId, streamHandler) => this.#createStream(streamId, streamHandler),
+      resetStream: (stream, error) => this.#resetStream(stream, error),
+      onHeadForNoStream: (streamId) => this.#onFrameForNoStream(streamId, 'HEADERS'),
+    });
     this.#keepalive = new Keepalive({
       clock,
       intervalMs: limits.pingIntervalMs,
@@ -275,7 +278,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     switch (type) {
       case frameType.headers:
       case frameType.continuation:
-        this.#onHeaderFrame(type, flags, streamId, source, start, end);
+        this.#headReceiver.onFrame(type, flags, streamId, source, start, end);
         break;
       case frameType.rstStream:
         this.#onReset(streamId, source, start, end);
@@ -305,23 +308,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   // What streams ask of the session.
 
   writeHeaders(streamId: number, headers: HeaderList, endStream: boolean): void {
-    const block = this.#encoder.encode(headers);
-    const most = this.#sendFrameSize;
-    let at = Math.min(block.length, most);
-    const flags = (endStream ? frameFlag.endStream : 0) | (at === block.length ? frameFlag.endHeaders : 0);
-    this.outbox.frameOf(frameType.headers, flags, streamId, block, 0, at);
-    while (at < block.length) {
-      const to = Math.min(block.length, at + most);
-      this.outbox.frameOf(
-        frameType.continuation,
-        to === block.length ? frameFlag.endHeaders : 0,
-        streamId,
-        block,
-        at,
-        to,
-      );
-      at = to;
-    }
+    this.#headSender.send(streamId, headers, endStream, this.#sendFrameSize);
   }
 
   writeReset(streamId: number, wireCode: number): void {
@@ -343,96 +330,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     if (!this.#ready && type !== frameType.settings) {
       throw connectionError(errorCode.protocolError, 'Peer did not start with SETTINGS');
     }
-    const open = this.#headerBlock.streamId;
-    if (open !== 0 ? type !== frameType.continuation || streamId !== open : type === frameType.continuation) {
-      throw connectionError(errorCode.protocolError, 'Peer broke the sequence of HEADERS and CONTINUATION');
-    }
-  }
-
-  #onHeaderFrame(type: number, flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
-    const block = this.#headerBlock;
-    if (type === frameType.headers) {
-      if (streamId === 0) throw connectionError(errorCode.protocolError, 'Peer sent HEADERS on stream 0');
-      block.begin(flags, streamId, source, start, end);
-    } else block.append(source, start, end);
-    if ((flags & frameFlag.endHeaders) === 0) {
-      block.keep();
-      return;
-    }
-    const list = block.finish(this.#decoder);
-    this.#onHeaders(streamId, list, block.endStream, block.selfDependent);
-  }
-
-  /** `list` is undefined when it is over the limit. */
-  #onHeaders(streamId: number, list: HeaderList | undefined, endStream: boolean, selfDependent: boolean): void {
-    const stream = this.#streams.get(streamId);
-    if (stream === undefined) {
-      if (this.#streams.isNextOfPeer(streamId)) {
-        this.#onRequest(streamId, list, endStream, selfDependent);
-      } else this.#onFrameForNoStream(streamId, 'HEADERS');
-      return;
-    }
-    if (stream.receiveEnded) {
-      this.#resetStream(stream, streamError(errorCode.streamClosed, 'Peer sent HEADERS after the end'));
-    } else if (list === undefined) {
-      this.#resetStream(stream, streamError(errorCode.protocolError, 'Peer sent a header list over the limit'));
-    } else if (stream.headSeen) this.#onTrailers(stream, list, endStream);
-    else this.#onResponse(stream, list, endStream);
-  }
-
-  #onRequest(streamId: number, list: HeaderList | undefined, endStream: boolean, selfDependent: boolean): void {
-    this.#streams.notePeerId(streamId);
-    if (this.#ending || streamId > this.#lastAcceptedStreamId) return;
-    if (this.#streams.size >= this.#limits.maxConcurrentStreams) {
-      this.#flood.charge('streams over the limit');
-      this.writeReset(streamId, errorCode.refusedStream);
-      return;
-    }
-    const problem = list === undefined ? undefined : (requestProblem(list) ?? lengthProblem(list, endStream));
-    if (selfDependent) {
-      this.#flood.charge('malformed requests');
-      this.writeReset(streamId, errorCode.protocolError);
-      return;
-    }
-    if (list === undefined || problem !== undefined) {
-      // A plain answer tells more than a reset alone (RFC 9113 section 8.1.1 allows it).
-      this.#flood.charge('malformed requests');
-      this.writeHeaders(streamId, HeaderList.from({ ':status': list ? '400' : '431' }), true);
-      this.writeReset(streamId, errorCode.protocolError);
-      this.#handler.onMalformedRequest?.(problem ?? 'a header list over the limit');
-      return;
-    }
-    const stream = this.#createStream(streamId, ignoreStream);
-    stream.headSeen = true;
-    if (list.get(':method') !== 'CONNECT') stream.expectContent(contentLength(list));
-    const handler = this.#handler.onRequest?.(stream, list, endStream);
-    if (handler === undefined) stream.reset(errorCode.refusedStream);
-    else if (!stream.closed) {
-      stream.setHandler(handler);
-      if (endStream) stream.receiveEnd();
-    } else stream.setHandler(handler);
-  }
-
-  #onResponse(stream: Http2Stream, list: HeaderList, endStream: boolean): void {
-    const problem = responseProblem(list);
-    const informational = list.get(':status')?.startsWith('1') === true;
-    if (problem !== undefined || (informational && endStream) || contentLength(list) === -1) {
-      this.#resetStream(
-        stream,
-        streamError(errorCode.protocolError, `Peer sent a malformed response: ${problem ?? 'framing'}`),
-      );
-      return;
-    }
-    if (informational) this.#flood.charge('informational responses');
-    else stream.headSeen = true;
-    stream.receiveHeaders(list, endStream);
-    if (endStream) stream.receiveEnd();
-  }
-
-  #onTrailers(stream: Http2Stream, list: HeaderList, endStream: boolean): void {
-    const problem = endStream ? trailersProblem(list) : 'they do not end the stream';
-    if (problem === undefined) stream.receiveEnd(list);
-    else this.#resetStream(stream, streamError(errorCode.protocolError, `Peer sent malformed trailers: ${problem}`));
+    this.#headReceiver.expectFrame(type, streamId);
   }
 
   #onReset(streamId: number, source: Uint8Array, start: number, end: number): void {
@@ -464,7 +362,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     }
     const windowBefore = this.#peer.initialWindowSize;
     applySettings(this.#peer, source, start, end, this.role === 'client' ? 'server' : 'client');
-    this.#encoder.setPeerTableSize(this.#peer.headerTableSize);
+    this.#headSender.setPeerTableSize(this.#peer.headerTableSize);
     this.#sendFrameSize = Math.min(this.#peer.maxFrameSize, defaultMaxFrameSize);
     this.outbox.frame(frameType.settings, frameFlag.ack, 0, 0);
     const change = this.#peer.initialWindowSize - windowBefore;
@@ -598,28 +496,4 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     this.#timers.after(this.#limits.lingerMs, () => this.#channel.reset(this.#error));
     this.#handler.onChange?.();
   }
-}
-
-/** Consumes a request until its handler is known. */
-const ignoreStream: StreamHandler = {
-  onHeaders() {},
-  onData() {},
-  onEnd() {},
-  onDrain() {},
-  onClose() {},
-};
-
-function lengthProblem(list: HeaderList, endStream: boolean): string | undefined {
-  const length = contentLength(list);
-  if (length === -1) return 'an invalid content-length';
-  return endStream && length !== undefined && length > 0 ? 'a content-length without a body' : undefined;
-}
-
-function closedError(cause?: Error): Http2Error {
-  return new Http2Error(cause ? `Connection is closed: ${cause.message}` : 'Connection is closed', {
-    wireCode: errorCode.cancel,
-    scope: 'connection',
-    blame: 'upstream',
-    cause,
-  });
 }
