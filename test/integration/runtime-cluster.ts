@@ -21,6 +21,9 @@ const insideVariable = 'AMBIT_TEST_INSIDE';
 /** Whether this process is the one that `runInside` started. */
 export const isInside: boolean = process.env[insideVariable] === '1';
 
+/** Only root can run as root; an ordinary user has the user namespace alone. */
+export const isRoot: boolean = process.getuid?.() === 0;
+
 /**
  * Runs a test file again in mount, pid and network namespaces of its own, as root or as an ordinary user in a user
  * namespace. Resolves to its exit code and output.
@@ -35,16 +38,11 @@ export async function runInside(
   // Mounts below /etc and /var that the user namespace may not uncover, as machines with containers have them.
   const covered =
     'mount --bind /etc/hostname /etc/hostname && mount -t tmpfs t /var/tmp && mkdir /var/tmp/inside && exec "$@"';
-  const become = [
-    'setpriv',
-    '--reuid=65534',
-    '--regid=65534',
-    '--clear-groups',
-    'unshare',
-    '--user',
-    '--map-root-user',
-  ];
-  const asUser = ['unshare', '--mount', 'sh', '-c', covered, 'sh', ...become];
+  const dropRoot = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+  const userNamespace = ['unshare', '--user', '--map-root-user'];
+  const asUser = isRoot
+    ? ['unshare', '--mount', 'sh', '-c', covered, 'sh', ...dropRoot, ...userNamespace]
+    : userNamespace;
   const command = [...(options.asUser ? asUser : ['unshare']), ...namespaces, 'sh', '-c', script, 'sh'];
   // A reporter of the parent's would make the child speak its protocol instead of text.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
