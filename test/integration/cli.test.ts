@@ -9,6 +9,7 @@ import { kinds } from '../../src/api/index.ts';
 import { loadKubeconfig, openKubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { documents, launcher } from '../support/mesh.ts';
+import { processesOf } from '../support/processes.ts';
 import { eventually, run, start, type RunOptions, type RunResult } from '../support/run.ts';
 
 interface StatusRow {
@@ -396,6 +397,14 @@ describe('a mesh', () => {
     assert.equal((await inMesh(['up', '-f', join(folder, 'more.yaml')])).code, 0);
     assert.deepEqual(await podsOf(), before);
     assert.equal((await inMesh(['exec', 'bare', '--', 'hostname'])).stdout, 'bare\n');
+  });
+
+  it('down ends a mesh whose folder was removed under it', async () => {
+    await rm(state, { recursive: true, force: true });
+    assert.notDeepEqual(processesOf(state), []);
+    assert.equal((await inMesh(['down'])).code, 0);
+    assert.deepEqual(processesOf(state), []);
+    assert.equal((await inMesh(['up', '--nodes', '1'])).code, 0);
   });
 
   it('down --purge leaves nothing', async () => {

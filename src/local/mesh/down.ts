@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
-import { isInitRunning, killInit } from './init.ts';
+import { findInit, isInitRunning, killInit } from './init.ts';
 import { askSocket } from './node-socket.ts';
 import { readMeshRecord, writeMeshRecord, type StatePaths } from './state-dir.ts';
 
@@ -17,14 +17,14 @@ export interface DownOptions {
 export async function down(options: DownOptions): Promise<boolean> {
   const { paths, onProgress } = options;
   const record = readMeshRecord(paths);
-  const running = isInitRunning(record);
-  if (record?.init && running) {
+  const init = isInitRunning(record) ? record?.init : findInit(paths);
+  if (init) {
     onProgress('stopping the components');
     await askSocket(paths.supervisorSocket, 'POST', '/stop', 20_000).catch((error: unknown) => {
       onProgress(`components did not stop in order (${messageOf(error)})`);
     });
     onProgress('removing the namespaces');
-    await killInit(record.init);
+    await killInit(init);
   }
   if (record) {
     const { init: _, ...rest } = record;
@@ -33,5 +33,5 @@ export async function down(options: DownOptions): Promise<boolean> {
     rmSync(join(paths.root, 'pods'), { recursive: true, force: true });
   }
   if (options.purge && record && existsSync(paths.root)) rmSync(paths.root, { recursive: true, force: true });
-  return running;
+  return init !== undefined;
 }

@@ -32,6 +32,19 @@ export function isSameProcess(process: { readonly pid: number; readonly startTic
   return startTicks(process.pid) === process.startTicks;
 }
 
+/** The command line of every process that /proc shows. */
+export function commandLines(): ReadonlyMap<number, readonly string[]> {
+  const found = new Map<number, readonly string[]>();
+  for (const { pid } of allProcesses()) {
+    try {
+      found.set(pid, readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1));
+    } catch {
+      // Ended between the look and the read.
+    }
+  }
+  return found;
+}
+
 export function childrenOf(pid: number): number[] {
   return allProcesses()
     .filter((process) => process.parent === pid)

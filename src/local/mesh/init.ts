@@ -7,7 +7,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleep } from '../../lib/clock.ts';
 import { AmbitError } from '../../lib/errors.ts';
-import { childrenOf, isSameProcess, parentOf, startTicks } from './host-process.ts';
+import { childrenOf, commandLines, isSameProcess, parentOf, startTicks } from './host-process.ts';
 import type { MeshRecord, StatePaths } from './state-dir.ts';
 
 /** How Ambit starts itself: the Node it runs on, where its entry points are, and where compiled code is cached. */
@@ -79,6 +79,18 @@ export async function startInit(options: StartInitOptions): Promise<NonNullable<
 /** Whether the mesh's init runs. */
 export function isInitRunning(record: MeshRecord | undefined): boolean {
   return record?.init !== undefined && isSameProcess(record.init);
+}
+
+/** An init of this state folder that no record names, because the folder was removed under it; by its command line. */
+export function findInit(paths: StatePaths): MeshRecord['init'] {
+  for (const [holder, words] of commandLines()) {
+    const [marker, , , root] = words.slice(-5);
+    if (words[0] !== 'unshare' || marker !== 'init' || root !== paths.root) continue;
+    const [pid] = childrenOf(holder);
+    const ticks = pid === undefined ? undefined : startTicks(pid);
+    if (pid !== undefined && ticks !== undefined) return { pid, startTicks: ticks };
+  }
+  return undefined;
 }
 
 /** Ends init and with it every process, namespace, link, mount and rule of the mesh. Resolves when it is gone. */
