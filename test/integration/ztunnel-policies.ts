@@ -1,20 +1,5 @@
 /** Policies that tests need, in the form of the data plane. */
-import type { Authorization, AuthorizationMatch } from '../../src/policy/index.ts';
-
-const anyMatch: AuthorizationMatch = {
-  namespaces: [],
-  notNamespaces: [],
-  principals: [],
-  notPrincipals: [],
-  sourceIps: [],
-  notSourceIps: [],
-  destinationIps: [],
-  notDestinationIps: [],
-  destinationPorts: [],
-  notDestinationPorts: [],
-  serviceAccounts: [],
-  notServiceAccounts: [],
-};
+import { emptyMatch, type Authorization, type AuthorizationMatch } from '../../src/policy/model.ts';
 
 /** A policy of namespace `shop` with one match, changed by `more`. */
 export function testPolicy(
@@ -23,7 +8,7 @@ export function testPolicy(
   match: Partial<AuthorizationMatch>,
   more: Partial<Authorization> = {},
 ): Authorization {
-  const rules = [{ clauses: [{ matches: [{ ...anyMatch, ...match }] }] }];
+  const rules = [{ clauses: [{ matches: [{ ...emptyMatch, ...match }] }] }];
   return { name, namespace: 'shop', scope: 'namespace', action, rules, dryRun: false, ...more };
 }
 

@@ -1,34 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Clock } from '../../lib/clock.ts';
+import { createFakeClock, type FakeClock } from '../../lib/fake-clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import { createWorkQueue, type WorkQueue } from './work-queue.ts';
-
-/** Time that stands still until it is moved. */
-function manualClock(): Clock & { move(ms: number): void } {
-  let nowMs = 0;
-  let timers: { atMs: number; run: () => void }[] = [];
-  return {
-    nowMs: () => nowMs,
-    after(delayMs, run) {
-      const timer = { atMs: nowMs + delayMs, run };
-      timers.push(timer);
-      return () => (timers = timers.filter((other) => other !== timer));
-    },
-    move(ms) {
-      nowMs += ms;
-      const due = timers.filter(({ atMs }) => atMs <= nowMs);
-      timers = timers.filter(({ atMs }) => atMs > nowMs);
-      for (const { run } of due) run();
-    },
-  };
-}
 
 function open(
   reconcile: (key: string) => Promise<void>,
   concurrency = 2,
-): { queue: WorkQueue; clock: ReturnType<typeof manualClock>; stop: AbortController } {
-  const clock = manualClock();
+): { queue: WorkQueue; clock: FakeClock; stop: AbortController } {
+  const clock = createFakeClock();
   const stop = new AbortController();
   return {
     queue: createWorkQueue({ reconcile, clock, concurrency, signal: stop.signal, log: silentLog() }),
@@ -96,14 +76,14 @@ describe('the work queue', () => {
     queue.add('a');
     await queue.idle();
     for (let expected = 2; expected <= 4; expected++) {
-      clock.move(5);
+      clock.advance(5);
       await queue.idle();
       assert.equal(passes, expected - 1, 'too early');
-      clock.move(200);
+      clock.advance(200);
       await queue.idle();
       assert.equal(passes, expected);
     }
-    clock.move(60_000);
+    clock.advance(60_000);
     await queue.idle();
     assert.equal(passes, 4);
   });
@@ -115,12 +95,12 @@ describe('the work queue', () => {
     queue.addAfter('a', 1000);
     queue.addAfter('a', 5000);
     queue.addAfter('a', 100);
-    clock.move(100);
+    clock.advance(100);
     await queue.idle();
     assert.equal(passes, 1);
     queue.addAfter('a', 100);
     stop.abort();
-    clock.move(100);
+    clock.advance(100);
     queue.add('a');
     await queue.idle();
     assert.equal(passes, 1);
