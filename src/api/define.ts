@@ -1,0 +1,73 @@
+/** From what is special about a kind to all that a server knows of it. */
+import { plainColumns } from './columns/kinds.ts';
+import { copyWithoutNulls, type JsonObject } from './defaults/fill.ts';
+import { forbidden, type FieldError } from './field-error.ts';
+import { viewOf, type FieldView } from './field-view.ts';
+import type { Column, KindInfo } from './kind-info.ts';
+import type { KindRef, KubeObject } from './meta.ts';
+import { checkSchema, unknownFields } from './schema/check.ts';
+import type { JsonSchema } from './schema/schema.ts';
+import { immutable, validateMeta, type NameRule } from './validation/meta.ts';
+import { dns1123Subdomain } from './validation/names.ts';
+
+type Validate = (object: FieldView, old: FieldView | undefined) => FieldError[];
+
+export interface Traits<T extends KubeObject> {
+  readonly schema: JsonSchema;
+  readonly columns?: readonly Column<T>[];
+  readonly shortNames?: readonly string[];
+  readonly categories?: readonly string[];
+  /** Default true. */
+  readonly hasStatus?: boolean;
+  /** Further served versions. */
+  readonly also?: readonly string[];
+  readonly nameRule?: NameRule;
+  readonly defaults?: (object: JsonObject) => void;
+  readonly validate?: Validate;
+  /** Unknown fields are errors, not warnings: a policy that is read in part is no policy. */
+  readonly closed?: true;
+}
+
+export function define<T extends KubeObject>(kind: KindRef<T>, traits: Traits<T>): KindInfo {
+  const { schema, nameRule = dns1123Subdomain } = traits;
+  const info: KindInfo<T> = {
+    ...kind,
+    singular: kind.kind.toLowerCase(),
+    listKind: `${kind.kind}List`,
+    shortNames: traits.shortNames ?? [],
+    categories: traits.categories ?? [],
+    hasStatus: traits.hasStatus ?? true,
+    versions: [kind.version, ...(traits.also ?? [])],
+    schema,
+    columns: traits.columns ?? plainColumns,
+    defaults(object) {
+      const copy = copyWithoutNulls(object);
+      traits.defaults?.(copy as unknown as JsonObject);
+      return copy;
+    },
+    validate(object, options = {}) {
+      const view = viewOf(object);
+      const old = options.old ? viewOf(options.old) : undefined;
+      const errors = [...checkSchema(object, schema), ...validateMeta(view.at('metadata'), nameRule, kind.namespaced)];
+      if (old) errors.push(...immutable(view.at('metadata').at('name'), old.at('metadata').at('name')));
+      if (traits.closed) errors.push(...unknownFields(object, schema).map((path) => forbidden(path, 'unknown field')));
+      errors.push(...(traits.validate?.(view, old) ?? []));
+      return withoutRepeats(errors);
+    },
+  };
+  // A list of all kinds cannot say which type goes with which entry.
+  return info as unknown as KindInfo;
+}
+
+/** The schema and the rules of a kind may say the same thing of the same field. */
+function withoutRepeats(errors: readonly FieldError[]): FieldError[] {
+  const seen = new Set<string>();
+  return errors.filter(({ path, reason }) => {
+    const key = `${path} ${reason}`;
+    if (reason === 'FieldValueRequired' || reason === 'FieldValueNotSupported') {
+      if (seen.has(key)) return false;
+      seen.add(key);
+    }
+    return true;
+  });
+}
