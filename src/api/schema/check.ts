@@ -43,7 +43,7 @@ function check(value: unknown, schema: JsonSchema, path: string, errors: FieldEr
       break;
     case 'string':
       if (typeof value !== 'string') errors.push(mistyped(path, value, 'string'));
-      else if (schema.enum && !schema.enum.includes(value)) errors.push(notSupported(path, value, schema.enum));
+      else if (schema.enum && !schema.enum.includes(value)) errors.push(notSupported(path, value, schema.enum.map(String)));
       break;
     case 'integer':
     case 'number':
