@@ -1,6 +1,7 @@
 /** Kubernetes, Istio, Gateway API and Ambit resources: types, kinds, validation. */
 export * from './apps.ts';
 export { tableOf } from './columns/columns.ts';
+export * from './coordination.ts';
 export * from './core.ts';
 export * from './discovery.ts';
 export * from './field-error.ts';

@@ -1,5 +1,6 @@
 /** How every kind that Ambit knows is addressed. `Gateway` is the Gateway API's; Istio's is `IstioGateway`. */
 import type { Deployment, ReplicaSet } from './apps.ts';
+import type { Lease } from './coordination.ts';
 import type { ConfigMap, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount } from './core.ts';
 import type { EndpointSlice } from './discovery.ts';
 import type {
@@ -47,6 +48,7 @@ export const kinds: {
   readonly Deployment: KindRef<Deployment>;
   readonly ReplicaSet: KindRef<ReplicaSet>;
   readonly EndpointSlice: KindRef<EndpointSlice>;
+  readonly Lease: KindRef<Lease>;
   readonly AuthorizationPolicy: KindRef<AuthorizationPolicy>;
   readonly PeerAuthentication: KindRef<PeerAuthentication>;
   readonly RequestAuthentication: KindRef<RequestAuthentication>;
@@ -82,6 +84,7 @@ export const kinds: {
   Deployment: ref('apps', 'v1', 'Deployment', 'deployments'),
   ReplicaSet: ref('apps', 'v1', 'ReplicaSet', 'replicasets'),
   EndpointSlice: ref('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices'),
+  Lease: ref('coordination.k8s.io', 'v1', 'Lease', 'leases'),
   AuthorizationPolicy: ref(securityGroup, 'v1', 'AuthorizationPolicy', 'authorizationpolicies'),
   PeerAuthentication: ref(securityGroup, 'v1', 'PeerAuthentication', 'peerauthentications'),
   RequestAuthentication: ref(securityGroup, 'v1', 'RequestAuthentication', 'requestauthentications'),
