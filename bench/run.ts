@@ -8,22 +8,31 @@ import { compileLoad, runLoad, startEcho, type LoadResult } from './lib/load.ts'
 import { outboundCore, inboundCore, type ProxyPair } from './lib/pair.ts';
 import { writeRoot } from './lib/pki.ts';
 import { compare, formatRow, summarize, writeResults, type RowResult } from './lib/report.ts';
+import {
+  formatControl,
+  formatGrowth,
+  growthOf,
+  measureControl,
+  pushedTooMuch,
+  type ControlResult,
+} from './control/run.ts';
 import { startHaproxyPair } from './scenario/haproxy-pair.ts';
 import { startZtunnelPair } from './scenario/ztunnel-pair.ts';
 
 const usage = `Usage: npm run bench -- [options]
 
 Prints CPU microseconds per unit (user + system, all threads of the proxy) of a ztunnel pair, with policy, metrics and
-access log on, and of a haproxy mutual TLS pair, measured in turn, and their ratio.
+access log on, and of a haproxy mutual TLS pair, measured in turn, and their ratio. Then the control plane under a
+simulated cluster: how long a change takes to every subscriber, what it costs, and whether a larger mesh makes it dearer.
 
   --quick        one short run each: shows that it works, proves nothing
   --runs N       runs of each row and pair (default 5)
   --seconds S    measured seconds of a run (default 3)
-  --row NAME     busy, new, one or bulk; may be repeated (default busy and new)
+  --row NAME     busy, new, one, bulk or control; may be repeated (default busy, new and control)
   --no-isolate   use this network namespace instead of one of its own
   --help         this text
 
-Needs haproxy and a C compiler (apt-get install haproxy gcc libc6-dev).
+All rows but control need haproxy and a C compiler (apt-get install haproxy gcc libc6-dev).
 `;
 
 interface Row {
@@ -109,17 +118,46 @@ function isolation(): string[] {
 async function run(): Promise<void> {
   const runs = options.quick ? 1 : Number(options.runs ?? 5);
   const seconds = options.quick ? 1 : Number(options.seconds ?? 3);
-  const names = options.row ?? ['busy', 'new'];
+  const names = options.row ?? ['busy', 'new', 'control'];
   const chosen = rows.filter(({ key }) => names.includes(key));
-  if (!(runs >= 1) || !(seconds > 0) || chosen.length === 0) {
+  const control = names.includes('control');
+  if (!(runs >= 1) || !(seconds > 0) || chosen.length + (control ? 1 : 0) !== new Set(names).size) {
     process.stderr.write(usage);
     process.exitCode = 2;
     return;
   }
+  const results = chosen.length > 0 ? await runPairs(chosen, { runs, seconds }) : [];
+  const controlResults = control ? await runControl() : [];
+  const path = writeResults(join(import.meta.dirname, 'results'), { rows: results, control: controlResults });
+  process.stdout.write(`Results: ${path}\n`);
+}
+
+/** The simulated cluster at a tenth of its size, then whole, with as many subscribers: a change must cost the same. */
+async function runControl(): Promise<ControlResult[]> {
+  const plan = options.quick
+    ? { subscribers: 20, changes: 20, intervalMs: 100, pods: 2000, services: 200 }
+    : { subscribers: 200, changes: 100, intervalMs: 100, pods: 10_000, services: 1000 };
+  const results = [];
+  for (const share of [0.1, 1]) {
+    const size = { services: plan.services * share, pods: plan.pods * share, nodes: 200 };
+    const result = await measureControl({ ...plan, size }, (step) => process.stderr.write(`control ${step}\n`));
+    process.stdout.write(`${formatControl(result)}\n`);
+    results.push(result);
+    for (const problem of pushedTooMuch(result)) {
+      process.stdout.write(`  ${problem}\n`);
+      process.exitCode = 1;
+    }
+  }
+  const [small, large] = results;
+  if (small && large) process.stdout.write(`${formatGrowth(growthOf(small, large))}\n\n`);
+  return results;
+}
+
+async function runPairs(chosen: readonly Row[], plan: { runs: number; seconds: number }): Promise<RowResult[]> {
   if (spawnSync('haproxy', ['-v'], { stdio: 'ignore' }).status !== 0) {
     process.stderr.write('Cannot measure the reference: no haproxy. Run: apt-get install haproxy\n');
     process.exitCode = 1;
-    return;
+    return [];
   }
   const binary = compileLoad();
   const dir = mkdtempSync(join(tmpdir(), 'ambit-bench-'));
@@ -135,13 +173,12 @@ async function run(): Promise<void> {
     stops.push(() => reference.stop());
     const results = [];
     for (const row of chosen) {
-      const result = await measure(row, { ours, reference, runs, seconds, binary });
+      const result = await measure(row, { ours, reference, ...plan, binary });
       results.push(result);
       process.stdout.write(`${formatRow(result)}\n\n`);
     }
-    const path = writeResults(join(import.meta.dirname, 'results'), results);
-    process.stdout.write(`Results: ${path}\n`);
     if (results.some(({ ours: { failures } }) => failures > 0)) process.exitCode = 1;
+    return results;
   } finally {
     for (const stop of stops.toReversed()) await stop();
     rmSync(dir, { recursive: true, force: true });

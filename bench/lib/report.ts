@@ -69,7 +69,8 @@ export function formatRow(result: RowResult): string {
   ].join('\n');
 }
 
-export function writeResults(dir: string, rows: readonly RowResult[]): string {
+/** Writes one run's results, by kind of measurement. Returns the path. */
+export function writeResults(dir: string, results: Readonly<Record<string, readonly unknown[]>>): string {
   mkdirSync(dir, { recursive: true });
   const now = new Date().toISOString();
   const path = join(dir, `${now.replaceAll(/[:.]/g, '-')}.json`);
@@ -79,7 +80,7 @@ export function writeResults(dir: string, rows: readonly RowResult[]): string {
     kernel: release(),
     node: process.version,
   };
-  writeFileSync(path, `${JSON.stringify({ time: now, machine, rows }, null, 2)}\n`);
+  writeFileSync(path, `${JSON.stringify({ time: now, machine, ...results }, null, 2)}\n`);
   return path;
 }
 
