@@ -3,6 +3,7 @@ import type { JsonObject } from '@bufbuild/protobuf';
 import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema } from '../gen/discovery_pb.ts';
 import { wireError } from './errors.ts';
 import { parseMessage, serializeMessage, type WireCodec } from './message.ts';
+import { resourceFrame } from './resource-frame.ts';
 
 export type NodeMetadata = JsonObject;
 
@@ -82,18 +83,10 @@ function decodeDeltaRequest(bytes: Uint8Array): DeltaRequest {
   };
 }
 
-function encodeDeltaResponse(response: DeltaResponse): Uint8Array {
-  return serializeMessage(DeltaDiscoveryResponseSchema, {
-    typeUrl: response.typeUrl,
-    nonce: response.nonce,
-    resources: response.resources.map(({ name, version, body, aliases = [] }) => ({
-      name,
-      version,
-      aliases: [...aliases],
-      resource: { typeUrl: response.typeUrl, value: body },
-    })),
-    removedResources: [...response.removed],
-  });
+function encodeDeltaResponse({ typeUrl, nonce, resources, removed }: DeltaResponse): Uint8Array {
+  // Fields may come one after another: the encoded resources, then the rest.
+  const rest = serializeMessage(DeltaDiscoveryResponseSchema, { typeUrl, nonce, removedResources: [...removed] });
+  return Buffer.concat([...resources.map((resource) => resourceFrame(typeUrl, resource)), rest]);
 }
 
 function decodeDeltaResponse(bytes: Uint8Array): DeltaResponse {

@@ -1,8 +1,10 @@
 /** Delta xDS over one aggregated stream per client, for any types. */
+import { systemClock, type Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { rpcError, type RpcCall, type RpcServer, type RpcServerStream } from '../rpc/index.ts';
 import { deltaDiscoveryMethod, type DeltaRequest, type DeltaResponse, type DiscoveryNode } from '../wire/index.ts';
+import { createPushSlots, type PushSlots } from './push-slots.ts';
 import { ServerSession, type DeltaAnswer, type DeltaServerType, type DeltaTypeStatus } from './server-session.ts';
 
 export interface DeltaServerOptions<Client> {
@@ -18,6 +20,8 @@ export interface DeltaServerOptions<Client> {
   /** A client accepted or refused a response. */
   readonly onAnswer?: (connection: DeltaConnection<Client>, answer: DeltaAnswer) => void;
   readonly onDisconnect?: (connection: DeltaConnection<Client>) => void;
+  /** Default: the system's. */
+  readonly clock?: Clock;
   readonly log: Log;
 }
 
@@ -33,17 +37,29 @@ export interface DeltaServer<Client> {
   connections(): readonly (DeltaConnection<Client> & { readonly types: readonly DeltaTypeStatus[] })[];
 }
 
+/** Of large responses on their way at once. */
+const largePushes = 8;
+
 export function createDeltaServer<Client>(options: DeltaServerOptions<Client>): DeltaServer<Client> {
-  const open = new Map<DeltaConnection<Client>, ServerSession>();
-  return {
-    register: (server) => server.handleStream(deltaDiscoveryMethod, (stream) => serve(options, open, stream)),
-    connections: () => [...open].map(([connection, session]) => ({ ...connection, types: session.status() })),
+  const shared: Shared<Client> = {
+    open: new Map(),
+    slots: createPushSlots(largePushes, options.clock ?? systemClock),
   };
+  return {
+    register: (server) => server.handleStream(deltaDiscoveryMethod, (stream) => serve(options, shared, stream)),
+    connections: () => [...shared.open].map(([connection, session]) => ({ ...connection, types: session.status() })),
+  };
+}
+
+/** What the streams of one server share. */
+interface Shared<Client> {
+  readonly open: Map<DeltaConnection<Client>, ServerSession>;
+  readonly slots: PushSlots;
 }
 
 async function serve<Client>(
   options: DeltaServerOptions<Client>,
-  open: Map<DeltaConnection<Client>, ServerSession>,
+  { open, slots }: Shared<Client>,
   stream: RpcServerStream<DeltaRequest, DeltaResponse>,
 ): Promise<void> {
   const { peerAddress } = stream.call;
@@ -67,7 +83,7 @@ async function serve<Client>(
       }
       options.onAnswer?.(connection, answer);
     };
-    const session = new ServerSession({ types: options.types, stream, onAnswer });
+    const session = new ServerSession({ types: options.types, stream, slots, onAnswer });
     admitted = { connection, session };
     open.set(connection, session);
     session.start();

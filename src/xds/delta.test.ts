@@ -232,6 +232,31 @@ describe('delta xDS', () => {
     assert.equal(plane.server.connections().length, 1);
   });
 
+  test('a fleet that connects at once gets its large responses a few at a time, small ones meanwhile', async () => {
+    await using plane = await startPlane();
+    plane.addresses.update(Array.from({ length: 501 }, (_, i) => [`w${i}`, resource('large')] as const));
+    await using clients = new AsyncDisposableStack();
+    const first = [];
+    for (let i = 0; i < 8; i++) {
+      const client = clients.use(await openRaw(plane));
+      client.subscribe(addresses);
+      first.push({ client, response: await client.next() });
+    }
+    const ninth = clients.use(await openRaw(plane));
+    ninth.subscribe(addresses);
+    ninth.subscribe(policies);
+    const small = await ninth.next();
+    assert.equal(small.typeUrl, policies);
+    ninth.acknowledge(small);
+    await plane.until(() => plane.answers.length === 1);
+    const large = ninth.next();
+    const [one] = first;
+    if (one) one.client.acknowledge(one.response);
+    assert.equal((await large).resources.length, 501);
+    // The answer that made room came before the response that needed it.
+    assert.equal(plane.answers.length, 2);
+  });
+
   interface Plane extends AsyncDisposable {
     readonly port: number;
     readonly policies: MutableSource;

@@ -1,6 +1,7 @@
 /** One stream of the delta server: requests in, responses out in an order in which references always resolve. */
 import type { RpcServerStream } from '../rpc/index.ts';
 import type { DeltaRequest, DeltaResponse } from '../wire/index.ts';
+import type { PushSlot, PushSlots } from './push-slots.ts';
 import type { ResourceSource } from './source.ts';
 import { TypeStream, type OutstandingResponse } from './type-stream.ts';
 
@@ -30,8 +31,13 @@ export interface DeltaTypeStatus {
 export interface ServerSessionOptions {
   readonly types: readonly DeltaServerType[];
   readonly stream: RpcServerStream<DeltaRequest, DeltaResponse>;
+  /** Shared by all sessions. */
+  readonly slots: PushSlots;
   readonly onAnswer: (answer: DeltaAnswer) => void;
 }
+
+/** A response with more additions than this needs a slot: some 100 KB of workloads. */
+const largeResponse = 500;
 
 export class ServerSession {
   readonly #options: ServerSessionOptions;
@@ -39,6 +45,9 @@ export class ServerSession {
   readonly #types: readonly TypeStream[];
   #removals: (() => void)[] = [];
   #pumping: NodeJS.Immediate | undefined;
+  /** Of large responses that were not answered yet. */
+  readonly #held = new Map<TypeStream, PushSlot>();
+  readonly #onFreeSlot = (): void => this.#schedule();
   #nonce = 0;
   #full = false;
 
@@ -60,6 +69,8 @@ export class ServerSession {
     for (const remove of this.#removals) remove();
     clearImmediate(this.#pumping);
     this.#removals = [];
+    this.#options.slots.forget(this.#onFreeSlot);
+    for (const slot of this.#held.values()) slot.release();
   }
 
   status(): DeltaTypeStatus[] {
@@ -75,7 +86,11 @@ export class ServerSession {
     const type = this.#types.find(({ typeUrl }) => typeUrl === request.typeUrl);
     if (!type) return;
     const answered = type.answered(request.responseNonce);
-    if (answered) this.#options.onAnswer(answerOf(type.typeUrl, answered, request.refusal));
+    if (answered) {
+      this.#held.get(type)?.release();
+      this.#held.delete(type);
+      this.#options.onAnswer(answerOf(type.typeUrl, answered, request.refusal));
+    }
     // An answer that changes no subscription must not count as a first, wildcard subscription.
     if (request.responseNonce === '' || request.subscribe.length > 0 || request.unsubscribe.length > 0) {
       type.subscribe(request);
@@ -111,6 +126,11 @@ export class ServerSession {
 
   #send(type: TypeStream, parts: { additions: boolean; removals: boolean }): boolean {
     if (type.outstanding || this.#full) return false;
+    if (parts.additions && type.additionCount > largeResponse) {
+      const slot = this.#options.slots.take(this.#onFreeSlot);
+      if (!slot) return false;
+      this.#held.set(type, slot);
+    }
     const nonce = String(++this.#nonce);
     this.#full = !this.#options.stream.write({ typeUrl: type.typeUrl, nonce, ...type.take(nonce, parts) });
     return true;

@@ -47,6 +47,10 @@ export class TypeStream {
     return this.#sent.size;
   }
 
+  get additionCount(): number {
+    return this.#additions.size;
+  }
+
   get hasAdditions(): boolean {
     return this.#owesAnswer || this.#additions.size > 0;
   }
