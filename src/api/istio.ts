@@ -485,23 +485,39 @@ export interface Telemetry extends KubeObject {
   status?: IstioStatus;
 }
 
+export interface WasmModule {
+  url: string;
+  sha256?: string;
+  imagePullPolicy?: string;
+  imagePullSecret?: string;
+  pluginConfig?: Record<string, unknown>;
+  pluginName?: string;
+  failStrategy?: 'FAIL_CLOSE' | 'FAIL_OPEN' | 'FAIL_RELOAD';
+  vmConfig?: { env?: { name: string; valueFrom?: string; value?: string }[] };
+  type?: string;
+}
+
+interface ExtensionTarget {
+  selector?: WorkloadSelector;
+  targetRefs?: PolicyTargetReference[];
+  priority?: number;
+  match?: { mode?: string; ports?: { number: number }[] }[];
+}
+
 export interface WasmPlugin extends KubeObject {
-  spec?: {
-    selector?: WorkloadSelector;
-    targetRef?: PolicyTargetReference;
-    targetRefs?: PolicyTargetReference[];
-    url: string;
-    sha256?: string;
-    imagePullPolicy?: string;
-    imagePullSecret?: string;
-    pluginConfig?: Record<string, unknown>;
-    pluginName?: string;
-    phase?: 'UNSPECIFIED_PHASE' | 'AUTHN' | 'AUTHZ' | 'STATS';
-    priority?: number;
-    failStrategy?: 'FAIL_CLOSE' | 'FAIL_OPEN' | 'FAIL_RELOAD';
-    vmConfig?: { env?: { name: string; valueFrom?: string; value?: string }[] };
-    match?: { mode?: string; ports?: { number: number }[] }[];
-    type?: string;
+  spec?: ExtensionTarget &
+    WasmModule & {
+      targetRef?: PolicyTargetReference;
+      phase?: 'UNSPECIFIED_PHASE' | 'AUTHN' | 'AUTHZ' | 'STATS';
+    };
+  status?: IstioStatus;
+}
+
+export interface TrafficExtension extends KubeObject {
+  spec?: ExtensionTarget & {
+    phase?: 'UNSPECIFIED' | 'AUTHN' | 'AUTHZ' | 'STATS';
+    wasm?: WasmModule;
+    lua?: { inlineCode: string };
   };
   status?: IstioStatus;
 }

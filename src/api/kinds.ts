@@ -25,6 +25,7 @@ import type {
   ServiceEntry,
   Sidecar,
   Telemetry,
+  TrafficExtension,
   VirtualService,
   WasmPlugin,
   WorkloadEntry,
@@ -63,6 +64,7 @@ export const kinds: {
   readonly ProxyConfig: KindRef<ProxyConfig>;
   readonly Telemetry: KindRef<Telemetry>;
   readonly WasmPlugin: KindRef<WasmPlugin>;
+  readonly TrafficExtension: KindRef<TrafficExtension>;
   readonly GatewayClass: KindRef<GatewayClass>;
   readonly Gateway: KindRef<Gateway>;
   readonly HTTPRoute: KindRef<HTTPRoute>;
@@ -99,6 +101,7 @@ export const kinds: {
   ProxyConfig: ref(networkingGroup, 'v1beta1', 'ProxyConfig', 'proxyconfigs'),
   Telemetry: ref('telemetry.istio.io', 'v1', 'Telemetry', 'telemetries'),
   WasmPlugin: ref('extensions.istio.io', 'v1alpha1', 'WasmPlugin', 'wasmplugins'),
+  TrafficExtension: ref('extensions.istio.io', 'v1alpha1', 'TrafficExtension', 'trafficextensions'),
   GatewayClass: ref(gatewayGroup, 'v1', 'GatewayClass', 'gatewayclasses', false),
   Gateway: ref(gatewayGroup, 'v1', 'Gateway', 'gateways'),
   HTTPRoute: ref(gatewayGroup, 'v1', 'HTTPRoute', 'httproutes'),

@@ -87,6 +87,7 @@ export const outlineKinds: readonly KindInfo[] = [
     also: ['v1alpha1'],
   }),
   define(kinds.WasmPlugin, { schema: outline, categories: ['istio-io', 'extensions-istio-io'] }),
+  define(kinds.TrafficExtension, { schema: outline, categories: ['istio-io', 'extensions-istio-io'] }),
   define(kinds.GatewayClass, {
     schema: outline,
     columns: columns.gatewayClassColumns,
