@@ -34,6 +34,8 @@ import type {
 import type { KindRef, KubeObject } from './meta.ts';
 
 const gatewayGroup = 'gateway.networking.k8s.io';
+/** Kinds on trial. */
+const gatewayTrialGroup = 'gateway.networking.x-k8s.io';
 const networkingGroup = 'networking.istio.io';
 const securityGroup = 'security.istio.io';
 
@@ -74,6 +76,10 @@ export const kinds: {
   readonly TLSRoute: KindRef<TLSRoute>;
   readonly UDPRoute: KindRef<UDPRoute>;
   readonly BackendTLSPolicy: KindRef<BackendTLSPolicy>;
+  readonly ListenerSet: KindRef;
+  readonly XBackendTrafficPolicy: KindRef;
+  readonly XBackend: KindRef;
+  readonly XMesh: KindRef;
 } = {
   Namespace: ref('', 'v1', 'Namespace', 'namespaces', false),
   Pod: ref('', 'v1', 'Pod', 'pods'),
@@ -107,10 +113,14 @@ export const kinds: {
   HTTPRoute: ref(gatewayGroup, 'v1', 'HTTPRoute', 'httproutes'),
   GRPCRoute: ref(gatewayGroup, 'v1', 'GRPCRoute', 'grpcroutes'),
   ReferenceGrant: ref(gatewayGroup, 'v1beta1', 'ReferenceGrant', 'referencegrants'),
-  TCPRoute: ref(gatewayGroup, 'v1alpha2', 'TCPRoute', 'tcproutes'),
+  TCPRoute: ref(gatewayGroup, 'v1', 'TCPRoute', 'tcproutes'),
   TLSRoute: ref(gatewayGroup, 'v1', 'TLSRoute', 'tlsroutes'),
-  UDPRoute: ref(gatewayGroup, 'v1alpha2', 'UDPRoute', 'udproutes'),
+  UDPRoute: ref(gatewayGroup, 'v1', 'UDPRoute', 'udproutes'),
   BackendTLSPolicy: ref(gatewayGroup, 'v1', 'BackendTLSPolicy', 'backendtlspolicies'),
+  ListenerSet: ref(gatewayGroup, 'v1', 'ListenerSet', 'listenersets'),
+  XBackendTrafficPolicy: ref(gatewayTrialGroup, 'v1alpha1', 'XBackendTrafficPolicy', 'xbackendtrafficpolicies'),
+  XBackend: ref(gatewayTrialGroup, 'v1alpha1', 'XBackend', 'xbackends'),
+  XMesh: ref(gatewayTrialGroup, 'v1alpha1', 'XMesh', 'xmeshes', false),
 };
 
 /** `v1`, `apps/v1` */

@@ -121,9 +121,9 @@ export const outlineKinds: readonly KindInfo[] = [
     hasStatus: false,
     also: ['v1', 'v1alpha2'],
   }),
-  define(kinds.TCPRoute, { schema: outline, categories: gatewayCategories }),
+  define(kinds.TCPRoute, { schema: outline, categories: gatewayCategories, also: ['v1alpha2'] }),
   define(kinds.TLSRoute, { schema: outline, categories: gatewayCategories, also: ['v1alpha3', 'v1alpha2'] }),
-  define(kinds.UDPRoute, { schema: outline, categories: gatewayCategories }),
+  define(kinds.UDPRoute, { schema: outline, categories: gatewayCategories, also: ['v1alpha2'] }),
   define(kinds.BackendTLSPolicy, {
     schema: outline,
     shortNames: ['btlspolicy'],

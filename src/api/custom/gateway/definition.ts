@@ -8,7 +8,7 @@ import { object } from './shape.ts';
 const bundleVersion = 'v1.6.3';
 
 export const age: PrinterColumn = { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' };
-
+export const hostnamesColumn: PrinterColumn = { name: 'Hostnames', type: 'string', jsonPath: '.spec.hostnames' };
 export const accepted: PrinterColumn = conditionColumn('Accepted');
 export const programmed: PrinterColumn = conditionColumn('Programmed');
 

@@ -1,9 +1,9 @@
 /** HTTPRoute: which requests go where, and what is done to them on the way. */
 import { kinds } from '../../kinds.ts';
 import type { JsonSchema, ValidationRule } from '../../schema/schema.ts';
-import type { CustomKind, PrinterColumn } from '../custom-kind.ts';
+import type { CustomKind } from '../custom-kind.ts';
 import { cors, methods } from './cors.ts';
-import { age, gatewayKind, kindSchema } from './definition.ts';
+import { age, gatewayKind, hostnamesColumn, kindSchema } from './definition.ts';
 import { externalAuth } from './external-auth.ts';
 import { filters } from './filter-rules.ts';
 import { headerModifier } from './header-modifier.ts';
@@ -111,8 +111,6 @@ const schema: JsonSchema = kindSchema(
   spec,
   routeStatus,
 );
-
-export const hostnamesColumn: PrinterColumn = { name: 'Hostnames', type: 'string', jsonPath: '.spec.hostnames' };
 
 export const httpRoute: CustomKind = gatewayKind(kinds.HTTPRoute, {
   versions: [
