@@ -130,4 +130,12 @@ export const outlineKinds: readonly KindInfo[] = [
     categories: gatewayCategories,
     also: ['v1alpha3'],
   }),
+  define(kinds.ListenerSet, { schema: outline, shortNames: ['lset'], categories: gatewayCategories }),
+  define(kinds.XBackendTrafficPolicy, {
+    schema: outline,
+    shortNames: ['xbtrafficpolicy'],
+    categories: gatewayCategories,
+  }),
+  define(kinds.XBackend, { schema: outline, shortNames: ['xbackend'], categories: gatewayCategories }),
+  define(kinds.XMesh, { schema: outline, shortNames: ['mesh'], categories: gatewayCategories }),
 ];
