@@ -11,6 +11,7 @@ export * from './kind-info.ts';
 export * from './kinds.ts';
 export * from './meta.ts';
 export * from './names.ts';
+export * from './rbac.ts';
 export { allKinds, kindInfo, validate } from './registry.ts';
 export { unknownFields } from './schema/check.ts';
 export type { JsonSchema } from './schema/schema.ts';

@@ -32,11 +32,13 @@ import type {
   WorkloadGroup,
 } from './istio.ts';
 import type { KindRef, KubeObject } from './meta.ts';
+import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from './rbac.ts';
 
 const gatewayGroup = 'gateway.networking.k8s.io';
 /** Kinds on trial. */
 const gatewayTrialGroup = 'gateway.networking.x-k8s.io';
 const networkingGroup = 'networking.istio.io';
+const rbacGroup = 'rbac.authorization.k8s.io';
 const securityGroup = 'security.istio.io';
 
 export const kinds: {
@@ -52,6 +54,10 @@ export const kinds: {
   readonly ReplicaSet: KindRef<ReplicaSet>;
   readonly EndpointSlice: KindRef<EndpointSlice>;
   readonly Lease: KindRef<Lease>;
+  readonly Role: KindRef<Role>;
+  readonly ClusterRole: KindRef<ClusterRole>;
+  readonly RoleBinding: KindRef<RoleBinding>;
+  readonly ClusterRoleBinding: KindRef<ClusterRoleBinding>;
   readonly AuthorizationPolicy: KindRef<AuthorizationPolicy>;
   readonly PeerAuthentication: KindRef<PeerAuthentication>;
   readonly RequestAuthentication: KindRef<RequestAuthentication>;
@@ -93,6 +99,10 @@ export const kinds: {
   ReplicaSet: ref('apps', 'v1', 'ReplicaSet', 'replicasets'),
   EndpointSlice: ref('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices'),
   Lease: ref('coordination.k8s.io', 'v1', 'Lease', 'leases'),
+  Role: ref(rbacGroup, 'v1', 'Role', 'roles'),
+  ClusterRole: ref(rbacGroup, 'v1', 'ClusterRole', 'clusterroles', false),
+  RoleBinding: ref(rbacGroup, 'v1', 'RoleBinding', 'rolebindings'),
+  ClusterRoleBinding: ref(rbacGroup, 'v1', 'ClusterRoleBinding', 'clusterrolebindings', false),
   AuthorizationPolicy: ref(securityGroup, 'v1', 'AuthorizationPolicy', 'authorizationpolicies'),
   PeerAuthentication: ref(securityGroup, 'v1', 'PeerAuthentication', 'peerauthentications'),
   RequestAuthentication: ref(securityGroup, 'v1', 'RequestAuthentication', 'requestauthentications'),

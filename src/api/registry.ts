@@ -2,12 +2,20 @@
 import { appsKinds } from './builtin/apps.ts';
 import { coreKinds } from './builtin/core.ts';
 import { discoveryKinds } from './builtin/discovery.ts';
+import { coordinationKinds, rbacKinds } from './builtin/rbac.ts';
 import { outlineKinds } from './custom/outline.ts';
 import type { FieldError } from './field-error.ts';
 import type { KindInfo } from './kind-info.ts';
 import type { KindRef, KubeObject } from './meta.ts';
 
-export const allKinds: readonly KindInfo[] = [...coreKinds, ...appsKinds, ...discoveryKinds, ...outlineKinds];
+export const allKinds: readonly KindInfo[] = [
+  ...coreKinds,
+  ...appsKinds,
+  ...discoveryKinds,
+  ...coordinationKinds,
+  ...rbacKinds,
+  ...outlineKinds,
+];
 
 const byGroupKind: ReadonlyMap<string, KindInfo> = new Map(
   allKinds.map((info) => [`${info.group}/${info.kind}`, info]),

@@ -40,6 +40,11 @@ it('the schemas of Kubernetes kinds know every field there is', () => {
     [kinds.Deployment, 'apps/v1/Deployment'],
     [kinds.ReplicaSet, 'apps/v1/ReplicaSet'],
     [kinds.EndpointSlice, 'discovery.k8s.io/v1/EndpointSlice'],
+    [kinds.Lease, 'coordination.k8s.io/v1/Lease'],
+    ...(['Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'] as const).map((kind): [KindRef, string] => [
+      kinds[kind],
+      `rbac.authorization.k8s.io/v1/${kind}`,
+    ]),
   ];
   for (const [kind, file] of files) {
     assert.ok(fieldsOf(join(models, `${file}.d.ts`)).length > 0, file);
