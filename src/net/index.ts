@@ -10,7 +10,13 @@ export { tcpChannel } from './tcp-channel.ts';
 export { tlsChannel } from './tls-channel.ts';
 export { memoryChannelPair } from './memory-channel.ts';
 export { pump, type PumpResult } from './pump.ts';
-export { close as closeDescriptor, duplicate as duplicateDescriptor, openPipe } from './sys.ts';
+export {
+  close as closeDescriptor,
+  duplicate as duplicateDescriptor,
+  openPipe,
+  openPtyPeer,
+  setWindowSize,
+} from './sys.ts';
 export { connectSeqpacket, listenSeqpacket, type SeqpacketConnection, type SeqpacketListener } from './seqpacket.ts';
 export { applyNft, listNftTable } from './nft.ts';
 export { addPolicyRouting, removePolicyRouting } from './policy-routing.ts';

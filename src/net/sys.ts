@@ -1,4 +1,5 @@
 /** Linux system calls that Node does not offer, through koffi. The only foreign-function file of the tree. */
+import { constants } from 'node:fs';
 import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
 import { AmbitError } from '../lib/errors.ts';
@@ -108,6 +109,8 @@ interface Libc {
   eventfd(initial: number, flags: number): number;
   eventfd_write(fd: number, value: number): number;
   eventfd_read(fd: number, value: Uint8Array): number;
+  ioctl(fd: number, request: number, argument: Uint8Array | null): number;
+  ioctlValue(fd: number, request: number, argument: number): number;
 }
 
 const c = {
@@ -131,6 +134,9 @@ const c = {
   eventfd: libc.func('int eventfd(unsigned int, int)'),
   eventfd_write: libc.func('int eventfd_write(int, uint64_t)'),
   eventfd_read: libc.func('int eventfd_read(int, void *)'),
+  // Variadic too. Its third argument is an address or a number, as the request wants it.
+  ioctl: libc.func('int ioctl(int, unsigned long, void *)'),
+  ioctlValue: libc.func('int ioctl(int, unsigned long, long)'),
 } as unknown as Libc;
 
 /** Moves the calling thread into the network namespace of `fd`. Only `withNetns` calls it. */
@@ -331,6 +337,24 @@ export function signalEventFd(fd: number): void {
 
 export function drainEventFd(fd: number): void {
   c.eventfd_read(fd, new Uint8Array(8));
+}
+
+const ioctlLockPty = 0x40045431;
+const ioctlOpenPeer = 0x5441;
+const ioctlSetWindowSize = 0x5414;
+
+/** The other end of the pseudo terminal that `masterFd` is the master of (TIOCGPTPEER), close-on-exec, as nobody's controlling terminal. */
+export function openPtyPeer(masterFd: number): number {
+  if (c.ioctl(masterFd, ioctlLockPty, new Uint8Array(4)) < 0) throw failure('unlock the pseudo terminal');
+  const fd = c.ioctlValue(masterFd, ioctlOpenPeer, constants.O_RDWR | constants.O_NOCTTY | linux.SOCK_CLOEXEC);
+  if (fd < 0) throw failure('open the pseudo terminal');
+  return fd;
+}
+
+/** Tells whoever reads the terminal its size in characters; they get SIGWINCH. */
+export function setWindowSize(fd: number, size: { readonly columns: number; readonly rows: number }): void {
+  const winsize = new Uint8Array(new Uint16Array([size.rows, size.columns, 0, 0]).buffer);
+  if (c.ioctl(fd, ioctlSetWindowSize, winsize) < 0) throw failure('set the size of the terminal');
 }
 
 function failure(action: string): SystemCallError {

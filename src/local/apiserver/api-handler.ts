@@ -9,7 +9,7 @@ import { subresourcesOf } from './discovery.ts';
 import { anonymousPaths, sendDocument, sendPublic } from './documents.ts';
 import { answerFormOf, mediaTypeOf, parseObjectBody, readBody, sendError, sendJson } from './http-messages.ts';
 import type { JsonObject } from './merge-patch.ts';
-import { proxyLog, proxyUpgrade, rawStatus, type NodeProxyContext } from './node-proxy.ts';
+import { proxyLog, proxyUpgrade, rawStatus, streamActions, type NodeProxyContext } from './node-proxy.ts';
 import { nodeUsesSecret } from './node-restriction.ts';
 import { getObject, isTrue, listObjects, watchObjects, type ReadContext } from './reads.ts';
 import { parseResourcePath, type ResourcePath } from './request-path.ts';
@@ -49,7 +49,7 @@ export async function handleRequest(
   }
 }
 
-/** Answers an upgrade request (`pods/portforward`); never rejects. */
+/** Answers an upgrade request (`pods/exec`, `pods/attach`, `pods/portforward`); never rejects. */
 export async function handleUpgrade(
   context: ApiContext,
   request: IncomingMessage,
@@ -62,10 +62,13 @@ export async function handleUpgrade(
     const { pathname } = parseUrl(request);
     const path = parsePath(pathname);
     if (path?.group !== '' || path.plural !== 'pods' || path.name === undefined) throw unknownPath();
-    if (path.subresource !== 'portforward') throw unknownPath();
+    const action = streamActions.get(path.subresource);
+    if (action === undefined) throw unknownPath();
+    // A WebSocket can only be opened by GET: as in Kubernetes, reading rights alone do not run commands.
+    if (request.method === 'GET') authorize(user, attributesOf(path, 'get'));
+    else if (request.method !== 'POST') throw methodNotAllowed();
     authorize(user, attributesOf(path, 'create'));
-    const target = { namespace: path.namespace ?? '', name: path.name, action: 'portForward' } as const;
-    proxyUpgrade(context, target, request, client, head);
+    proxyUpgrade(context, { namespace: path.namespace ?? '', name: path.name, action }, { request, client, head });
   } catch (error) {
     client.end(rawStatus(error));
   }

@@ -128,7 +128,9 @@ const scale: Subresource = {
 
 const ownSubresources: Readonly<Record<string, readonly Subresource[]>> = {
   Pod: [
+    { name: 'attach', verbs: ['create', 'get'], kind: { group: '', version: 'v1', kind: 'PodAttachOptions' } },
     { name: 'binding', verbs: ['create'], kind: { group: '', version: 'v1', kind: 'Binding' } },
+    { name: 'exec', verbs: ['create', 'get'], kind: { group: '', version: 'v1', kind: 'PodExecOptions' } },
     { name: 'log', verbs: ['get'] },
     {
       name: 'portforward',

@@ -14,6 +14,7 @@ import { planPodFiles, podHostName } from './pod-files.ts';
 import type { PodSandbox } from './pod-sandbox.ts';
 import type { PodVolumes } from './pod-volumes.ts';
 import { planContainerRoot } from './root-plan.ts';
+import { OutputHub } from './streaming/output-hub.ts';
 
 export interface ContainerStartOptions {
   readonly node: NodeContext;
@@ -34,6 +35,7 @@ export interface StartedContainer {
   readonly endMessage: (exit: ContainerExit) => Promise<string>;
   readonly environment: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
+  readonly outputs: OutputHub;
 }
 
 /** Where a container leaves its last word: in its own /dev, which is a plain folder of ours. */
@@ -74,6 +76,7 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
     isPrivileged: container.securityContext?.privileged ?? false,
   });
   const workingDirectory = container.workingDir || '/';
+  const outputs = new OutputHub();
   try {
     const process = await node.gate.run(() =>
       startContainerProcess({
@@ -86,7 +89,10 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
         limit: limitPrivileges(container),
         environment,
         workingDirectory,
-        onOutput: (stream, source) => log.attach(stream, source),
+        onOutput(stream, source) {
+          log.attach(stream, source);
+          outputs.add(stream, source);
+        },
         ...(sandbox.netnsPath === undefined ? {} : { netnsPath: sandbox.netnsPath }),
       }),
     );
@@ -98,6 +104,7 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
       process: { ...process, exited },
       environment,
       workingDirectory,
+      outputs,
       endMessage: (exit) => readEndMessage(options, folder, exit),
     };
   } catch (error) {

@@ -115,6 +115,7 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
     socketPath: join(options.stateDir, 'run', `${nodeName}.sock`),
     workers: () => manager.workers(),
     find: (namespace, name) => manager.find(namespace, name),
+    clock,
     log,
   });
   // Addresses that pods had before come back to them: none may be given away before the list is in.

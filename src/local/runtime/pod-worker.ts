@@ -17,6 +17,7 @@ import { computePodStatus } from './pod-status.ts';
 import { PodTokens } from './pod-tokens.ts';
 import { PodVolumes } from './pod-volumes.ts';
 import { podBackoff, systemBackoff } from './restart-backoff.ts';
+import type { OutputHub } from './streaming/output-hub.ts';
 
 export interface PodWorkerOptions {
   readonly node: NodeContext;
@@ -157,6 +158,11 @@ export class PodWorker {
     const started = this.#started.get(name);
     if (supervisor?.pid === undefined || !started) return undefined;
     return { pid: supervisor.pid, environment: started.environment, workingDirectory: started.workingDirectory };
+  }
+
+  /** What a container writes from now on; undefined while it does not run. */
+  outputs(name: string): OutputHub | undefined {
+    return this.running(name) === undefined ? undefined : this.#started.get(name)?.outputs;
   }
 
   /** The pod's status as it is now. */

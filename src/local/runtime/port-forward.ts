@@ -42,10 +42,9 @@ export function servePortForward(options: PortForwardOptions): void {
   webSocket.on('error', close);
 }
 
-/** The `ports` of a request: `?ports=80&ports=443` or `?ports=80,443`. Throws a RangeError. */
+/** The `ports` of a request: `?ports=80&ports=443` or `?ports=80,443`; an API server says `port` to its nodes. Throws a RangeError. */
 export function parsePorts(parameters: URLSearchParams): number[] {
-  const ports = parameters
-    .getAll('ports')
+  const ports = [...parameters.getAll('ports'), ...parameters.getAll('port')]
     .flatMap((text) => text.split(','))
     .map(Number);
   if (ports.length === 0) throw new RangeError('query parameter "ports" is required');
