@@ -102,11 +102,14 @@ async function run(plan: EnterPlan): Promise<number> {
   const [program = '', ...args] = plan.command;
   // nsenter must be found with the caller's PATH, the command with the container's.
   const child = spawn(program, args, { stdio: 'inherit', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...plan.env } });
-  // nsenter forks into the pid namespace and waits: a signal for the command must pass it by. A terminal's own reach both.
-  const forward = (): void => {
-    for (const pid of child.pid === undefined ? [] : childrenOf(child.pid)) process.kill(pid, 'SIGTERM');
+  // Each nsenter forks into a pid namespace and waits: a signal for the command must pass them by. A terminal's own reach all.
+  const forward = (pid = child.pid, depth = plan.depth): void => {
+    if (pid === undefined) return;
+    if (depth === 0) process.kill(pid, 'SIGTERM');
+    else for (const inner of childrenOf(pid)) forward(inner, depth - 1);
   };
-  process.on('SIGTERM', forward);
+  const onTerminate = (): void => forward();
+  process.on('SIGTERM', onTerminate);
   return new Promise<number>((resolve, reject) => {
     child.on('error', (error) =>
       reject(
@@ -117,5 +120,5 @@ async function run(plan: EnterPlan): Promise<number> {
       ),
     );
     child.on('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]));
-  }).finally(() => process.off('SIGTERM', forward));
+  }).finally(() => process.off('SIGTERM', onTerminate));
 }

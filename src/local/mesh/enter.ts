@@ -1,6 +1,7 @@
 /** How a command of the caller enters a namespace of the mesh: a plan that says what to run, for whoever runs it. */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { AmbitError } from '../../lib/errors.ts';
+import { enterContainer, type Confinement } from '../runtime/index.ts';
 import { isInitRunning } from './init.ts';
 import { mapNamespacePids } from './host-process.ts';
 import { nodeGet } from './node-socket.ts';
@@ -9,7 +10,9 @@ import { readMeshRecord, type MeshRecord, type StatePaths } from './state-dir.ts
 
 export interface EnterPlan {
   readonly command: readonly string[];
-  /** The whole environment of the command. */
+  /** How many processes, each the child of the one before, lie between the process to start and the command. */
+  readonly depth: number;
+  /** The whole environment of the process to start. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -40,7 +43,7 @@ export async function planEnterNode(
   }
   // nsenter joins the mount namespace before it opens the named network namespace of the second nsenter.
   const enter = ['nsenter', ...namespaceFlags(record.init.pid, ['mnt', 'pid'])];
-  return { command: [...enter, '--', 'nsenter', `--net=/run/netns/${node}`, '--', ...command], env };
+  return { command: [...enter, '--', 'nsenter', `--net=/run/netns/${node}`, '--', ...command], depth: 1, env };
 }
 
 /** Runs `command` in the namespaces of a container, with the container's environment. */
@@ -78,15 +81,32 @@ export async function planEnterPod(
       },
     );
   }
-  return {
-    command: ['nsenter', ...namespaceFlags(pid, ['mnt', 'uts', 'net', 'pid']), '--', ...options.command],
-    env: environmentOf(pid),
-  };
+  const entered = enterContainer(
+    {
+      // As init's pid namespace has it: only from there can an ordinary user enter what lies deeper.
+      pid: container.pid ?? 0,
+      confinement: confinementOfProcess(pid, record.init.pid),
+      hostPid: false,
+      environment: environmentOf(pid),
+      workingDirectory: '/',
+    },
+    options.command,
+  );
+  const enter = ['nsenter', ...namespaceFlags(record.init.pid, ['mnt', 'pid'])];
+  return { command: [...enter, '--', ...entered.command], depth: 2, env: entered.env };
+}
+
+/** How a process is confined: those of pods are in a user namespace of their own. */
+function confinementOfProcess(pid: number, initPid: number): Confinement {
+  const userNamespace = (of: number): string => readlinkSync(`/proc/${of}/ns/user`);
+  if (userNamespace(pid) === userNamespace(initPid)) return { kind: 'system', limit: [] };
+  const own = (map: string): number => Number(readFileSync(`/proc/${pid}/${map}`, 'utf8').trim().split(/\s+/)[0]);
+  return { kind: 'confined', user: own('uid_map'), group: own('gid_map') };
 }
 
 /** nsenter's flags for a process's namespaces; the user namespace too when it is not the caller's. */
-function namespaceFlags(pid: number, namespaces: readonly ('mnt' | 'uts' | 'net' | 'pid')[]): string[] {
-  const options = { mnt: '--mount', uts: '--uts', net: '--net', pid: '--pid' } as const;
+function namespaceFlags(pid: number, namespaces: readonly ('mnt' | 'pid')[]): string[] {
+  const options = { mnt: '--mount', pid: '--pid' } as const;
   const flags = [`--target=${pid}`, ...namespaces.map((namespace) => options[namespace])];
   const foreignUser = readlinkSync(`/proc/${pid}/ns/user`) !== readlinkSync('/proc/self/ns/user');
   return foreignUser ? [...flags, '--user', '--preserve-credentials'] : flags;

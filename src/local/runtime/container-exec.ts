@@ -1,15 +1,11 @@
 /** Runs a command inside a running container: its namespaces, root, environment and working directory. */
 import { spawn } from 'node:child_process';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { enterContainer, type ContainerTarget } from './confinement.ts';
 
 export interface ContainerExecOptions {
-  /** Process 1 of the container. */
-  readonly pid: number;
+  readonly target: ContainerTarget;
   readonly command: readonly string[];
-  /** Put before the command: limits what it may do. */
-  readonly limit: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly hostPid: boolean;
   readonly timeoutMs: number;
 }
 
@@ -18,20 +14,11 @@ const outputLimit = 10 * 1024;
 
 /** Resolves to the exit code and the beginning of the output. Rejects when it takes longer than `timeoutMs`; then it is killed. */
 export function execInContainer(options: ContainerExecOptions): Promise<{ exitCode: number; output: string }> {
-  const namespaces = ['--mount', '--net', '--uts', '--ipc'];
-  if (!options.hostPid) namespaces.push('--pid');
-  const [program, ...args] = [
-    'nsenter',
-    '-t',
-    String(options.pid),
-    ...namespaces,
-    '--',
-    ...options.limit,
-    ...options.command,
-  ];
+  const { command, env } = enterContainer(options.target, options.command);
+  const [program, ...args] = command;
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
-      env: { ...options.environment },
+      env: { ...env },
       cwd: '/',
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

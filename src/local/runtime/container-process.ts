@@ -7,8 +7,9 @@ import type { Readable } from 'node:stream';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { closeDescriptor, openPipe } from '../../net/index.ts';
 import { toolEnvironment } from '../network/tool.ts';
-import { containerScript } from './container-script.ts';
-import type { RootPlan } from './root-plan.ts';
+import { assignments, enterConfinement, splitEnvironment, type Confinement } from './confinement.ts';
+import { confinedScript, containerScript } from './container-script.ts';
+import { mountsFolder, type RootPlan } from './root-plan.ts';
 
 export interface ContainerProcessOptions {
   /** The container's own folder; made anew. */
@@ -21,8 +22,7 @@ export interface ContainerProcessOptions {
   readonly hostPid: boolean;
   readonly hostIpc: boolean;
   readonly command: readonly string[];
-  /** Put before the command: limits what it may do. */
-  readonly limit: readonly string[];
+  readonly confinement: Confinement;
   readonly environment: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
   readonly onOutput: (stream: 'stdout' | 'stderr', source: Readable) => void;
@@ -67,6 +67,7 @@ const signalNumbers: Readonly<Record<string, number>> = {
 /** Most bytes kept of what a failed set-up says. */
 const complaintLimit = 4096;
 const drainMs = 1_000;
+const confinedScriptPath = `${mountsFolder}/start.sh`;
 
 /**
  * Resolves once the command was started (it may have ended since). Throws `runtime.start-failed`, with what the set-up
@@ -157,8 +158,7 @@ function writeRoot(options: ContainerProcessOptions): void {
   }
   writeFileSync(`${folder}/init.sh`, containerScript);
   writeFileSync(`${folder}/before.fstab`, root.before);
-  writeFileSync(`${folder}/after.fstab`, root.after);
-  writeFileSync(`${folder}/file-targets`, root.fileTargets.map((path) => `${path}\n`).join(''));
+  writeFileSync(`${folder}/root${confinedScriptPath}`, confinedScript);
 }
 
 function spawnContainer(options: ContainerProcessOptions, outputs: readonly [number, number]): ChildProcess {
@@ -169,14 +169,17 @@ function spawnContainer(options: ContainerProcessOptions, outputs: readonly [num
   chain.push('unshare', '--mount', '--propagation', 'slave', '--uts', '--fork', '--kill-child');
   if (!options.hostPid) chain.push('--pid');
   if (!options.hostIpc) chain.push('--ipc');
-  chain.push('--', 'sh', `${options.folder}/init.sh`);
-  chain.push(options.folder, options.hostName ?? '', options.workingDirectory, options.hostPid ? 'exec' : 'init');
-  chain.push(...options.limit);
-  // A shell starts background commands with SIGINT and SIGQUIT ignored.
-  chain.push('env', '--default-signal=INT,QUIT', '-u', 'LC_ALL');
+  const { confinement, workingDirectory } = options;
+  chain.push('--', 'sh', `${options.folder}/init.sh`, options.folder, options.hostName ?? '', workingDirectory);
+  if (confinement.kind === 'confined') {
+    chain.push('confined', ...enterConfinement(confinement), 'sh', confinedScriptPath, workingDirectory);
+  } else {
+    chain.push(options.hostPid ? 'exec' : 'init', ...confinement.limit);
+  }
   const { inherited, late } = splitEnvironment(options.environment);
-  for (const [name, value] of Object.entries(late)) chain.push(`${name}=${value}`);
-  chain.push(...options.command);
+  const [env = 'env', ...variables] = assignments(late);
+  // A shell starts background commands with SIGINT and SIGQUIT ignored.
+  chain.push(env, '--default-signal=INT,QUIT', ...variables, ...options.command);
   const [program = '', ...args] = chain;
   return spawn(program, args, {
     cwd: '/',
@@ -184,23 +187,6 @@ function spawnContainer(options: ContainerProcessOptions, outputs: readonly [num
     detached: true,
     stdio: ['ignore', ...outputs, 'pipe'],
   });
-}
-
-/**
- * Values are secrets and command lines are public, so that most variables go by the environment from the start. Late, as
- * arguments of env(1), come those that would change how the set-up's own tools run, and names that a shell does not pass on.
- */
-function splitEnvironment(environment: Readonly<Record<string, string>>): {
-  inherited: Record<string, string>;
-  late: Record<string, string>;
-} {
-  const inherited: Record<string, string> = {};
-  const late: Record<string, string> = {};
-  for (const [name, value] of Object.entries(environment)) {
-    const isLate = name in toolEnvironment || /^(LD_|LC_|IFS$|ENV$|PWD$|OLDPWD$)|^\d|\W/.test(name);
-    (isLate ? late : inherited)[name] = value;
-  }
-  return { inherited, late };
 }
 
 /** The first child that is still there: process 1 starts the command before it adopts anything. */

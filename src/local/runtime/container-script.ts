@@ -1,34 +1,17 @@
 /**
- * The shell script that is process 1 of a container: builds the root, starts the command, forwards signals, reaps.
+ * The shell scripts that are process 1 of a container: build the root, start the command, forward signals, reap.
  *
  * File descriptor 3 tells the runtime how far it is: `pid N` (N in the runtime's pid namespace), then `ready` once the
  * command was started. Any step that fails ends the script (`set -e`), so that no command ever runs on a root that is not
  * finished.
  *
- * Arguments: folder, host name ("" keeps it), working directory, "init" or "exec", then the command.
- * "exec" (the container shares init's pid namespace) replaces the shell by the command.
+ * The container's volumes may lie over any program, so that no program runs with the runtime's rights after they are
+ * mounted: process 1 gives its rights up first, and one process that was started before mounts them.
  */
-import { oldRoot } from './root-plan.ts';
+import { mountsFolder, oldRoot } from './root-plan.ts';
 
-export const containerScript: string = `
-set -eu
-folder=$1 name=$2 directory=$3 mode=$4
-shift 4
-read -r pid rest </proc/self/stat
-echo "pid $pid" >&3
-mount -a -T "$folder/before.fstab"
-pivot_root "$folder/root" "$folder/root${oldRoot}"
-cd /
-while read -r target; do
-  [ -e "$target" ] && continue
-  parent=\${target%/*}
-  [ -z "$parent" ] || mkdir -p "$parent"
-  : >"$target"
-done <"${oldRoot}$folder/file-targets"
-mount -a -T "${oldRoot}$folder/after.fstab"
-umount -l ${oldRoot}
-rmdir ${oldRoot}
-[ -z "$name" ] || hostname "$name"
+/** Starts the command with the rights that the script has, as its child or (`exec`) in its place. */
+const startCommand = `
 [ -d "$directory" ] || mkdir -p "$directory"
 cd "$directory"
 if [ "$mode" = exec ]; then
@@ -49,4 +32,59 @@ while :; do
   kill -0 "$child" 2>/dev/null || break
 done
 exit "$status"
+`;
+
+/**
+ * Arguments: folder, host name ("" keeps it), working directory, mode, command. Modes: "init", "exec" (the container shares
+ * the runtime's pid namespace: the command replaces the shell), "confined" (the command gives the rights up, and leads to
+ * `confinedScript`).
+ */
+export const containerScript: string = `
+set -eu
+folder=$1 name=$2 directory=$3 mode=$4
+shift 4
+read -r pid rest </proc/self/stat
+echo "pid $pid" >&3
+mount -a -T "$folder/before.fstab"
+pivot_root "$folder/root" "$folder/root${oldRoot}"
+cd /
+umount -l ${oldRoot}
+rmdir ${oldRoot}
+while read -r target; do
+  [ -e "$target" ] && continue
+  parent=\${target%/*}
+  [ -z "$parent" ] || mkdir -p "$parent"
+  : >"$target"
+done <${mountsFolder}/files
+while read -r target; do
+  [ -d "$target" ] || mkdir -p "$target"
+done <${mountsFolder}/folders
+[ -z "$name" ] || hostname "$name"
+mkfifo ${mountsFolder}/confined ${mountsFolder}/mounted
+while read -r target; do
+  mount -o remount,bind,ro "$target"
+done <${mountsFolder}/read-only
+if [ "$mode" = confined ]; then
+  (
+    exec 3>&- 5<>${mountsFolder}/mounted
+    read -r word <${mountsFolder}/confined
+    mount -a -T ${mountsFolder}/fstab
+    echo done >&5
+  ) &
+  exec "$@"
+fi
+mount -a -T ${mountsFolder}/fstab
+${startCommand}
+`;
+
+/** Process 1 of a confined container from the moment it is confined. Arguments: working directory, the command. */
+export const confinedScript: string = `
+set -eu
+directory=$1 mode=init
+shift
+exec 5<${mountsFolder}/mounted
+echo go >${mountsFolder}/confined
+read -r word <&5
+exec 5<&-
+${startCommand}
 `;

@@ -4,7 +4,7 @@ import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { kinds, type ConfigMap, type Container, type Secret } from '../../api/index.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
-import { limitPrivileges } from './capabilities.ts';
+import type { Confinement } from './confinement.ts';
 import { ContainerLog } from './container-log.ts';
 import { startContainerProcess, type ContainerExit, type ContainerProcess } from './container-process.ts';
 import { expand, resolveEnvironment } from './environment.ts';
@@ -22,6 +22,9 @@ export interface ContainerStartOptions {
   readonly sandbox: PodSandbox;
   readonly volumes: PodVolumes;
   readonly container: Container;
+  readonly confinement: Confinement;
+  readonly hostPid: boolean;
+  readonly hostIpc: boolean;
   /** From the image table or the container itself, before expansion. */
   readonly command: readonly string[];
   readonly attempt: number;
@@ -38,8 +41,9 @@ export interface StartedContainer {
   readonly outputs: OutputHub;
 }
 
-/** Where a container leaves its last word: in its own /dev, which is a plain folder of ours. */
-const terminationLog = '/dev/termination-log';
+/** Where a container leaves its last word, and the file of its folder that is mounted there. */
+const defaultEndPath = '/dev/termination-log';
+const endFileName = 'termination-log';
 /** Kubernetes keeps as much. */
 const messageBytes = 4096;
 
@@ -59,12 +63,23 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
   await removeFolder(join(options.memoryFolder, container.name));
   const log = await openLog(options);
   const hostName = facts.pod.spec.hostNetwork ? node.nodeName : podHostName(facts.pod);
+  const isSystem = options.confinement.kind === 'system';
+  const endFile = join(folder, endFileName);
   const root = planContainerRoot({
     host: node.host,
     folder,
     hidden: node.hidden,
     kept: node.kept,
-    volumes: await options.volumes.binds(container, environment),
+    volumes: [
+      ...(await options.volumes.binds(container, environment)),
+      {
+        source: endFile,
+        target: container.terminationMessagePath ?? defaultEndPath,
+        readOnly: false,
+        fromHost: false,
+        isFile: true,
+      },
+    ],
     files: planPodFiles({
       pod: facts.pod,
       podIp: sandbox.podIp,
@@ -72,8 +87,10 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
       clusterDnsIp: node.clusterDnsIp,
       nodeResolvConf: node.nodeResolvConf,
     }),
-    hostPid: facts.pod.spec.hostPID ?? false,
-    isPrivileged: container.securityContext?.privileged ?? false,
+    hostPid: options.hostPid,
+    isPrivileged: isSystem && (container.securityContext?.privileged ?? false),
+    isConfined: !isSystem,
+    isReadOnly: container.securityContext?.readOnlyRootFilesystem ?? false,
   });
   const workingDirectory = container.workingDir || '/';
   const outputs = new OutputHub();
@@ -81,12 +98,12 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
     const process = await node.gate.run(() =>
       startContainerProcess({
         folder,
-        root,
+        root: { ...root, files: [...root.files, { path: endFile, content: '' }] },
         hostName,
-        hostPid: facts.pod.spec.hostPID ?? false,
-        hostIpc: facts.pod.spec.hostIPC ?? false,
+        hostPid: options.hostPid,
+        hostIpc: options.hostIpc,
         command: options.command.map((word) => expand(word, environment)),
-        limit: limitPrivileges(container),
+        confinement: options.confinement,
         environment,
         workingDirectory,
         onOutput(stream, source) {
@@ -115,14 +132,14 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
 
 async function readEndMessage(options: ContainerStartOptions, folder: string, exit: ContainerExit): Promise<string> {
   const { container, logFolder, attempt } = options;
-  const written = await readEnd(`${folder}/root${terminationLog}`, messageBytes);
+  const written = await readEnd(join(folder, endFileName), messageBytes);
   if (written !== '' || exit.exitCode === 0 || container.terminationMessagePolicy !== 'FallbackToLogsOnError')
     return written;
   const lines = await readEnd(logPath(logFolder, container.name, attempt), messageBytes / 2);
   return lines.replaceAll(/^\S+ std(?:out|err) [FP] /gm, '');
 }
 
-/** The end of a plain file, "" when it is not there. A link that a container put in its place is not followed. */
+/** The end of a plain file, "" when it is not there. */
 async function readEnd(path: string, bytes: number): Promise<string> {
   let file: FileHandle | undefined;
   try {

@@ -29,7 +29,7 @@ export type Shown =
 
 export interface MountPoint {
   readonly path: string;
-  /** Per-mount flags that a remount inside a user namespace has to repeat: nosuid, nodev, noexec and the access-time ones. */
+  /** Per-mount flags that a remount inside a user namespace has to repeat: ro, nosuid, nodev, noexec and the access-time ones. */
   readonly flags: readonly string[];
 }
 
@@ -41,6 +41,8 @@ export interface HostView {
   readonly writable: readonly { readonly path: string; readonly mode: number }[];
   /** Names under /proc that only privileged containers may write, as container runtimes have it. */
   readonly guardedProc: readonly string[];
+  /** Files under /proc that tell of the whole machine, and only privileged containers see. */
+  readonly maskedProc: readonly string[];
   readonly mounts: readonly MountPoint[];
 }
 
@@ -49,16 +51,27 @@ const notTaken = new Set(['dev', 'proc', 'tmp', 'run', 'lost+found']);
 /** Never the host's own, whatever is mounted below them. */
 const alwaysPrivate = new Set(['/etc', '/var', '/opt', '/srv']);
 const guardedProc = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+const maskedProc = [
+  'kcore',
+  'keys',
+  'timer_list',
+  'latency_stats',
+  'kallsyms',
+  'kpagecount',
+  'kpageflags',
+  'kpagecgroup',
+];
 const expectedWritable = ['/var/log', '/var/lib', '/var/cache', '/var/tmp', '/usr/local'];
 const harmlessDevices = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
-const repeatedFlags = new Set(['nosuid', 'nodev', 'noexec', 'noatime', 'nodiratime', 'relatime']);
+const repeatedFlags = new Set(['ro', 'nosuid', 'nodev', 'noexec', 'noatime', 'nodiratime', 'relatime']);
 
 /**
  * Reads the root directory and the mount table. Taken once: the host's top level does not change under a running node.
  * `copyFolder` is where a copy of /etc goes if one is needed.
  */
 export function readHostView(copyFolder: string): HostView {
-  const mounts = parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8'));
+  // What the runtime cannot reach, a container cannot either.
+  const mounts = parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8')).filter(({ path }) => existsSync(path));
   // Initial user namespace: every id is itself.
   const isNested = !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
   const context = { mounts, isNested, copyFolder };
@@ -69,6 +82,7 @@ export function readHostView(copyFolder: string): HostView {
     writable: expectedWritable.filter(isReadable).map((path) => ({ path, mode: statSync(path).mode & 0o7777 })),
     // Which of them there are depends on how the kernel was built.
     guardedProc: guardedProc.filter((name) => existsSync(`/proc/${name}`)),
+    maskedProc: maskedProc.filter((name) => existsSync(`/proc/${name}`)),
   };
 }
 

@@ -22,6 +22,8 @@ export interface NodeContext {
   /** Host folders that pods must not see, and those that they always may. */
   readonly hidden: readonly string[];
   readonly kept: readonly string[];
+  /** Host folders that no pod may mount. */
+  readonly forbidden: readonly string[];
   /** Container roots and what is secret: a folder on tmpfs, gone with the mesh. */
   readonly memoryFolder: string;
   /** Logs and empty volumes. */

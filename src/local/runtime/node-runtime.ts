@@ -1,6 +1,7 @@
 /** The kubelet of a local node: runs the pods that the API places on it, serves their names, and routes Services. */
+import { statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { kinds, type EndpointSlice, type Pod, type Service } from '../../api/index.ts';
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import { AmbitError } from '../../lib/errors.ts';
@@ -22,6 +23,8 @@ import { EventRecorder } from './event-recorder.ts';
 import { readHostView } from './host-view.ts';
 import type { ImageEntry } from './image-table.ts';
 import type { NodeContext } from './node-context.ts';
+import { keepNodeLease } from './node-lease.ts';
+import { kubeletPort, startNodeListener, type NodeListenerFiles } from './node-listener.ts';
 import { nodeCapacity, registerNode } from './node-registration.ts';
 import { startNodeServer } from './node-server.ts';
 import { clusterDomain } from './pod-files.ts';
@@ -51,6 +54,8 @@ export interface NodeRuntimeOptions {
   readonly kept?: readonly string[];
   /** On tmpfs, private to the mesh; default /run/ambit. */
   readonly runDir?: string;
+  /** Serve a cluster's API server over TLS on port 10250; absent: only the unix socket. */
+  readonly listener?: NodeListenerFiles;
   readonly clock?: Clock;
 }
 
@@ -64,6 +69,8 @@ export interface RunningNodeRuntime {
 /** How many pods set up at a time. */
 const concurrentStarts = 6;
 const closeGraceMs = 3_000;
+/** Namespaces and sockets of the mesh, and the machine's settings and devices. */
+const alwaysForbidden = ['/run', '/proc', '/sys', '/dev'];
 
 /**
  * Starts the node, in the network namespace that `createNodeNetwork` made. Resolves when it is Ready in the API. Throws
@@ -96,8 +103,9 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
     capacity: nodeCapacity(),
     images: options.images,
     host,
-    hidden: await present([options.stateDir, ...(options.hidden ?? [])]),
+    hidden: await present([options.stateDir, ...(options.hidden ?? []), ...closedAbove(options.kept ?? [])]),
     kept: options.kept ?? [],
+    forbidden: [options.stateDir, ...(options.hidden ?? []), ...alwaysForbidden],
     memoryFolder,
     diskFolder,
     addresses,
@@ -118,6 +126,18 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
     clock,
     log,
   });
+  const listener = options.listener
+    ? await startNodeListener({
+        ...options.listener,
+        host: hostIp,
+        port: kubeletPort,
+        nodeName,
+        client,
+        accept: (socket) => server.accept(socket),
+        clock,
+        log,
+      })
+    : undefined;
   // Addresses that pods had before come back to them: none may be given away before the list is in.
   const first: Pod[] = [];
   let isListed = false;
@@ -139,11 +159,13 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
     nodeName,
     hostIp,
     podCidr: podCidr(index),
+    ...(listener ? { kubeletPort } : {}),
     labels: options.nodeLabels ?? {},
     clock,
     log,
     signal,
   });
+  void keepNodeLease({ client, nodeName, clock, log, signal });
   await pods.synced;
   for (const pod of first) addresses.skipPast(hostOf(pod.status?.podIP, index) ?? 0);
   const statics = options.manifestsDir
@@ -169,6 +191,7 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
         statics?.close();
         await manager.close(closeGraceMs);
         stop.abort();
+        await listener?.close();
         await server.close();
         await services.close();
       })();
@@ -235,6 +258,22 @@ async function removeLeftovers(memoryFolder: string, diskFolder: string): Promis
   await rm(join(diskFolder, 'pods'), { recursive: true, force: true });
   await mkdir(podFolder, { recursive: true, mode: 0o700 });
   await mkdir(join(diskFolder, 'pods'), { recursive: true, mode: 0o700 });
+}
+
+/**
+ * Folders above the kept ones that a container cannot pass: root without capabilities is one user among others, and the
+ * program may lie in somebody's private home.
+ */
+function closedAbove(kept: readonly string[]): string[] {
+  const closed: string[] = [];
+  for (const each of kept) {
+    for (let folder = dirname(each); folder !== '/'; folder = dirname(folder)) {
+      const { uid, mode } = statSync(folder);
+      const isOpen = (mode & (uid === process.getuid?.() ? 0o100 : 0o001)) !== 0;
+      if (!isOpen) closed.push(folder);
+    }
+  }
+  return closed;
 }
 
 async function present(paths: readonly string[]): Promise<string[]> {

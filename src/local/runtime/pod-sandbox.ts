@@ -1,4 +1,6 @@
 /** Where a pod's containers live: its address and network namespace, or the node's own for hostNetwork. */
+import { writeFileSync } from 'node:fs';
+import { closeNetns, openNetns, withNetns } from '../../net/index.ts';
 import { createPodNetwork, hostOf, removePodNetwork } from '../network/index.ts';
 import type { Pod } from '../../api/index.ts';
 import type { NodeContext } from './node-context.ts';
@@ -17,6 +19,7 @@ export async function openPodSandbox(pod: Pod, uid: string, node: NodeContext): 
   const host = node.addresses.take(hostOf(pod.status?.podIP, node.nodeIndex));
   try {
     const network = await createPodNetwork({ name: uid, nodeIndex: node.nodeIndex, host });
+    openNetworkToAll(network.netnsPath);
     return {
       podIp: network.ip,
       netnsPath: network.netnsPath,
@@ -29,5 +32,19 @@ export async function openPodSandbox(pod: Pod, uid: string, node: NodeContext): 
     await removePodNetwork({ name: uid, host });
     node.addresses.free(host);
     throw error;
+  }
+}
+
+/** Without capabilities a container may still use every port and ping, as container runtimes have it. */
+function openNetworkToAll(path: string): void {
+  const netns = openNetns(path);
+  try {
+    withNetns(netns, () => {
+      writeFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', '0');
+      // Only ids of the user namespace that the mesh is in can be named; all containers are group 0 there.
+      writeFileSync('/proc/sys/net/ipv4/ping_group_range', '0 0');
+    });
+  } finally {
+    closeNetns(netns);
   }
 }

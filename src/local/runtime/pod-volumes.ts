@@ -1,6 +1,7 @@
 /** The volumes of one pod: made before its containers, kept as the API says while it runs, removed with it. */
+import type { Stats } from 'node:fs';
 import { mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, normalize, sep } from 'node:path';
+import { basename, dirname, join, normalize, sep } from 'node:path';
 import type { ConfigMap, Container, Secret, Volume } from '../../api/index.ts';
 import { sleep } from '../../lib/clock.ts';
 import { AmbitError, codeOf, messageOf } from '../../lib/errors.ts';
@@ -23,6 +24,8 @@ export interface PodVolumesOptions {
   readonly objects: ReferencedObjects;
   readonly tokens: PodTokens;
   readonly log: Log;
+  /** Host folders that a host path of the pod may neither be in nor hold. */
+  readonly forbidden: readonly string[];
 }
 
 /** Tokens and ConfigMaps that were just made take a moment. */
@@ -71,7 +74,7 @@ export class PodVolumes {
     for (const mount of container.volumeMounts ?? []) {
       const volume = this.#volumes.find((each) => each.name === mount.name);
       if (!volume) throw volumeError(`volume "${mount.name}" is not defined`);
-      const folder = this.#path(volume);
+      const folder = volume.hostPath ? await this.#hostPath(volume, volume.hostPath.path) : this.#path(volume);
       const subPath = mount.subPathExpr === undefined ? mount.subPath : expand(mount.subPathExpr, environment);
       const source = subPath ? await this.#subPath(volume, folder, subPath) : folder;
       const info = await stat(source).catch((error: unknown) => {
@@ -154,7 +157,10 @@ export class PodVolumes {
       await mkdir(path, { recursive: true, mode: 0o755 });
       return;
     }
+    await this.#hostPath(volume, hostPath.path);
     const found = await stat(hostPath.path).catch(() => undefined);
+    const fault = found && hostPathFault(hostPath.type ?? '', found);
+    if (fault) throw volumeError(`host path "${hostPath.path}" of volume "${volume.name}" is not ${fault}`);
     switch (hostPath.type ?? '') {
       case '':
       case 'DirectoryOrCreate':
@@ -166,6 +172,18 @@ export class PodVolumes {
       default:
         if (!found) throw volumeError(`host path "${hostPath.path}" of volume "${volume.name}" is not there`);
     }
+  }
+
+  /** The folder without links in it. Pods are kept apart: none mounts the mesh's own state, sockets or namespaces, by whatever name. */
+  async #hostPath(volume: Volume, path: string): Promise<string> {
+    const real = await realFolder(normalize(path));
+    const within = (inner: string, outer: string): boolean =>
+      inner === outer || outer === '/' || inner.startsWith(`${outer}/`);
+    const clash = this.#options.forbidden.find((each) => within(real, each) || within(each, real));
+    if (clash === undefined) return real;
+    throw volumeError(
+      `host path "${path}" of volume "${volume.name}" is kept from pods, as it is in or holds ${clash}`,
+    );
   }
 
   #path(volume: Volume): string {
@@ -190,6 +208,36 @@ export class PodVolumes {
     if (real !== root && !real.startsWith(root + sep))
       throw volumeError(`subPath "${subPath}" leads out of its volume`);
     return real;
+  }
+}
+
+/** The path with links resolved, as far as it is there. */
+async function realFolder(path: string): Promise<string> {
+  const trimmed = path.length > 1 ? path.replace(/\/+$/, '') : path;
+  try {
+    return await realpath(trimmed);
+  } catch {
+    return trimmed === '/' ? trimmed : join(await realFolder(dirname(trimmed)), basename(trimmed));
+  }
+}
+
+/** What a host path is not, though its type says so; undefined when it is as it should be. */
+function hostPathFault(type: string, found: Stats): string | undefined {
+  switch (type) {
+    case 'Directory':
+    case 'DirectoryOrCreate':
+      return found.isDirectory() ? undefined : 'a directory';
+    case 'File':
+    case 'FileOrCreate':
+      return found.isFile() ? undefined : 'a file';
+    case 'Socket':
+      return found.isSocket() ? undefined : 'a socket';
+    case 'CharDevice':
+      return found.isCharacterDevice() ? undefined : 'a character device';
+    case 'BlockDevice':
+      return found.isBlockDevice() ? undefined : 'a block device';
+    default:
+      return undefined;
   }
 }
 

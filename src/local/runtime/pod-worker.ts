@@ -5,7 +5,7 @@ import type { Container, ContainerStatus, CoreCondition, ObjectReference, Pod, P
 import { createBackoff } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
-import { limitPrivileges } from './capabilities.ts';
+import { confinementOf, refusedPrivileges, type ContainerTarget } from './confinement.ts';
 import { execInContainer } from './container-exec.ts';
 import { startContainer, type StartedContainer } from './container-start.ts';
 import { ContainerSupervisor, timestamp } from './container-supervisor.ts';
@@ -85,6 +85,7 @@ export class PodWorker {
       objects: node.objects,
       tokens: this.#tokens,
       log: node.log,
+      forbidden: this.isStatic ? [] : node.forbidden,
     });
     this.#init = (pod.spec.initContainers ?? []).map((container) => this.#supervise(container, true));
     this.#main = pod.spec.containers.map((container) => this.#supervise(container, false));
@@ -150,14 +151,14 @@ export class PodWorker {
     return [...this.#init.map(report(true)), ...this.#main.map(report(false))];
   }
 
-  /** What a command needs to run in the container as if the container had started it. */
-  running(
-    name: string,
-  ): { pid: number; environment: Readonly<Record<string, string>>; workingDirectory: string } | undefined {
+  /** What a command needs to run in the container as if the container had started it; undefined while that does not run. */
+  running(name: string): ContainerTarget | undefined {
     const supervisor = [...this.#init, ...this.#main].find((each) => each.container.name === name);
     const started = this.#started.get(name);
     if (supervisor?.pid === undefined || !started) return undefined;
-    return { pid: supervisor.pid, environment: started.environment, workingDirectory: started.workingDirectory };
+    const { environment, workingDirectory } = started;
+    const confinement = confinementOf(this.#pod, supervisor.container, this.isStatic);
+    return { pid: supervisor.pid, confinement, hostPid: this.#hostPid, environment, workingDirectory };
   }
 
   /** What a container writes from now on; undefined while it does not run. */
@@ -325,14 +326,13 @@ export class PodWorker {
         exec: async (command, timeoutMs) => {
           const running = this.running(container.name);
           if (!running) throw new Error('the container does not run');
-          const limit = limitPrivileges(container);
-          return execInContainer({ ...running, command, limit, timeoutMs, hostPid: this.#pod.spec.hostPID ?? false });
+          return execInContainer({ target: running, command, timeoutMs });
         },
       }),
       start: async (attempt) => {
         const sandbox = this.#sandbox;
         if (!sandbox || lookup.kind === 'unknown') throw new Error('A container starts in a sandbox, with a command');
-        this.#warnOfUser(container, event);
+        this.#warnOfPrivileges(container, event);
         event('Normal', 'Pulled', `Container image "${container.image ?? ''}" already present on machine`);
         const started = await startContainer({
           node,
@@ -340,6 +340,9 @@ export class PodWorker {
           sandbox,
           volumes: this.#volumes,
           container,
+          confinement: confinementOf(this.#pod, container, this.isStatic),
+          hostPid: this.#hostPid,
+          hostIpc: this.isStatic && (this.#pod.spec.hostIPC ?? false),
           command: lookup.command,
           attempt,
           memoryFolder: join(this.#memoryFolder, 'containers'),
@@ -352,14 +355,36 @@ export class PodWorker {
     });
   }
 
-  #warnOfUser(container: Container, event: (type: 'Normal', reason: string, message: string) => void): void {
+  /** Says what a container asks for and does not get. */
+  #warnOfPrivileges(
+    container: Container,
+    event: (type: 'Normal' | 'Warning', reason: string, message: string) => void,
+  ): void {
     const user = container.securityContext?.runAsUser ?? this.#pod.spec.securityContext?.runAsUser ?? 0;
-    if (user === 0) return;
+    if (user !== 0) {
+      event(
+        'Normal',
+        'UserEmulated',
+        `Container ${container.name} sees itself as user ${user}; its files belong to the one user that the pods of this machine share`,
+      );
+    }
+    if (this.isStatic) return;
+    const { hostPID, hostIPC } = this.#pod.spec;
+    const refused = [
+      refusedPrivileges(container),
+      ...(hostPID ? ['hostPID'] : []),
+      ...(hostIPC ? ['hostIPC'] : []),
+    ].filter((each) => each !== '');
+    if (refused.length === 0) return;
     event(
-      'Normal',
-      'UserEmulated',
-      `Container ${container.name} asks for user ${user}; it runs as user 0 of the mesh's user namespace`,
+      'Warning',
+      'PrivilegesRefused',
+      `Container ${container.name} runs without what it asks for (${refused.join(', ')}): pods of this machine are kept apart, only those of the node's own manifests get more`,
     );
+  }
+
+  get #hostPid(): boolean {
+    return this.isStatic && (this.#pod.spec.hostPID ?? false);
   }
 
   #facts(): PodFacts {

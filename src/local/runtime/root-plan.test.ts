@@ -1,4 +1,4 @@
-import { deepEqual, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { mountFlags, parseMountInfo, type HostEntry, type HostView, type Shown } from './host-view.ts';
 import { planContainerRoot, type RootPlanInput } from './root-plan.ts';
@@ -19,6 +19,7 @@ const host: HostView = {
   ],
   devices: ['null', 'tty'],
   guardedProc: ['sys'],
+  maskedProc: ['kcore'],
   writable: [{ path: '/usr/local', mode: 0o755 }],
   mounts: [
     { path: '/', flags: ['relatime'] },
@@ -36,8 +37,15 @@ const plan = (more: Partial<RootPlanInput> = {}): ReturnType<typeof planContaine
     files: new Map(),
     hostPid: false,
     isPrivileged: false,
+    isConfined: false,
+    isReadOnly: false,
     ...more,
   });
+/** What one of the files of the mounts folder holds. */
+const list = (planned: ReturnType<typeof plan>, name: string): string =>
+  planned.files.find(({ path }) => path === `/run/c/root/.mounts/${name}`)?.content ?? '';
+const after = (planned: ReturnType<typeof plan>): string =>
+  list(planned, 'fstab').replace(/^ambit-mounts \/\.mounts .*\n$/m, '');
 const targets = (fstab: string): string[] =>
   fstab
     .trim()
@@ -58,13 +66,13 @@ test('top directories are overlaid, so that writes stay with the container', () 
 });
 
 test("the pod's own files in /etc are in the upper layer before it is mounted", () => {
-  const { files, after } = plan({ files: new Map([['/etc/hosts', 'x']]) });
-  deepEqual(files.at(-1), { path: '/run/c/upper/etc/hosts', content: 'x' });
-  ok(!after.includes('/etc/hosts'));
+  const planned = plan({ files: new Map([['/etc/hosts', 'x']]) });
+  ok(planned.files.some(({ path, content }) => path === '/run/c/upper/etc/hosts' && content === 'x'));
+  ok(!after(planned).includes('/etc/hosts'));
 });
 
 test('what is hidden is covered from the outside in, and what is kept shows through', () => {
-  const lines = (hidden: string[], kept: string[]): string[] => targets(plan({ hidden, kept }).after);
+  const lines = (hidden: string[], kept: string[]): string[] => targets(after(plan({ hidden, kept })));
   deepEqual(lines(['/home/me/.ambit'], ['/home/me/repo']), ['/home/me/.ambit']);
   deepEqual(lines(['/srv/repo/state'], ['/srv/repo']), ['/srv/repo/state']);
   deepEqual(lines(['/srv'], ['/srv/repo', '/usr/bin']), ['/srv', '/srv/repo']);
@@ -73,18 +81,38 @@ test('what is hidden is covered from the outside in, and what is kept shows thro
   deepEqual(lines(['/tmp/state', '/tmp/repo/state'], ['/tmp/repo']), ['/tmp/repo', '/tmp/repo/state']);
 });
 
-test('volumes come last, outer ones first, from the old root', () => {
-  const { after, fileTargets } = plan({
+test('volumes come last, outer ones first, by way of a folder that is covered then', () => {
+  const planned = plan({
     volumes: [
       { source: '/srv/data/x y', target: '/data/inner', readOnly: true, fromHost: false, isFile: false },
       { source: '/run/v', target: '/data', readOnly: false, fromHost: true, isFile: false },
       { source: '/run/f', target: '/etc/one', readOnly: false, fromHost: false, isFile: true },
     ],
   });
-  deepEqual(targets(after), ['/data', '/data/inner', '/etc/one']);
-  match(after, /^\/\.host\/run\/v \/data none rbind,rslave,x-mount\.mkdir /m);
-  match(after, /^\/\.host\/srv\/data\/x\\040y \/data\/inner none rbind,rprivate,ro,noexec,x-mount\.mkdir /m);
-  deepEqual(fileTargets, ['/etc/one']);
+  deepEqual(targets(after(planned)), ['/data', '/data/inner', '/etc/one']);
+  match(planned.before, /^\/run\/v \/run\/c\/root\/\.mounts\/1 none rbind,rslave /m);
+  match(planned.before, /^\/srv\/data\/x\\040y \/run\/c\/root\/\.mounts\/2 none rbind,rprivate,ro,noexec /m);
+  match(after(planned), /^\/\.mounts\/1 \/data none rbind,rslave,x-mount\.mkdir /m);
+  match(after(planned), /^\/\.mounts\/2 \/data\/inner none rbind,rprivate,ro,noexec,x-mount\.mkdir /m);
+  match(list(planned, 'fstab'), /\nambit-mounts \/\.mounts tmpfs ro,mode=755 0 0\n$/);
+  equal(list(planned, 'files'), '/etc/one\n');
+});
+
+test('what is mounted below a folder that is shown read-only is read-only too', () => {
+  const { before } = plan({
+    host: { ...host, mounts: [...host.mounts, { path: '/home/me/disk', flags: ['noexec'] }] },
+    isConfined: true,
+  });
+  match(before, /^\/home \/run\/c\/root\/home none rbind,ro,nosuid,nodev,nosuid,nodev /m);
+  match(before, /^\/home\/me\/disk \/run\/c\/root\/home\/me\/disk none bind,ro,nosuid,nodev,noexec /m);
+});
+
+test('a read-only root is read-only but for its volumes, whose places are made before', () => {
+  const volume = { source: '/run/v', target: '/data/inner', readOnly: false, fromHost: false, isFile: false };
+  const planned = plan({ isReadOnly: true, volumes: [volume] });
+  equal(list(planned, 'read-only'), '/\n/tmp\n/run\n/etc\n/usr\n');
+  equal(list(planned, 'folders'), '/data/inner\n');
+  equal(list(plan(), 'read-only'), '');
 });
 
 test("a container in init's pid namespace sees init's /proc", () => {
@@ -97,10 +125,10 @@ test('mount tables are read with their escapes, and the innermost mount counts',
   );
   deepEqual(mounts, [
     { path: '/', flags: ['relatime'] },
-    { path: '/mnt/a b', flags: ['nosuid', 'nodev'] },
+    { path: '/mnt/a b', flags: ['ro', 'nosuid', 'nodev'] },
   ]);
-  const view = { top: [], devices: [], guardedProc: [], writable: [], mounts };
-  deepEqual(mountFlags(view, '/mnt/a b/c'), ['nosuid', 'nodev']);
+  const view = { top: [], devices: [], guardedProc: [], maskedProc: [], writable: [], mounts };
+  deepEqual(mountFlags(view, '/mnt/a b/c'), ['ro', 'nosuid', 'nodev']);
   deepEqual(mountFlags(view, '/mnt/a bc'), ['relatime']);
 });
 
@@ -109,11 +137,13 @@ test('a container has a /dev of its own with the harmless devices in it', () => 
   match(before, /^\/dev\/null \/run\/c\/root\/dev\/null none bind /m);
   match(before, /^ambit-pts \/run\/c\/root\/dev\/pts devpts nosuid,noexec,newinstance/m);
   ok(!/^\/dev /m.test(before));
-  deepEqual(files, [
-    { path: '/run/c/root/dev/null', content: '' },
-    { path: '/run/c/root/dev/tty', content: '' },
-    { path: '/run/c/root/dev/termination-log', content: '' },
-  ]);
+  deepEqual(
+    files.filter(({ path }) => path.includes('/dev/')),
+    [
+      { path: '/run/c/root/dev/null', content: '' },
+      { path: '/run/c/root/dev/tty', content: '' },
+    ],
+  );
   ok(links.some(({ path, target }) => path === '/run/c/root/dev/stdout' && target === '/proc/self/fd/1'));
 });
 

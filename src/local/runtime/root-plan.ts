@@ -33,6 +33,10 @@ export interface RootPlanInput {
   readonly hostPid: boolean;
   /** It may change kernel settings, its network namespace's own among them. */
   readonly isPrivileged: boolean;
+  /** Files cannot give it more rights. */
+  readonly isConfined: boolean;
+  /** It can write to its volumes alone. */
+  readonly isReadOnly: boolean;
 }
 
 export interface RootPlan {
@@ -40,15 +44,17 @@ export interface RootPlan {
   readonly folders: readonly { readonly path: string; readonly mode: number }[];
   readonly links: readonly { readonly path: string; readonly target: string }[];
   readonly files: readonly { readonly path: string; readonly content: string }[];
-  /** fstab(5) text, mounted before and after pivot_root; after it the old root is at `/.host`. */
+  /** fstab(5) text that is mounted before pivot_root. */
   readonly before: string;
-  readonly after: string;
-  /** Paths in the container that have to exist as files before `after` is mounted. */
-  readonly fileTargets: readonly string[];
 }
 
-/** Where the old root is between pivot_root and the end of the set-up. */
+/** Where the old root is for a moment after pivot_root. */
 export const oldRoot = '/.host';
+/**
+ * Where everything from outside is that is mounted over the container's root later, one numbered name each, with the files
+ * `fstab`, `files` and `folders` (what has to exist before) and `read-only` (mounts to make so). Covered at the end.
+ */
+export const mountsFolder = '/.mounts';
 
 const deviceLinks: Readonly<Record<string, string>> = {
   fd: '/proc/self/fd',
@@ -60,11 +66,19 @@ const deviceLinks: Readonly<Record<string, string>> = {
 
 export function planContainerRoot(input: RootPlanInput): RootPlan {
   const root = `${input.folder}/root`;
-  const folders = [input.folder, root, `${root}${oldRoot}`, `${input.folder}/upper`, `${input.folder}/work`].map(
-    (path) => ({ path, mode: 0o755 }),
-  );
+  const folders = [
+    input.folder,
+    root,
+    `${root}${oldRoot}`,
+    `${root}${mountsFolder}`,
+    `${input.folder}/upper`,
+    `${input.folder}/work`,
+  ].map((path) => ({ path, mode: 0o755 }));
   const links: { path: string; target: string }[] = [];
   const before = [line(root, root, 'none', 'rbind')];
+  const readOnly = ['/', '/tmp', '/run'];
+  // Programs whose file capabilities cannot be had would be refused as a whole: ping(8), for example.
+  const noGain = input.isConfined ? ['nosuid', 'nodev'] : [];
 
   const show = (entry: HostEntry, parent: string): void => {
     const path = `${parent}/${entry.name}`;
@@ -78,7 +92,7 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
       case 'empty':
         return;
       case 'bound':
-        before.push(line(path, root + path, 'none', ['rbind', 'ro', ...mountFlags(input.host, path)].join(',')));
+        before.push(...bindReadOnly(input.host, path, root + path, noGain));
         return;
       case 'entries':
         folders.push(
@@ -91,9 +105,9 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
         const upper = `${input.folder}/upper${path}`;
         const work = `${input.folder}/work${path}`;
         folders.push({ path: upper, mode }, { path: work, mode: 0o755 });
-        before.push(
-          line('overlay', root + path, 'overlay', `lowerdir=${shown.lower},upperdir=${upper},workdir=${work}`),
-        );
+        const layers = [`lowerdir=${shown.lower}`, `upperdir=${upper}`, `workdir=${work}`];
+        before.push(line('overlay', root + path, 'overlay', [...layers, ...noGain].join(',')));
+        readOnly.push(path);
         // In the upper layer they are the container's own, in a user namespace too where the host's belong to nobody it knows.
         for (const each of input.host.writable) {
           if (each.path.startsWith(`${path}/`))
@@ -113,6 +127,7 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
       ? line('/proc', `${root}/proc`, 'none', 'rbind')
       : line('ambit-proc', `${root}/proc`, 'proc', 'nosuid,nodev,noexec'),
     ...(input.isPrivileged ? [] : input.host.guardedProc.map((name) => guardProc(`${root}/proc/${name}`))),
+    ...(input.isPrivileged ? [] : input.host.maskedProc.map((name) => maskProc(`${root}/proc/${name}`))),
     // The container's own /dev: what it removes there is not the machine's.
     ...input.host.devices.map((name) => line(`/dev/${name}`, `${root}/dev/${name}`, 'none', 'bind')),
     line('ambit-pts', `${root}/dev/pts`, 'devpts', 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620'),
@@ -123,41 +138,72 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
 
   for (const [name, target] of Object.entries(deviceLinks)) links.push({ path: `${root}/dev/${name}`, target });
 
-  const files = [...input.host.devices, 'termination-log'].map((name) => ({
-    path: `${root}/dev/${name}`,
-    content: '',
-  }));
+  const files = input.host.devices.map((name) => ({ path: `${root}/dev/${name}`, content: '' }));
   const after: string[] = [];
-  const fileTargets: string[] = [];
+  const targets = { files: [] as string[], folders: [] as string[] };
+  let staged = 0;
+  /** Binds something from outside under a name inside, and gives that. */
+  const stage = (source: string, isFile: boolean, options: readonly string[]): string => {
+    const path = `${mountsFolder}/${++staged}`;
+    if (isFile) files.push({ path: root + path, content: '' });
+    else folders.push({ path: root + path, mode: 0o755 });
+    before.push(line(source, root + path, 'none', ['rbind', ...options].join(',')));
+    return path;
+  };
   for (const [path, content] of input.files) {
     if (path.startsWith('/etc/') && etcIsOverlaid) {
       files.push({ path: `${input.folder}/upper${path}`, content });
     } else {
       const source = `${input.folder}/files${path.replaceAll('/', '-')}`;
       files.push({ path: source, content });
-      after.push(line(`${oldRoot}${source}`, path, 'none', 'bind'));
-      fileTargets.push(path);
+      after.push(line(stage(source, true, ['rprivate']), path, 'none', 'bind'));
+      targets.files.push(path);
     }
   }
-  folders.push({ path: `${input.folder}/files`, mode: 0o755 });
-
-  after.push(...planVisibility(input));
+  after.push(...planVisibility(input, stage));
   for (const volume of byDepth(input.volumes, (each) => each.target)) {
-    const options = ['rbind', volume.fromHost ? 'rslave' : 'rprivate'];
+    const options = [volume.fromHost ? 'rslave' : 'rprivate'];
     if (volume.readOnly) options.push('ro', ...mountFlags(input.host, volume.source));
-    if (volume.isFile) fileTargets.push(volume.target);
-    else options.push('x-mount.mkdir');
-    after.push(line(`${oldRoot}${volume.source}`, volume.target, 'none', options.join(',')));
+    const source = stage(volume.source, volume.isFile, options);
+    if (volume.isFile) targets.files.push(volume.target);
+    else if (input.isReadOnly) targets.folders.push(volume.target);
+    after.push(
+      line(source, volume.target, 'none', ['rbind', ...options, ...(volume.isFile ? [] : ['x-mount.mkdir'])].join(',')),
+    );
   }
-  return { folders, links, files, before: text(before), after: text(after), fileTargets };
+  after.push(line('ambit-mounts', mountsFolder, 'tmpfs', 'ro,mode=755'));
+  files.push(
+    { path: `${root}${mountsFolder}/fstab`, content: text(after) },
+    { path: `${root}${mountsFolder}/files`, content: text(targets.files) },
+    { path: `${root}${mountsFolder}/folders`, content: text(targets.folders) },
+    { path: `${root}${mountsFolder}/read-only`, content: text(input.isReadOnly ? readOnly : []) },
+  );
+  return { folders, links, files, before: text(before) };
+}
+
+/** A directory with all mounts below it. A mount is made read-only alone, not those below it, so each has a line; none can be bound without what is below. */
+function bindReadOnly(host: HostView, path: string, target: string, more: readonly string[]): string[] {
+  const options = (at: string): string[] => ['ro', ...more, ...mountFlags(host, at)];
+  const lines = [line(path, target, 'none', ['rbind', ...options(path)].join(','))];
+  const below = new Set(host.mounts.map((mount) => mount.path).filter((each) => each.startsWith(`${path}/`)));
+  for (const each of below)
+    lines.push(line(each, target + each.slice(path.length), 'none', ['rbind', ...options(each)].join(',')));
+  return lines;
 }
 
 function guardProc(path: string): string {
   return line(path, path, 'none', 'rbind,ro,nosuid,nodev,noexec');
 }
 
+function maskProc(path: string): string {
+  return line('/dev/null', path, 'none', 'bind');
+}
+
 /** Hides and keeps folders from the outside in, so that a kept one inside a hidden one, or the other way round, comes right. */
-function planVisibility(input: RootPlanInput): string[] {
+function planVisibility(
+  input: RootPlanInput,
+  stage: (source: string, isFile: boolean, options: readonly string[]) => string,
+): string[] {
   const rules = [
     ...input.hidden.map((path) => ({ path, hide: true })),
     ...input.kept.map((path) => ({ path, hide: false })),
@@ -169,13 +215,16 @@ function planVisibility(input: RootPlanInput): string[] {
     const isHidden = cover?.hide ?? false;
     if (rule.hide === isHidden) continue;
     covers.push(rule);
-    const flags = mountFlags(input.host, rule.path);
     // A source of its own: `mount -a` passes over what looks mounted already.
-    if (rule.hide) lines.push(line(`ambit-hidden-${covers.length}`, rule.path, 'tmpfs', 'ro,mode=755'));
-    else
-      lines.push(
-        line(`${oldRoot}${rule.path}`, rule.path, 'none', ['rbind', 'ro', ...flags, 'x-mount.mkdir'].join(',')),
-      );
+    if (rule.hide) {
+      const holdsKept = input.kept.some((path) => path.startsWith(`${rule.path}/`));
+      const options = holdsKept ? 'size=64k,nr_inodes=64,mode=755' : 'ro,mode=755';
+      lines.push(line(`ambit-hidden-${covers.length}`, rule.path, 'tmpfs', options));
+    } else {
+      const options = ['rprivate', 'ro', ...mountFlags(input.host, rule.path)];
+      const source = stage(rule.path, false, options);
+      lines.push(line(source, rule.path, 'none', ['rbind', ...options, 'x-mount.mkdir'].join(',')));
+    }
   }
   return lines;
 }
