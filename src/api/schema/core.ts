@@ -10,6 +10,7 @@ import {
 } from './meta.ts';
 import { podTemplate } from './pod.ts';
 import {
+  atomic,
   flag,
   integer,
   keyedList,
@@ -45,7 +46,7 @@ export const serviceSchema: JsonSchema = objectSchema({
       'port',
       ['port', 'protocol'],
     ),
-    selector: textMap,
+    selector: atomic(textMap),
     clusterIP: text,
     clusterIPs: list(text),
     type: text,
@@ -192,7 +193,7 @@ export const endpointSliceSchema: JsonSchema = objectSchema(
     endpoints: list(
       record(
         {
-          addresses: list(text),
+          addresses: { ...list(text), 'x-kubernetes-list-type': 'set' },
           conditions: record({ ready: flag, serving: flag, terminating: flag }),
           hostname: text,
           targetRef: objectReference,
@@ -204,7 +205,7 @@ export const endpointSliceSchema: JsonSchema = objectSchema(
         'addresses',
       ),
     ),
-    ports: list(record({ name: text, protocol, port: portNumber, appProtocol: text })),
+    ports: list(atomic(record({ name: text, protocol, port: portNumber, appProtocol: text }))),
   },
   'addressType',
 );

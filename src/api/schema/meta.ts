@@ -1,5 +1,6 @@
 /** Schema of object metadata, label selectors and conditions. */
 import {
+  atomic,
   flag,
   keyedList,
   list,
@@ -15,12 +16,14 @@ import {
   type JsonSchema,
 } from './schema.ts';
 
-export const ownerReference: JsonSchema = record(
-  { apiVersion: text, kind: text, name: text, uid: text, controller: flag, blockOwnerDeletion: flag },
-  'apiVersion',
-  'kind',
-  'name',
-  'uid',
+export const ownerReference: JsonSchema = atomic(
+  record(
+    { apiVersion: text, kind: text, name: text, uid: text, controller: flag, blockOwnerDeletion: flag },
+    'apiVersion',
+    'kind',
+    'name',
+    'uid',
+  ),
 );
 
 export const objectMeta: JsonSchema = record({
@@ -41,10 +44,12 @@ export const objectMeta: JsonSchema = record({
   selfLink: text,
 });
 
-export const labelSelector: JsonSchema = record({
-  matchLabels: textMap,
-  matchExpressions: list(record({ key: text, operator: text, values: list(text) }, 'key', 'operator')),
-});
+export const labelSelector: JsonSchema = atomic(
+  record({
+    matchLabels: textMap,
+    matchExpressions: list(record({ key: text, operator: text, values: list(text) }, 'key', 'operator')),
+  }),
+);
 
 /** `metav1.Condition` and its older relatives. */
 export const conditions: JsonSchema = keyedList(
@@ -66,17 +71,19 @@ export const conditions: JsonSchema = keyedList(
   'type',
 );
 
-export const objectReference: JsonSchema = record({
-  apiVersion: text,
-  kind: text,
-  namespace: text,
-  name: text,
-  uid: text,
-  resourceVersion: text,
-  fieldPath: text,
-});
+export const objectReference: JsonSchema = atomic(
+  record({
+    apiVersion: text,
+    kind: text,
+    namespace: text,
+    name: text,
+    uid: text,
+    resourceVersion: text,
+    fieldPath: text,
+  }),
+);
 
-export const localObjectReference: JsonSchema = record({ name: text });
+export const localObjectReference: JsonSchema = atomic(record({ name: text }));
 
 export const protocol: JsonSchema = oneOf('TCP', 'UDP', 'SCTP');
 

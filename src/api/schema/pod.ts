@@ -1,6 +1,7 @@
 /** Schema of Pod and of pod templates. */
 import { conditions, labelSelector, localObjectReference, objectMeta, objectSchema, protocol } from './meta.ts';
 import {
+  atomic,
   flag,
   integer,
   keyedList,
@@ -21,9 +22,9 @@ import {
   type JsonSchema,
 } from './schema.ts';
 
-const fieldRef = record({ apiVersion: text, fieldPath: text }, 'fieldPath');
-const resourceFieldRef = record({ containerName: text, resource: text, divisor: quantity }, 'resource');
-const keyRef = record({ name: text, key: text, optional: flag }, 'key');
+const fieldRef = atomic(record({ apiVersion: text, fieldPath: text }, 'fieldPath'));
+const resourceFieldRef = atomic(record({ containerName: text, resource: text, divisor: quantity }, 'resource'));
+const keyRef = atomic(record({ name: text, key: text, optional: flag }, 'key'));
 const optionalRef = record({ name: text, optional: flag });
 const keyToPath = record({ key: text, path: text, mode: integer }, 'key', 'path');
 const downwardFile = record({ path: text, fieldRef, resourceFieldRef, mode: integer }, 'path');
@@ -101,7 +102,7 @@ const container = record(
             resourceFieldRef,
             configMapKeyRef: keyRef,
             secretKeyRef: keyRef,
-            fileKeyRef: open,
+            fileKeyRef: atomic(open),
           }),
         },
         'name',
@@ -217,7 +218,7 @@ export const podSpec: JsonSchema = record(
       searches: list(text),
       options: list(record({ name: text, value: text })),
     }),
-    nodeSelector: textMap,
+    nodeSelector: atomic(textMap),
     nodeName: text,
     serviceAccountName: text,
     serviceAccount: text,
@@ -313,7 +314,11 @@ const podStatus = openRecord({
   reason: text,
   nominatedNodeName: text,
   hostIP: text,
-  hostIPs: { ...setList(record({ ip: text }, 'ip')), 'x-kubernetes-patch-merge-key': 'ip' },
+  hostIPs: {
+    ...list(record({ ip: text }, 'ip')),
+    'x-kubernetes-patch-strategy': 'merge',
+    'x-kubernetes-patch-merge-key': 'ip',
+  },
   podIP: text,
   podIPs: keyedList(record({ ip: text }, 'ip'), 'ip'),
   startTime: time,

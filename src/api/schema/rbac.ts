@@ -1,6 +1,6 @@
 /** Schemas of rbac.authorization.k8s.io and coordination.k8s.io. */
 import { labelSelector, objectSchema } from './meta.ts';
-import { integer, list, record, text, type JsonSchema } from './schema.ts';
+import { atomic, integer, list, record, text, type JsonSchema } from './schema.ts';
 
 const texts = list(text);
 
@@ -18,7 +18,7 @@ export const clusterRoleSchema: JsonSchema = objectSchema({
 export const bindingSchema: JsonSchema = objectSchema(
   {
     subjects: list(record({ kind: text, apiGroup: text, name: text, namespace: text }, 'kind', 'name')),
-    roleRef: record({ apiGroup: text, kind: text, name: text }, 'kind', 'name'),
+    roleRef: atomic(record({ apiGroup: text, kind: text, name: text }, 'kind', 'name')),
   },
   'roleRef',
 );

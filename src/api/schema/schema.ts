@@ -108,6 +108,11 @@ export function oneOf(...values: string[]): JsonSchema {
   return { type: 'string', enum: values };
 }
 
+/** A map that server-side apply takes as one value. */
+export function atomic(schema: JsonSchema): JsonSchema {
+  return { ...schema, 'x-kubernetes-map-type': 'atomic' };
+}
+
 /** A union whose other members are dropped when a patch names one (`$retainKeys`). */
 export function retainKeys(schema: JsonSchema): JsonSchema {
   return {
