@@ -109,7 +109,9 @@ function textChecks(schema: JsonSchema): Check[] {
       errors.push(invalid(path, text, `${bodyPath(path)} should match '${pattern}'`));
     });
   }
-  const isFormatted = format === undefined || schema.type !== 'string' ? undefined : formatCheck(format);
+  // Alternatives have no type of their own: `anyOf: [{format: ipv4}, {format: ipv6}]`.
+  const isForText = schema.type === undefined || schema.type === 'string';
+  const isFormatted = format === undefined || !isForText ? undefined : formatCheck(format);
   if (isFormatted) {
     onText((text, path, errors) => {
       if (isFormatted(text)) return;

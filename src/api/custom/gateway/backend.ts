@@ -46,7 +46,10 @@ const spec: JsonSchema = withRules(
         {
           name: withRules(
             text('Name of the port.', { max: 63 }),
-            rule('Name must be a valid DNS label', 'size(self) == 0 || format.dns1123Label().validate(self) == null'),
+            rule(
+              'Name must be a valid DNS label',
+              'size(self) == 0 || !format.dns1123Label().validate(self).hasValue()',
+            ),
           ),
           port: port('Number of the port.'),
         },
