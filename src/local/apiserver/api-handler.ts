@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { KindInfo } from '../../api/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { authenticate, type AuthenticationContext } from './authentication.ts';
-import { authorize, authorizePath, denied, type ResourceAttributes, type Verb } from './authorization.ts';
+import { denied, type ResourceAttributes, type Verb } from './authorization.ts';
 import { subresourcesOf } from './discovery.ts';
 import { anonymousPaths, sendDocument, sendPublic } from './documents.ts';
 import { answerFormOf, mediaTypeOf, parseObjectBody, readBody, sendError, sendJson } from './http-messages.ts';
@@ -65,9 +65,9 @@ export async function handleUpgrade(
     const action = streamActions.get(path.subresource);
     if (action === undefined) throw unknownPath();
     // A WebSocket can only be opened by GET: as in Kubernetes, reading rights alone do not run commands.
-    if (request.method === 'GET') authorize(user, attributesOf(path, 'get'));
+    if (request.method === 'GET') context.authorizer.authorize(user, attributesOf(path, 'get'));
     else if (request.method !== 'POST') throw methodNotAllowed();
-    authorize(user, attributesOf(path, 'create'));
+    context.authorizer.authorize(user, attributesOf(path, 'create'));
     proxyUpgrade(context, { namespace: path.namespace ?? '', name: path.name, action }, { request, client, head });
   } catch (error) {
     client.end(rawStatus(error));
@@ -81,7 +81,7 @@ async function route(context: ApiContext, request: IncomingMessage, response: Se
   const user = await authenticate(context, request);
   const path = parsePath(pathname);
   if (!path) {
-    authorizePath(user, request.method ?? 'GET', pathname);
+    context.authorizer.authorizePath(user, request.method ?? 'GET', pathname);
     return sendDocument(pathname, request, response);
   }
   const review = reviews.find(
@@ -90,7 +90,7 @@ async function route(context: ApiContext, request: IncomingMessage, response: Se
   if (review) return answerReview(context, user, review, path, request, response);
   const kind = findKind(path.group, path.version, path.plural);
   if (!kind) {
-    authorize(user, attributesOf(path, verbOf(request, path, query) ?? 'get'));
+    context.authorizer.authorize(user, attributesOf(path, verbOf(request, path, query) ?? 'get', query));
     throw unknownPath();
   }
   await routeKind(context, { user, kind, path, query }, request, response);
@@ -112,9 +112,9 @@ async function routeKind(
   const { user, kind, path, query } = target;
   const verb = verbOf(http, path, query);
   if (verb === undefined) throw methodNotAllowed();
-  const attributes = attributesOf(path, verb);
-  // A create is judged by the name in its body: see `authorizeName`.
-  if (verb !== 'create' || path.name !== undefined) authorize(user, attributes);
+  const attributes = attributesOf(path, verb, query);
+  context.authorizer.authorize(user, attributes);
+  restrictNodeSecret(context, user, attributes);
   checkScope(kind, path, verb);
   const request: WriteRequest = {
     kind,
@@ -125,12 +125,10 @@ async function routeKind(
     form: answerFormOf(http.headers.accept),
     user,
     http,
-    authorizeName: (name) => authorize(user, { ...attributes, name }),
   };
   if (path.subresource !== '') return routeSubresource(context, request, verb, response);
   switch (verb) {
     case 'get':
-      restrictNodeSecret(context, user, attributes);
       return getObject(context, request, response);
     case 'list':
       return listObjects(context, request, response);
@@ -146,8 +144,6 @@ async function routeKind(
       return handleDelete(context, request, response);
     case 'deletecollection':
       return handleDeleteCollection(context, request, response);
-    case 'impersonate':
-      throw methodNotAllowed();
   }
 }
 
@@ -187,7 +183,7 @@ async function answerReview(
   http: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  authorize(user, attributesOf(path, 'create'));
+  context.authorizer.authorize(user, attributesOf(path, 'create'));
   if (http.method !== 'POST' || path.name !== undefined) throw methodNotAllowed();
   const body = parseObjectBody(await readBody(http), mediaTypeOf(http)) as JsonObject;
   const asked: JsonObject = {
@@ -234,11 +230,18 @@ function verbOf(request: IncomingMessage, path: ResourcePath, query: URLSearchPa
   }
 }
 
-function attributesOf(path: ResourcePath, verb: Verb): ResourceAttributes {
-  const { group, plural, subresource, namespace, name = '' } = path;
+function attributesOf(path: ResourcePath, verb: Verb, query?: URLSearchParams): ResourceAttributes {
+  const { group, plural, subresource, namespace } = path;
+  const name = path.name ?? nameSelected(verb, query);
   // As in Kubernetes, a Namespace is judged in its own scope.
   const scope = namespace ?? (group === '' && plural === 'namespaces' ? name : '');
   return { verb, group, resource: plural, subresource, namespace: scope, name };
+}
+
+/** A collection of which one name is asked for is judged by that name. */
+function nameSelected(verb: Verb, query: URLSearchParams | undefined): string {
+  if (verb === 'create') return '';
+  return /^metadata\.name=([^,=]+)$/.exec(query?.get('fieldSelector') ?? '')?.[1] ?? '';
 }
 
 /** Throws 404 where path and kind disagree about namespaces, 400 for a create without one. */
@@ -256,6 +259,7 @@ function checkScope(kind: KindInfo, path: ResourcePath, verb: Verb): void {
 function restrictNodeSecret(context: ApiContext, user: User, attributes: ResourceAttributes): void {
   const node = nodeNameOf(user);
   if (node === undefined || attributes.group !== '' || attributes.resource !== 'secrets') return;
+  if (attributes.name === '') throw denied(user, attributes, 'can only read a Secret by its name');
   const pods = context.store.list('pods', attributes.namespace).map((stored) => stored.object);
   if (nodeUsesSecret(node, attributes.name, pods)) return;
   throw denied(user, attributes, `no relationship found between node ${JSON.stringify(node)} and this object`);

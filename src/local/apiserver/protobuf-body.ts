@@ -107,6 +107,31 @@ const messages: Readonly<Record<string, Fields>> = {
   TokenReview: objectMessage('TokenReviewSpec'),
   TokenReviewSpec: { 1: 'token', 2: 'audiences:*text' },
   SelfSubjectReview: { 1: 'metadata:ObjectMeta', 2: 'status:skip' },
+  SelfSubjectRulesReview: objectMessage('SelfSubjectRulesReviewSpec'),
+  SelfSubjectRulesReviewSpec: { 1: 'namespace' },
+  SubjectAccessReview: objectMessage('SubjectAccessReviewSpec'),
+  LocalSubjectAccessReview: objectMessage('SubjectAccessReviewSpec'),
+  SubjectAccessReviewSpec: {
+    1: 'resourceAttributes:ResourceAttributes',
+    2: 'nonResourceAttributes:NonResourceAttributes',
+    3: 'user',
+    4: 'groups:*text',
+    6: 'uid',
+  },
+  Role: { 1: 'metadata:ObjectMeta', 2: 'rules:*PolicyRule' },
+  ClusterRole: { 1: 'metadata:ObjectMeta', 2: 'rules:*PolicyRule', 3: 'aggregationRule:AggregationRule' },
+  AggregationRule: { 1: 'clusterRoleSelectors:*LabelSelector' },
+  PolicyRule: {
+    1: 'verbs:*text',
+    2: 'apiGroups:*text',
+    3: 'resources:*text',
+    4: 'resourceNames:*text',
+    5: 'nonResourceURLs:*text',
+  },
+  RoleBinding: { 1: 'metadata:ObjectMeta', 2: 'subjects:*Subject', 3: 'roleRef:RoleRef' },
+  ClusterRoleBinding: { 1: 'metadata:ObjectMeta', 2: 'subjects:*Subject', 3: 'roleRef:RoleRef' },
+  Subject: { 1: 'kind', 2: 'apiGroup', 3: 'name', 4: 'namespace' },
+  RoleRef: { 1: 'apiGroup', 2: 'kind', 3: 'name' },
   SelfSubjectAccessReview: objectMessage('SelfSubjectAccessReviewSpec'),
   SelfSubjectAccessReviewSpec: {
     1: 'resourceAttributes:ResourceAttributes',
@@ -134,9 +159,13 @@ const messages: Readonly<Record<string, Fields>> = {
 
 /** Kinds that a body may hold: the messages that are objects of their own. */
 const bodyKinds = new Set(
-  'Namespace ConfigMap Secret ServiceAccount Service Deployment TokenRequest TokenReview SelfSubjectReview SelfSubjectAccessReview DeleteOptions'.split(
-    ' ',
-  ),
+  [
+    'Namespace ConfigMap Secret ServiceAccount Service Deployment',
+    'Role ClusterRole RoleBinding ClusterRoleBinding',
+    'TokenRequest TokenReview SelfSubjectReview',
+    'SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview LocalSubjectAccessReview',
+    'DeleteOptions',
+  ].flatMap((group) => group.split(' ')),
 );
 
 /** The object as its JSON would be. Throws 400 for malformed bytes, 415 for kinds and fields that the tables lack. */

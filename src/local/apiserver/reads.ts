@@ -4,6 +4,7 @@ import { parseFieldSelector, parseLabelSelector, type KindInfo, type KubeObject 
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { sendJson, sendJsonText, type AnswerForm } from './http-messages.ts';
+import type { RbacAuthorizer } from './rbac/authorizer.ts';
 import { groupVersion, jsonInVersion, objectInVersion, storageOf } from './served-kinds.ts';
 import { badRequest, notFound } from './status-error.ts';
 import type { ObjectStore, Stored } from './store.ts';
@@ -23,6 +24,7 @@ export interface ReadRequest {
 export interface ReadContext {
   readonly store: ObjectStore;
   readonly clock: Clock;
+  readonly authorizer: RbacAuthorizer;
   /** Running watches, by the function that ends each. */
   readonly watches: Set<() => void>;
 }

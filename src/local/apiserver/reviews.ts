@@ -1,13 +1,16 @@
 /** Reviews: questions to the API server that store nothing (TokenReview, SelfSubjectAccessReview, ...). */
 import { messageOf } from '../../lib/errors.ts';
-import { isAllowed, type ResourceAttributes, type Verb } from './authorization.ts';
+import type { ResourceAttributes } from './authorization.ts';
 import { isJsonObject, type JsonObject } from './merge-patch.ts';
 import { timestamp } from './object-rules.ts';
+import type { RbacAuthorizer } from './rbac/authorizer.ts';
+import { rulesReview } from './rbac/rules-review.ts';
 import { tokenIssuer, type ServiceAccountTokens } from './service-account-tokens.ts';
 import type { StaticTokens } from './static-tokens.ts';
-import { mastersGroup, type User } from './user.ts';
+import type { User } from './user.ts';
 
 export interface ReviewContext {
+  readonly authorizer: RbacAuthorizer;
   readonly serviceAccountTokens: ServiceAccountTokens;
   readonly staticTokens: StaticTokens;
 }
@@ -16,11 +19,13 @@ export interface Review {
   readonly group: string;
   readonly kind: string;
   readonly plural: string;
+  /** Default false. */
+  readonly namespaced?: boolean;
   /** The review with its status filled in. */
   answer(context: ReviewContext, user: User, review: JsonObject, nowMs: number): Promise<JsonObject>;
 }
 
-/** All are `v1`, cluster-scoped, and can only be created. */
+/** All are `v1`, and can only be created. */
 export const reviews: readonly Review[] = [
   { group: 'authentication.k8s.io', kind: 'TokenReview', plural: 'tokenreviews', answer: reviewToken },
   {
@@ -37,16 +42,28 @@ export const reviews: readonly Review[] = [
     group: 'authorization.k8s.io',
     kind: 'SelfSubjectAccessReview',
     plural: 'selfsubjectaccessreviews',
-    answer: async (_, user, review) => ({ ...review, status: accessOf(user, specOf(review)) }),
+    answer: async (context, user, review) => ({ ...review, status: accessOf(context, user, specOf(review)) }),
   },
   {
     group: 'authorization.k8s.io',
     kind: 'SubjectAccessReview',
     plural: 'subjectaccessreviews',
-    answer: async (_, __, review) => {
-      const spec = specOf(review);
-      const groups = Array.isArray(spec['groups']) ? spec['groups'].filter((group) => typeof group === 'string') : [];
-      return { ...review, status: accessOf({ username: textOf(spec['user']), groups }, spec) };
+    answer: async (context, _, review) => ({ ...review, status: accessOfSubject(context, specOf(review)) }),
+  },
+  {
+    group: 'authorization.k8s.io',
+    kind: 'LocalSubjectAccessReview',
+    plural: 'localsubjectaccessreviews',
+    namespaced: true,
+    answer: async (context, _, review) => ({ ...review, status: accessOfSubject(context, specOf(review)) }),
+  },
+  {
+    group: 'authorization.k8s.io',
+    kind: 'SelfSubjectRulesReview',
+    plural: 'selfsubjectrulesreviews',
+    answer: async (context, user, review) => {
+      const namespace = textOf(specOf(review)['namespace']);
+      return { ...review, status: rulesReview(context.authorizer.rulesOf(user, namespace)) };
     },
   },
 ];
@@ -74,20 +91,28 @@ async function reviewToken(context: ReviewContext, _: User, review: JsonObject):
   }
 }
 
-function accessOf(user: User, spec: JsonObject): JsonObject {
+function accessOfSubject(context: ReviewContext, spec: JsonObject): JsonObject {
+  const groups = Array.isArray(spec['groups']) ? spec['groups'].filter((group) => typeof group === 'string') : [];
+  return accessOf(context, { username: textOf(spec['user']), groups }, spec);
+}
+
+function accessOf({ authorizer }: ReviewContext, user: User, spec: JsonObject): JsonObject {
   const resource = spec['resourceAttributes'];
+  const path = spec['nonResourceAttributes'];
   if (isJsonObject(resource)) {
     const attributes: ResourceAttributes = {
-      verb: textOf(resource['verb']) as Verb,
+      verb: textOf(resource['verb']),
       group: textOf(resource['group']),
       resource: textOf(resource['resource']),
       subresource: textOf(resource['subresource']),
       namespace: textOf(resource['namespace']),
       name: textOf(resource['name']),
     };
-    return { allowed: isAllowed(user, attributes) };
+    return { allowed: authorizer.isAllowed(user, attributes) };
   }
-  return { allowed: user.groups.includes(mastersGroup) };
+  return {
+    allowed: isJsonObject(path) && authorizer.isPathAllowed(user, textOf(path['verb']), textOf(path['path'])),
+  };
 }
 
 function userInfo(user: User): JsonObject {

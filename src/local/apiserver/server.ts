@@ -10,6 +10,8 @@ import type { Log } from '../../lib/log.ts';
 import { handleRequest, handleUpgrade, type ApiContext } from './api-handler.ts';
 import { bootstrapObjects } from './bootstrap.ts';
 import { startEventExpiry } from './event-expiry.ts';
+import { startAggregation } from './rbac/aggregation.ts';
+import { RbacAuthorizer } from './rbac/authorizer.ts';
 import { openServerPki } from './pki.ts';
 import { createServiceAccountTokens } from './service-account-tokens.ts';
 import { openStaticTokens } from './static-tokens.ts';
@@ -53,10 +55,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
   const pki = await openServerPki(join(stateDir, 'pki'));
   const store = ObjectStore.open({ path: join(stateDir, 'api.db') });
   const watches = new Set<() => void>();
+  const authorizer = new RbacAuthorizer(store);
   const context: ApiContext = {
     store,
     clock,
     watches,
+    authorizer,
     log,
     nodeSocket: options.nodeSocket,
     staticTokens: openStaticTokens(options.tokensFile, log),
@@ -96,6 +100,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     await listenOn(unixServer, socketPath, () => unixServer?.listen(socketPath));
   }
   const stopExpiry = startEventExpiry(store, clock);
+  const stopAggregation = startAggregation(store, authorizer, log);
   log.info('Serving the API', { host: listen.host, port, socketPath, revision: store.revision });
 
   return {
@@ -105,6 +110,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     async close() {
       closing = true;
       stopExpiry();
+      stopAggregation();
       unixServer?.close();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const stop of watches) stop();

@@ -8,6 +8,8 @@ export interface User {
 }
 
 export const authenticatedGroup = 'system:authenticated';
+export const unauthenticatedGroup = 'system:unauthenticated';
+export const nodesGroup = 'system:nodes';
 export const mastersGroup = 'system:masters';
 export const controllersUser = 'system:ambit:controllers';
 
