@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os';
 import type { ClusterId } from '../api/index.ts';
 import { startControl } from '../control/index.ts';
-import { inClusterAccess, loadKubeconfig, openKubeClient } from '../kube/index.ts';
+import { accessFromEnvironment, openKubeClient } from '../kube/index.ts';
 import { messageOf } from '../lib/errors.ts';
 import { openLog } from '../lib/log.ts';
 
@@ -23,14 +23,7 @@ function localAddresses(): string[] {
 }
 
 try {
-  const kubeconfig = env['KUBECONFIG'];
-  const access = kubeconfig
-    ? loadKubeconfig(kubeconfig)
-    : inClusterAccess({
-        host: env['KUBERNETES_SERVICE_HOST'] ?? 'kubernetes.default.svc',
-        port: Number(env['KUBERNETES_SERVICE_PORT'] ?? 443),
-      });
-  const client = openKubeClient(access, { log: log.child('kube'), userAgent: 'ambit-control' });
+  const client = openKubeClient(accessFromEnvironment(env), { log: log.child('kube'), userAgent: 'ambit-control' });
   const listen = hostPort(env['LISTEN'] ?? '0.0.0.0:15012');
   const control = await startControl({
     client,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { messageOf } from '../lib/errors.ts';
 import { openLog, type LogLevel } from '../lib/log.ts';
 import { startNodeAgent } from '../cni/index.ts';
-import { inClusterAccess, loadKubeconfig, openKubeClient, type ClusterAccess } from '../kube/index.ts';
+import { accessFromEnvironment, openKubeClient } from '../kube/index.ts';
 
 const { env } = process;
 const log = openLog({ scope: 'node-agent', level: (env['LOG_LEVEL'] ?? 'info') as LogLevel });
@@ -13,7 +13,7 @@ try {
   if (nodeName === undefined || nodeName === '') throw new Error('NODE_NAME is not set');
   const netnsFolder = env['NETNS_DIR'] ?? '/var/run/netns';
   const stop = new AbortController();
-  const client = openKubeClient(clusterAccess(), { log });
+  const client = openKubeClient(accessFromEnvironment(env), { log });
   const agent = await startNodeAgent({
     nodeName,
     client,
@@ -37,12 +37,4 @@ try {
 } catch (error) {
   log.error('Cannot run the node agent', { error: messageOf(error) });
   process.exit(1);
-}
-
-/** KUBECONFIG where it is given, else the service account of the pod. */
-function clusterAccess(): ClusterAccess {
-  const { KUBECONFIG, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT } = env;
-  if (KUBECONFIG !== undefined && KUBECONFIG !== '') return loadKubeconfig(KUBECONFIG);
-  if (KUBERNETES_SERVICE_HOST === undefined) throw new Error('Neither KUBECONFIG nor KUBERNETES_SERVICE_HOST is set');
-  return inClusterAccess({ host: KUBERNETES_SERVICE_HOST, port: Number(KUBERNETES_SERVICE_PORT ?? 443) });
 }

@@ -1,7 +1,7 @@
 /** What every command gets: where it runs, where it writes, and the options that all of them share. */
 import { join } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
-import { loadKubeconfig, openKubeClient, type KubeClient } from '../kube/index.ts';
+import { kubeconfigPaths, loadKubeconfig, openKubeClient, type KubeClient } from '../kube/index.ts';
 import { AmbitError } from '../lib/errors.ts';
 import { silentLog } from '../lib/log.ts';
 import { requireRunning, statePaths, type SelfCommand, type StatePaths } from '../local/mesh/index.ts';
@@ -62,9 +62,10 @@ export function paths(context: CliContext, options: StateOptions): StatePaths {
 
 /** The cluster a command speaks to: --kubeconfig, KUBECONFIG, the state folder's, in that order. The caller closes it. */
 export function openCluster(context: CliContext, options: ClusterOptions): KubeClient {
-  const fromEnv = context.env['KUBECONFIG']?.split(':').find((path) => path !== '');
-  const path = options.kubeconfig ?? fromEnv ?? kubeconfigOfMesh(paths(context, options));
-  return openKubeClient(loadKubeconfig(path), { log: silentLog() });
+  const fromEnv = kubeconfigPaths(context.env['KUBECONFIG']);
+  const files = options.kubeconfig ?? (fromEnv.length > 0 ? fromEnv : kubeconfigOfMesh(paths(context, options)));
+  const access = loadKubeconfig(files, { env: context.env, isInteractive: context.err.isTTY === true });
+  return openKubeClient(access, { log: silentLog() });
 }
 
 function kubeconfigOfMesh(state: StatePaths): string {

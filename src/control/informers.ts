@@ -6,7 +6,7 @@ import type { Namespace, Pod } from '../api/core.ts';
 import type { ClusterId } from '../api/names.ts';
 import type { Source } from '../collection/index.ts';
 import { keyOfObject, type DiscoverySources } from '../discovery/index.ts';
-import { dropManagedFields, startInformer, type Informer, type KubeClient } from '../kube/index.ts';
+import { startInformer, type Informer, type KubeClient } from '../kube/index.ts';
 import type { Log } from '../lib/log.ts';
 
 export interface InformersOptions {
@@ -78,5 +78,5 @@ export function startInformers(options: InformersOptions): Informers {
 /** Without what nobody here reads and what is often most of an object. */
 function slim<T extends KubeObject>(object: T): T {
   delete object.metadata.annotations?.['kubectl.kubernetes.io/last-applied-configuration'];
-  return dropManagedFields(object);
+  return object;
 }

@@ -7,24 +7,42 @@ export interface ListOptions {
   readonly namespace?: string;
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** At most this many; more come with `continue`. Absent: all in one answer. */
+  readonly limit?: number;
+  /** `metadata.continue` of the page before. */
+  readonly continue?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** What a server does with fields that it does not know, or that come twice; absent: it warns. */
+export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
+
+/** Where a call takes these or a signal, the signal alone is short for `{ signal }`. */
+export interface WriteOptions {
+  /** Everything is done but storing it. */
+  readonly dryRun?: boolean;
+  readonly fieldManager?: string;
+  readonly fieldValidation?: FieldValidation;
   readonly signal?: AbortSignal;
 }
 
 /** Merge patch (RFC 7386), strategic merge patch, JSON patch (RFC 6902), server-side apply. */
 export type PatchType = 'merge' | 'strategic' | 'json' | 'apply';
 
-export interface PatchOptions {
+/** `apply` needs a `fieldManager`; its patch is the whole intent, as an object with name, and `force` takes over what others own. */
+export interface PatchOptions extends WriteOptions {
   readonly type: PatchType;
-  readonly subresource?: 'status';
-  readonly fieldManager?: string;
+  readonly subresource?: Subresource;
   readonly force?: boolean;
-  readonly signal?: AbortSignal;
 }
+
+export type Subresource = 'status' | 'scale';
 
 export interface DeleteOptions {
   readonly gracePeriodSeconds?: number;
   readonly propagationPolicy?: 'Orphan' | 'Background' | 'Foreground';
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -71,13 +89,21 @@ export type TokenReviewResult =
 
 /**
  * Every call throws `KubeError` (code `kube.<reason in kebab case>`, HTTP status, the server's Status) when the server
- * refuses, and `kube.unreachable` when there is no answer.
+ * refuses, and `kube.unreachable` when there is no answer. Reads go again when their connection is lost; whatever the server
+ * answered with 401 goes again once with newer credentials, and with 429 and Retry-After, after that time, up to five times.
+ * All but `raw` have a time limit (60 s).
  */
 export interface KubeClient {
   get<T extends KubeObject>(kind: KindRef<T>, name: string, namespace?: string, signal?: AbortSignal): Promise<T>;
   list<T extends KubeObject>(kind: KindRef<T>, options?: ListOptions): Promise<KubeList<T>>;
-  create<T extends KubeObject>(kind: KindRef<T>, object: T, signal?: AbortSignal): Promise<T>;
-  replace<T extends KubeObject>(kind: KindRef<T>, object: T, subresource?: 'status', signal?: AbortSignal): Promise<T>;
+  create<T extends KubeObject>(kind: KindRef<T>, object: T, options?: AbortSignal | WriteOptions): Promise<T>;
+  /** With `metadata.resourceVersion`, only if nobody wrote in between (409 `kube.conflict`). */
+  replace<T extends KubeObject>(
+    kind: KindRef<T>,
+    object: T,
+    subresource?: Subresource,
+    options?: AbortSignal | WriteOptions,
+  ): Promise<T>;
   patch<T extends KubeObject>(
     kind: KindRef<T>,
     name: string,
@@ -94,6 +120,7 @@ export interface KubeClient {
   ): Promise<void>;
   requestToken(namespace: string, serviceAccount: string, options: TokenRequestOptions): Promise<ServiceAccountToken>;
   reviewToken(token: string, audiences: readonly string[], signal?: AbortSignal): Promise<TokenReviewResult>;
+  /** A call by path: logs, watches, kinds without a type. Its body is streamed, and nothing is waited for when throttled. */
   raw(request: RawRequest): Promise<RawResponse>;
   /** Opens a WebSocket to a subresource (`pods/portforward`, later `pods/exec`). */
   openWebSocket(path: string, protocols: readonly string[]): Promise<WebSocket>;

@@ -1,106 +1,64 @@
-/** The KubeClient over undici: one Agent for all calls, HTTP/1.1 keep-alive, TLS as the kubeconfig says. */
-import { Agent, type Dispatcher } from 'undici';
+/** The KubeClient over HTTP/1.1: verbs, their paths and bodies; `transport.ts` carries them. */
+import type { Dispatcher } from 'undici';
 import type { KindRef, KubeList, KubeObject } from '../api/index.ts';
-import { AmbitError, codeOf } from '../lib/errors.ts';
+import { AmbitError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import type { KubeClient, ListOptions, PatchType, RawRequest, RawResponse, TokenReviewResult } from './client.ts';
-import { refusalError, unreachableError } from './kube-error.ts';
-import type { ClusterAccess } from './kubeconfig.ts';
+import type { ClusterAccess, Credential } from './access.ts';
+import type {
+  KubeClient,
+  ListOptions,
+  PatchType,
+  RawRequest,
+  RawResponse,
+  Subresource,
+  WriteOptions,
+} from './client.ts';
+import { isKubeError, refusalError } from './kube-error.ts';
 import { apiVersionOf, resourcePath } from './resource-path.ts';
+import { readTokenReview } from './token-review.ts';
+import { openTransport, type TransportRequest } from './transport.ts';
 import { openKubeWebSocket } from './web-socket.ts';
 
 export interface OpenKubeClientOptions {
   readonly log: Log;
   /** Sent as User-Agent; the API server's audit shows it. */
   readonly userAgent?: string;
+  /** For all calls but `raw`; default 60 s, what an API server gives itself. */
+  readonly requestTimeoutMs?: number;
+  /** An answer that is longer is refused; default 256 MiB. Lists in pages stay far below. */
+  readonly maxAnswerBytes?: number;
 }
 
 const patchContentTypes: Readonly<Record<PatchType, string>> = {
   merge: 'application/merge-patch+json',
   strategic: 'application/strategic-merge-patch+json',
   json: 'application/json-patch+json',
+  // JSON is YAML.
   apply: 'application/apply-patch+yaml',
 };
 
 /** Does no I/O: the first call connects. Close it to end its connections and whatever still runs on them. */
 export function openKubeClient(access: ClusterAccess, options: OpenKubeClientOptions): KubeClient {
-  const agent = new Agent({
-    connect: {
-      ...(access.caPem === undefined ? {} : { ca: access.caPem }),
-      ...(access.clientCertPem === undefined ? {} : { cert: access.clientCertPem, key: access.clientKeyPem ?? '' }),
-      ...(access.tlsServerName === undefined ? {} : { servername: access.tlsServerName }),
-      rejectUnauthorized: !access.insecureSkipTlsVerify,
-      timeout: 10_000,
-    },
-    // Watches hold a connection each: HTTP/1.1 keeps one stalled stream from holding back the others.
-    allowH2: false,
-    headersTimeout: 60_000,
-    bodyTimeout: 0,
-  });
-  if (access.insecureSkipTlsVerify) options.log.warn('the API server is not verified', { server: access.server });
-  const { origin, pathname } = new URL(access.server);
-  const basePath = pathname === '/' ? '' : pathname.replace(/\/$/, '');
+  const { log, userAgent, requestTimeoutMs = 60_000, maxAnswerBytes = 256 * 1024 * 1024 } = options;
+  const transport = openTransport(access, { log, userAgent });
+  if (access.insecureSkipTlsVerify) log.warn('the API server is not verified', { server: access.server });
 
-  const send = async (request: RawRequest): Promise<Dispatcher.ResponseData> => {
-    const headers: Record<string, string> = {
-      accept: 'application/json',
-      'user-agent': options.userAgent ?? 'ambit',
-    };
-    const token = access.token?.();
-    if (token) headers['authorization'] = `Bearer ${token}`;
-    let body: string | undefined;
-    if (request.body !== undefined) {
-      body = JSON.stringify(request.body);
-      headers['content-type'] = request.contentType ?? 'application/json';
-    }
-    const attempt = (): Promise<Dispatcher.ResponseData> =>
-      agent.request({
-        origin,
-        path: basePath + request.path,
-        method: request.method as Dispatcher.HttpMethod,
-        headers,
-        ...(body === undefined ? {} : { body }),
-        ...(request.signal === undefined ? {} : { signal: request.signal }),
-      });
-    try {
-      return await attempt();
-    } catch (error) {
-      request.signal?.throwIfAborted();
-      // A kept-alive connection may have ended just as the request left; a read can go again.
-      const retry = request.method === 'GET' && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '');
-      if (!retry) throw unreachableError(access.server, error);
-    }
-    try {
-      return await attempt();
-    } catch (error) {
-      request.signal?.throwIfAborted();
-      throw unreachableError(access.server, error);
-    }
-  };
-
-  const readText = async (response: Dispatcher.ResponseData, signal?: AbortSignal): Promise<string> => {
-    try {
-      return await response.body.text();
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw unreachableError(access.server, error);
-    }
-  };
-
-  const call = async <T>(action: string, request: RawRequest): Promise<T> => {
-    const response = await send(request);
-    const text = await readText(response, request.signal);
-    if (response.statusCode >= 300) throw refusalError(action, response.statusCode, text);
-    try {
-      return JSON.parse(text) as T;
-    } catch (error) {
-      throw new AmbitError(`${action}: the answer is no JSON`, {
-        code: 'kube.bad-answer',
-        blame: 'upstream',
-        cause: error,
-      });
-    }
-  };
+  const call = <T>(action: string, request: RawRequest): Promise<T> =>
+    transport.exchange(
+      encode(request),
+      { timeoutMs: requestTimeoutMs, waitsWhenThrottled: true },
+      async (response): Promise<T> => {
+        const text = await readText(response, action, maxAnswerBytes);
+        if (response.statusCode >= 300) {
+          throw refusalError(action, response.statusCode, text, response.headers['retry-after']);
+        }
+        try {
+          return JSON.parse(text) as T;
+        } catch (error) {
+          throw badAnswer(`${action}: the answer is no JSON`, error);
+        }
+      },
+    );
 
   return {
     get: (kind, name, namespace, signal) =>
@@ -110,14 +68,19 @@ export function openKubeClient(access: ClusterAccess, options: OpenKubeClientOpt
       ),
 
     list: <T extends KubeObject>(kind: KindRef<T>, listOptions: ListOptions = {}): Promise<KubeList<T>> => {
-      const { namespace, labelSelector, fieldSelector, signal } = listOptions;
-      const path = resourcePath(kind, { namespace, query: { labelSelector, fieldSelector } });
+      const { namespace, signal, ...query } = listOptions;
+      const path = resourcePath(kind, { namespace, query });
       return call(`Cannot list ${kind.plural}`, withSignal({ method: 'GET', path }, signal));
     },
 
-    create: <T extends KubeObject>(kind: KindRef<T>, object: T, signal?: AbortSignal): Promise<T> => {
+    create: <T extends KubeObject>(
+      kind: KindRef<T>,
+      object: T,
+      writeOptions?: AbortSignal | WriteOptions,
+    ): Promise<T> => {
       const { namespace, name, generateName } = object.metadata;
-      const path = resourcePath(kind, { namespace: collectionNamespace(kind, namespace) });
+      const { query, signal } = readWriteOptions(writeOptions);
+      const path = resourcePath(kind, { namespace: collectionNamespace(kind, namespace), query });
       const action = `Cannot create ${describe(kind, name ?? `${generateName ?? ''}*`, namespace)}`;
       return call(action, withSignal({ method: 'POST', path, body: typed(kind, object) }, signal));
     },
@@ -125,30 +88,35 @@ export function openKubeClient(access: ClusterAccess, options: OpenKubeClientOpt
     replace: <T extends KubeObject>(
       kind: KindRef<T>,
       object: T,
-      subresource?: 'status',
-      signal?: AbortSignal,
+      subresource?: Subresource,
+      writeOptions?: AbortSignal | WriteOptions,
     ): Promise<T> => {
       const { namespace, name } = object.metadata;
       if (!name) throw new Error(`Cannot replace a ${kind.kind} without a name`);
-      const path = resourcePath(kind, { namespace: collectionNamespace(kind, namespace), name, subresource });
+      const { query, signal } = readWriteOptions(writeOptions);
+      const path = resourcePath(kind, { namespace: collectionNamespace(kind, namespace), name, subresource, query });
       return call(
         `Cannot replace ${describe(kind, name, namespace)}`,
         withSignal({ method: 'PUT', path, body: typed(kind, object) }, signal),
       );
     },
 
-    patch: (kind, name, namespace, patch, { type, subresource, fieldManager, force, signal }) => {
-      const path = resourcePath(kind, { namespace, name, subresource, query: { fieldManager, force } });
-      const request: RawRequest = { method: 'PATCH', path, body: patch, contentType: patchContentTypes[type] };
+    patch: (kind, name, namespace, patch, { type, subresource, force, ...writeOptions }) => {
+      if (type === 'apply' && !writeOptions.fieldManager) throw new Error('Server-side apply needs a fieldManager');
+      const { query, signal } = readWriteOptions(writeOptions);
+      const path = resourcePath(kind, { namespace, name, subresource, query: { ...query, force } });
+      // An intent to apply names its type, as a manifest does.
+      const body = type === 'apply' ? typed(kind, patch as KubeObject) : patch;
+      const request: RawRequest = { method: 'PATCH', path, body, contentType: patchContentTypes[type] };
       return call(`Cannot patch ${describe(kind, name, namespace)}`, withSignal(request, signal));
     },
 
     async delete(kind, name, namespace, deleteOptions = {}) {
-      const { signal, ...body } = deleteOptions;
+      const { signal, dryRun, ...body } = deleteOptions;
       const request: RawRequest = {
         method: 'DELETE',
         path: resourcePath(kind, { namespace, name }),
-        body: { apiVersion: 'v1', kind: 'DeleteOptions', ...body },
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', ...body, ...(dryRun ? { dryRun: ['All'] } : {}) },
       };
       await call(`Cannot delete ${describe(kind, name, namespace)}`, withSignal(request, signal));
     },
@@ -172,9 +140,7 @@ export function openKubeClient(access: ClusterAccess, options: OpenKubeClientOpt
         body,
       });
       const { token, expirationTimestamp } = answer.status ?? {};
-      if (!token || !expirationTimestamp) {
-        throw new AmbitError(`${action}: the answer holds none`, { code: 'kube.bad-answer', blame: 'upstream' });
-      }
+      if (!token || !expirationTimestamp) throw badAnswer(`${action}: the answer holds none`);
       return { token, expiresAtMs: Date.parse(expirationTimestamp) };
     },
 
@@ -189,21 +155,73 @@ export function openKubeClient(access: ClusterAccess, options: OpenKubeClientOpt
       return readTokenReview(await call('Cannot review a token', withSignal(request, signal)), audiences);
     },
 
-    async raw(request) {
-      const response = await send(request);
-      if (response.statusCode >= 400) {
-        const text = await readText(response, request.signal);
-        throw refusalError(`Cannot ${request.method} ${request.path.split('?')[0]}`, response.statusCode, text);
-      }
-      return { status: response.statusCode, headers: response.headers, body: rawBody(response.body) };
+    raw: (request) =>
+      transport.exchange(encode(request), { waitsWhenThrottled: false }, async (response): Promise<RawResponse> => {
+        if (response.statusCode >= 400) {
+          const action = `Cannot ${request.method} ${request.path.split('?')[0]}`;
+          const text = await readText(response, action, maxAnswerBytes);
+          throw refusalError(action, response.statusCode, text, response.headers['retry-after']);
+        }
+        return { status: response.statusCode, headers: response.headers, body: rawBody(response.body) };
+      }),
+
+    async openWebSocket(path, protocols) {
+      const open = async (refused?: Credential): ReturnType<KubeClient['openWebSocket']> => {
+        const settings = await transport.connectionSettings(refused);
+        if (!settings) throw new KubeCredentialRefused();
+        try {
+          return await openKubeWebSocket(access, settings, path, protocols);
+        } catch (error) {
+          if (refused || !isKubeError(error) || error.status !== 401) throw error;
+          return open(settings.credential).catch((again: unknown) => {
+            throw again instanceof KubeCredentialRefused ? error : again;
+          });
+        }
+      };
+      return open();
     },
 
-    openWebSocket: (path, protocols) => openKubeWebSocket(access, path, protocols),
-
-    async close() {
-      await agent.destroy();
-    },
+    close: () => transport.close(),
   };
+}
+
+/** There are no newer credentials to try; never leaves this file. */
+class KubeCredentialRefused extends Error {}
+
+function encode({ method, path, body, contentType, signal }: RawRequest): TransportRequest {
+  return {
+    method,
+    path,
+    signal,
+    ...(body === undefined
+      ? {}
+      : { body: JSON.stringify(body), headers: { 'content-type': contentType ?? 'application/json' } }),
+  };
+}
+
+function readWriteOptions(options: AbortSignal | WriteOptions | undefined): {
+  readonly query: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal | undefined;
+} {
+  if (options === undefined || options instanceof AbortSignal) return { query: {}, signal: options };
+  const { dryRun, fieldManager, fieldValidation, signal } = options;
+  return { query: { fieldManager, fieldValidation, dryRun: dryRun ? 'All' : undefined }, signal };
+}
+
+/** The body as text; past `maxBytes` it is cut off and refused. */
+async function readText(response: Dispatcher.ResponseData, action: string, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBytes) throw badAnswer(`${action}: the answer is longer than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function badAnswer(message: string, cause?: unknown): AmbitError {
+  return new AmbitError(message, { code: 'kube.bad-answer', blame: 'upstream', cause });
 }
 
 function withSignal(request: RawRequest, signal: AbortSignal | undefined): RawRequest {
@@ -230,40 +248,5 @@ function rawBody(body: Dispatcher.ResponseData['body']): RawResponse['body'] {
     [Symbol.asyncIterator]: () => body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>,
     text: () => body.text(),
     destroy: () => void body.destroy(),
-  };
-}
-
-interface TokenReviewAnswer {
-  readonly status?: {
-    readonly authenticated?: boolean;
-    readonly error?: string;
-    readonly audiences?: readonly string[];
-    readonly user?: {
-      readonly username?: string;
-      readonly groups?: readonly string[];
-      readonly extra?: Readonly<Record<string, readonly string[]>>;
-    };
-  };
-}
-
-/** Fails closed: an answer without user, or for other audiences than asked, authenticates nobody. */
-function readTokenReview(answer: TokenReviewAnswer, wanted: readonly string[]): TokenReviewResult {
-  const { authenticated, error, audiences = [], user } = answer.status ?? {};
-  if (authenticated !== true || !user?.username)
-    return { authenticated: false, reason: error ?? 'the token is not valid' };
-  if (wanted.length > 0 && !wanted.some((audience) => audiences.includes(audience))) {
-    return {
-      authenticated: false,
-      reason: `the token is not for audience ${wanted.map((a) => `"${a}"`).join(' or ')}`,
-    };
-  }
-  const name = user.extra?.['authentication.kubernetes.io/pod-name']?.[0];
-  const uid = user.extra?.['authentication.kubernetes.io/pod-uid']?.[0];
-  return {
-    authenticated: true,
-    username: user.username,
-    groups: user.groups ?? [],
-    audiences,
-    ...(name && uid ? { pod: { name, uid } } : {}),
   };
 }

@@ -1,7 +1,11 @@
-/** The Kubernetes API as a client sees it: kubeconfig, calls, informers. */
+/** The Kubernetes API as a client sees it: kubeconfig, calls, informers, leases. */
 export type * from './client.ts';
+export type { ClusterAccess } from './access.ts';
 export { openKubeClient } from './http-client.ts';
-export { inClusterAccess, loadKubeconfig, type ClusterAccess } from './kubeconfig.ts';
+export { kubeconfigPaths, loadKubeconfig } from './kubeconfig.ts';
+export { accessFromEnvironment, inClusterAccess } from './in-cluster.ts';
 export { isKubeError, KubeError } from './kube-error.ts';
-export { dropManagedFields, objectKey, startInformer, type Informer } from './informer.ts';
+export { objectKey, startInformer, type Informer } from './informer.ts';
+export { registerInformerMetrics, type InformerMetrics } from './informer-metrics.ts';
+export { openExec, type RemoteCommand } from './exec.ts';
 export { openPortForward } from './port-forward.ts';

@@ -31,7 +31,16 @@ describe('JSON lines', () => {
   it('refuses a line that never ends', () => {
     const lines = createJsonLines(10);
     lines.push(Buffer.from('[1,2,3'));
-    assert.throws(() => lines.push(Buffer.from(',4,5,6,7')), { code: 'kube.bad-stream' });
+    assert.throws(() => lines.push(Buffer.from(',4,5,6,7')), { code: 'kube.line-too-long' });
+    assert.throws(() => createJsonLines(10).push(Buffer.from('[1,2,3,4,5,6]\n')), { code: 'kube.line-too-long' });
+  });
+
+  it('tells an end between two lines from one inside a line', () => {
+    const lines = createJsonLines();
+    lines.push(Buffer.from('1\n{"whole":true}'));
+    assert.throws(() => lines.end(), { code: 'kube.cut-line' });
+    lines.push(Buffer.from('\n'));
+    lines.end();
   });
 
   it('refuses what is no JSON', () => {

@@ -8,16 +8,25 @@ export class KubeError extends AmbitError {
   readonly status: number;
   /** The server's own Status, when it sent one. */
   readonly kubeStatus: KubeStatus | undefined;
+  /** How long the server asks to wait before another try. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(
-    message: string,
-    options: { code: string; blame: Blame; status: number; kubeStatus?: KubeStatus | undefined; cause?: unknown },
-  ) {
+  constructor(message: string, options: KubeErrorOptions) {
     super(message, options);
     this.name = 'KubeError';
     this.status = options.status;
     this.kubeStatus = options.kubeStatus;
+    this.retryAfterMs = options.retryAfterMs;
   }
+}
+
+interface KubeErrorOptions {
+  readonly code: string;
+  readonly blame: Blame;
+  readonly status: number;
+  readonly kubeStatus?: KubeStatus | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
 }
 
 /** Whether `thrown` is a KubeError with this code: `isKubeError(error, 'kube.not-found')`. */
@@ -25,9 +34,35 @@ export function isKubeError(thrown: unknown, code?: string): thrown is KubeError
   return thrown instanceof KubeError && (code === undefined || thrown.code === code);
 }
 
-/** The error of a response with status 400 or above. `action` is what was tried: `Cannot get pod "a/b"`. */
-export function refusalError(action: string, status: number, body: string): KubeError {
-  const kubeStatus = tryParseStatus(body);
+/**
+ * The error of a response with status 400 or above. `action` is what was tried: `Cannot get pod "a/b"`; `retryAfter` is the
+ * header of that name.
+ */
+export function refusalError(action: string, status: number, body: string, retryAfter?: string | string[]): KubeError {
+  return statusError(action, status, tryParseStatus(body), body, retryAfterMsOf(retryAfter));
+}
+
+/** The error of a Status that came inside an answer: a watch's ERROR event. */
+export function errorOfStatus(action: string, kubeStatus: KubeStatus): KubeError {
+  return statusError(action, kubeStatus.code ?? 500, kubeStatus, '', undefined);
+}
+
+/** Seconds or a date (RFC 9110, 10.2.3), in milliseconds from now; undefined when there is none to read. */
+export function retryAfterMsOf(header: string | string[] | undefined, nowMs: number = Date.now()): number | undefined {
+  const text = Array.isArray(header) ? header[0] : header;
+  if (text === undefined) return undefined;
+  if (/^\d{1,9}$/.test(text.trim())) return Number(text) * 1000;
+  const atMs = Date.parse(text);
+  return Number.isNaN(atMs) ? undefined : Math.max(0, atMs - nowMs);
+}
+
+function statusError(
+  action: string,
+  status: number,
+  kubeStatus: KubeStatus | undefined,
+  body: string,
+  retryAfterMs: number | undefined,
+): KubeError {
   const reason = kubeStatus?.reason ?? reasonsByHttpStatus[status] ?? 'UnexpectedStatus';
   const detail = kubeStatus?.message ?? (body.trim().slice(0, 200) || reason);
   return new KubeError(`${action}: ${detail} (HTTP ${status})`, {
@@ -35,7 +70,12 @@ export function refusalError(action: string, status: number, body: string): Kube
     blame: status >= 500 ? 'upstream' : 'downstream',
     status,
     kubeStatus,
+    retryAfterMs: retryAfterMs ?? secondsToMs(kubeStatus?.details?.retryAfterSeconds),
   });
+}
+
+function secondsToMs(seconds: number | undefined): number | undefined {
+  return seconds === undefined || seconds <= 0 ? undefined : seconds * 1000;
 }
 
 /** The error of a call that found nobody at `server`. */

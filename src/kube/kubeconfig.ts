@@ -1,164 +1,159 @@
-/** Where the API server is and how to speak to it: kubeconfig files, and the service account mounted into a pod. */
-import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { load } from 'js-yaml';
-import { AmbitError, messageOf } from '../lib/errors.ts';
-import { formatHostPort } from '../lib/ip.ts';
+/** Where the API server is and how to speak to it, from kubeconfig files. */
+import { existsSync } from 'node:fs';
+import { delimiter } from 'node:path';
+import type { Certificates, ClusterAccess, Impersonation } from './access.ts';
+import { createExecCredentials } from './exec-credentials.ts';
+import { readExecConfig } from './exec-config.ts';
+import { Fields, kubeconfigError, type Pem } from './kubeconfig-fields.ts';
+import { tokenFromFile } from './token-file.ts';
 
-/** Everything needed to call one API server as one user. Secrets inside: never log it. */
-export interface ClusterAccess {
-  /** `https://host:port`, without a trailing slash; a path is kept. */
-  readonly server: string;
-  /** Absent: the system's roots. */
-  readonly caPem?: string;
-  /** Name to verify instead of the host of `server`. */
-  readonly tlsServerName?: string;
-  readonly insecureSkipTlsVerify: boolean;
-  readonly clientCertPem?: string;
-  readonly clientKeyPem?: string;
-  /** Reads the bearer token anew where it lives in a file; absent: no token. */
-  readonly token?: () => string;
-  /** Namespace of the context; "default" when it names none. */
-  readonly namespace: string;
+export interface KubeconfigOptions {
+  /** The context to use instead of the current one. */
+  readonly context?: string;
+  /** The environment that credential plugins run in; PATH finds them. Default: empty. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Somebody sits at standard input and can be asked for a password by a credential plugin. Default false. */
+  readonly isInteractive?: boolean;
 }
 
-/** How long a token read from a file is believed. Projected tokens rotate long before they expire. */
-const tokenFileMs = 10_000;
-
-/** Reads a kubeconfig file and picks `contextName`, or its current context. Throws `kube.kubeconfig` naming file and field. */
-export function loadKubeconfig(path: string, contextName?: string): ClusterAccess {
-  const fail = (what: string, cause?: unknown): AmbitError =>
-    new AmbitError(`Cannot use kubeconfig "${path}": ${what}`, { code: 'kube.kubeconfig', blame: 'downstream', cause });
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw fail(messageOf(error), error);
-  }
-  return parseKubeconfig(text, { directory: dirname(resolve(path)), contextName, fail });
+/** The files that the variable KUBECONFIG names. */
+export function kubeconfigPaths(variable: string | undefined): string[] {
+  return [...new Set((variable ?? '').split(delimiter).filter((path) => path !== ''))];
 }
 
-/** The access of a pod by its mounted service account (`/var/run/secrets/kubernetes.io/serviceaccount`). */
-export function inClusterAccess(options: { host: string; port: number; directory?: string }): ClusterAccess {
-  const directory = options.directory ?? '/var/run/secrets/kubernetes.io/serviceaccount';
-  return {
-    server: `https://${formatHostPort(options.host, options.port)}`,
-    caPem: readFileSync(join(directory, 'ca.crt'), 'utf8'),
-    insecureSkipTlsVerify: false,
-    token: tokenFromFile(join(directory, 'token')),
-    namespace: readFileSync(join(directory, 'namespace'), 'utf8').trim(),
-  };
-}
-
-interface ParseOptions {
-  readonly directory: string;
-  readonly contextName: string | undefined;
-  readonly fail: (what: string, cause?: unknown) => AmbitError;
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function parseKubeconfig(text: string, { directory, contextName, fail }: ParseOptions): ClusterAccess {
-  let root: unknown;
-  try {
-    root = load(text);
-  } catch (error) {
-    throw fail(messageOf(error), error);
-  }
-  if (!isFields(root)) throw fail('it is not a mapping');
-  const wanted = contextName ?? stringField(root, 'current-context');
-  if (!wanted) throw fail('it has no current-context');
-  const context = entry(root, 'contexts', wanted, 'context', fail);
-  const cluster = entry(root, 'clusters', stringField(context, 'cluster') ?? '', 'cluster', fail);
-  const userName = stringField(context, 'user');
-  const user = userName ? entry(root, 'users', userName, 'user', fail) : {};
-  for (const method of ['exec', 'auth-provider']) {
-    if (user[method] !== undefined)
-      throw fail(`user "${userName}" uses ${method}, which is not supported: use a token or a client certificate`);
-  }
-
-  const server = stringField(cluster, 'server');
-  if (!server || !/^https?:\/\//.test(server))
-    throw fail(`cluster "${stringField(context, 'cluster')}" has no server URL`);
-  const pem = (fields: Fields, name: string): string | undefined => {
-    const data = stringField(fields, `${name}-data`);
-    if (data) return Buffer.from(data, 'base64').toString('utf8');
-    const file = stringField(fields, name);
-    if (!file) return undefined;
-    try {
-      return readFileSync(resolve(directory, file), 'utf8');
-    } catch (error) {
-      throw fail(`${name}: ${messageOf(error)}`, error);
+/**
+ * Reads kubeconfig files and picks one context. Several files are merged as kubectl does: the first file that has an entry
+ * of a name, or a current context, decides; files that are not there are passed over, unless all are. Relative paths
+ * are relative to their own file. Throws `kube.kubeconfig` naming file, entry and field.
+ */
+export function loadKubeconfig(paths: string | readonly string[], options: KubeconfigOptions = {}): ClusterAccess {
+  const all = typeof paths === 'string' ? [paths] : paths;
+  const present = all.length > 1 ? all.filter((path) => existsSync(path)) : all;
+  if (present.length === 0) throw kubeconfigError(all.join(delimiter), 'none of the files is there');
+  const files = present.map((path) => Fields.parse(path));
+  const name = present.join(delimiter);
+  const find = (list: string, wanted: string, key: string): Fields => {
+    for (const file of files) {
+      const found = file.entry(list, wanted, key);
+      if (found) return found;
     }
+    const known = files.flatMap((file) => file.names(list));
+    const hint = known.length === 0 ? '' : ` (it has ${[...new Set(known)].map((n) => `"${n}"`).join(', ')})`;
+    throw kubeconfigError(name, `${list} has no entry named "${wanted}"${hint}`);
   };
-  const caPem = pem(cluster, 'certificate-authority');
-  const clientCertPem = pem(user, 'client-certificate');
-  const clientKeyPem = pem(user, 'client-key');
+
+  const wanted = options.context ?? files.map((file) => file.string('current-context')).find((text) => text);
+  if (!wanted) throw kubeconfigError(name, 'it has no current-context');
+  const context = find('contexts', wanted, 'context');
+  const clusterName = context.string('cluster');
+  if (clusterName === undefined) throw context.fail('cluster is missing');
+  const userName = context.string('user');
+  const cluster = find('clusters', clusterName, 'cluster');
+  const user = userName === undefined ? undefined : find('users', userName, 'user');
+  const target = readCluster(cluster);
+  return {
+    ...target.access,
+    ...(user ? readUser(user, cluster, target, options) : readCertificatesOf({ caPem: target.ca })),
+    namespace: context.string('namespace') ?? 'default',
+  };
+}
+
+interface Target {
+  readonly access: Pick<ClusterAccess, 'server' | 'insecureSkipTlsVerify' | 'tlsServerName' | 'proxyUrl'>;
+  readonly ca: Pem | undefined;
+}
+
+function readCluster(cluster: Fields): Target {
+  const server = cluster.string('server');
+  if (server === undefined) throw cluster.fail('server is missing');
+  if (!/^https?:\/\//.test(server) || !URL.canParse(server)) throw cluster.fail(`server "${server}" is no http(s) URL`);
+  const ca = cluster.pem('certificate-authority');
+  const insecureSkipTlsVerify = cluster.boolean('insecure-skip-tls-verify');
+  if (insecureSkipTlsVerify && ca) {
+    throw cluster.fail('insecure-skip-tls-verify and certificate-authority exclude each other');
+  }
+  const tlsServerName = cluster.string('tls-server-name');
+  const proxyUrl = cluster.string('proxy-url');
+  if (proxyUrl !== undefined && (!URL.canParse(proxyUrl) || !/^https?:$/.test(new URL(proxyUrl).protocol))) {
+    throw cluster.fail(
+      `proxy-url "${withoutPassword(proxyUrl)}" is no http:// or https:// URL: others are not supported`,
+    );
+  }
+  return {
+    access: {
+      server: server.replace(/\/+$/, ''),
+      insecureSkipTlsVerify,
+      ...(tlsServerName === undefined ? {} : { tlsServerName }),
+      ...(proxyUrl === undefined ? {} : { proxyUrl }),
+    },
+    ca,
+  };
+}
+
+function readUser(user: Fields, cluster: Fields, target: Target, options: KubeconfigOptions): Partial<ClusterAccess> {
+  if (user.has('username') || user.has('password')) {
+    throw user.fail(
+      'username and password: Kubernetes dropped basic authentication in 1.19, use a token or a certificate',
+    );
+  }
+  if (user.has('auth-provider')) {
+    throw user.fail('auth-provider is not supported: use exec, a token or a certificate');
+  }
+  const clientCertPem = user.pem('client-certificate');
+  const clientKeyPem = user.pem('client-key');
   if ((clientCertPem === undefined) !== (clientKeyPem === undefined)) {
-    throw fail(`user "${userName}" needs both client-certificate and client-key, or neither`);
+    throw user.fail('client-certificate and client-key: it needs both, or neither');
   }
-  const tlsServerName = stringField(cluster, 'tls-server-name');
-  const insecureSkipTlsVerify = cluster['insecure-skip-tls-verify'] === true;
-  if (insecureSkipTlsVerify && caPem !== undefined) {
-    throw fail('insecure-skip-tls-verify and certificate-authority exclude each other');
-  }
-  const tokenFile = stringField(user, 'tokenFile');
-  const inlineToken = stringField(user, 'token');
-  const token = tokenFile
-    ? tokenFromFile(resolve(directory, tokenFile))
-    : inlineToken
-      ? (): string => inlineToken
-      : undefined;
+  const tokenFile = user.path('tokenFile');
+  const inline = user.string('token');
+  const token = tokenFile ? tokenFromFile(tokenFile, { fallback: inline }) : inline ? (): string => inline : undefined;
+  const exec = user.mapping('exec');
+  if (exec && clientCertPem) throw user.fail('exec and client-certificate exclude each other');
+  const credentials = exec && createExecCredentials(readExecConfig(exec, cluster, target), options);
+  const impersonate = readImpersonation(user);
   return {
-    server: server.replace(/\/+$/, ''),
-    insecureSkipTlsVerify,
-    namespace: stringField(context, 'namespace') ?? 'default',
-    ...(caPem === undefined ? {} : { caPem }),
-    ...(tlsServerName === undefined ? {} : { tlsServerName }),
-    ...(clientCertPem === undefined ? {} : { clientCertPem }),
-    ...(clientKeyPem === undefined ? {} : { clientKeyPem }),
+    ...readCertificatesOf({ caPem: target.ca, clientCertPem, clientKeyPem }),
     ...(token === undefined ? {} : { token }),
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(impersonate === undefined ? {} : { impersonate }),
   };
 }
 
-function tokenFromFile(path: string): () => string {
-  let known: { token: string; readAtMs: number } | undefined;
-  return () => {
-    const nowMs = Date.now();
-    if (known && nowMs - known.readAtMs < tokenFileMs) return known.token;
-    try {
-      known = { token: readFileSync(path, 'utf8').trim(), readAtMs: nowMs };
-    } catch (error) {
-      // A file that is being replaced must not end a working session.
-      if (!known) {
-        throw new AmbitError(`Cannot read token file "${path}": ${messageOf(error)}`, {
-          code: 'kube.token-file',
-          blame: 'internal',
-          cause: error,
-        });
-      }
-      known = { ...known, readAtMs: nowMs };
+function readImpersonation(user: Fields): Impersonation | undefined {
+  const name = user.string('as');
+  const uid = user.string('as-uid');
+  const groups = user.strings('as-groups');
+  const extraFields = user.mapping('as-user-extra');
+  if (name === undefined) {
+    if (uid !== undefined || groups?.length || extraFields) {
+      throw user.fail('as-uid, as-groups and as-user-extra need as: a user to impersonate');
     }
-    return known.token;
+    return undefined;
+  }
+  const extra: Record<string, readonly string[]> = {};
+  for (const key of Object.keys((user.raw('as-user-extra') as object | null) ?? {})) {
+    extra[key] = extraFields?.strings(key) ?? [];
+  }
+  return {
+    user: name,
+    ...(uid === undefined ? {} : { uid }),
+    ...(groups === undefined ? {} : { groups }),
+    ...(extraFields ? { extra } : {}),
   };
 }
 
-/** The entry called `name` of one of kubeconfig's named lists; its `key` field is the content. */
-function entry(root: Fields, list: string, name: string, key: string, fail: ParseOptions['fail']): Fields {
-  const items = root[list];
-  const found = Array.isArray(items)
-    ? items.find((item: unknown) => isFields(item) && item['name'] === name)
-    : undefined;
-  const content: unknown = isFields(found) ? found[key] : undefined;
-  if (!isFields(content)) throw fail(`${list} has no entry named "${name}"`);
-  return content;
+/** The certificates as they are now, and how to read those again that live in files. */
+function readCertificatesOf(
+  pems: Readonly<Record<keyof Certificates, Pem | undefined>> | { readonly caPem: Pem | undefined },
+): Certificates & Pick<ClusterAccess, 'readCertificates'> {
+  const entries = Object.entries(pems).filter((entry): entry is [string, Pem] => entry[1] !== undefined);
+  const now: Certificates = Object.fromEntries(entries.map(([name, pem]) => [name, pem.text]));
+  if (!entries.some(([, pem]) => pem.read)) return now;
+  const readCertificates = (): Certificates =>
+    Object.fromEntries(entries.map(([name, pem]) => [name, pem.read?.() ?? pem.text]));
+  return { ...now, readCertificates };
 }
 
-function stringField(fields: Fields, name: string): string | undefined {
-  const value = fields[name];
-  return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//...@');
 }

@@ -1,28 +1,48 @@
 /** WebSockets to the API server's subresources, with the same TLS and credentials as every other call. */
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { isIP, type Socket } from 'node:net';
+import { connect as tlsConnect } from 'node:tls';
 import { WebSocket } from 'ws';
+import type { ClusterAccess } from './access.ts';
 import { refusalError, unreachableError } from './kube-error.ts';
-import type { ClusterAccess } from './kubeconfig.ts';
+import type { ConnectionSettings } from './transport.ts';
 
 const maxRefusalBytes = 64 * 1024;
+const handshakeTimeoutMs = 10_000;
 
 /**
  * Resolves with an open socket; its first message waits a turn, so that the caller can listen. Throws KubeError: the server's refusal, or
  * `kube.unreachable`.
  */
-export function openKubeWebSocket(
+export async function openKubeWebSocket(
   access: ClusterAccess,
+  { headers, certificates }: ConnectionSettings,
   path: string,
   protocols: readonly string[],
 ): Promise<WebSocket> {
-  const token = access.token?.();
-  const socket = new WebSocket(access.server.replace(/^http/, 'ws') + path, [...protocols], {
-    headers: token ? { authorization: `Bearer ${token}` } : {},
-    handshakeTimeout: 10_000,
-    perMessageDeflate: false,
+  const { caPem, clientCertPem, clientKeyPem } = certificates;
+  const tls = {
     rejectUnauthorized: !access.insecureSkipTlsVerify,
-    ...(access.caPem === undefined ? {} : { ca: access.caPem }),
+    ...(caPem === undefined ? {} : { ca: caPem }),
     ...(access.tlsServerName === undefined ? {} : { servername: access.tlsServerName }),
-    ...(access.clientCertPem === undefined ? {} : { cert: access.clientCertPem, key: access.clientKeyPem }),
+    ...(clientCertPem === undefined ? {} : { cert: clientCertPem, key: clientKeyPem }),
+  };
+  const server = new URL(access.server);
+  let tunnel: Socket | undefined;
+  if (access.proxyUrl !== undefined) {
+    try {
+      tunnel = await openTunnel(access.proxyUrl, server);
+    } catch (error) {
+      throw unreachableError(access.server, error);
+    }
+  }
+  const socket = new WebSocket(access.server.replace(/^http/, 'ws') + path, [...protocols], {
+    headers: { ...headers },
+    handshakeTimeout: handshakeTimeoutMs,
+    perMessageDeflate: false,
+    ...tls,
+    ...(tunnel === undefined ? {} : { createConnection: () => throughTunnel(tunnel, server, tls) }),
   });
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => reject(unreachableError(access.server, error));
@@ -44,6 +64,7 @@ export function openKubeWebSocket(
             `Cannot open ${path.split('?')[0]}`,
             response.statusCode ?? 0,
             Buffer.concat(chunks).toString('utf8'),
+            response.headers['retry-after'],
           ),
         );
       };
@@ -54,5 +75,42 @@ export function openKubeWebSocket(
       response.once('end', finish);
       response.once('error', finish);
     });
+  });
+}
+
+function throughTunnel(tunnel: Socket, server: URL, tls: object): Socket {
+  if (server.protocol === 'http:') return tunnel;
+  const host = server.hostname.replace(/^\[|\]$/g, '');
+  // A server name is a name (RFC 6066); addresses are verified by `host`.
+  return tlsConnect({ host, ...(isIP(host) === 0 ? { servername: host } : {}), ...tls, socket: tunnel });
+}
+
+/** A TCP stream to `server` by CONNECT at an HTTP proxy (RFC 9110, 9.3.6). */
+function openTunnel(proxyUrl: string, server: URL): Promise<Socket> {
+  const proxy = new URL(proxyUrl);
+  const target = `${server.hostname}:${server.port || (server.protocol === 'https:' ? 443 : 80)}`;
+  const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return new Promise((resolve, reject) => {
+    const request = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
+      host: proxy.hostname.replace(/^\[|\]$/g, ''),
+      port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
+      method: 'CONNECT',
+      path: target,
+      timeout: handshakeTimeoutMs,
+      headers: {
+        host: target,
+        ...(proxy.username === ''
+          ? {}
+          : { 'proxy-authorization': `Basic ${Buffer.from(credentials).toString('base64')}` }),
+      },
+    });
+    request.once('connect', (response: IncomingMessage, socket: Socket) => {
+      if (response.statusCode === 200) return resolve(socket);
+      socket.destroy();
+      reject(new Error(`the proxy ${proxy.host} answered CONNECT with ${response.statusCode}`));
+    });
+    request.once('timeout', () => request.destroy(new Error(`the proxy ${proxy.host} does not answer`)));
+    request.once('error', reject);
+    request.end();
   });
 }
