@@ -19,6 +19,8 @@ export interface DeltaServerOptions<Client> {
   readonly admit?: (client: Client, node: DiscoveryNode) => void;
   /** A client accepted or refused a response. */
   readonly onAnswer?: (connection: DeltaConnection<Client>, answer: DeltaAnswer) => void;
+  /** What clients hold, or refuse, has changed: `heldEpoch` and `refusals` tell. Called once a turn of the loop. */
+  readonly onProgress?: () => void;
   readonly onDisconnect?: (connection: DeltaConnection<Client>) => void;
   /** Default: the system's. */
   readonly clock?: Clock;
@@ -34,6 +36,12 @@ export interface DeltaConnection<Client> {
 export interface DeltaServer<Client> {
   register(server: RpcServer): void;
   /** Who is connected, and how far each is. */
+  /** Says that the sources have told a set of changes that belong together. Returns its epoch; epochs grow by one. */
+  publish(): number;
+  /** Every client has answered all that was published up to this epoch; clients that are still getting their first view do not count. */
+  heldEpoch(): number;
+  /** Names of a type that clients refuse, with how many do, and the reason of one. */
+  refusals(typeUrl: string): ReadonlyMap<string, { readonly clients: number; readonly reason: string }>;
   connections(): readonly (DeltaConnection<Client> & { readonly types: readonly DeltaTypeStatus[] })[];
 }
 
@@ -44,8 +52,31 @@ export function createDeltaServer<Client>(options: DeltaServerOptions<Client>): 
   const shared: Shared<Client> = {
     open: new Map(),
     slots: createPushSlots(largePushes, options.clock ?? systemClock),
+    epoch: 0,
+    progress: onceATurn(() => options.onProgress?.()),
   };
   return {
+    publish() {
+      shared.epoch++;
+      for (const session of shared.open.values()) session.published();
+      shared.progress();
+      return shared.epoch;
+    },
+    heldEpoch() {
+      const held = [...shared.open.values()].map((session) => session.heldEpoch).filter((epoch) => epoch >= 0);
+      return Math.min(shared.epoch, ...held);
+    },
+    refusals(typeUrl) {
+      const found = new Map<string, { clients: number; reason: string }>();
+      for (const session of shared.open.values()) {
+        for (const [name, reason] of session.refused(typeUrl)) {
+          const known = found.get(name);
+          if (known) known.clients++;
+          else found.set(name, { clients: 1, reason });
+        }
+      }
+      return found;
+    },
     register: (server) => server.handleStream(deltaDiscoveryMethod, (stream) => serve(options, shared, stream)),
     connections: () => [...shared.open].map(([connection, session]) => ({ ...connection, types: session.status() })),
   };
@@ -55,13 +86,28 @@ export function createDeltaServer<Client>(options: DeltaServerOptions<Client>): 
 interface Shared<Client> {
   readonly open: Map<DeltaConnection<Client>, ServerSession>;
   readonly slots: PushSlots;
+  epoch: number;
+  readonly progress: () => void;
+}
+
+function onceATurn(run: () => void): () => void {
+  let scheduled = false;
+  return () => {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      run();
+    });
+  };
 }
 
 async function serve<Client>(
   options: DeltaServerOptions<Client>,
-  { open, slots }: Shared<Client>,
+  shared: Shared<Client>,
   stream: RpcServerStream<DeltaRequest, DeltaResponse>,
 ): Promise<void> {
+  const { open, slots, progress } = shared;
   const { peerAddress } = stream.call;
   const log = options.log.child('xds', { peer: peerAddress });
   let client: Client;
@@ -83,7 +129,14 @@ async function serve<Client>(
       }
       options.onAnswer?.(connection, answer);
     };
-    const session = new ServerSession({ types: options.types, stream, slots, onAnswer });
+    const session = new ServerSession({
+      types: options.types,
+      stream,
+      slots,
+      onAnswer,
+      epoch: () => shared.epoch,
+      onProgress: progress,
+    });
     admitted = { connection, session };
     open.set(connection, session);
     session.start();
@@ -108,6 +161,7 @@ async function serve<Client>(
       const { connection, session } = admitted;
       session.stop();
       open.delete(connection);
+      progress();
       options.onDisconnect?.(connection);
       log.info('discovery client disconnected', { node: connection.node.id });
     },

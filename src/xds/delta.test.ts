@@ -257,6 +257,50 @@ describe('delta xDS', () => {
     assert.equal(plane.answers.length, 2);
   });
 
+  test('what every client holds follows their answers, and newcomers do not count until they have a first view', async () => {
+    await using plane = await startPlane();
+    assert.equal(plane.server.heldEpoch(), 0);
+    assert.equal(plane.server.publish(), 1);
+    assert.equal(plane.server.heldEpoch(), 1, 'without clients, all is held');
+    await using fast = follow(plane);
+    await fast.synced;
+    await using slow = await openRaw(plane);
+    slow.subscribe(policies);
+    slow.subscribe(addresses);
+    const initial = [await slow.next(), await slow.next()];
+    assert.equal(plane.server.heldEpoch(), 1);
+    for (const response of initial) slow.acknowledge(response);
+    await plane.until(() => plane.answers.length === 4);
+    plane.policies.update([['ns/p', resource('p')]]);
+    assert.equal(plane.server.publish(), 2);
+    const update = await slow.next();
+    await plane.until(() => plane.answers.length === 5);
+    assert.equal(plane.server.heldEpoch(), 1);
+    slow.acknowledge(update);
+    await plane.until(() => plane.server.heldEpoch() === 2);
+  });
+
+  test('refusals are told by name until the client takes the resource, or is gone', async () => {
+    await using plane = await startPlane();
+    const poisoned = follow(plane);
+    await poisoned.synced;
+    plane.addresses.update([
+      ['w1', resource('good')],
+      ['w2', resource('poison')],
+    ]);
+    plane.server.publish();
+    await plane.until(() => plane.server.refusals(addresses).size > 0);
+    assert.deepEqual([...plane.server.refusals(addresses)], [['w2', { clients: 1, reason: 'w2: it is poison' }]]);
+    plane.addresses.update([['w2', resource('cured')]]);
+    plane.server.publish();
+    await plane.until(() => plane.server.refusals(addresses).size === 0);
+    plane.addresses.update([['w3', resource('poison')]]);
+    plane.server.publish();
+    await plane.until(() => plane.server.refusals(addresses).size > 0);
+    await poisoned[Symbol.asyncDispose]();
+    await plane.until(() => plane.server.refusals(addresses).size === 0);
+  });
+
   interface Plane extends AsyncDisposable {
     readonly port: number;
     readonly policies: MutableSource;
@@ -287,6 +331,7 @@ describe('delta xDS', () => {
         answers.push(answer);
         changes.happened();
       },
+      onProgress: changes.happened,
       log: silentLog(),
     });
     server.register(rpc);

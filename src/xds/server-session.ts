@@ -34,6 +34,10 @@ export interface ServerSessionOptions {
   /** Shared by all sessions. */
   readonly slots: PushSlots;
   readonly onAnswer: (answer: DeltaAnswer) => void;
+  /** What was published last. */
+  readonly epoch: () => number;
+  /** `heldEpoch` or `refused` has changed. */
+  readonly onProgress: () => void;
 }
 
 /** A response with more additions than this needs a slot: some 100 KB of workloads. */
@@ -48,6 +52,9 @@ export class ServerSession {
   /** Of large responses that were not answered yet. */
   readonly #held = new Map<TypeStream, PushSlot>();
   readonly #onFreeSlot = (): void => this.#schedule();
+  /** By type and name: what the client refused last, and why. */
+  readonly #refused = new Map<string, Map<string, string>>();
+  #heldEpoch = -1;
   #nonce = 0;
   #full = false;
 
@@ -73,6 +80,21 @@ export class ServerSession {
     for (const slot of this.#held.values()) slot.release();
   }
 
+  /** The client has answered all that was published up to this epoch; -1 until it has the first of each type. */
+  get heldEpoch(): number {
+    return this.#heldEpoch;
+  }
+
+  /** Names of a type that the client refused, with its reason. */
+  refused(typeUrl: string): ReadonlyMap<string, string> {
+    return this.#refused.get(typeUrl) ?? noRefusals;
+  }
+
+  /** Something was published, perhaps of no interest here. */
+  published(): void {
+    this.#schedule();
+  }
+
   status(): DeltaTypeStatus[] {
     return this.#types.map(({ typeUrl, sentCount, outstanding }) => ({
       typeUrl,
@@ -89,6 +111,7 @@ export class ServerSession {
     if (answered) {
       this.#held.get(type)?.release();
       this.#held.delete(type);
+      this.#noteRefusals(type.typeUrl, answered, request.refusal);
       this.#options.onAnswer(answerOf(type.typeUrl, answered, request.refusal));
     }
     // An answer that changes no subscription must not count as a first, wildcard subscription.
@@ -112,19 +135,44 @@ export class ServerSession {
   }
 
   #pump(): void {
-    for (const type of this.#types) type.settle();
+    const epoch = this.#options.epoch();
+    for (const type of this.#types) type.settle(epoch);
+    this.#sendWaiting(epoch);
+    const held = Math.min(...this.#types.map(({ heldEpoch }) => heldEpoch));
+    if (held === this.#heldEpoch) return;
+    this.#heldEpoch = held;
+    this.#options.onProgress();
+  }
+
+  #noteRefusals(typeUrl: string, answered: OutstandingResponse, refusal: string | undefined): void {
+    const refused = this.#refused.get(typeUrl) ?? new Map<string, string>();
+    const before = refused.size;
+    for (const name of answered.removed) refused.delete(name);
+    const names = [...answered.resources.keys()];
+    // A client says in words what it refuses; where it names nothing of the response, all of it is in doubt.
+    const named = refusal === undefined ? [] : names.filter((name) => refusal.includes(name));
+    const doubtful = new Set(refusal !== undefined && named.length === 0 ? names : named);
+    for (const name of names) {
+      if (doubtful.has(name)) refused.set(name, refusal ?? '');
+      else refused.delete(name);
+    }
+    this.#refused.set(typeUrl, refused);
+    if (before + refused.size > 0) this.#options.onProgress();
+  }
+
+  #sendWaiting(epoch: number): void {
     const last = this.#types.at(-1);
     for (const type of this.#types) {
       if (!type.hasAdditions) continue;
       // Later types wait too: they may refer to what waits here.
-      if (!this.#send(type, { additions: true, removals: type === last })) return;
+      if (!this.#send(type, { additions: true, removals: type === last, epoch })) return;
     }
     for (const type of this.#types.toReversed()) {
-      if (type.hasRemovals && !this.#send(type, { additions: false, removals: true })) return;
+      if (type.hasRemovals && !this.#send(type, { additions: false, removals: true, epoch })) return;
     }
   }
 
-  #send(type: TypeStream, parts: { additions: boolean; removals: boolean }): boolean {
+  #send(type: TypeStream, parts: { additions: boolean; removals: boolean; epoch: number }): boolean {
     if (type.outstanding || this.#full) return false;
     if (parts.additions && type.additionCount > largeResponse) {
       const slot = this.#options.slots.take(this.#onFreeSlot);
@@ -136,6 +184,8 @@ export class ServerSession {
     return true;
   }
 }
+
+const noRefusals: ReadonlyMap<string, string> = new Map();
 
 function answerOf(typeUrl: string, { nonce, resources, removed }: OutstandingResponse, refusal?: string): DeltaAnswer {
   return { typeUrl, nonce, resources, removed, ...(refusal === undefined ? {} : { refusal }) };

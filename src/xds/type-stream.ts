@@ -7,6 +7,8 @@ export interface OutstandingResponse {
   /** Name to version. */
   readonly resources: ReadonlyMap<string, string>;
   readonly removed: readonly string[];
+  /** Everything up to this epoch was sent with it, or before; absent when removals still wait. */
+  readonly epoch?: number;
 }
 
 export interface PendingResponse {
@@ -33,6 +35,7 @@ export class TypeStream {
   /** The first request of a type is answered even when there is nothing to say. */
   #owesAnswer = false;
   #outstanding: OutstandingResponse | undefined;
+  #heldEpoch = -1;
 
   constructor(typeUrl: string, source: ResourceSource) {
     this.typeUrl = typeUrl;
@@ -41,6 +44,11 @@ export class TypeStream {
 
   get outstanding(): OutstandingResponse | undefined {
     return this.#outstanding;
+  }
+
+  /** What was published up to this epoch the client has answered; -1 before its first answer. */
+  get heldEpoch(): number {
+    return this.#heldEpoch;
   }
 
   get sentCount(): number {
@@ -94,8 +102,8 @@ export class TypeStream {
     }
   }
 
-  /** Turns changes into what is to be sent now. Called before `hasAdditions` and `hasRemovals` are read. */
-  settle(): void {
+  /** Turns changes up to `epoch` into what is to be sent now. Called before `hasAdditions` and `hasRemovals` are read. */
+  settle(epoch: number): void {
     const snapshot = this.#source.snapshot();
     if (this.#allDirty) {
       for (const name of snapshot.keys()) this.#dirty.add(name);
@@ -111,10 +119,14 @@ export class TypeStream {
       if (!wanted && this.#sent.has(name)) this.#removals.add(name);
     }
     this.#dirty.clear();
+    if (!this.#outstanding && !this.hasAdditions && !this.hasRemovals) this.#heldEpoch = epoch;
   }
 
   /** The next response, to be sent at once. Only while none is outstanding, and right after `settle`. */
-  take(nonce: string, parts: { readonly additions: boolean; readonly removals: boolean }): PendingResponse {
+  take(
+    nonce: string,
+    parts: { readonly additions: boolean; readonly removals: boolean; readonly epoch: number },
+  ): PendingResponse {
     const snapshot = this.#source.snapshot();
     const resources: DeltaResource[] = [];
     const removed: string[] = [];
@@ -135,7 +147,12 @@ export class TypeStream {
       }
       this.#removals.clear();
     }
-    this.#outstanding = { nonce, resources: new Map(resources.map(({ name, version }) => [name, version])), removed };
+    this.#outstanding = {
+      nonce,
+      resources: new Map(resources.map(({ name, version }) => [name, version])),
+      removed,
+      ...(this.hasAdditions || this.hasRemovals ? {} : { epoch: parts.epoch }),
+    };
     return { resources, removed };
   }
 
@@ -144,6 +161,7 @@ export class TypeStream {
     const outstanding = this.#outstanding;
     if (nonce === '' || outstanding?.nonce !== nonce) return undefined;
     this.#outstanding = undefined;
+    if (outstanding.epoch !== undefined) this.#heldEpoch = outstanding.epoch;
     return outstanding;
   }
 
