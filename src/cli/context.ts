@@ -1,5 +1,6 @@
 /** What every command gets: where it runs, where it writes, and the options that all of them share. */
 import { join } from 'node:path';
+import { isatty } from 'node:tty';
 import { InvalidArgumentError, Option } from 'commander';
 import { kubeconfigPaths, loadKubeconfig, openKubeClient, type KubeClient } from '../kube/index.ts';
 import { AmbitError } from '../lib/errors.ts';
@@ -64,7 +65,7 @@ export function paths(context: CliContext, options: StateOptions): StatePaths {
 export function openCluster(context: CliContext, options: ClusterOptions): KubeClient {
   const fromEnv = kubeconfigPaths(context.env['KUBECONFIG']);
   const files = options.kubeconfig ?? (fromEnv.length > 0 ? fromEnv : kubeconfigOfMesh(paths(context, options)));
-  const access = loadKubeconfig(files, { env: context.env, isInteractive: context.err.isTTY === true });
+  const access = loadKubeconfig(files, { env: context.env, isInteractive: isatty(0) });
   return openKubeClient(access, { log: silentLog() });
 }
 

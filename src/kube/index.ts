@@ -8,4 +8,5 @@ export { isKubeError, KubeError } from './kube-error.ts';
 export { objectKey, startInformer, type Informer } from './informer.ts';
 export { registerInformerMetrics, type InformerMetrics } from './informer-metrics.ts';
 export { openExec, type RemoteCommand } from './exec.ts';
+export { startLeaderElection, type LeaderElection } from './lease.ts';
 export { openPortForward } from './port-forward.ts';
