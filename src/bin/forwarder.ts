@@ -11,7 +11,11 @@ if (values.state === undefined || values.port === undefined) {
   process.exit(2);
 }
 try {
-  await startForwarder({ port: Number(values.port), socketPath: statePaths(values.state).apiserverSocket, log });
+  await startForwarder({
+    listen: { host: '127.0.0.1', port: Number(values.port) },
+    target: { path: statePaths(values.state).apiserverSocket },
+    log,
+  });
 } catch (error) {
   log.error('Cannot listen', { port: values.port, error: messageOf(error) });
   process.exit(1);

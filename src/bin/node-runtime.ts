@@ -1,5 +1,5 @@
 /** `ambit node-runtime`: the kubelet of one local node, run in the node's network namespace. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from '../lib/errors.ts';
@@ -7,8 +7,26 @@ import { openLog } from '../lib/log.ts';
 import { loadKubeconfig, openKubeClient } from '../kube/index.ts';
 import { startNodeRuntime, type ImageEntry } from '../local/runtime/index.ts';
 
-const usage =
-  'Usage: node-runtime --node NAME --index N [--nodes N] --state DIR --kubeconfig FILE [--manifests DIR] [--image PATTERN=COMMAND]...';
+const usage = `Usage: ambit node-runtime --kubeconfig FILE --node NAME --index N --state DIR [options]
+
+Runs one node whose pods are namespaces and processes of this machine, joined to the API server that the kubeconfig
+names: the embedded one, or any other. It is started in the network namespace of the node, which 'ambit up' lays out.
+
+  --kubeconfig FILE            user system:node:NAME of group system:nodes
+  --node NAME                  name of the Node object
+  --index N                    from 1: the node is 172.30.1.N, its pods are in 10.244.N.0/24
+  --nodes N                    how many nodes there are
+  --state DIR                  folder for logs, volumes and the node's unix socket run/NAME.sock
+  --manifests DIR              folder of static pod manifests
+  --system-namespace NS        give the pods of its DaemonSets the privileges and host paths they ask for; may be repeated
+  --image PATTERN=COMMAND      what an image name means; may be repeated
+  --tls-cert-file FILE         serve logs, exec, attach and port-forward to the API server on port 10250,
+  --tls-private-key-file FILE    with this certificate (address 172.30.1.N) and key,
+  --client-ca-file FILE          for callers with a certificate of these, whom the API server
+                                 allows "create nodes/proxy" of this node
+  -h, --help                   print this
+
+The node's account needs what the ClusterRoles system:node (by the Node authorizer) and system:node-proxier give.`;
 const log = openLog({ scope: 'node-runtime' });
 const repository = dirname(dirname(import.meta.dirname));
 
@@ -22,10 +40,21 @@ try {
       kubeconfig: { type: 'string' },
       manifests: { type: 'string' },
       image: { type: 'string', multiple: true, default: [] },
+      'system-namespace': { type: 'string', multiple: true, default: [] },
+      'tls-cert-file': { type: 'string' },
+      'tls-private-key-file': { type: 'string' },
+      'client-ca-file': { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
     },
   });
+  if (values.help) {
+    process.stdout.write(`${usage}\n`);
+    process.exit(0);
+  }
   const { node, index, state, kubeconfig, manifests } = values;
-  if (!node || !index || !state || !kubeconfig) throw new Error(`An argument is missing. ${usage}`);
+  if (!node || !index || !state || !kubeconfig)
+    throw new Error('--node, --index, --state and --kubeconfig are needed; see --help');
+  const listener = readListenerFiles(values['tls-cert-file'], values['tls-private-key-file'], values['client-ca-file']);
 
   const stop = new AbortController();
   const client = openKubeClient(loadKubeconfig(kubeconfig), { log: log.child('kube') });
@@ -40,6 +69,8 @@ try {
     kept: [repository, dirname(process.execPath)],
     log,
     signal: stop.signal,
+    systemNamespaces: values['system-namespace'],
+    ...(listener === undefined ? {} : { listener }),
     ...(manifests === undefined ? {} : { manifestsDir: resolve(manifests) }),
   });
   const shutDown = (): void => {
@@ -51,6 +82,19 @@ try {
 } catch (error) {
   log.error('Cannot run the node', { error: messageOf(error) });
   process.exit(1);
+}
+
+/** All three, or none. */
+function readListenerFiles(
+  cert: string | undefined,
+  key: string | undefined,
+  clientCa: string | undefined,
+): { certPem: string; keyPem: string; clientCaPem: string } | undefined {
+  if (cert === undefined && key === undefined && clientCa === undefined) return undefined;
+  if (cert === undefined || key === undefined || clientCa === undefined)
+    throw new Error('--tls-cert-file, --tls-private-key-file and --client-ca-file go together');
+  const read = (path: string): string => readFileSync(path, 'utf8');
+  return { certPem: read(cert), keyPem: read(key), clientCaPem: read(clientCa) };
 }
 
 /** `PATTERN=COMMAND`, the command split at blanks; more than that belongs into a script. */

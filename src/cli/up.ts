@@ -1,4 +1,5 @@
 /** `ambit up` */
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { readManifests, up } from '../local/mesh/index.ts';
 import { collect, parseCount, paths, stateOption, usageError, type CliContext, type StateOptions } from './context.ts';
@@ -9,6 +10,7 @@ interface UpCommandOptions extends StateOptions {
   readonly nodes?: number;
   readonly kubeconfig?: string;
   readonly image?: readonly string[];
+  readonly kubernetes?: string;
   readonly timeout: number;
 }
 
@@ -25,6 +27,10 @@ export function upCommand(context: CliContext): Command {
       '--image <pattern=command>',
       'what an image name means, e.g. "example.com/app:*=node /srv/app.js"; may be repeated',
       collect,
+    )
+    .option(
+      '--kubernetes <file>',
+      "run Kubernetes' own API server, controllers and scheduler from this binary, and etcd, in place of the embedded API",
     )
     .option('--timeout <seconds>', 'give up when it is not all ready by then', parseCount, readyWithinSeconds)
     .addHelpText(
@@ -45,6 +51,7 @@ export function upCommand(context: CliContext): Command {
           images: options.image ?? [],
           manifests,
           ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
+          ...(options.kubernetes === undefined ? {} : { kubernetes: resolve(options.kubernetes) }),
           ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
           timeoutMs: options.timeout * 1000,
           onProgress: (step) => progress.step(step),

@@ -12,6 +12,9 @@ export const repository: string = dirname(dirname(import.meta.dirname));
 export const launcher: string = join(repository, 'ambit');
 export const programs: string = join(repository, 'test/support/programs');
 
+/** A binary with Kubernetes' own server: then every mesh runs on that in place of the embedded API. */
+const kubernetes = process.env['AMBIT_TEST_KUBERNETES'];
+
 export interface TestMesh extends AsyncDisposable {
   readonly state: string;
   readonly kubeconfig: string;
@@ -65,7 +68,8 @@ export async function openTestMesh(options: TestMeshOptions = {}): Promise<TestM
   };
   try {
     const files = options.manifests === undefined ? [] : ['-f', await writeManifests(options.manifests)];
-    await mustRun(['up', '--nodes', String(options.nodes ?? 2), ...files]);
+    const server = kubernetes ? ['--kubernetes', kubernetes] : [];
+    await mustRun(['up', '--nodes', String(options.nodes ?? 2), ...server, ...files]);
   } catch (error) {
     await close();
     throw error;

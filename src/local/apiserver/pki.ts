@@ -8,6 +8,7 @@ import { codeOf } from '../../lib/errors.ts';
 
 export interface ServerPki {
   readonly caPem: string;
+  readonly caKeyPem: string;
   readonly certPem: string;
   readonly keyPem: string;
   /** P-256, signs ServiceAccount tokens. */
@@ -51,7 +52,7 @@ export async function openServerPki(pkiDir: string): Promise<ServerPki> {
   let certPem = tryRead(file('apiserver-cert.pem'));
   let keyPem = tryRead(file('apiserver-key.pem'));
   if (makeCa || certPem === undefined || keyPem === undefined || endsWithin(certPem, renewBeforeMs)) {
-    ({ certPem, keyPem } = await createServingCertificate(caPem, caKeyPem));
+    ({ certPem, keyPem } = await issueCertificate({ caPem, caKeyPem }, servingCertificate));
     writePrivate(file('apiserver-key.pem'), keyPem);
     writePrivate(file('apiserver-cert.pem'), certPem);
   }
@@ -61,7 +62,7 @@ export async function openServerPki(pkiDir: string): Promise<ServerPki> {
     tokenKeyPem = await exportKey((await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])).privateKey);
     writePrivate(file('sa.key'), tokenKeyPem);
   }
-  return { caPem, certPem, keyPem, tokenKey: createPrivateKey(tokenKeyPem) };
+  return { caPem, caKeyPem, certPem, keyPem, tokenKey: createPrivateKey(tokenKeyPem) };
 }
 
 async function createCa(): Promise<{ certPem: string; keyPem: string }> {
@@ -82,14 +83,34 @@ async function createCa(): Promise<{ certPem: string; keyPem: string }> {
   return { certPem: certificate.toString('pem') + '\n', keyPem: await exportKey(keys.privateKey) };
 }
 
-async function createServingCertificate(caPem: string, caKeyPem: string): Promise<{ certPem: string; keyPem: string }> {
+const servingCertificate: CertificateRequest = { subject: 'CN=kube-apiserver', usage: 'server', dnsNames, ipAddresses };
+
+export interface CertificateRequest {
+  /** As in RFC 4514: `CN=name,O=group`. */
+  readonly subject: string;
+  /** What the holder proves itself as. */
+  readonly usage: 'server' | 'client';
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+}
+
+/** A new key and its certificate from the server's CA, good for a year. */
+export async function issueCertificate(
+  { caPem, caKeyPem }: Pick<ServerPki, 'caPem' | 'caKeyPem'>,
+  request: CertificateRequest,
+): Promise<{ certPem: string; keyPem: string }> {
+  const { subject, usage, dnsNames: names = [], ipAddresses: addresses = [] } = request;
   const ca = new x509.X509Certificate(caPem);
   const der = createPrivateKey(caKeyPem).export({ type: 'pkcs8', format: 'der' });
   const signingKey = await webcrypto.subtle.importKey('pkcs8', new Uint8Array(der), algorithm, false, ['sign']);
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const now = Date.now();
+  const alternatives = [
+    ...names.map((value) => ({ type: 'dns', value }) as const),
+    ...addresses.map((value) => ({ type: 'ip', value }) as const),
+  ];
   const certificate = await x509.X509CertificateGenerator.create({
-    subject: 'CN=kube-apiserver',
+    subject,
     issuer: ca.subject,
     notBefore: new Date(now - 60_000),
     notAfter: new Date(now + servingLifetimeMs),
@@ -99,11 +120,8 @@ async function createServingCertificate(caPem: string, caKeyPem: string): Promis
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension([
-        ...dnsNames.map((value) => ({ type: 'dns', value }) as const),
-        ...ipAddresses.map((value) => ({ type: 'ip', value }) as const),
-      ]),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage[usage === 'server' ? 'serverAuth' : 'clientAuth']]),
+      ...(alternatives.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(alternatives)]),
       await x509.AuthorityKeyIdentifierExtension.create(ca.publicKey),
     ],
   });

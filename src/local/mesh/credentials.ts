@@ -24,14 +24,23 @@ export function nodeUser(node: string): string {
 /** Where processes inside the mesh's namespaces reach the API server. */
 export const internalApiServer = 'https://172.30.0.1:6443';
 
-/** Makes the tokens that are missing and keeps those that exist. */
-export function ensureTokens(paths: StatePaths, nodes: readonly string[]): readonly StaticToken[] {
+/** Users of Kubernetes' own components, which its default roles know. */
+export const controllerManagerUser = 'system:kube-controller-manager';
+export const schedulerUser = 'system:kube-scheduler';
+
+/** Makes the tokens that are missing and keeps those that exist. `more` are users besides those that every mesh has. */
+export function ensureTokens(
+  paths: StatePaths,
+  nodes: readonly string[],
+  more: readonly string[] = [],
+): readonly StaticToken[] {
   const existing = existsSync(paths.tokens) ? (JSON.parse(readFileSync(paths.tokens, 'utf8')) as StaticToken[]) : [];
   const wanted: readonly Omit<StaticToken, 'token'>[] = [
     { user: adminUser, groups: ['system:masters'] },
     { user: controllersUser, groups: [] },
     { user: controlUser, groups: ['system:serviceaccounts', `system:serviceaccounts:${systemNamespace}`] },
     ...nodes.map((node) => ({ user: nodeUser(node), groups: ['system:nodes'] })),
+    ...more.map((user) => ({ user, groups: [] })),
   ];
   const tokens = wanted.map(({ user, groups }): StaticToken => ({
     token: existing.find((entry) => entry.user === user)?.token ?? randomBytes(32).toString('hex'),
@@ -106,6 +115,12 @@ export function supervisorKubeconfigPath(paths: StatePaths): string {
   return join(paths.pki, 'supervisor.kubeconfig');
 }
 
+export function findToken(tokens: readonly StaticToken[], user: string): string {
+  const found = tokens.find((entry) => entry.user === user);
+  if (!found) throw new Error(`No token for ${user}`);
+  return found.token;
+}
+
 /** Writes the kubeconfigs of everything that runs inside, and the user's in the state folder. */
 export function writeKubeconfigs(
   paths: StatePaths,
@@ -114,11 +129,7 @@ export function writeKubeconfigs(
   const { tokens, caPem, apiPort } = options;
   const inside = (path: string, user: KubeconfigEntry['user']): void =>
     writeFileAtomic(path, formatKubeconfig({ name: 'ambit', server: internalApiServer, caPem, user }));
-  const tokenOf = (user: string): { token: string } => {
-    const found = tokens.find((entry) => entry.user === user);
-    if (!found) throw new Error(`No token for ${user}`);
-    return { token: found.token };
-  };
+  const tokenOf = (user: string): { token: string } => ({ token: findToken(tokens, user) });
   inside(supervisorKubeconfigPath(paths), tokenOf(adminUser));
   inside(controlKubeconfigPath(paths), tokenOf(controlUser));
   inside(agentKubeconfigPath(paths), { tokenFile: '/var/run/secrets/kubernetes.io/serviceaccount/token' });

@@ -31,7 +31,11 @@ describe('forwarder', () => {
     socketPath = join(folder, 'api.sock');
     upstream = createServer({ allowHalfOpen: true }, (socket) => serve(socket));
     await new Promise<void>((resolve) => upstream.listen(socketPath, resolve));
-    forwarder = await startForwarder({ port: 0, socketPath, log: silentLog() });
+    forwarder = await startForwarder({
+      listen: { host: '127.0.0.1', port: 0 },
+      target: { path: socketPath },
+      log: silentLog(),
+    });
   });
   after(async () => {
     await new Promise((resolve) => forwarder.close(resolve));
@@ -89,7 +93,11 @@ describe('forwarder', () => {
   });
 
   it('closes the client when nobody is there', async () => {
-    const lonely = await startForwarder({ port: 0, socketPath: join(folder, 'none.sock'), log: silentLog() });
+    const lonely = await startForwarder({
+      listen: { host: '127.0.0.1', port: 0 },
+      target: { path: join(folder, 'none.sock') },
+      log: silentLog(),
+    });
     const client = connect((lonely.address() as AddressInfo).port, '127.0.0.1');
     client.on('error', () => undefined);
     client.resume();
@@ -99,6 +107,11 @@ describe('forwarder', () => {
 
   it('fails when its port is taken', async () => {
     const { port } = forwarder.address() as AddressInfo;
-    await assert.rejects(startForwarder({ port, socketPath, log: silentLog() }), { code: 'EADDRINUSE' });
+    const taken = startForwarder({
+      listen: { host: '127.0.0.1', port },
+      target: { path: socketPath },
+      log: silentLog(),
+    });
+    await assert.rejects(taken, { code: 'EADDRINUSE' });
   });
 });

@@ -28,7 +28,7 @@ describe('manifests', () => {
       `${podHead}a}\n---\n# nothing\n---\n${podHead}b}\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: n}}\n- {apiVersion: apps/v1, kind: Deployment, metadata: {name: d}}\n`,
     );
     const json = write('one.json', '{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"s"}}');
-    const found = readManifests([file, json]).map(({ kind, object }) => `${kind.kind}/${object.metadata.name}`);
+    const found = readManifests([file, json]).map(({ kind, object }) => `${kind}/${object.metadata.name}`);
     assert.deepEqual(found, ['Namespace/n', 'ServiceAccount/s', 'Pod/a', 'Pod/b', 'Deployment/d']);
     assert.equal(readManifests([file]).at(-1)?.source, `${file}, document 4`);
   });
@@ -50,15 +50,12 @@ describe('manifests', () => {
       'beta.yaml',
       'apiVersion: security.istio.io/v1beta1\nkind: PeerAuthentication\nmetadata: {name: p}\n',
     );
-    assert.equal(readManifests([file])[0]?.kind.version, 'v1beta1');
+    assert.equal(readManifests([file])[0]?.apiVersion, 'security.istio.io/v1beta1');
   });
 
   it('names the file and the document of every problem, all at once', () => {
     const broken = write('broken.yaml', 'a: [1\n');
-    const wrong = write(
-      'wrong.yaml',
-      `${podHead}fine}\n---\nkind: Pod\n---\napiVersion: v1\nkind: Pod\n---\napiVersion: v1\nkind: Gizmo\nmetadata: {name: g}\n---\n- 1\n`,
-    );
+    const wrong = write('wrong.yaml', `${podHead}fine}\n---\nkind: Pod\n---\napiVersion: v1\nkind: Pod\n---\n- 1\n`);
     const empty = join(folder, 'empty');
     mkdirSync(empty);
     const missing = join(folder, 'missing.yaml');
@@ -70,8 +67,7 @@ describe('manifests', () => {
           `${broken}: `,
           `${wrong}, document 2: it has no apiVersion and kind`,
           `${wrong}, document 3: Pod has no metadata.name`,
-          `${wrong}, document 4: the mesh's API has no kind Gizmo in v1`,
-          `${wrong}, document 5: it has no apiVersion and kind`,
+          `${wrong}, document 4: it has no apiVersion and kind`,
           `${empty} has no .yaml, .yml or .json file`,
           `there is no file or folder ${missing}`,
         ]) {

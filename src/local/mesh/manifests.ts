@@ -3,19 +3,22 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { loadAll } from 'js-yaml';
-import { allKinds, type KindRef, type KubeObject } from '../../api/index.ts';
+import type { KindRef, KubeObject } from '../../api/index.ts';
 import { isKubeError, type KubeClient } from '../../kube/index.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { findServedKind } from './served-kinds.ts';
 
 type Fields = Record<string, unknown>;
 
 export interface Manifest {
-  readonly kind: KindRef<KubeObject>;
+  readonly apiVersion: string;
+  readonly kind: string;
   readonly object: KubeObject;
   /** `FILE, document N`, for messages. */
   readonly source: string;
 }
 
+const definitionKind = 'CustomResourceDefinition';
 const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
 const manifestName = /\.(ya?ml|json)$/;
 
@@ -29,10 +32,10 @@ export function readManifests(paths: readonly string[]): Manifest[] {
       blame: 'downstream',
     });
   }
-  // Namespaces first, then what pods refer to, then the rest; stable within.
-  const order = ['Namespace', 'ServiceAccount', 'ConfigMap', 'Secret', 'Service'];
+  // Definitions and namespaces first, then what pods refer to, then the rest; stable within.
+  const order = [definitionKind, 'Namespace', 'ServiceAccount', 'ConfigMap', 'Secret', 'Service'];
   const rank = (manifest: Manifest): number => {
-    const found = order.indexOf(manifest.kind.kind);
+    const found = order.indexOf(manifest.kind);
     return found < 0 ? order.length : found;
   };
   return manifests.toSorted((a, b) => rank(a) - rank(b));
@@ -41,12 +44,18 @@ export function readManifests(paths: readonly string[]): Manifest[] {
 /** Applies in order. Returns the objects as stored. Throws `local.manifest` naming the document that the API refused. */
 export async function applyManifests(client: KubeClient, manifests: readonly Manifest[]): Promise<KubeObject[]> {
   const stored: KubeObject[] = [];
+  const known = new Map<string, KindRef<KubeObject>>();
+  const defines = manifests.some(({ kind }) => kind === definitionKind);
   for (const manifest of manifests) {
     try {
-      stored.push(await applyOne(client, manifest));
+      const key = `${manifest.apiVersion} ${manifest.kind}`;
+      const kind = known.get(key) ?? (await findServedKind(client, manifest, defines));
+      if (!kind) throw new Error(`the mesh's API has no kind ${manifest.kind} in ${manifest.apiVersion}`);
+      known.set(key, kind);
+      stored.push(await applyOne(client, kind, manifest.object));
     } catch (error) {
       throw new AmbitError(
-        `Cannot apply ${manifest.kind.kind} "${manifest.object.metadata.name}" (${manifest.source}): ${messageOf(error)}`,
+        `Cannot apply ${manifest.kind} "${manifest.object.metadata.name}" (${manifest.source}): ${messageOf(error)}`,
         {
           code: 'local.manifest',
           blame: 'downstream',
@@ -58,9 +67,8 @@ export async function applyManifests(client: KubeClient, manifests: readonly Man
   return stored;
 }
 
-async function applyOne(client: KubeClient, manifest: Manifest): Promise<KubeObject> {
-  const { kind } = manifest;
-  const wanted = withNamespace(manifest);
+async function applyOne(client: KubeClient, kind: KindRef<KubeObject>, object: KubeObject): Promise<KubeObject> {
+  const wanted = withNamespace(kind, object);
   const lastApplied = `${JSON.stringify(wanted)}\n`;
   const annotated = structuredClone(wanted);
   annotated.metadata.annotations = { ...annotated.metadata.annotations, [lastAppliedAnnotation]: lastApplied };
@@ -123,9 +131,9 @@ function setField(fields: Fields, key: string, value: unknown): void {
   Object.defineProperty(fields, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
-function withNamespace(manifest: Manifest): KubeObject {
-  const object = structuredClone(manifest.object);
-  if (manifest.kind.namespaced) object.metadata.namespace ??= 'default';
+function withNamespace(kind: KindRef, manifest: KubeObject): KubeObject {
+  const object = structuredClone(manifest);
+  if (kind.namespaced) object.metadata.namespace ??= 'default';
   return object;
 }
 
@@ -173,16 +181,7 @@ function toManifest(item: unknown, source: string, problems: string[]): Manifest
     return undefined;
   }
   const apiVersion = item['apiVersion'];
-  const slash = apiVersion.indexOf('/');
-  const group = slash < 0 ? '' : apiVersion.slice(0, slash);
-  const version = apiVersion.slice(slash + 1);
-  const info = allKinds.find((known) => known.group === group && known.kind === item['kind']);
-  if (!info) {
-    problems.push(`${source}: the mesh's API has no kind ${item['kind']} in ${apiVersion}`);
-    return undefined;
-  }
-  const kind: KindRef = { group, version, kind: info.kind, plural: info.plural, namespaced: info.namespaced };
-  return { kind, object: item as unknown as KubeObject, source };
+  return { apiVersion, kind: item['kind'], object: item as unknown as KubeObject, source };
 }
 
 function isFields(value: unknown): value is Fields {

@@ -12,6 +12,8 @@ export interface StatePaths {
   readonly sockets: string;
   readonly logs: string;
   readonly manifests: string;
+  /** Where etcd keeps the objects of `kubernetes`. */
+  readonly etcd: string;
   readonly meshFile: string;
   readonly lockFile: string;
   readonly supervisorSocket: string;
@@ -25,6 +27,8 @@ export interface MeshRecord {
   readonly apiPort: number;
   /** `PATTERN=COMMAND` of `--image`. */
   readonly images: readonly string[];
+  /** The binary whose API server and controllers run in place of the embedded ones; absolute. */
+  readonly kubernetes?: string;
   /** The process on the host that holds the namespaces, while it runs. */
   readonly init?: { readonly pid: number; readonly startTicks: string };
 }
@@ -61,6 +65,7 @@ export function statePaths(folder: string): StatePaths {
     sockets: join(root, 'run'),
     logs: join(root, 'logs'),
     manifests: join(root, 'manifests'),
+    etcd: join(root, 'etcd'),
     meshFile: join(root, 'mesh.json'),
     lockFile: join(root, 'up.lock'),
     supervisorSocket: join(root, 'run/supervisor.sock'),

@@ -1,8 +1,8 @@
-/** Manifests of a local node's own Pods: its node agent and its ztunnel. The node runtime runs them. */
+/** A local node's own Pods: its node agent and its ztunnel; as manifests that the node runtime runs, or for a DaemonSet. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { dump } from 'js-yaml';
-import { systemNamespace, type Pod } from '../../api/index.ts';
+import { systemNamespace, type Pod, type PodSpec, type Volume } from '../../api/index.ts';
 import { agentKubeconfigPath } from './credentials.ts';
 import { writeFileAtomic, type StatePaths } from './state-dir.ts';
 import { controlAddress } from './system-objects.ts';
@@ -18,15 +18,40 @@ export function manifestFolder(paths: StatePaths, node: string): string {
 export function writeStaticPods(paths: StatePaths, node: string): void {
   const folder = manifestFolder(paths, node);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  writeFileAtomic(join(folder, 'node-agent.yaml'), dump(nodeAgentPod(paths, node)));
-  writeFileAtomic(join(folder, 'ztunnel.yaml'), dump(ztunnelPod(node)));
+  const write = (file: string, { app, spec }: SystemPod): void => {
+    const metadata = { name: `${app}-${node}`, namespace: systemNamespace, labels: podLabels(app) };
+    const pod: Pod = { apiVersion: 'v1', kind: 'Pod', metadata, spec: { ...spec, nodeName: node } };
+    writeFileAtomic(join(folder, file), dump(pod));
+  };
+  write('node-agent.yaml', nodeAgent(paths));
+  write('ztunnel.yaml', ztunnel());
 }
 
-function nodeAgentPod(paths: StatePaths, node: string): Pod {
+/** A Pod of which every node has one. */
+export interface SystemPod {
+  /** The label `app`, and the name of the workload. */
+  readonly app: string;
+  readonly spec: PodSpec;
+}
+
+export function systemPods(paths: StatePaths): readonly SystemPod[] {
+  return [nodeAgent(paths), ztunnel()];
+}
+
+export function podLabels(app: string): Record<string, string> {
   return {
-    ...header(`istio-cni-node-${node}`, 'istio-cni-node'),
+    app,
+    'app.kubernetes.io/name': app,
+    'istio.io/dataplane-mode': 'none',
+    'sidecar.istio.io/inject': 'false',
+  };
+}
+
+function nodeAgent(paths: StatePaths): SystemPod {
+  return {
+    app: 'istio-cni-node',
     spec: {
-      ...common('istio-cni', node),
+      ...common('istio-cni'),
       containers: [
         {
           name: 'install-cni',
@@ -34,7 +59,7 @@ function nodeAgentPod(paths: StatePaths, node: string): Pod {
           args: ['node-agent'],
           securityContext: { privileged: true },
           env: [
-            { name: 'NODE_NAME', value: node },
+            field('NODE_NAME', 'spec.nodeName'),
             { name: 'KUBECONFIG', value: '/etc/ambit/kubeconfig' },
             { name: 'ZTUNNEL_SOCKET', value: '/var/run/ztunnel/ztunnel.sock' },
             { name: 'NETNS_DIR', value: '/var/run/netns' },
@@ -42,7 +67,7 @@ function nodeAgentPod(paths: StatePaths, node: string): Pod {
           readinessProbe: { httpGet: { path: '/readyz', port: 8000 }, periodSeconds: 1 },
           volumeMounts: [
             { name: 'kubeconfig', mountPath: '/etc/ambit/kubeconfig', readOnly: true },
-            { name: 'ztunnel-dir', mountPath: '/var/run/ztunnel' },
+            ztunnelFolder,
             { name: 'netns', mountPath: '/var/run/netns', mountPropagation: 'HostToContainer' },
             { name: 'api-token', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' },
           ],
@@ -50,7 +75,7 @@ function nodeAgentPod(paths: StatePaths, node: string): Pod {
       ],
       volumes: [
         { name: 'kubeconfig', hostPath: { path: agentKubeconfigPath(paths), type: 'File' } },
-        ztunnelDir(node),
+        nodeFolders,
         { name: 'netns', hostPath: { path: '/run/netns', type: 'Directory' } },
         {
           name: 'api-token',
@@ -61,18 +86,11 @@ function nodeAgentPod(paths: StatePaths, node: string): Pod {
   };
 }
 
-function ztunnelPod(node: string): Pod {
-  const field = (
-    name: string,
-    fieldPath: string,
-  ): { name: string; valueFrom: { fieldRef: { fieldPath: string } } } => ({
-    name,
-    valueFrom: { fieldRef: { fieldPath } },
-  });
+function ztunnel(): SystemPod {
   return {
-    ...header(`ztunnel-${node}`, 'ztunnel'),
+    app: 'ztunnel',
     spec: {
-      ...common('ztunnel', node),
+      ...common('ztunnel'),
       terminationGracePeriodSeconds: 30,
       hostAliases: [
         { ip: controlAddress, hostnames: ['istiod.istio-system.svc', 'istiod.istio-system.svc.cluster.local'] },
@@ -102,14 +120,14 @@ function ztunnelPod(node: string): Pod {
           ],
           readinessProbe: { httpGet: { path: '/healthz/ready', port: 15021 }, periodSeconds: 1 },
           volumeMounts: [
-            { name: 'ztunnel-dir', mountPath: '/var/run/ztunnel' },
+            ztunnelFolder,
             { name: 'istiod-ca-cert', mountPath: '/var/run/secrets/istio' },
             { name: 'istio-token', mountPath: '/var/run/secrets/tokens' },
           ],
         },
       ],
       volumes: [
-        ztunnelDir(node),
+        nodeFolders,
         { name: 'istiod-ca-cert', configMap: { name: 'istio-ca-root-cert' } },
         {
           name: 'istio-token',
@@ -124,31 +142,25 @@ function ztunnelPod(node: string): Pod {
   };
 }
 
-function header(name: string, app: string): Pick<Pod, 'apiVersion' | 'kind' | 'metadata'> {
+function field(name: string, fieldPath: string): { name: string; valueFrom: { fieldRef: { fieldPath: string } } } {
+  return { name, valueFrom: { fieldRef: { fieldPath } } };
+}
+
+/** Tolerating everything, as what a node cannot do without does. */
+function common(serviceAccountName: string): Omit<PodSpec, 'containers'> {
   return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name,
-      namespace: systemNamespace,
-      labels: {
-        app,
-        'app.kubernetes.io/name': app,
-        'istio.io/dataplane-mode': 'none',
-        'sidecar.istio.io/inject': 'false',
-      },
-    },
+    serviceAccountName,
+    automountServiceAccountToken: false,
+    hostNetwork: true,
+    priorityClassName: 'system-node-critical',
+    tolerations: [{ operator: 'Exists' }],
   };
 }
 
-function common(
-  serviceAccountName: string,
-  node: string,
-): Pick<NonNullable<Pod['spec']>, 'serviceAccountName' | 'nodeName' | 'hostNetwork' | 'priorityClassName'> {
-  return { serviceAccountName, nodeName: node, hostNetwork: true, priorityClassName: 'system-node-critical' };
-}
-
-/** The socket between node agent and ztunnel, one folder a node. */
-function ztunnelDir(node: string): { name: string; hostPath: { path: string; type: string } } {
-  return { name: 'ztunnel-dir', hostPath: { path: `/run/ambit/${node}/ztunnel`, type: 'DirectoryOrCreate' } };
-}
+/** The socket between node agent and ztunnel: in one folder a node, since the local nodes share their file system. */
+const nodeFolders: Volume = { name: 'node-folders', hostPath: { path: '/run/ambit', type: 'DirectoryOrCreate' } };
+const ztunnelFolder: { name: string; mountPath: string; subPathExpr: string } = {
+  name: nodeFolders.name,
+  mountPath: '/var/run/ztunnel',
+  subPathExpr: '$(NODE_NAME)/ztunnel',
+};

@@ -15,17 +15,22 @@ import { Component, type ComponentStatus } from './components.ts';
 import {
   controlKubeconfigPath,
   ensureTokens,
+  type StaticToken,
   nodeKubeconfigPath,
   supervisorKubeconfigPath,
   writeKubeconfigs,
 } from './credentials.ts';
+import { startForwarder } from './forwarder.ts';
 import type { SelfCommand } from './init.ts';
 import { childrenOf } from './host-process.ts';
+import { controllers, storageAndApi, type ServerCommand } from './kubernetes/server-commands.ts';
+import { nodeKeyPair, serverFiles, serverUsers, writeServerFiles } from './kubernetes/server-files.ts';
+import { ensureServerObjects } from './kubernetes/server-objects.ts';
 import { forwarderLoopPid, killLeftovers } from './leftovers.ts';
 import { nodeGet } from './node-socket.ts';
 import { readMeshRecord, type MeshRecord, type StatePaths } from './state-dir.ts';
 import { markNodesUnheard } from './stale-status.ts';
-import { manifestFolder, writeStaticPods } from './static-pods.ts';
+import { manifestFolder, systemPods, writeStaticPods } from './static-pods.ts';
 import { controlAddress, ensureSystemObjects } from './system-objects.ts';
 
 /** Where a start has got to. `ready` means every component is. */
@@ -74,17 +79,23 @@ export class Supervisor {
     try {
       await killLeftovers();
       const nodes = nodeNames(this.#record.nodes);
-      const tokens = ensureTokens(paths, nodes);
+      const { kubernetes } = this.#record;
+      const tokens = ensureTokens(paths, nodes, kubernetes === undefined ? [] : serverUsers);
       await this.#layOutNetwork(nodes);
 
       this.#step('starting the API server');
-      const apiserver = this.#startApiServer();
+      const apiserver =
+        kubernetes === undefined ? this.#startApiServer() : await this.#startKubernetes(kubernetes, nodes, tokens);
       await waitUntil(() => apiserver.isReady());
       const caPem = readFileSync(join(paths.pki, 'apiserver-ca.pem'), 'utf8');
       writeKubeconfigs(paths, { tokens, caPem, apiPort: this.#record.apiPort });
       const client = openKubeClient(loadKubeconfig(supervisorKubeconfigPath(paths)), { log: log.child('kube') });
       this.#client = client;
       await ensureSystemObjects(client);
+      if (kubernetes !== undefined) {
+        for (const command of controllers(kubernetes, serverFiles(paths))) this.#startServer(command);
+        await ensureServerObjects({ client, pods: systemPods(paths) });
+      }
       await markNodesUnheard(client);
 
       this.#step('starting the control plane and the nodes');
@@ -158,6 +169,29 @@ export class Supervisor {
     });
   }
 
+  /** Kubernetes' own server has no unix socket: the supervisor keeps one for it. */
+  async #startKubernetes(binary: string, nodes: readonly string[], tokens: readonly StaticToken[]): Promise<Component> {
+    const { paths, log } = this.#options;
+    const files = await writeServerFiles(paths, { nodes, tokens });
+    const [etcd, apiserver] = storageAndApi(binary, paths, files);
+    this.#startServer(etcd);
+    rmSync(paths.apiserverSocket, { force: true });
+    await startForwarder({
+      listen: { path: paths.apiserverSocket },
+      target: { host: controlAddress, port: 6443 },
+      log: log.child('apiserver-socket'),
+    });
+    return this.#startServer(apiserver);
+  }
+
+  #startServer({ component, command, readyUrl }: ServerCommand): Component {
+    const caPath = join(this.#options.paths.pki, 'apiserver-ca.pem');
+    const isReady = readyUrl.startsWith('https:')
+      ? (): Promise<boolean> => httpsReady(readyUrl, caPath)
+      : async (): Promise<boolean> => (await fetch(readyUrl, { signal: AbortSignal.timeout(1000) })).ok;
+    return this.#startComponent({ component, command, isReady });
+  }
+
   #startControl(): Component {
     const { paths } = this.#options;
     return this.#startComponent({
@@ -176,7 +210,7 @@ export class Supervisor {
 
   #startNode(node: string, index: number): Component {
     const { paths } = this.#options;
-    writeStaticPods(paths, node);
+    const { kubernetes } = this.#record;
     const args = [
       '--node',
       node,
@@ -187,7 +221,16 @@ export class Supervisor {
       '--state',
       paths.root,
     ];
-    args.push('--kubeconfig', nodeKubeconfigPath(paths, node), '--manifests', manifestFolder(paths, node));
+    args.push('--kubeconfig', nodeKubeconfigPath(paths, node));
+    if (kubernetes === undefined) {
+      writeStaticPods(paths, node);
+      args.push('--manifests', manifestFolder(paths, node));
+    } else {
+      // A node may not make Pods that refer to accounts or ConfigMaps (NodeRestriction): DaemonSets do.
+      const { certPath, keyPath } = nodeKeyPair(paths, node);
+      args.push('--tls-cert-file', certPath, '--tls-private-key-file', keyPath);
+      args.push('--client-ca-file', serverFiles(paths).caPath, '--system-namespace', systemNamespace);
+    }
     for (const image of this.#record.images) args.push('--image', image);
     return this.#startComponent({
       component: 'node-runtime',

@@ -22,6 +22,8 @@ export interface UpOptions {
   readonly nodes?: number;
   readonly images: readonly string[];
   readonly manifests: readonly Manifest[];
+  /** Run Kubernetes' own server from this binary. Absent: what the mesh has, or the embedded one for a new one. */
+  readonly kubernetes?: string;
   /** A second kubeconfig to write the context into. */
   readonly kubeconfig?: string;
   readonly asRoot: boolean;
@@ -71,12 +73,17 @@ async function ensureRunning(options: UpOptions, deadlineMs: number): Promise<vo
     if (options.nodes !== undefined && options.nodes !== existing.nodes)
       throw alreadyRuns(`with ${existing.nodes} nodes`);
     if (options.images.some((image) => !existing.images.includes(image))) throw alreadyRuns('with another image table');
+    if (options.kubernetes !== undefined && options.kubernetes !== existing.kubernetes)
+      throw alreadyRuns('with another API server');
     return waitForMesh(options, existing, deadlineMs);
   }
+  const kubernetes = options.kubernetes ?? existing?.kubernetes;
+  if (kubernetes !== undefined) requireKubernetes(kubernetes, options.searchPath);
   const record: MeshRecord = {
     nodes: options.nodes ?? existing?.nodes ?? 2,
     apiPort: await freePort(existing?.apiPort),
     images: options.images.length > 0 ? options.images : (existing?.images ?? []),
+    ...(kubernetes === undefined ? {} : { kubernetes }),
   };
   writeMeshRecord(paths, record);
   rmSync(paths.sockets, { recursive: true, force: true });
@@ -152,6 +159,20 @@ function requirePrograms(searchPath: readonly string[]): void {
       blame: 'downstream',
     },
   );
+}
+
+function requireKubernetes(binary: string, searchPath: readonly string[]): void {
+  if (!isExecutable(binary)) {
+    throw new AmbitError(`Cannot run ${binary}: it is no executable file; name the binary with --kubernetes`, {
+      code: 'local.no-kubernetes',
+      blame: 'downstream',
+    });
+  }
+  if (searchPath.some((folder) => isExecutable(join(folder, 'etcd')))) return;
+  throw new AmbitError(`Missing program etcd: run 'sudo apt-get install -y etcd-server', then try again`, {
+    code: 'local.missing-programs',
+    blame: 'downstream',
+  });
 }
 
 function isExecutable(path: string): boolean {

@@ -4,7 +4,8 @@
  * A container lives in a user namespace of its own with one user in it, no capability in its bounding set and no way to gain
  * one. Its files are its own, `setpriv` and `sh` among them, so that no program of its root ever runs with the runtime's
  * rights: whatever enters a container joins that user namespace before it runs the first one.
- * Pods from the node's own manifests are the mesh's system pods: they have what they ask for.
+ * Pods from the node's own manifests, and of the DaemonSets of its system namespaces, are the mesh's system pods: they have what
+ * they ask for.
  */
 import type { Container, Pod } from '../../api/index.ts';
 import { toolEnvironment } from '../network/tool.ts';
@@ -34,7 +35,13 @@ export interface ContainerTarget {
 /** Who has not said which user, but that it must not be root, is this one; images of the kind have it too. */
 const nonRootUser = 65_532;
 
-/** `isSystem`: the pod comes from a manifest of the node. */
+/** Whether a DaemonSet of one of these namespaces made it. Who may make DaemonSets there may do everything on the node. */
+export function isSystemPod({ metadata }: Pod, namespaces: readonly string[]): boolean {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller);
+  return owner?.kind === 'DaemonSet' && namespaces.includes(metadata.namespace ?? '');
+}
+
+/** `isSystem`: the pod is one of the mesh's own. */
 export function confinementOf(pod: Pod, container: Container, isSystem: boolean): Confinement {
   if (isSystem) return { kind: 'system', limit: limitPrivileges(container) };
   const own = container.securityContext ?? {};

@@ -24,6 +24,8 @@ export interface NodeContext {
   readonly kept: readonly string[];
   /** Host folders that no pod may mount. */
   readonly forbidden: readonly string[];
+  /** Whose DaemonSets' pods have what they ask for. */
+  readonly systemNamespaces: readonly string[];
   /** Container roots and what is secret: a folder on tmpfs, gone with the mesh. */
   readonly memoryFolder: string;
   /** Logs and empty volumes. */

@@ -13,6 +13,8 @@ export interface NodeRegistrationOptions {
   readonly nodeName: string;
   readonly hostIp: string;
   readonly podCidr: string;
+  /** Where the API server asks for logs and streams; absent: it has another way. */
+  readonly kubeletPort?: number;
   /** Beside kubernetes.io/hostname, os and arch: topology, for example. */
   readonly labels: Readonly<Record<string, string>>;
   readonly clock: Clock;
@@ -111,6 +113,9 @@ function describeStatus(
       { type: 'InternalIP', address: options.hostIp },
       { type: 'Hostname', address: options.nodeName },
     ],
+    ...(options.kubeletPort === undefined
+      ? {}
+      : { daemonEndpoints: { kubeletEndpoint: { Port: options.kubeletPort } } }),
     nodeInfo: {
       machineID: options.nodeName,
       systemUUID: options.nodeName,

@@ -54,6 +54,8 @@ export interface NodeRuntimeOptions {
   readonly kept?: readonly string[];
   /** On tmpfs, private to the mesh; default /run/ambit. */
   readonly runDir?: string;
+  /** Pods of DaemonSets there are as privileged as they ask to be; others never are. Default: none. */
+  readonly systemNamespaces?: readonly string[];
   /** Serve a cluster's API server over TLS on port 10250; absent: only the unix socket. */
   readonly listener?: NodeListenerFiles;
   readonly clock?: Clock;
@@ -105,6 +107,7 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
     host,
     hidden: await present([options.stateDir, ...(options.hidden ?? []), ...closedAbove(options.kept ?? [])]),
     kept: options.kept ?? [],
+    systemNamespaces: options.systemNamespaces ?? [],
     forbidden: [options.stateDir, ...(options.hidden ?? []), ...alwaysForbidden],
     memoryFolder,
     diskFolder,

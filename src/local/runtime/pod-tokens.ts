@@ -64,7 +64,7 @@ export class PodTokens {
     let delayMs: number;
     try {
       const issued = await client.requestToken(namespace, serviceAccount, {
-        audiences: [need.audience],
+        audiences: need.audience === '' ? [] : [need.audience],
         expirationSeconds: need.expirationSeconds,
         boundPod: this.#options.pod(),
       });

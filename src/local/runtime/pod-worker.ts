@@ -5,7 +5,7 @@ import type { Container, ContainerStatus, CoreCondition, ObjectReference, Pod, P
 import { createBackoff } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
-import { confinementOf, refusedPrivileges, type ContainerTarget } from './confinement.ts';
+import { confinementOf, refusedPrivileges, type ContainerTarget, isSystemPod } from './confinement.ts';
 import { execInContainer } from './container-exec.ts';
 import { startContainer, type StartedContainer } from './container-start.ts';
 import { ContainerSupervisor, timestamp } from './container-supervisor.ts';
@@ -41,6 +41,8 @@ export interface ContainerReport {
 export class PodWorker {
   readonly uid: string;
   readonly isStatic: boolean;
+  /** Has what it asks for: it is one of the mesh's own. */
+  readonly isSystem: boolean;
   /** Resolves when nothing of the pod is left on the node. */
   readonly done: Promise<void>;
   readonly #node: NodeContext;
@@ -64,6 +66,7 @@ export class PodWorker {
     const { node, pod, uid } = options;
     this.uid = uid;
     this.isStatic = options.isStatic;
+    this.isSystem = options.isStatic || isSystemPod(pod, node.systemNamespaces);
     this.#node = node;
     this.#pod = pod;
     this.#startTime = pod.status?.startTime ?? timestamp(node.clock.nowMs());
@@ -85,7 +88,7 @@ export class PodWorker {
       objects: node.objects,
       tokens: this.#tokens,
       log: node.log,
-      forbidden: this.isStatic ? [] : node.forbidden,
+      forbidden: this.isSystem ? [] : node.forbidden,
     });
     this.#init = (pod.spec.initContainers ?? []).map((container) => this.#supervise(container, true));
     this.#main = pod.spec.containers.map((container) => this.#supervise(container, false));
@@ -157,7 +160,7 @@ export class PodWorker {
     const started = this.#started.get(name);
     if (supervisor?.pid === undefined || !started) return undefined;
     const { environment, workingDirectory } = started;
-    const confinement = confinementOf(this.#pod, supervisor.container, this.isStatic);
+    const confinement = confinementOf(this.#pod, supervisor.container, this.isSystem);
     return { pid: supervisor.pid, confinement, hostPid: this.#hostPid, environment, workingDirectory };
   }
 
@@ -313,7 +316,7 @@ export class PodWorker {
       podUid: this.uid,
       isInit: isInit && !isSidecar,
       restartPolicy: isSidecar ? 'Always' : isInit ? ofInit : podPolicy,
-      backoff: this.isStatic ? systemBackoff : podBackoff,
+      backoff: this.isSystem ? systemBackoff : podBackoff,
       restartCount: ranBefore ? before.restartCount + 1 : 0,
       imageProblem: lookup.kind === 'unknown' ? lookup.message : undefined,
       clock: node.clock,
@@ -340,9 +343,9 @@ export class PodWorker {
           sandbox,
           volumes: this.#volumes,
           container,
-          confinement: confinementOf(this.#pod, container, this.isStatic),
+          confinement: confinementOf(this.#pod, container, this.isSystem),
           hostPid: this.#hostPid,
-          hostIpc: this.isStatic && (this.#pod.spec.hostIPC ?? false),
+          hostIpc: this.isSystem && (this.#pod.spec.hostIPC ?? false),
           command: lookup.command,
           attempt,
           memoryFolder: join(this.#memoryFolder, 'containers'),
@@ -368,7 +371,7 @@ export class PodWorker {
         `Container ${container.name} sees itself as user ${user}; its files belong to the one user that the pods of this machine share`,
       );
     }
-    if (this.isStatic) return;
+    if (this.isSystem) return;
     const { hostPID, hostIPC } = this.#pod.spec;
     const refused = [
       refusedPrivileges(container),
@@ -384,7 +387,7 @@ export class PodWorker {
   }
 
   get #hostPid(): boolean {
-    return this.isStatic && (this.#pod.spec.hostPID ?? false);
+    return this.isSystem && (this.#pod.spec.hostPID ?? false);
   }
 
   #facts(): PodFacts {

@@ -10,6 +10,7 @@ export interface VolumeFile {
 }
 
 export interface TokenNeed {
+  /** "" is the API server's own. */
   readonly audience: string;
   readonly expirationSeconds: number;
 }
@@ -27,8 +28,6 @@ export type VolumeFilesResult =
   | { readonly kind: 'ready'; readonly files: readonly VolumeFile[] }
   | { readonly kind: 'missing'; readonly message: string };
 
-/** Default audience of a token: the API server. */
-export const apiAudience = 'https://kubernetes.default.svc.cluster.local';
 const defaultTokenSeconds = 3600;
 
 /** Whether the runtime writes the volume's files (and not the pod, or the host). */
@@ -55,7 +54,7 @@ export function projectionsOf(volume: Volume): (VolumeProjection & { mode: numbe
 
 export function tokenNeedOf(source: NonNullable<VolumeProjection['serviceAccountToken']>): TokenNeed {
   return {
-    audience: source.audience ?? apiAudience,
+    audience: source.audience ?? '',
     expirationSeconds: source.expirationSeconds ?? defaultTokenSeconds,
   };
 }
