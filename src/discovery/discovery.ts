@@ -2,6 +2,7 @@
 import type { Namespace, Node, Pod, Service } from '../api/core.ts';
 import { serviceNameLabel, type EndpointSlice } from '../api/discovery.ts';
 import type { AuthorizationPolicy, PeerAuthentication } from '../api/istio.ts';
+import type { MeshConfig } from '../api/mesh-config.ts';
 import {
   defaultClusterDomain,
   defaultTrustDomain,
@@ -16,6 +17,7 @@ import { matchesLabels } from '../api/selector.ts';
 import type { Locality, MeshAddress, ServicePort } from '../api/workload.ts';
 import type { Collection, Graph, Reader, Source } from '../collection/index.ts';
 import type { Authorization } from '../policy/model.ts';
+import { defaultRevision, meshScope, type MeshScope } from './mesh-scope.ts';
 import { convertAuthorizationPolicy, policySelector, type PolicyVerdict } from './authorization-policy.ts';
 import { endpointWorkloads, isPodEndpoint } from './endpoint-workload.ts';
 import { isMeshService, meshService, serviceHostname } from './mesh-service.ts';
@@ -36,6 +38,8 @@ export interface DiscoveryOptions {
   readonly trustDomain?: string;
   readonly clusterDomain?: string;
   readonly rootNamespace?: string;
+  /** Of this control plane; configuration with another `istio.io/rev` is not for it. Default `default`. */
+  readonly revision?: string;
 }
 
 /** Written by the owner of the informers, under keys of `keyOfObject`. */
@@ -47,10 +51,14 @@ export interface DiscoverySources {
   readonly namespaces: Source<Namespace>;
   readonly authorizationPolicies: Source<AuthorizationPolicy>;
   readonly peerAuthentications: Source<PeerAuthentication>;
+  /** By cluster; absent: the defaults. */
+  readonly meshConfigs: Source<MeshConfig>;
 }
 
 export interface Discovery {
   readonly sources: DiscoverySources;
+  /** Those that belong to the mesh. */
+  readonly namespaces: Collection<Namespace>;
   /** By the name on the wire: uid, or `<namespace>/<hostname>`. */
   readonly addresses: Collection<MeshAddress>;
   /** By `<namespace>/<name>`. */
@@ -64,6 +72,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     trustDomain = defaultTrustDomain,
     clusterDomain = defaultClusterDomain,
     rootNamespace = systemNamespace,
+    revision = defaultRevision,
   } = options;
   const sources: DiscoverySources = {
     pods: graph.source('pods'),
@@ -73,7 +82,10 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     namespaces: graph.source('namespaces'),
     authorizationPolicies: graph.source('authorization policies'),
     peerAuthentications: graph.source('peer authentications'),
+    meshConfigs: graph.source('mesh configurations'),
   };
+  const scope = meshScope(graph, sources, { rootNamespace, revision });
+  const { pods, services, endpointSlices } = scope;
 
   // Small facts of chatty objects, so that a heartbeat of a node recomputes no pod.
   const localities = graph.map('localities', sources.nodes, localityOf);
@@ -85,9 +97,9 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
   const networkOf = (cluster: string, read: Reader): NetworkId =>
     read.get(networks, `${cluster}//${rootNamespace}`) ?? ('' as NetworkId);
 
-  const { authorizations, verdicts, policiesOfPod } = derivePolicies(graph, sources, rootNamespace);
+  const { authorizations, verdicts, policiesOfPod } = derivePolicies(graph, scope, rootNamespace);
 
-  const meshServices = graph.flatMap('services of the mesh', sources.services, (service, key, read) => {
+  const meshServices = graph.flatMap('services of the mesh', services, (service, key, read) => {
     const cluster = clusterOfKey(key);
     const namespace = read.get(sources.namespaces, `${cluster}//${service.metadata.namespace}`);
     const derived = meshService(service, { clusterDomain, network: networkOf(cluster, read), namespace });
@@ -96,12 +108,12 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     return [[serviceKey(derived.namespace, derived.hostname), address] as const];
   });
 
-  const servicesBySelector = graph.index('services by selector', sources.services, (service, key) =>
+  const servicesBySelector = graph.index('services by selector', services, (service, key) =>
     isMeshService(service)
       ? selectorIndexKey(clusterOfKey(key), service.metadata.namespace ?? '', service.spec?.selector ?? {})
       : [],
   );
-  const slicesByPod = graph.index('slices without selector by pod', selectorlessSlices(graph, sources), (slice, key) =>
+  const slicesByPod = graph.index('slices without selector by pod', selectorlessSlices(graph, scope), (slice, key) =>
     slice.endpoints
       .filter(isPodEndpoint)
       .map(({ targetRef }) => `${clusterOfKey(key)}/${slice.metadata.namespace}/${targetRef?.name}`),
@@ -119,14 +131,14 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
       }
     }
     for (const slice of read.lookup(slicesByPod, key).values()) {
-      const service = read.get(sources.services, serviceOfSlice(slice, cluster));
+      const service = read.get(services, serviceOfSlice(slice, cluster));
       if (service) found.set(keyOf(service), sliceServicePorts(service, slice));
     }
     // Equal contents must come out equal, in whatever order Services came.
     return new Map([...found].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   };
 
-  const podWorkloads = graph.flatMap('workloads of pods', sources.pods, (pod, key, read) => {
+  const podWorkloads = graph.flatMap('workloads of pods', pods, (pod, key, read) => {
     if (!isLivePod(pod)) return [];
     const cluster = clusterOfKey(key);
     const workload = podWorkload(pod, {
@@ -140,9 +152,9 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     return workload ? [[workload.uid, { kind: 'workload', workload } satisfies MeshAddress] as const] : [];
   });
 
-  const otherWorkloads = graph.flatMap('workloads of slices', sources.endpointSlices, (slice, key, read) => {
+  const otherWorkloads = graph.flatMap('workloads of slices', endpointSlices, (slice, key, read) => {
     const cluster = clusterOfKey(key);
-    const service = read.get(sources.services, serviceOfSlice(slice, cluster));
+    const service = read.get(services, serviceOfSlice(slice, cluster));
     if (!service || !isMeshService(service)) return [];
     const workloads = endpointWorkloads(slice, {
       cluster,
@@ -155,7 +167,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
   });
 
   const addresses = graph.join<MeshAddress>('addresses', [meshServices, podWorkloads, otherWorkloads]);
-  return { sources, addresses, authorizations, verdicts };
+  return { sources, namespaces: scope.namespaces, addresses, authorizations, verdicts };
 }
 
 const nowhere: Locality = { region: '', zone: '', subzone: '' };
@@ -174,9 +186,9 @@ function serviceOfSlice(slice: EndpointSlice, cluster: string): string {
 }
 
 /** Where a Service has a selector, the pods themselves say whether they belong; its slices would only say it twice. */
-function selectorlessSlices(graph: Graph, sources: DiscoverySources): Collection<EndpointSlice> {
-  return graph.map('slices without selector', sources.endpointSlices, (slice, key, read) => {
-    const service = read.get(sources.services, serviceOfSlice(slice, clusterOfKey(key)));
+function selectorlessSlices(graph: Graph, { services, endpointSlices }: MeshScope): Collection<EndpointSlice> {
+  return graph.map('slices without selector', endpointSlices, (slice, key, read) => {
+    const service = read.get(services, serviceOfSlice(slice, clusterOfKey(key)));
     return service && isMeshService(service) && Object.keys(service.spec?.selector ?? {}).length === 0
       ? slice
       : undefined;
@@ -188,8 +200,8 @@ interface DerivedPolicies extends Pick<Discovery, 'authorizations' | 'verdicts'>
   readonly policiesOfPod: (pod: Pod, key: string, read: Reader) => PolicyKey[];
 }
 
-function derivePolicies(graph: Graph, sources: DiscoverySources, rootNamespace: string): DerivedPolicies {
-  const { authorizationPolicies, peerAuthentications } = sources;
+function derivePolicies(graph: Graph, scope: MeshScope, rootNamespace: string): DerivedPolicies {
+  const { authorizationPolicies, peerAuthentications } = scope;
   const conversions = graph.map('conversions of policies', authorizationPolicies, (policy) => ({
     ...convertAuthorizationPolicy(policy, rootNamespace),
     generation: policy.metadata.generation,

@@ -1,0 +1,7 @@
+/** `MeshConfig`, as far as Ambit reads it: key `mesh` of ConfigMap `istio` (or `istio-<revision>`) in the root namespace. */
+import type { LabelSelector } from './meta.ts';
+
+export interface MeshConfig {
+  /** Which namespaces belong to the mesh, by their labels; one match is enough. None: all of them. */
+  readonly discoverySelectors: readonly LabelSelector[];
+}

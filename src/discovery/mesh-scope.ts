@@ -1,0 +1,74 @@
+/** Which objects this control plane reads: those of namespaces that `discoverySelectors` select, and of its own revision. */
+import type { Namespace, Pod, Service } from '../api/core.ts';
+import type { EndpointSlice } from '../api/discovery.ts';
+import type { AuthorizationPolicy, PeerAuthentication } from '../api/istio.ts';
+import type { KubeObject } from '../api/meta.ts';
+import { matchesSelector } from '../api/selector.ts';
+import type { Collection, Graph } from '../collection/index.ts';
+import type { DiscoverySources } from './discovery.ts';
+import { clusterOfKey, objectKey } from './object-key.ts';
+
+/** What unlabelled control planes are called. */
+export const defaultRevision = 'default';
+const revisionLabel = 'istio.io/rev';
+
+export interface MeshScope {
+  readonly namespaces: Collection<Namespace>;
+  readonly pods: Collection<Pod>;
+  readonly services: Collection<Service>;
+  readonly endpointSlices: Collection<EndpointSlice>;
+  readonly authorizationPolicies: Collection<AuthorizationPolicy>;
+  readonly peerAuthentications: Collection<PeerAuthentication>;
+}
+
+export function meshScope(
+  graph: Graph,
+  sources: DiscoverySources,
+  options: { readonly rootNamespace: string; readonly revision: string },
+): MeshScope {
+  const { rootNamespace, revision } = options;
+  const namespaces = graph.map(
+    'namespaces of the mesh',
+    sources.namespaces,
+    (namespace, key, read) => {
+      const selectors = read.get(sources.meshConfigs, clusterOfKey(key))?.discoverySelectors ?? [];
+      const { name, labels } = namespace.metadata;
+      const selected = selectors.length === 0 || name === rootNamespace;
+      return selected || selectors.some((selector) => matchesSelector(labels, selector)) ? namespace : undefined;
+    },
+    { equals: Object.is },
+  );
+  // The exceptions are few where there are any: what is in none of them reads a key that never changes.
+  const foreign = graph.map('foreign namespaces', sources.namespaces, (_, key, read) =>
+    read.get(namespaces, key) === undefined ? true : undefined,
+  );
+  const within = <T extends KubeObject>(name: string, source: Collection<T>): Collection<T> =>
+    graph.map(
+      name,
+      source,
+      (object, key, read) =>
+        read.get(foreign, objectKey(clusterOfKey(key), '', object.metadata.namespace ?? '')) ? undefined : object,
+      { equals: Object.is },
+    );
+  const ours = <T extends KubeObject>(name: string, source: Collection<T>): Collection<T> =>
+    graph.map(
+      name,
+      source,
+      (object) => ((object.metadata.labels?.[revisionLabel] ?? revision) === revision ? object : undefined),
+      { equals: Object.is },
+    );
+  return {
+    namespaces,
+    pods: within('pods of the mesh', sources.pods),
+    services: within('services of the mesh namespaces', sources.services),
+    endpointSlices: within('slices of the mesh', sources.endpointSlices),
+    authorizationPolicies: ours(
+      'policies of the revision',
+      within('policies of the mesh', sources.authorizationPolicies),
+    ),
+    peerAuthentications: ours(
+      'peer authentications of the revision',
+      within('peer authentications of the mesh', sources.peerAuthentications),
+    ),
+  };
+}
