@@ -13,7 +13,18 @@ interface Outcome {
   readonly stderr: string;
 }
 
-const commands = ['demo', 'up', 'down', 'status', 'logs', 'exec', 'ztunnel-config', 'version', 'completion'];
+const commands = [
+  'demo',
+  'up',
+  'down',
+  'status',
+  'logs',
+  'exec',
+  'port-forward',
+  'ztunnel-config',
+  'version',
+  'completion',
+];
 
 describe('command line', () => {
   let home: string;
@@ -76,6 +87,10 @@ describe('command line', () => {
     [/Allowed choices are workloads/, 'ztunnel-config', 'secrets'],
     [/No pod or no command: write ambit exec/, 'exec', 'pod'],
     [/No command: write ambit exec --node/, 'exec', '--node', 'node-1'],
+    [/Cannot use "svc\/x": write POD or deploy\/NAME/, 'exec', 'svc/x', '--', 'true'],
+    [/missing required argument 'ports'/, 'port-forward', 'pod'],
+    [/"80:0" is no port: write REMOTE, LOCAL:REMOTE or :REMOTE/, 'port-forward', 'pod', '80:0'],
+    [/"99999:80" is no port/, 'port-forward', 'pod', '99999:80'],
     [/too many arguments/, 'down', 'now'],
   ];
   for (const [message, ...args] of usage) {
@@ -87,6 +102,7 @@ describe('command line', () => {
     await fails(1, advice, 'ztunnel-config', 'workloads');
     await fails(1, advice, 'logs', 'ztunnel');
     await fails(1, advice, 'exec', 'pod', '--', 'true');
+    await fails(1, advice, 'port-forward', 'pod', '80');
     await fails(1, advice, 'exec', '--node', 'node-1', '--', 'true');
     await fails(1, /^ambit: No log at .*control\.log: has the mesh been started\?/, 'logs', 'control');
   });

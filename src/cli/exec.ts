@@ -1,10 +1,12 @@
-/** `ambit exec` */
-import { spawn } from 'node:child_process';
+/** `ambit exec`: through the API's `pods/exec`, so for any cluster; `--node` enters a local node. */
+import { spawn, spawnSync } from 'node:child_process';
+import { constants } from 'node:os';
+import { finished } from 'node:stream/promises';
 import { Command } from 'commander';
-import { kinds, type Pod } from '../api/index.ts';
-import { isKubeError, type KubeClient } from '../kube/index.ts';
+import { kinds } from '../api/index.ts';
+import { isKubeError, openExec, type KubeClient, type RemoteCommand } from '../kube/index.ts';
 import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
-import { childrenOf, planEnterNode, planEnterPod, requireRunning, type EnterPlan } from '../local/mesh/index.ts';
+import { childrenOf, planEnterNode, type EnterPlan } from '../local/mesh/index.ts';
 import {
   ExitCode,
   kubeconfigOption,
@@ -15,11 +17,13 @@ import {
   type CliContext,
   type ClusterOptions,
 } from './context.ts';
+import { findPod, noPod, parseTarget, type PodTarget } from './find-pod.ts';
 
-interface ExecOptions extends ClusterOptions {
+interface ExecCliOptions extends ClusterOptions {
   readonly namespace: string;
   readonly container?: string;
   readonly node?: string;
+  readonly tty?: boolean;
 }
 
 export function execCommand(context: CliContext): Command {
@@ -29,87 +33,145 @@ export function execCommand(context: CliContext): Command {
     .argument('[words...]', 'the pod, then the command after --')
     .option('-n, --namespace <ns>', 'namespace of the pod', 'default')
     .option('-c, --container <name>', 'container of the pod (default: its first)')
-    .option('--node <name>', "run in this node's network namespace")
+    .option('-i, --stdin', 'pass standard input, which is always done')
+    .option('-t, --tty', 'run it on a terminal (default: when standard input and output are one)')
+    .option('-T, --no-tty', 'run it without a terminal')
+    .option('--node <name>', "run in this node's network namespace (local mesh)")
     .addOption(stateOption())
     .addOption(kubeconfigOption())
     .addHelpText(
       'after',
-      '\nThe command gets the standard streams, and its exit code is that of ambit.\nExamples:\n  ambit exec deploy/productpage-v1 -- cat /etc/resolv.conf\n  ambit exec --node node-1 -- ip route',
+      '\nThe command gets the standard streams, and its exit code is that of ambit.\nExamples:\n  ambit exec deploy/productpage-v1 -- cat /etc/resolv.conf\n  ambit exec -it deploy/productpage-v1 -- bash\n  ambit exec --node node-1 -- ip route',
     )
-    .action(async (words: readonly string[], options: ExecOptions) => {
-      throw new ExitCode(await run(await planFor(context, words, options)));
+    .action(async (words: readonly string[], options: ExecCliOptions) => {
+      if (options.node !== undefined) throw new ExitCode(await runOnNode(context, words, options.node, options));
+      const [word, ...command] = words;
+      if (word === undefined || command.length === 0)
+        throw usageError('No pod or no command: write ambit exec [-n NS] POD|deploy/NAME -- CMD...');
+      const target = parseTarget(word, ['pod', 'deploy']);
+      const client = openCluster(context, options);
+      try {
+        throw new ExitCode(await runInPod(context, client, { target, command, options }));
+      } finally {
+        await client.close();
+      }
     });
 }
 
-async function planFor(context: CliContext, words: readonly string[], options: ExecOptions): Promise<EnterPlan> {
-  const statePaths = paths(context, options);
-  if (options.node !== undefined) {
-    if (words.length === 0) throw usageError('No command: write ambit exec --node NODE -- CMD...');
-    const env = Object.fromEntries(
-      Object.entries(context.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-    );
-    return planEnterNode(statePaths, { node: options.node, command: words, env });
-  }
-  const [target, ...command] = words;
-  if (target === undefined || command.length === 0)
-    throw usageError('No pod or no command: write ambit exec [-n NS] POD|deploy/NAME -- CMD...');
-  requireRunning(statePaths);
-  const client = openCluster(context, options);
-  try {
-    const pod = await findPod(client, target, options.namespace);
-    return await planEnterPod(statePaths, {
-      uid: pod.metadata.uid ?? '',
-      node: pod.spec?.nodeName ?? '',
-      pod: pod.metadata.name ?? '',
-      command,
-      ...(options.container === undefined ? {} : { container: options.container }),
-    });
-  } finally {
-    await client.close();
-  }
+interface PodCommand {
+  readonly target: PodTarget;
+  readonly command: readonly string[];
+  readonly options: ExecCliOptions;
 }
 
-/** `NAME`, `pod/NAME`, `deploy/NAME`: of a Deployment, a pod that runs. */
-async function findPod(client: KubeClient, target: string, namespace: string): Promise<Pod> {
-  const slash = target.indexOf('/');
-  const kind = slash < 0 ? 'pod' : target.slice(0, slash);
-  const name = target.slice(slash + 1);
+async function runInPod(context: CliContext, client: KubeClient, request: PodCommand): Promise<number> {
+  const { stdin, stdout } = process;
+  const tty = request.options.tty ?? (stdin.isTTY && stdout.isTTY);
+  // Which signal it was is for the exit code alone: the context's own handler aborts.
+  let signal: NodeJS.Signals = 'SIGINT';
+  const onTerm = (): void => void (signal = 'SIGTERM');
+  process.once('SIGTERM', onTerm);
+  const remote = await open(client, request, tty);
+  const stop = (): void => remote.close();
+  context.signal.addEventListener('abort', stop, { once: true });
+  if (context.signal.aborted) stop();
+  const resize = (): void => {
+    if (stdout.isTTY) remote.resize(stdout.columns, stdout.rows);
+  };
+  const isRaw = tty && stdin.isTTY;
+  if (isRaw) enterRawMode(stdin);
+  if (tty) {
+    resize();
+    stdout.on('resize', resize);
+  }
+  stdin.on('error', () => remote.stdin.end());
+  stdin.pipe(remote.stdin);
+  remote.stdout.pipe(context.out, { end: false });
+  remote.stderr.pipe(context.err, { end: false });
   try {
-    if (['pod', 'pods', 'po'].includes(kind)) return await client.get(kinds.Pod, name, namespace);
-    if (!['deploy', 'deployment', 'deployments'].includes(kind))
-      throw usageError(`Cannot run in "${target}": write POD or deploy/NAME`);
-    const deployment = await client.get(kinds.Deployment, name, namespace);
-    const labels = Object.entries(deployment.spec?.selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
-    const pods = (await client.list(kinds.Pod, { namespace, labelSelector: labels.join(',') })).items;
-    const running = pods.find((pod) => pod.status?.phase === 'Running' && pod.metadata.deletionTimestamp === undefined);
-    if (running) return running;
+    const exitCode = await remote.exitCode;
+    await Promise.all([remote.stdout, remote.stderr].map((stream) => finished(stream)));
+    return exitCode;
   } catch (error) {
-    if (!isKubeError(error) || error.status !== 404) throw error;
-    throw new AmbitError(`No ${kind} "${name}" in namespace "${namespace}": see 'kubectl get pods -A'`, {
-      code: 'cli.no-pod',
-      blame: 'downstream',
-    });
+    if (context.signal.aborted) return 128 + constants.signals[signal];
+    throw error;
+  } finally {
+    process.off('SIGTERM', onTerm);
+    stdout.off('resize', resize);
+    if (isRaw) stdin.setRawMode(false);
+    stdin.unpipe().destroy();
   }
-  throw new AmbitError(`No pod of "${target}" runs in namespace "${namespace}"`, {
-    code: 'cli.no-pod',
-    blame: 'downstream',
-  });
+}
+
+/** Every byte goes as it is, both ways; Node's raw mode alone would still turn line feeds into two characters. */
+function enterRawMode(stdin: NodeJS.ReadStream): void {
+  stdin.setRawMode(true);
+  spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
+}
+
+/** Asks for the pod only when the server does not know what is meant: a call less for nearly every command. */
+async function open(client: KubeClient, request: PodCommand, tty: boolean): Promise<RemoteCommand> {
+  const { target, command, options } = request;
+  const { namespace } = options;
+  const pod = target.kind === 'pod' ? target.name : ((await findPod(client, target, namespace)).metadata.name ?? '');
+  const attempt = (container: string | undefined): Promise<RemoteCommand> =>
+    openExec(client, { namespace, pod, command, stdin: true, tty, ...(container === undefined ? {} : { container }) });
+  try {
+    return await attempt(options.container);
+  } catch (error) {
+    if (!isKubeError(error)) throw error;
+    if (error.status === 404) throw noPod({ kind: 'pod', name: pod }, namespace);
+    const containers = error.status === 400 ? await containersOf(client, pod, namespace) : undefined;
+    if (containers && options.container === undefined && containers.length > 1) return attempt(containers[0]);
+    if (containers && !containers.includes(options.container ?? '')) {
+      throw new AmbitError(`No container "${options.container}" in pod "${pod}": it has ${containers.join(', ')}`, {
+        code: 'cli.no-container',
+        blame: 'downstream',
+      });
+    }
+    if (/container not found/.test(error.message)) {
+      const which = options.container === undefined ? 'The container' : `Container "${options.container}"`;
+      throw new AmbitError(`${which} of pod "${pod}" does not run: see 'kubectl describe pod ${pod} -n ${namespace}'`, {
+        code: 'cli.container-not-running',
+        blame: 'downstream',
+      });
+    }
+    throw error;
+  }
+}
+
+/** The pod's own choice first. */
+async function containersOf(client: KubeClient, name: string, namespace: string): Promise<string[]> {
+  const pod = await client.get(kinds.Pod, name, namespace);
+  const names = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map((container) => container.name);
+  const chosen = pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'];
+  return chosen !== undefined && names.includes(chosen) ? [chosen, ...names.filter((each) => each !== chosen)] : names;
+}
+
+async function runOnNode(
+  context: CliContext,
+  command: readonly string[],
+  node: string,
+  options: ExecCliOptions,
+): Promise<number> {
+  const statePaths = paths(context, options);
+  if (command.length === 0) throw usageError('No command: write ambit exec --node NODE -- CMD...');
+  const env = Object.fromEntries(
+    Object.entries(context.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+  return run(await planEnterNode(statePaths, { node, command, env }));
 }
 
 /** Runs the plan with the caller's own standard streams; resolves to its exit code, 128 + N for signal N. */
 async function run(plan: EnterPlan): Promise<number> {
-  const { constants } = await import('node:os');
   const [program = '', ...args] = plan.command;
   // nsenter must be found with the caller's PATH, the command with the container's.
   const child = spawn(program, args, { stdio: 'inherit', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...plan.env } });
-  // Each nsenter forks into a pid namespace and waits: a signal for the command must pass them by. A terminal's own reach all.
-  const forward = (pid = child.pid, depth = plan.depth): void => {
-    if (pid === undefined) return;
-    if (depth === 0) process.kill(pid, 'SIGTERM');
-    else for (const inner of childrenOf(pid)) forward(inner, depth - 1);
+  // nsenter forks into the pid namespace and waits: a signal for the command must pass it by. A terminal's own reach both.
+  const forward = (): void => {
+    for (const pid of child.pid === undefined ? [] : childrenOf(child.pid)) process.kill(pid, 'SIGTERM');
   };
-  const onTerminate = (): void => forward();
-  process.on('SIGTERM', onTerminate);
+  process.on('SIGTERM', forward);
   return new Promise<number>((resolve, reject) => {
     child.on('error', (error) =>
       reject(
@@ -120,5 +182,5 @@ async function run(plan: EnterPlan): Promise<number> {
       ),
     );
     child.on('exit', (code, signal) => resolve(signal === null ? (code ?? 1) : 128 + constants.signals[signal]));
-  }).finally(() => process.off('SIGTERM', onTerminate));
+  }).finally(() => process.off('SIGTERM', forward));
 }

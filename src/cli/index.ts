@@ -7,6 +7,7 @@ import { demoCommand } from './demo/index.ts';
 import { downCommand } from './down.ts';
 import { execCommand } from './exec.ts';
 import { logsCommand } from './logs.ts';
+import { portForwardCommand } from './port-forward.ts';
 import { statusCommand } from './status.ts';
 import { upCommand } from './up.ts';
 import { readVersion, versionCommand } from './version.ts';
@@ -53,6 +54,7 @@ function buildProgram(context: CliContext): Command {
     statusCommand(context),
     logsCommand(context),
     execCommand(context),
+    portForwardCommand(context),
     ztunnelConfigCommand(context),
     versionCommand(context),
     completionCommand(context, program),

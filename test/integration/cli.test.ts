@@ -80,7 +80,7 @@ describe('without a mesh', () => {
   it('help lists every command', async () => {
     const { code, stdout } = await ambit(['help']);
     assert.equal(code, 0);
-    for (const name of ['demo', 'up', 'down', 'status', 'logs', 'exec', 'ztunnel-config', 'version', 'completion'])
+    for (const name of ['demo', 'up', 'down', 'status', 'logs', 'exec', 'port-forward', 'ztunnel-config', 'version', 'completion'])
       assert.match(stdout, new RegExp(`^  ${name}\\b`, 'm'));
   });
 

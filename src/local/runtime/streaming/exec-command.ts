@@ -169,7 +169,7 @@ function destroyWhenIdle(source: Readable, target: Writable | undefined, clock: 
 }
 
 function start({ command, env }: Entry, stdio: StdioOptions, detached: boolean): ChildProcess {
-  const [program = '', ...args] = command;
+  const [program, ...args] = command;
   return spawn(program, args, { cwd: '/', env, stdio, detached });
 }
 

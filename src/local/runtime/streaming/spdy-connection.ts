@@ -21,8 +21,8 @@ export interface SpdyConnectionOptions {
 const frameBytes = 32 * 1024;
 /** Bytes of a stream that wait for its reader before the connection is no longer read. */
 const streamBufferBytes = 256 * 1024;
-/** Answers that a client does not take, such as to pings. */
-const maxUnsentBytes = 4 * 1024 * 1024;
+/** Answers, such as to pings, that a client does not take. Data has its own limits. */
+const maxUnsentBytes = 256 * 1024;
 
 export class SpdyConnection {
   readonly #options: SpdyConnectionOptions;
@@ -31,6 +31,7 @@ export class SpdyConnection {
   readonly #headerReader = new HeaderReader();
   readonly #headerWriter = new HeaderWriter();
   #lastStreamId = 0;
+  #unsentBytes = 0;
   #isClosed = false;
   #isEnding = false;
 
@@ -162,8 +163,9 @@ export class SpdyConnection {
   #answer(frame: Buffer): void {
     const { transport } = this.#options;
     if (this.#isClosed || this.#isEnding) return;
-    transport.write(frame);
-    if (transport.writableLength > maxUnsentBytes) this.destroy();
+    this.#unsentBytes += frame.length;
+    transport.write(frame, () => (this.#unsentBytes -= frame.length));
+    if (this.#unsentBytes > maxUnsentBytes) this.destroy();
   }
 
   #close(): void {
