@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
+import { loadAll } from 'js-yaml';
 import { completeObject, completeObjects } from '../../../../test/support/gateway-api/complete.ts';
 import { refusals, smallestObjects } from '../../../../test/support/gateway-api/refusals.ts';
 import type { KubeObject } from '../../meta.ts';
@@ -35,6 +37,21 @@ describe('an object of the Gateway API', () => {
       const { errors, unknown } = checkCustomObject(kindOf(object), object);
       assert.deepEqual(errors, []);
       assert.deepEqual(unknown, []);
+    });
+  }
+});
+
+describe('a sample', () => {
+  const folder = new URL('../../../../samples/gateway-api/', import.meta.url);
+  for (const file of readdirSync(folder)) {
+    it(`passes: ${file}`, () => {
+      const objects = loadAll(readFileSync(new URL(file, folder), 'utf8')) as KubeObject[];
+      const ours = objects.filter(({ apiVersion }) => apiVersion?.startsWith('gateway.networking'));
+      assert.ok(ours.length > 0);
+      for (const object of ours) {
+        const { errors, unknown } = checkCustomObject(kindOf(object), object);
+        assert.deepEqual([errors, unknown], [[], []]);
+      }
     });
   }
 });
