@@ -1,12 +1,11 @@
 /** From what is special about a kind to all that a server knows of it. */
 import { plainColumns } from './columns/kinds.ts';
 import { copyWithoutNulls, type JsonObject } from './defaults/fill.ts';
-import { forbidden, type FieldError } from './field-error.ts';
+import type { FieldError } from './field-error.ts';
 import { viewOf, type FieldView } from './field-view.ts';
 import type { Column, KindInfo } from './kind-info.ts';
 import type { KindRef, KubeObject } from './meta.ts';
 import { checkSchema } from './schema/compile.ts';
-import { unknownFields } from './schema/prune.ts';
 import type { JsonSchema } from './schema/schema.ts';
 import { immutable, validateMeta, type NameRule } from './validation/meta.ts';
 import { dns1123Subdomain } from './validation/names.ts';
@@ -20,13 +19,9 @@ export interface Traits<T extends KubeObject> {
   readonly categories?: readonly string[];
   /** Default true. */
   readonly hasStatus?: boolean;
-  /** Further served versions. */
-  readonly also?: readonly string[];
   readonly nameRule?: NameRule;
   readonly defaults?: (object: JsonObject) => void;
   readonly validate?: Validate;
-  /** Unknown fields are errors, not warnings: a policy that is read in part is no policy. */
-  readonly closed?: true;
 }
 
 export function define<T extends KubeObject>(kind: KindRef<T>, traits: Traits<T>): KindInfo {
@@ -38,7 +33,7 @@ export function define<T extends KubeObject>(kind: KindRef<T>, traits: Traits<T>
     shortNames: traits.shortNames ?? [],
     categories: traits.categories ?? [],
     hasStatus: traits.hasStatus ?? true,
-    versions: [kind.version, ...(traits.also ?? [])],
+    versions: [kind.version],
     schema,
     columns: traits.columns ?? plainColumns,
     defaults(object) {
@@ -51,7 +46,6 @@ export function define<T extends KubeObject>(kind: KindRef<T>, traits: Traits<T>
       const old = options.old ? viewOf(options.old) : undefined;
       const errors = [...checkSchema(object, schema), ...validateMeta(view.at('metadata'), nameRule, kind.namespaced)];
       if (old) errors.push(...immutable(view.at('metadata').at('name'), old.at('metadata').at('name')));
-      if (traits.closed) errors.push(...unknownFields(object, schema).map((path) => forbidden(path, 'unknown field')));
       errors.push(...(traits.validate?.(view, old) ?? []));
       return withoutRepeats(errors);
     },

@@ -1,6 +1,7 @@
 /** How every kind that Ambit knows is addressed. `Gateway` is the Gateway API's; Istio's is `IstioGateway`. */
 import type { Deployment, ReplicaSet } from './apps.ts';
 import type { Lease } from './coordination.ts';
+import type { CustomResourceDefinition } from './custom/crd.ts';
 import type { ConfigMap, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount } from './core.ts';
 import type { EndpointSlice } from './discovery.ts';
 import type {
@@ -54,6 +55,7 @@ export const kinds: {
   readonly ReplicaSet: KindRef<ReplicaSet>;
   readonly EndpointSlice: KindRef<EndpointSlice>;
   readonly Lease: KindRef<Lease>;
+  readonly CustomResourceDefinition: KindRef<CustomResourceDefinition>;
   readonly Role: KindRef<Role>;
   readonly ClusterRole: KindRef<ClusterRole>;
   readonly RoleBinding: KindRef<RoleBinding>;
@@ -99,6 +101,13 @@ export const kinds: {
   ReplicaSet: ref('apps', 'v1', 'ReplicaSet', 'replicasets'),
   EndpointSlice: ref('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices'),
   Lease: ref('coordination.k8s.io', 'v1', 'Lease', 'leases'),
+  CustomResourceDefinition: ref(
+    'apiextensions.k8s.io',
+    'v1',
+    'CustomResourceDefinition',
+    'customresourcedefinitions',
+    false,
+  ),
   Role: ref(rbacGroup, 'v1', 'Role', 'roles'),
   ClusterRole: ref(rbacGroup, 'v1', 'ClusterRole', 'clusterroles', false),
   RoleBinding: ref(rbacGroup, 'v1', 'RoleBinding', 'rolebindings'),

@@ -1,27 +1,27 @@
-/** Every kind that the embedded API server serves, with all that is known of it. */
+/** Kubernetes' own kinds, with all that is known of each. Custom kinds come to a server by their definitions: see `custom/`. */
+import { apiextensionsKinds } from './builtin/apiextensions.ts';
 import { appsKinds } from './builtin/apps.ts';
 import { coreKinds } from './builtin/core.ts';
 import { discoveryKinds } from './builtin/discovery.ts';
 import { coordinationKinds, rbacKinds } from './builtin/rbac.ts';
-import { outlineKinds } from './custom/outline.ts';
 import type { FieldError } from './field-error.ts';
 import type { KindInfo } from './kind-info.ts';
 import type { KindRef, KubeObject } from './meta.ts';
 
-export const allKinds: readonly KindInfo[] = [
+export const builtinKinds: readonly KindInfo[] = [
   ...coreKinds,
   ...appsKinds,
   ...discoveryKinds,
   ...coordinationKinds,
   ...rbacKinds,
-  ...outlineKinds,
+  ...apiextensionsKinds,
 ];
 
 const byGroupKind: ReadonlyMap<string, KindInfo> = new Map(
-  allKinds.map((info) => [`${info.group}/${info.kind}`, info]),
+  builtinKinds.map((info) => [`${info.group}/${info.kind}`, info]),
 );
 
-/** What is known of a kind, whatever version of it the reference names. */
+/** What is known of one of Kubernetes' own kinds, whatever version of it the reference names. */
 export function kindInfo(kind: Pick<KindRef, 'group' | 'kind'>): KindInfo | undefined {
   return byGroupKind.get(`${kind.group}/${kind.kind}`);
 }

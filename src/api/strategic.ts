@@ -14,7 +14,7 @@ export interface MergeRule {
 
 /** Whether strategic merge patch exists for the kind at all: only for Kubernetes' own kinds, as there. */
 export function hasStrategicMerge(kind: KindRef): boolean {
-  return kind.group === '' || kind.group === 'apps' || kind.group === 'discovery.k8s.io';
+  return kindInfo(kind) !== undefined;
 }
 
 /**

@@ -88,7 +88,7 @@ describe('tables', () => {
     );
   });
 
-  it('show services, deployments, nodes and policies', () => {
+  it('show services, deployments and nodes', () => {
     const metadata = { name: 'x', creationTimestamp: '2026-01-01T00:59:50Z' };
     const service = {
       metadata,
@@ -119,11 +119,6 @@ describe('tables', () => {
       status: { conditions: [{ type: 'Ready', status: 'True' }], nodeInfo: { kubeletVersion: 'v1' } },
     };
     assert.deepEqual(row(kinds.Node, node), { Name: 'x', Status: 'Ready', Roles: '<none>', Age: '10s', Version: 'v1' });
-    assert.deepEqual(row(kinds.AuthorizationPolicy, { metadata, spec: { action: 'DENY' } } as KubeObject), {
-      Name: 'x',
-      Action: 'DENY',
-      Age: '10s',
-    });
   });
 
   it('leave the cell of a malformed object empty', () => {

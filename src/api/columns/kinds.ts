@@ -2,15 +2,6 @@
 import type { Deployment, ReplicaSet } from '../apps.ts';
 import type { ConfigMap, Event, Namespace, Node, Secret, Service, ServiceAccount } from '../core.ts';
 import type { EndpointSlice } from '../discovery.ts';
-import type { Gateway, GatewayClass, GRPCRoute, HTTPRoute } from '../gateway.ts';
-import type {
-  AuthorizationPolicy,
-  DestinationRule,
-  PeerAuthentication,
-  ServiceEntry,
-  VirtualService,
-  WorkloadEntry,
-} from '../istio.ts';
 import type { Column } from '../kind-info.ts';
 import type { LabelSelector } from '../meta.ts';
 import { formatSelector } from '../selector.ts';
@@ -159,87 +150,6 @@ export const endpointSliceColumns: readonly Column<EndpointSlice>[] = [
   ageColumn,
 ];
 
-export const authorizationPolicyColumns: readonly Column<AuthorizationPolicy>[] = [
-  nameColumn,
-  column<AuthorizationPolicy>('Action', 'The operation to take.', ({ spec }) => spec?.action ?? ''),
-  ageColumn,
-];
-
-export const peerAuthenticationColumns: readonly Column<PeerAuthentication>[] = [
-  nameColumn,
-  column<PeerAuthentication>(
-    'Mode',
-    'Defines the mTLS mode used for peer authentication.',
-    ({ spec }) => spec?.mtls?.mode ?? '',
-  ),
-  ageColumn,
-];
-
-export const virtualServiceColumns: readonly Column<VirtualService>[] = [
-  nameColumn,
-  column<VirtualService>('Gateways', 'The names of gateways and sidecars that should apply these routes.', ({ spec }) =>
-    jsonText(spec?.gateways),
-  ),
-  column<VirtualService>('Hosts', 'The destination hosts to which traffic is being sent.', ({ spec }) =>
-    jsonText(spec?.hosts),
-  ),
-  ageColumn,
-];
-
-export const destinationRuleColumns: readonly Column<DestinationRule>[] = [
-  nameColumn,
-  column<DestinationRule>('Host', 'The name of a service from the service registry.', ({ spec }) => spec?.host ?? ''),
-  ageColumn,
-];
-
-export const serviceEntryColumns: readonly Column<ServiceEntry>[] = [
-  nameColumn,
-  column<ServiceEntry>('Hosts', 'The hosts associated with the ServiceEntry.', ({ spec }) => jsonText(spec?.hosts)),
-  column<ServiceEntry>('Location', 'Whether the service is part of the mesh.', ({ spec }) => spec?.location ?? ''),
-  column<ServiceEntry>('Resolution', 'How the addresses of endpoints are found.', ({ spec }) => spec?.resolution ?? ''),
-  ageColumn,
-];
-
-export const workloadEntryColumns: readonly Column<WorkloadEntry>[] = [
-  nameColumn,
-  ageColumn,
-  column<WorkloadEntry>('Address', 'Address associated with the network endpoint.', ({ spec }) => spec?.address ?? ''),
-];
-
-export const gatewayClassColumns: readonly Column<GatewayClass>[] = [
-  nameColumn,
-  column<GatewayClass>('Controller', 'Who serves gateways of the class.', ({ spec }) => spec.controllerName),
-  column<GatewayClass>(
-    'Accepted',
-    'Whether it does.',
-    ({ status }) => status?.conditions?.find(({ type }) => type === 'Accepted')?.status ?? '',
-  ),
-  ageColumn,
-  wide<GatewayClass>('Description', 'What the class is.', ({ spec }) => spec.description ?? ''),
-];
-
-export const gatewayColumns: readonly Column<Gateway>[] = [
-  nameColumn,
-  column<Gateway>('Class', 'The class of the gateway.', ({ spec }) => spec.gatewayClassName),
-  column<Gateway>('Address', 'Where it listens.', ({ status }) =>
-    (status?.addresses ?? []).map(({ value }) => value).join(','),
-  ),
-  column<Gateway>(
-    'Programmed',
-    'Whether it serves its listeners.',
-    ({ status }) => status?.conditions?.find(({ type }) => type === 'Programmed')?.status ?? '',
-  ),
-  ageColumn,
-];
-
-export const routeColumns: readonly Column<HTTPRoute | GRPCRoute>[] = [
-  nameColumn,
-  column<HTTPRoute | GRPCRoute>('Hostnames', 'Host names that the route matches.', ({ spec }) =>
-    jsonText(spec.hostnames),
-  ),
-  ageColumn,
-];
-
 interface Templated {
   metadata: Deployment['metadata'];
   spec: { selector: LabelSelector; template?: Deployment['spec']['template'] };
@@ -275,11 +185,6 @@ function externalIp({ spec, status }: Service): string {
 
 function nodeAddress({ status }: Node, wanted: string): string | undefined {
   return status?.addresses?.find(({ type }) => type === wanted)?.address;
-}
-
-/** As CRD printer columns show lists. */
-function jsonText(list: readonly string[] | undefined): string {
-  return list ? JSON.stringify(list) : '';
 }
 
 function someOf(list: readonly string[], empty: string): string {

@@ -4,33 +4,34 @@ import type { JsonSchema } from './schema.ts';
 
 const withDefaults = new WeakMap<JsonSchema, boolean>();
 
-/** Fills absent fields that have a default, and nulls where null is not allowed. Changes `value`. */
-export function applyDefaults(value: unknown, schema: JsonSchema): void {
-  if (!hasDefaults(schema)) return;
-  const { properties, additionalProperties, items } = schema;
+/** Fills absent fields that have a default, and nulls where null is not allowed. Changes `value`; returns whether it did. */
+export function applyDefaults(value: unknown, schema: JsonSchema): boolean {
+  if (!hasDefaults(schema)) return false;
+  const { properties = {}, additionalProperties, items } = schema;
+  let changed = false;
   if (Array.isArray(value)) {
-    if (items) for (const item of value) applyDefaults(item, items);
-    return;
+    if (items) for (const item of value) changed = applyDefaults(item, items) || changed;
+    return changed;
   }
-  if (!isRecord(value)) return;
-  for (const name in properties) {
-    const field = properties[name];
-    if (!field || !hasDefaults(field)) continue;
+  if (!isRecord(value)) return false;
+  for (const [name, field] of Object.entries(properties)) {
+    if (!hasDefaults(field)) continue;
     const isSet = Object.hasOwn(value, name) && value[name] !== undefined;
     if (field.default !== undefined && (!isSet || (value[name] === null && !field.nullable))) {
       value[name] = structuredClone(field.default);
+      changed = true;
     }
-    if (Object.hasOwn(value, name)) applyDefaults(value[name], field);
+    if (Object.hasOwn(value, name)) changed = applyDefaults(value[name], field) || changed;
   }
-  if (!additionalProperties) return;
+  if (!additionalProperties) return changed;
   for (const name of Object.keys(value)) {
-    if (properties && Object.hasOwn(properties, name)) continue;
-    applyDefaults(value[name], additionalProperties);
+    if (!Object.hasOwn(properties, name)) changed = applyDefaults(value[name], additionalProperties) || changed;
   }
+  return changed;
 }
 
 /** Whether a default is anywhere in it; so that most of an object is never walked. */
-function hasDefaults(schema: JsonSchema): boolean {
+export function hasDefaults(schema: JsonSchema): boolean {
   let known = withDefaults.get(schema);
   if (known === undefined) {
     known =

@@ -7,14 +7,14 @@ import { authenticate, type AuthenticationContext } from './authentication.ts';
 import { denied, type ResourceAttributes, type Verb } from './authorization.ts';
 import { subresourcesOf } from './discovery.ts';
 import { anonymousPaths, sendDocument, sendPublic } from './documents.ts';
-import { answerFormOf, mediaTypeOf, parseObjectBody, readBody, sendError, sendJson } from './http-messages.ts';
+import { addWarning, answerFormOf, mediaTypeOf, parseObjectBody, readBody, sendError, sendJson } from './http-messages.ts';
 import type { JsonObject } from './merge-patch.ts';
 import { proxyLog, proxyUpgrade, rawStatus, streamActions, type NodeProxyContext } from './node-proxy.ts';
 import { nodeUsesSecret } from './node-restriction.ts';
 import { getObject, isTrue, listObjects, watchObjects, type ReadContext } from './reads.ts';
 import { parseResourcePath, type ResourcePath } from './request-path.ts';
 import { reviews, type Review } from './reviews.ts';
-import { findKind, groupVersion } from './served-kinds.ts';
+import { groupVersion } from './served-kinds.ts';
 import { badRequest, methodNotAllowed, statusOf, unknownPath } from './status-error.ts';
 import { handleBinding, handleScale, handleTokenRequest } from './subresources.ts';
 import { nodeNameOf, type User } from './user.ts';
@@ -82,13 +82,13 @@ async function route(context: ApiContext, request: IncomingMessage, response: Se
   const path = parsePath(pathname);
   if (!path) {
     context.authorizer.authorizePath(user, request.method ?? 'GET', pathname);
-    return sendDocument(pathname, request, response);
+    return sendDocument(context.kinds, pathname, request, response);
   }
   const review = reviews.find(
     ({ group, plural }) => path.group === group && path.plural === plural && path.version === 'v1',
   );
   if (review) return answerReview(context, user, review, path, request, response);
-  const kind = findKind(path.group, path.version, path.plural);
+  const kind = context.kinds.find(path.group, path.version, path.plural);
   if (!kind) {
     context.authorizer.authorize(user, attributesOf(path, verbOf(request, path, query) ?? 'get', query));
     throw unknownPath();
@@ -116,6 +116,7 @@ async function routeKind(
   context.authorizer.authorize(user, attributes);
   restrictNodeSecret(context, user, attributes);
   checkScope(kind, path, verb);
+  if (kind.deprecationWarning !== undefined) addWarning(response, kind.deprecationWarning);
   const request: WriteRequest = {
     kind,
     namespace: path.namespace,

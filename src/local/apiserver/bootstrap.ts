@@ -1,8 +1,9 @@
 /** The objects that an API server makes for itself: the default namespaces and the Service `kubernetes`. */
 import type { KindInfo } from '../../api/index.ts';
 import { kubernetesServiceIp } from './cluster-ip.ts';
+import { installDefinitions } from './custom/install.ts';
 import { jsonEqual, type ApiObject } from './object-fields.ts';
-import { findKind, groupVersion, storageOf } from './served-kinds.ts';
+import { findBuiltin, groupVersion, storageOf } from './served-kinds.ts';
 import type { ObjectStore, Transaction } from './store.ts';
 import { prepareCreate } from './object-rules.ts';
 
@@ -15,6 +16,7 @@ export async function bootstrapObjects(
   nowMs: number,
 ): Promise<void> {
   await store.write((tx) => {
+    installDefinitions(tx, nowMs);
     for (const name of namespaces) ensure(tx, kindOf('', 'v1', 'namespaces'), { metadata: { name } }, nowMs);
     ensure(
       tx,
@@ -68,7 +70,7 @@ function ensure(
 }
 
 function kindOf(group: string, version: string, plural: string): KindInfo {
-  const kind = findKind(group, version, plural);
+  const kind = findBuiltin(group, version, plural);
   if (!kind) throw new Error(`The kind of ${plural} is not served`);
   return kind;
 }

@@ -1,7 +1,7 @@
 /** Discovery documents: what kinds there are, unaggregated and aggregated (apidiscovery.k8s.io/v2). */
-import { hasStrategicMerge, type KindInfo } from '../../api/index.ts';
+import type { KindInfo } from '../../api/index.ts';
 import { reviews } from './reviews.ts';
-import { groupVersion, kindsOf, servedGroups, type ServedGroup } from './served-kinds.ts';
+import { groupVersion, type ServedGroup, type ServedKinds } from './served-kinds.ts';
 
 const objectVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 const partVerbs = ['get', 'patch', 'update'];
@@ -19,8 +19,8 @@ const reviewGroups: readonly ServedGroup[] = [...new Set(reviews.map((review) =>
   versions: ['v1'],
 }));
 
-export function allGroups(): ServedGroup[] {
-  return [...servedGroups(), ...reviewGroups];
+export function allGroups(kinds: ServedKinds): ServedGroup[] {
+  return [...kinds.groups(), ...reviewGroups];
 }
 
 /** `GET /api` */
@@ -33,26 +33,26 @@ export function coreVersions(address: string): unknown {
 }
 
 /** `GET /apis` */
-export function groupList(): unknown {
+export function groupList(kinds: ServedKinds): unknown {
   return {
     kind: 'APIGroupList',
     apiVersion: 'v1',
-    groups: allGroups()
+    groups: allGroups(kinds)
       .filter(({ group }) => group !== '')
       .map(groupEntry),
   };
 }
 
 /** `GET /apis/GROUP`; undefined for an unknown group. */
-export function groupDocument(name: string): unknown {
-  const found = allGroups().find(({ group }) => group === name && group !== '');
+export function groupDocument(kinds: ServedKinds, name: string): unknown {
+  const found = allGroups(kinds).find(({ group }) => group === name && group !== '');
   return found && { kind: 'APIGroup', apiVersion: 'v1', ...groupEntry(found) };
 }
 
 /** `GET /api/v1`, `GET /apis/GROUP/VERSION`; undefined for an unknown pair. */
-export function resourceList(group: string, version: string): unknown {
-  if (!allGroups().some((served) => served.group === group && served.versions.includes(version))) return undefined;
-  const resources = kindsOf(group, version).flatMap((kind) => [
+export function resourceList(kinds: ServedKinds, group: string, version: string): unknown {
+  if (!allGroups(kinds).some((served) => served.group === group && served.versions.includes(version))) return undefined;
+  const resources = kinds.of(group, version).flatMap((kind) => [
     {
       name: kind.plural,
       singularName: kind.singular,
@@ -90,15 +90,15 @@ export function resourceList(group: string, version: string): unknown {
 }
 
 /** The aggregated form of `/api` (core only) or `/apis` (all the rest), for `version` v2 or v2beta1 of apidiscovery. */
-export function aggregatedDiscovery(core: boolean, apiVersion: 'v2' | 'v2beta1'): unknown {
-  const items = allGroups()
+export function aggregatedDiscovery(kinds: ServedKinds, core: boolean, apiVersion: 'v2' | 'v2beta1'): unknown {
+  const items = allGroups(kinds)
     .filter(({ group }) => (group === '') === core)
     .map(({ group, versions }) => ({
       metadata: { name: group, creationTimestamp: null },
       versions: versions.map((version) => ({
         version,
         freshness: 'Current',
-        resources: aggregatedResources(group, version),
+        resources: aggregatedResources(kinds, group, version),
       })),
     }));
   return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${apiVersion}`, metadata: {}, items };
@@ -116,7 +116,7 @@ export function aggregatedVersionOf(accept: string | undefined): 'v2' | 'v2beta1
 }
 
 export function subresourcesOf(kind: KindInfo): Subresource[] {
-  const own = hasStrategicMerge(kind) ? (ownSubresources[kind.kind] ?? []) : [];
+  const own = kind.isCustom ? (kind.scale ? [scale] : []) : (ownSubresources[kind.kind] ?? []);
   return [...own, ...(kind.hasStatus ? [{ name: 'status', verbs: partVerbs }] : [])];
 }
 
@@ -146,8 +146,8 @@ const ownSubresources: Readonly<Record<string, readonly Subresource[]>> = {
   ReplicaSet: [scale],
 };
 
-function aggregatedResources(group: string, version: string): unknown[] {
-  const resources = kindsOf(group, version).map((kind) => ({
+function aggregatedResources(kinds: ServedKinds, group: string, version: string): unknown[] {
+  const resources = kinds.of(group, version).map((kind) => ({
     resource: kind.plural,
     responseKind: { group, version, kind: kind.kind },
     scope: kind.namespaced ? 'Namespaced' : 'Cluster',

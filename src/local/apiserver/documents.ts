@@ -10,6 +10,7 @@ import {
 } from './discovery.ts';
 import { sendJson, sendJsonText } from './http-messages.ts';
 import { openapiDocument, openapiIndex } from './openapi.ts';
+import type { ServedKinds } from './served-kinds.ts';
 import { methodNotAllowed, unknownPath } from './status-error.ts';
 
 /** Paths that need no credentials. */
@@ -30,14 +31,19 @@ export function sendPublic(pathname: string, response: ServerResponse): void {
 }
 
 /** Answers a path that addresses no resource. Throws 404 and 405. */
-export function sendDocument(pathname: string, request: IncomingMessage, response: ServerResponse): void {
+export function sendDocument(
+  kinds: ServedKinds,
+  pathname: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
   if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
   const [root = '', first, second, ...rest] = pathname.split('/').filter((segment) => segment !== '');
   const aggregated = aggregatedVersionOf(request.headers.accept);
   if (anonymousPaths.has(pathname) || ['healthz', 'readyz', 'livez'].includes(root))
     return sendPublic(`/${root}`, response);
   if ((root === 'api' || root === 'apis') && first === undefined && aggregated !== undefined) {
-    const text = JSON.stringify(aggregatedDiscovery(root === 'api', aggregated));
+    const text = JSON.stringify(aggregatedDiscovery(kinds, root === 'api', aggregated));
     const type = `application/json;g=apidiscovery.k8s.io;v=${aggregated};as=APIGroupDiscoveryList`;
     response.writeHead(200, { 'content-type': type, vary: 'Accept' }).end(text);
     return;
@@ -45,14 +51,14 @@ export function sendDocument(pathname: string, request: IncomingMessage, respons
   let document: unknown;
   if (root === 'api') {
     if (first === undefined) document = coreVersions(request.headers.host ?? '');
-    else if (second === undefined) document = resourceList('', first);
+    else if (second === undefined) document = resourceList(kinds, '', first);
   } else if (root === 'apis' && rest.length === 0) {
-    if (first === undefined) document = groupList();
-    else document = second === undefined ? groupDocument(first) : resourceList(first, second);
+    if (first === undefined) document = groupList(kinds);
+    else document = second === undefined ? groupDocument(kinds, first) : resourceList(kinds, first, second);
   } else if (root === 'openapi' && first === 'v3') {
-    if (second === undefined) document = openapiIndex();
+    if (second === undefined) document = openapiIndex(kinds);
     else {
-      const text = openapiDocument([second, ...rest].join('/'));
+      const text = openapiDocument(kinds, [second, ...rest].join('/'));
       if (text !== undefined) return sendJsonText(response, 200, text);
     }
   } else if (root === '') {

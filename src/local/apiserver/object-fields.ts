@@ -1,5 +1,5 @@
 /** Objects as they come in: parsing bodies, unknown fields, and comparison. */
-import { hasStrategicMerge, unknownFields, type JsonSchema, type KindInfo, type KubeObject } from '../../api/index.ts';
+import { pruneUnknown, unknownFields, type JsonSchema, type KindInfo, type KubeObject } from '../../api/index.ts';
 import { isJsonObject, setOwn, type Json, type JsonObject } from './merge-patch.ts';
 import { badRequest } from './status-error.ts';
 
@@ -14,9 +14,8 @@ export interface ApiObject extends KubeObject {
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
 /**
- * A copy with unknown fields and nulls dropped, as Kubernetes does for its own kinds. Unknown fields are reported: to
- * `warn`, or by a 400 that names them all under Strict. Other kinds keep theirs: their validation decides, because a
- * policy without the field that narrows it would widen access.
+ * A copy with unknown fields dropped, and of Kubernetes' own kinds also nulls. Unknown fields are reported: to `warn`, or by
+ * a 400 that names them all under Strict.
  */
 export function dropUnknownFields(
   kind: KindInfo,
@@ -32,7 +31,11 @@ export function dropUnknownFields(
     );
   }
   for (const message of messages) warn(message);
-  if (!hasStrategicMerge(kind)) return structuredClone(object);
+  if (kind.isCustom) {
+    const copy = structuredClone(object);
+    pruneUnknown(copy, kind.schema);
+    return copy;
+  }
   return prune(object as unknown as Json, kind.schema) as unknown as ApiObject;
 }
 

@@ -1,18 +1,25 @@
 /** OpenAPI v3 documents, as far as kubectl reads them: schemas by kind, and `fieldValidation` on PATCH. */
 import { createHash } from 'node:crypto';
-import { hasStrategicMerge, type JsonSchema, type KindInfo } from '../../api/index.ts';
+import type { JsonSchema, KindInfo } from '../../api/index.ts';
 import { allGroups } from './discovery.ts';
-import { groupVersion, kindsOf } from './served-kinds.ts';
+import { groupVersion, type ServedKinds } from './served-kinds.ts';
 
-const documents = new Map<string, { readonly text: string; readonly hash: string }>();
+interface Document {
+  /** The kinds it describes; another list asks for another document. */
+  readonly kinds: readonly KindInfo[];
+  readonly text: string;
+  readonly hash: string;
+}
+
+const documents = new WeakMap<ServedKinds, Map<string, Document>>();
 
 /** `GET /openapi/v3`: where each group and version has its document. */
-export function openapiIndex(): unknown {
+export function openapiIndex(kinds: ServedKinds): unknown {
   const paths: Record<string, { serverRelativeURL: string }> = {};
-  for (const { group, versions } of allGroups()) {
+  for (const { group, versions } of allGroups(kinds)) {
     for (const version of versions) {
       const path = documentPath(group, version);
-      const { hash } = documentOf(group, version);
+      const { hash } = documentOf(kinds, group, version);
       paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` };
     }
   }
@@ -20,9 +27,10 @@ export function openapiIndex(): unknown {
 }
 
 /** `GET /openapi/v3/api/v1`, `/openapi/v3/apis/GROUP/VERSION`; undefined for an unknown path. */
-export function openapiDocument(path: string): string | undefined {
-  for (const { group, versions } of allGroups()) {
-    for (const version of versions) if (documentPath(group, version) === path) return documentOf(group, version).text;
+export function openapiDocument(kinds: ServedKinds, path: string): string | undefined {
+  for (const { group, versions } of allGroups(kinds)) {
+    for (const version of versions)
+      if (documentPath(group, version) === path) return documentOf(kinds, group, version).text;
   }
   return undefined;
 }
@@ -31,21 +39,24 @@ function documentPath(group: string, version: string): string {
   return group === '' ? `api/${version}` : `apis/${group}/${version}`;
 }
 
-function documentOf(group: string, version: string): { readonly text: string; readonly hash: string } {
+function documentOf(served: ServedKinds, group: string, version: string): Document {
+  const known = documents.get(served) ?? new Map<string, Document>();
+  documents.set(served, known);
   const key = groupVersion(group, version);
-  let document = documents.get(key);
-  if (!document) {
-    const text = JSON.stringify(buildDocument(group, version));
-    document = { text, hash: createHash('sha256').update(text).digest('hex').toUpperCase() };
-    documents.set(key, document);
+  const kinds = served.of(group, version);
+  let document = known.get(key);
+  if (!document || document.kinds.length !== kinds.length || document.kinds.some((kind, i) => kind !== kinds[i])) {
+    const text = JSON.stringify(buildDocument(kinds, version));
+    document = { kinds, text, hash: createHash('sha256').update(text).digest('hex').toUpperCase() };
+    known.set(key, document);
   }
   return document;
 }
 
-function buildDocument(group: string, version: string): unknown {
+function buildDocument(kinds: readonly KindInfo[], version: string): unknown {
   const paths: Record<string, unknown> = {};
   const schemas: Record<string, unknown> = {};
-  for (const kind of kindsOf(group, version)) {
+  for (const kind of kinds) {
     schemas[schemaName(kind, version)] = kindSchema(kind, version);
     Object.assign(paths, pathsOf(kind, version));
   }
@@ -77,7 +88,7 @@ function pathsOf(kind: KindInfo, version: string): Record<string, unknown> {
   });
   const patches = [
     'application/merge-patch+json',
-    ...(hasStrategicMerge(kind) ? ['application/strategic-merge-patch+json'] : []),
+    ...(!kind.isCustom ? ['application/strategic-merge-patch+json'] : []),
   ];
   return {
     [collection]: {
@@ -95,7 +106,7 @@ function pathsOf(kind: KindInfo, version: string): Record<string, unknown> {
 
 /** `io.k8s.api.core.v1.Pod`, `io.istio.security.v1.AuthorizationPolicy` */
 function schemaName(kind: KindInfo, version: string): string {
-  const group = hasStrategicMerge(kind)
+  const group = !kind.isCustom
     ? `io.k8s.api.${kind.group === '' ? 'core' : (kind.group.split('.')[0] ?? '')}`
     : kind.group.split('.').toReversed().join('.');
   return `${group}.${version}.${kind.kind}`;

@@ -5,7 +5,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { sendJson, sendJsonText, type AnswerForm } from './http-messages.ts';
 import type { RbacAuthorizer } from './rbac/authorizer.ts';
-import { groupVersion, jsonInVersion, objectInVersion, storageOf } from './served-kinds.ts';
+import type { CustomKinds } from './custom/custom-kinds.ts';
+import { groupVersion, jsonInVersion, objectInVersion, storageOf, type ServedKinds } from './served-kinds.ts';
 import { badRequest, notFound } from './status-error.ts';
 import type { ObjectStore, Stored } from './store.ts';
 import { partialMetadata, renderTable, type IncludeObject } from './table.ts';
@@ -23,6 +24,8 @@ export interface ReadRequest {
 
 export interface ReadContext {
   readonly store: ObjectStore;
+  readonly kinds: ServedKinds;
+  readonly customKinds: CustomKinds;
   readonly clock: Clock;
   readonly authorizer: RbacAuthorizer;
   /** Running watches, by the function that ends each. */
@@ -116,8 +119,10 @@ export function watchObjects(context: ReadContext, request: ReadRequest, respons
   const bookmarks = isTrue(query.get('allowWatchBookmarks'));
   // A watch of an expired revision has ended before there is anything to stop.
   let stop: (() => void) | undefined = undefined;
+  let stopListening: (() => void) | undefined;
   const forget = (): void => {
     if (stop) context.watches.delete(stop);
+    stopListening?.();
   };
   stop = startWatch(
     response,
@@ -134,7 +139,9 @@ export function watchObjects(context: ReadContext, request: ReadRequest, respons
     },
     forget,
   );
-  if (!response.writableEnded) context.watches.add(stop);
+  if (response.writableEnded) return;
+  context.watches.add(stop);
+  if (kind.isCustom) stopListening = context.customKinds.whenGone(storageOf(kind), stop);
 }
 
 /** Whether an object passes the label and field selectors of a query. Throws 400. */
@@ -145,7 +152,7 @@ export function selectorOf(kind: KindInfo, query: URLSearchParams): (object: Kub
   try {
     const labels = parseLabelSelector(labelText);
     const fields = parseFieldSelector(fieldText);
-    const supported = selectableFields[storageOf(kind)] ?? [];
+    const supported = kind.selectableFields ?? selectableFields[storageOf(kind)] ?? [];
     for (const { path } of fields.requirements) {
       if (path === 'metadata.name' || path === 'metadata.namespace' || supported.includes(path)) continue;
       throw badRequest(`field label not supported: ${path}`);

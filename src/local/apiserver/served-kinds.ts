@@ -1,15 +1,7 @@
 /** The kinds this server serves, found by path; and how objects of several versions share one storage. */
-import { allKinds, type KindInfo, type KubeObject } from '../../api/index.ts';
+import { builtinKinds, type KindInfo, type KubeObject } from '../../api/index.ts';
+import type { CustomKinds } from './custom/custom-kinds.ts';
 import type { Stored } from './store.ts';
-
-const byResource = new Map<string, KindInfo>(allKinds.map((kind) => [`${kind.group}/${kind.plural}`, kind]));
-
-/** The kind at a path, with `version` set to the requested one; undefined when none is served there. */
-export function findKind(group: string, version: string, plural: string): KindInfo | undefined {
-  const kind = byResource.get(`${group}/${plural}`);
-  if (!kind?.versions.includes(version)) return undefined;
-  return kind.version === version ? kind : { ...kind, version };
-}
 
 export interface ServedGroup {
   readonly group: string;
@@ -17,19 +9,49 @@ export interface ServedGroup {
   readonly versions: readonly string[];
 }
 
-/** Every group with the versions that any of its kinds has. */
-export function servedGroups(): ServedGroup[] {
-  const groups = new Map<string, Set<string>>();
-  for (const kind of allKinds) {
-    const versions = groups.get(kind.group) ?? new Set();
-    groups.set(kind.group, versions);
-    for (const version of kind.versions) versions.add(version);
-  }
-  return [...groups].map(([group, versions]) => ({ group, versions: [...versions].toSorted(byPriority) }));
+const builtinByResource: ReadonlyMap<string, KindInfo> = new Map(
+  builtinKinds.map((kind) => [`${kind.group}/${kind.plural}`, kind]),
+);
+
+/** One of Kubernetes' own kinds at a path. */
+export function findBuiltin(group: string, version: string, plural: string): KindInfo | undefined {
+  const kind = builtinByResource.get(`${group}/${plural}`);
+  return kind?.version === version ? kind : undefined;
 }
 
-export function kindsOf(group: string, version: string): KindInfo[] {
-  return allKinds.filter((kind) => kind.group === group && kind.versions.includes(version));
+/** Kubernetes' own kinds, and those of the CustomResourceDefinitions that are there now. */
+export class ServedKinds {
+  readonly #custom: CustomKinds;
+
+  constructor(custom: CustomKinds) {
+    this.#custom = custom;
+  }
+
+  /** Grows with every change of the definitions: what was made from the kinds before is out of date. */
+  get generation(): number {
+    return this.#custom.generation;
+  }
+
+  /** The kind at a path, with `version` set to the requested one; undefined when none is served there. */
+  find(group: string, version: string, plural: string): KindInfo | undefined {
+    return findBuiltin(group, version, plural) ?? this.#custom.find(group, version, plural);
+  }
+
+  /** Every group with the versions that any of its kinds has. */
+  groups(): ServedGroup[] {
+    const groups = new Map<string, Set<string>>();
+    for (const { group, version } of this.#all()) groups.set(group, (groups.get(group) ?? new Set()).add(version));
+    return [...groups].map(([group, versions]) => ({ group, versions: [...versions].toSorted(byPriority) }));
+  }
+
+  of(group: string, version: string): KindInfo[] {
+    return this.#all().filter((kind) => kind.group === group && kind.version === version);
+  }
+
+  /** Each kind once for each of its versions. */
+  #all(): KindInfo[] {
+    return [...builtinKinds, ...this.#custom.all()];
+  }
 }
 
 /** The store's name of a kind, the same for all its versions. */
@@ -44,16 +66,15 @@ export function groupVersion(group: string, version: string): string {
 
 /** The object as JSON text in the requested version. */
 export function jsonInVersion(stored: Stored, kind: KindInfo): string {
-  return isStorageVersion(kind) ? stored.json : JSON.stringify(objectInVersion(stored.object, kind));
+  const object = objectInVersion(stored.object, kind);
+  return object === stored.object ? stored.json : JSON.stringify(object);
 }
 
-/** The object with the requested apiVersion; the stored one itself when that is the same. */
+/** The object with the requested apiVersion, and with defaults younger than itself; the stored one when that is the same. */
 export function objectInVersion(object: KubeObject, kind: KindInfo): KubeObject {
-  return isStorageVersion(kind) ? object : { ...object, apiVersion: groupVersion(kind.group, kind.version) };
-}
-
-function isStorageVersion(kind: KindInfo): boolean {
-  return kind.version === kind.versions[0];
+  const read = kind.onRead?.(object) ?? object;
+  const apiVersion = groupVersion(kind.group, kind.version);
+  return read.apiVersion === apiVersion ? read : { ...read, apiVersion };
 }
 
 /** Kubernetes' order: stable versions first, then beta, then alpha; higher numbers first. */

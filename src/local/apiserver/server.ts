@@ -9,6 +9,8 @@ import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { handleRequest, handleUpgrade, type ApiContext } from './api-handler.ts';
 import { bootstrapObjects } from './bootstrap.ts';
+import { CustomKinds } from './custom/custom-kinds.ts';
+import { startDefinitionCleanup } from './custom/definition-cleanup.ts';
 import { startEventExpiry } from './event-expiry.ts';
 import { startAggregation } from './rbac/aggregation.ts';
 import { RbacAuthorizer } from './rbac/authorizer.ts';
@@ -16,6 +18,7 @@ import { openServerPki } from './pki.ts';
 import { createServiceAccountTokens } from './service-account-tokens.ts';
 import { openStaticTokens } from './static-tokens.ts';
 import { sendError } from './http-messages.ts';
+import { ServedKinds } from './served-kinds.ts';
 import { shuttingDown } from './status-error.ts';
 import { ObjectStore } from './store.ts';
 import { authenticatedGroup, controllersUser } from './user.ts';
@@ -56,8 +59,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
   const store = ObjectStore.open({ path: join(stateDir, 'api.db') });
   const watches = new Set<() => void>();
   const authorizer = new RbacAuthorizer(store);
+  const customKinds = new CustomKinds(store);
   const context: ApiContext = {
     store,
+    kinds: new ServedKinds(customKinds),
+    customKinds,
     clock,
     watches,
     authorizer,
@@ -99,6 +105,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     unixServer.maxConnections = maxConnections;
     await listenOn(unixServer, socketPath, () => unixServer?.listen(socketPath));
   }
+  const stopCleanup = startDefinitionCleanup(store, clock, log);
   const stopExpiry = startEventExpiry(store, clock);
   const stopAggregation = startAggregation(store, authorizer, log);
   log.info('Serving the API', { host: listen.host, port, socketPath, revision: store.revision });
@@ -110,6 +117,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     async close() {
       closing = true;
       stopExpiry();
+      stopCleanup();
       stopAggregation();
       unixServer?.close();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));

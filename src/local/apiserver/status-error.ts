@@ -89,6 +89,11 @@ export function methodNotAllowed(): StatusError {
   });
 }
 
+/** 405 with a reason of its own. */
+export function notAllowed(message: string): StatusError {
+  return new StatusError({ code: 405, reason: 'MethodNotAllowed', message });
+}
+
 export function alreadyExists(resource: ResourceName, name: string): StatusError {
   return new StatusError({
     code: 409,

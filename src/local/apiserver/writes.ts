@@ -1,6 +1,7 @@
 /** Create, update and delete as plans over a store transaction: admission, validation, then the change. */
 import type { KindInfo } from '../../api/index.ts';
 import { assignClusterIp } from './cluster-ip.ts';
+import { admitDefinition, refuseWhileTerminating } from './custom/definition.ts';
 import { restrictNodeWrite } from './node-restriction.ts';
 import { dropUnknownFields, jsonEqual, type ApiObject, type FieldValidation } from './object-fields.ts';
 import { checkPreconditions, isReleased, prepareCreate, prepareUpdate, timestamp } from './object-rules.ts';
@@ -151,6 +152,8 @@ function requireNamespace(tx: Transaction, context: WriteContext, name: string):
 /** Admission: what depends on other objects. Changes `object`. */
 function admit(tx: Transaction, context: WriteContext, object: ApiObject, before: ApiObject | undefined): void {
   const { kind, namespace } = context;
+  if (kind.isCustom && !before) refuseWhileTerminating(tx, kind);
+  if (kind.group === 'apiextensions.k8s.io') admitDefinition(tx, object, before, context.nowMs);
   if (kind.group !== '') return;
   if (kind.kind === 'Service') {
     const services = tx.list('services').map((stored) => stored.object as ApiObject);

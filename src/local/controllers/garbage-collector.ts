@@ -1,6 +1,7 @@
 /** Objects whose owners are all gone are deleted; pods of nodes that are gone, too. */
-import { allKinds, kinds, type KindRef, type KubeObject, type OwnerReference } from '../../api/index.ts';
+import { kinds, type KindRef, type KubeObject, type OwnerReference } from '../../api/index.ts';
 import { isKubeError, objectKey } from '../../kube/index.ts';
+import { discoverKinds } from './api-resources.ts';
 import type { Cluster, Controller } from './cluster.ts';
 import { openSource, type Source } from './source.ts';
 import { createWorkQueue } from './work-queue.ts';
@@ -30,6 +31,7 @@ export function createGarbageCollector(cluster: Cluster): Controller & { readonl
   /** Keys of dependents, by the uid of their owner. */
   const dependents = new Map<string, Set<string>>();
   const missingSince = new Map<string, number>();
+  let served: readonly KindRef[] = [];
 
   for (const source of watched) source.onChange((after, before) => note(source.kind, after, before));
   nodes.onChange((after, before) => {
@@ -73,7 +75,7 @@ export function createGarbageCollector(cluster: Cluster): Controller & { readonl
   async function exists(owner: OwnerReference, namespace: string | undefined): Promise<boolean> {
     const slash = owner.apiVersion.indexOf('/');
     const group = slash < 0 ? '' : owner.apiVersion.slice(0, slash);
-    const info = allKinds.find((known) => known.kind === owner.kind && known.group === group);
+    const info = await kindOf(group, owner.kind);
     // Nobody can say of a kind that is not served here whether its object lives.
     if (!info) return true;
     const place = info.namespaced ? namespace : undefined;
@@ -86,6 +88,15 @@ export function createGarbageCollector(cluster: Cluster): Controller & { readonl
       if (isKubeError(error, 'kube.not-found')) return false;
       throw error;
     }
+  }
+
+  /** A kind that is not known yet is looked for once more: its definition may be new. */
+  async function kindOf(group: string, kind: string): Promise<KindRef | undefined> {
+    const find = (): KindRef | undefined => served.find((known) => known.kind === kind && known.group === group);
+    const known = find();
+    if (known) return known;
+    served = await discoverKinds(client, signal);
+    return find();
   }
 
   async function collectWithNode(key: string, pod: KubeObject): Promise<void> {

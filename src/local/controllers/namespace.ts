@@ -1,6 +1,7 @@
 /** Deleting a namespace: first all that is in it, then its finalizer, so that the API server lets it go. */
-import { allKinds, kinds, type KindRef, type KubeObject } from '../../api/index.ts';
+import { kinds, type KindRef, type KubeObject } from '../../api/index.ts';
 import { isKubeError } from '../../kube/index.ts';
+import { discoverKinds } from './api-resources.ts';
 import type { Cluster, Controller } from './cluster.ts';
 import { createWorkQueue } from './work-queue.ts';
 
@@ -9,12 +10,6 @@ const recheckMs = 250;
 
 /** Those that make pods go first, so that nothing is made again behind our back. */
 const first: readonly KindRef[] = [kinds.Deployment, kinds.ReplicaSet];
-const namespacedKinds: readonly KindRef[] = [
-  ...first,
-  ...allKinds.filter(
-    ({ namespaced, kind, group }) => namespaced && !first.some((other) => other.kind === kind && other.group === group),
-  ),
-];
 
 export function createNamespaceController(cluster: Cluster): Controller {
   const { client, clock, namespaces, pods, signal } = cluster;
@@ -36,6 +31,7 @@ export function createNamespaceController(cluster: Cluster): Controller {
     const namespace = namespaces.store.get(name);
     if (!namespace?.metadata.deletionTimestamp || !namespace.spec?.finalizers?.includes('kubernetes')) return;
     const left: KindRef[] = [];
+    const namespacedKinds = await kindsToEmpty();
     for (const kind of remaining.get(name) ?? namespacedKinds) if (await empty(kind, name)) left.push(kind);
     remaining.set(name, left);
     if (left.length > 0) {
@@ -49,9 +45,21 @@ export function createNamespaceController(cluster: Cluster): Controller {
     else await finalize(name);
   }
 
+  /** All that can be in a namespace, also by definitions that are younger than this controller. */
+  async function kindsToEmpty(): Promise<KindRef[]> {
+    const isFirst = ({ group, kind }: KindRef): boolean =>
+      first.some((other) => other.kind === kind && other.group === group);
+    const all = await discoverKinds(client, signal);
+    return [...first, ...all.filter((kind) => kind.namespaced && !isFirst(kind))];
+  }
+
   /** Deletes what there is of a kind. Returns whether anything was still there. */
   async function empty(kind: KindRef, namespace: string): Promise<boolean> {
-    const { items } = await client.list(kind, { namespace, signal });
+    const { items } = await client.list(kind, { namespace, signal }).catch((error: unknown) => {
+      // Its definition went in the meantime, and its objects with it.
+      if (isKubeError(error, 'kube.not-found')) return { items: [] };
+      throw error;
+    });
     await Promise.all(
       items.filter(({ metadata }) => !metadata.deletionTimestamp).map((object) => remove(kind, object)),
     );

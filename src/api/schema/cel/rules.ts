@@ -56,10 +56,10 @@ export function rulesOf(schema: JsonSchema, self: JsonSchema = schema): readonly
 export function hasRules(schema: JsonSchema): boolean {
   let known = ruled.get(schema);
   if (known === undefined) {
-    const { properties = {}, items, additionalProperties, allOf = [] } = schema;
+    const { properties = {}, items, additionalProperties } = schema;
     known =
       schema['x-kubernetes-validations'] !== undefined ||
-      [...Object.values(properties), ...allOf].some(hasRules) ||
+      Object.values(properties).some(hasRules) ||
       (items !== undefined && hasRules(items)) ||
       (additionalProperties !== undefined && hasRules(additionalProperties));
     ruled.set(schema, known);
@@ -70,8 +70,7 @@ export function hasRules(schema: JsonSchema): boolean {
 function visit(place: Place, run: Run): void {
   const { value, path, old, schema } = place;
   if (value === null || value === undefined || !hasRules(schema) || isBudgetSpent()) return;
-  judge(place, schema, run);
-  for (const part of schema.allOf ?? []) if (!isBudgetSpent()) judge(place, part, run);
+  judge(place, run);
   if (Array.isArray(value)) {
     const { items } = schema;
     if (!items || !hasRules(items)) return;
@@ -92,14 +91,14 @@ function visit(place: Place, run: Run): void {
   }
 }
 
-/** Asks the rules that `part` (the place's schema, or one in its `allOf`) states. */
-function judge(place: Place, part: JsonSchema, run: Run): void {
-  if (!part['x-kubernetes-validations']) return;
+/** Asks the rules that the place's own schema states. */
+function judge(place: Place, run: Run): void {
+  if (!place.schema['x-kubernetes-validations']) return;
   const { value, path, old } = place;
   const schema = place.schema['x-kubernetes-embedded-resource'] ? withRootFields(place.schema) : place.schema;
   const type = schema.type ?? '';
   const isUnchanged = old !== undefined && sameJson(value, old);
-  for (const compiled of rulesOf(part, schema)) {
+  for (const compiled of rulesOf(place.schema, schema)) {
     const { rule, expression, message, errors } = compiled;
     const [broken] = errors;
     if (broken || !expression) {
@@ -170,7 +169,8 @@ function violation({ value, path, schema }: Place, rule: ValidationRule, detail:
   const at = (rule.fieldPath === undefined ? path : joinPath(path, rule.fieldPath)) || noPath;
   // Objects and lists are left out of the message; scalars are in it.
   const shown = typeof value === 'object' || schema.type === 'object' || schema.type === 'array' ? undefined : value;
-  switch (rule.reason) {
+  const { reason = 'FieldValueInvalid' } = rule;
+  switch (reason) {
     case 'FieldValueForbidden':
       return forbidden(at, detail);
     case 'FieldValueRequired':
@@ -179,8 +179,7 @@ function violation({ value, path, schema }: Place, rule: ValidationRule, detail:
       return shown === undefined
         ? { path: at, reason: 'FieldValueDuplicate', message: 'Duplicate value' }
         : duplicate(at, shown);
-    case 'FieldValueInvalid':
-    case undefined: {
+    case 'FieldValueInvalid': {
       const prefix = shown === undefined ? 'Invalid value' : `Invalid value: ${JSON.stringify(shown)}`;
       return { path: at, reason: 'FieldValueInvalid', message: `${prefix}: ${detail}` };
     }
