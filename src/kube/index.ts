@@ -9,5 +9,5 @@ export { objectKey, startInformer, type Informer } from './informer.ts';
 export { registerInformerMetrics, type InformerMetrics } from './informer-metrics.ts';
 export { openExec, type RemoteCommand } from './exec.ts';
 export { startLeaderElection, type LeaderElection } from './lease.ts';
-export { openExec, type RemoteCommand } from './exec.ts';
 export { openPortForward } from './port-forward.ts';
+export { isOlder } from './resource-version.ts';

@@ -20,6 +20,8 @@ export interface InformerOptions<T extends KubeObject> extends Selection, Object
   readonly watchTimeoutSeconds?: number;
   /** How long a server that sends bookmarks may be silent; default 150 s, two and a half of kube-apiserver's intervals. */
   readonly maxSilenceMs?: number;
+  /** How long a watch may outlive the time that it was asked for; default 20 s. */
+  readonly overdueMs?: number;
   /** Ask for the list as a stream (WatchList); a server that does not know it is asked for pages. Default true. */
   readonly streamsLists?: boolean;
   /** Objects a page; default 500. */
@@ -76,6 +78,7 @@ export function startInformer<T extends KubeObject>(
     streamsLists: options.streamsLists ?? true,
     pageSize: options.pageSize ?? 500,
     maxSilenceMs: options.maxSilenceMs ?? 150_000,
+    overdueMs: options.overdueMs ?? 20_000,
     maxLineBytes: options.maxLineBytes,
     meter: options.metrics?.open(kind),
     onListed() {

@@ -38,6 +38,8 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly streamsLists: boolean;
   readonly pageSize: number;
   readonly maxSilenceMs: number;
+  /** A server ends watches by itself; one that is late by this has nobody behind it. */
+  readonly overdueMs: number;
   readonly maxLineBytes?: number | undefined;
   readonly meter?: InformerMeter | undefined;
   /** After every whole list. */
@@ -49,8 +51,7 @@ export type ReflectorPhase = 'listing' | 'watching' | 'waiting';
 
 /** A server says nothing while it gets ready to stream a list: kube-apiserver waits 3 s at most for its cache. */
 const streamPatienceMs = 10_000;
-/** A server ends watches by itself; one that is late by this has nobody behind it. */
-const overdueMs = 20_000;
+const maxCutStreams = 5;
 /** A list this soon after another one is a failure, however well it is explained. */
 const relistPauseMs = 1000;
 
@@ -90,7 +91,7 @@ export class Reflector<T extends KubeObject> {
       const startedAtMs = performance.now();
       let events = 0;
       try {
-        this.phase = 'listing';
+        if (this.#place === undefined) this.phase = 'listing';
         if (this.#place === undefined && !this.#streamsLists) await this.#list();
         context.phase = this.#place === undefined ? 'stream' : 'watch';
         await this.#watch({
@@ -131,7 +132,9 @@ export class Reflector<T extends KubeObject> {
     else this.#log.debug('cannot list or watch, trying again', fields);
 
     if (kind !== 'resume') this.#place = undefined;
-    if (kind === 'relist-in-pages') this.#streamsLists = false;
+    // A stream that is cut again and again, perhaps for its length, begins at its start each time; a page is short.
+    const isTired = context.phase === 'stream' && context.isOpen && this.failures >= maxCutStreams;
+    if (kind === 'relist-in-pages' || isTired) this.#streamsLists = false;
     this.#pageSize = kind === 'relist-at-once' ? Infinity : this.#options.pageSize;
     const isRepeated = this.failures > 1 || performance.now() - this.#listedAtMs < relistPauseMs;
     const delayMs = isExpected && !isRepeated ? 0 : backoff.next();
@@ -200,7 +203,7 @@ export class Reflector<T extends KubeObject> {
         if (this.#place === undefined) return Math.min(streamPatienceMs, maxSilenceMs);
         return this.#hasBookmarks ? maxSilenceMs : Infinity;
       },
-      maxLifeMs: timeoutSeconds * 1000 + overdueMs,
+      maxLifeMs: timeoutSeconds * 1000 + this.#options.overdueMs,
       maxLineBytes,
     });
   }
