@@ -1,5 +1,5 @@
 /** `ambit control`: the control plane. Configured by environment, as in a cluster. */
-import { networkInterfaces } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import type { ClusterId } from '../api/index.ts';
 import { startControl } from '../control/index.ts';
 import { accessFromEnvironment, openKubeClient } from '../kube/index.ts';
@@ -31,6 +31,8 @@ try {
     monitoring: hostPort(env['MONITORING_LISTEN'] ?? `${listen.host}:15014`),
     servingIps: env['SERVING_IPS']?.split(',') ?? localAddresses(),
     namespace: env['POD_NAMESPACE'] ?? 'istio-system',
+    identity: env['POD_NAME'] ?? hostname(),
+    ...(env['REVISION'] ? { revision: env['REVISION'] } : {}),
     clusterId: (env['CLUSTER_ID'] ?? 'Kubernetes') as ClusterId,
     ...(env['TRUST_DOMAIN'] ? { trustDomain: env['TRUST_DOMAIN'] } : {}),
     ...(env['CLUSTER_DOMAIN'] ? { clusterDomain: env['CLUSTER_DOMAIN'] } : {}),

@@ -11,25 +11,30 @@ import {
 } from '../api/names.ts';
 import { registerCertificateService, type CertificateAuthority } from '../ca/index.ts';
 import { createDebounce, createGraph } from '../collection/index.ts';
-import { createDiscovery } from '../discovery/index.ts';
-import type { KubeClient } from '../kube/index.ts';
+import { createDiscovery, defaultRevision } from '../discovery/index.ts';
+import { registerInformerMetrics, startLeaderElection, type KubeClient } from '../kube/index.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import { sleep, systemClock } from '../lib/clock.ts';
 import { codeOf, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { createRpcServer } from '../rpc/index.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
-import { addressAliases, encodeAddress, encodeAuthorization } from '../wire/index.ts';
+import { addressAliases, authorizationTypeUrl, encodeAddress, encodeAuthorization } from '../wire/index.ts';
 import { openAuthority } from './authority-store.ts';
 import { createCallerAuthenticator } from './caller.ts';
 import { createCertificateAuthorizer } from './certificates.ts';
-import { registerDiscoveryService } from './discovery-service.ts';
+import { createDiscoveryService } from './discovery-service.ts';
 import { startInformers } from './informers.ts';
 import { registerControlMetrics, startMonitoring } from './monitoring.ts';
+import { watchMeshConfig } from './mesh-config-watch.ts';
 import { PodDirectory } from './pod-directory.ts';
+import { resourceNameOf, type ReplicaReport } from './replica-report.ts';
+import { startReplicas, type Replicas } from './replicas.ts';
 import { startRootCertConfigMaps } from './root-cert-config-maps.ts';
 import { issueServingCertificate } from './serving-certificate.ts';
+import { followStatus, statusKinds } from './status-kinds.ts';
 import { createStatusWriter } from './status-writer.ts';
+import { Watermark } from './watermark.ts';
 import { createWdsSource } from './wds-source.ts';
 
 export interface ControlOptions {
@@ -46,8 +51,10 @@ export interface ControlOptions {
   readonly clusterId?: ClusterId;
   /** `<namespace>/<service account>` of ztunnels: who may read WDS and act for the pods of its node. */
   readonly trustedAccounts?: readonly string[];
-  /** Whether this replica writes to the API; default yes. */
-  readonly isLeader?: () => boolean;
+  /** Of this replica among its like: the pod's name. */
+  readonly identity: string;
+  /** Configuration with another `istio.io/rev` is not for this control plane. Default `default`. */
+  readonly revision?: string;
   readonly log: Log;
   /** Ends everything. */
   readonly signal: AbortSignal;
@@ -69,7 +76,7 @@ const maxConnectionAgeMs = 30 * 60_000;
 
 /** Resolves when the informers have synced and 15012 is open. */
 export async function startControl(options: ControlOptions): Promise<RunningControl> {
-  const { client, listen, servingIps, log, signal, isLeader = () => true } = options;
+  const { client, listen, servingIps, identity, revision = defaultRevision, log, signal } = options;
   const {
     namespace = systemNamespace,
     trustDomain = defaultTrustDomain,
@@ -80,6 +87,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
 
   const registry = new MetricsRegistry({ clock: systemClock, log });
   const metrics = registerControlMetrics(registry);
+  const informerMetrics = registerInformerMetrics(registry);
   let notReady = (): string | undefined => 'the certificate authority is not open';
   const monitoring = await startMonitoring({ ...options.monitoring, registry, notReady: () => notReady() });
 
@@ -94,7 +102,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     onError: (collection, key, error) =>
       log.error('a derivation failed', { collection, key, error: messageOf(error), stack: stackOf(error) }),
   });
-  const discovery = createDiscovery(graph, { trustDomain, clusterDomain, rootNamespace: namespace });
+  const discovery = createDiscovery(graph, { trustDomain, clusterDomain, rootNamespace: namespace, revision });
   const addresses = createWdsSource({
     collection: discovery.addresses,
     encode: encodeAddress,
@@ -103,42 +111,100 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   });
   const authorizations = createWdsSource({ collection: discovery.authorizations, encode: encodeAuthorization, log });
   const push = (): void => {
+    const positions = informers.positions();
     graph.flush();
     // Both in one turn of the loop: the server orders what belongs together.
     authorizations.publish();
     addresses.publish();
+    watermark.published(positions);
   };
 
+  const leadership = new AbortController();
+  const election = startLeaderElection({
+    client,
+    namespace,
+    name: revision === defaultRevision ? 'istio-leader' : `istio-leader-${revision}`,
+    identity,
+    signal: leadership.signal,
+    log,
+    onStarted() {
+      rootCerts.lead();
+      statuses.lead();
+    },
+  });
+  const isLeader = (): boolean => election.isLeader();
   const pods = new PodDirectory();
   const rootCerts = startRootCertConfigMaps({ client, rootPem: authority.rootPem, isLeader, signal, log });
+  const informers = startInformers({
+    client,
+    cluster,
+    sources: discovery.sources,
+    metrics: informerMetrics,
+    signal,
+    log,
+    onPod: (pod) => pods.set(pod),
+    onPodGone: (pod) => pods.delete(pod),
+  });
+  const meshConfigRead = watchMeshConfig({
+    client,
+    namespace,
+    revision,
+    cluster,
+    source: discovery.sources.meshConfigs,
+    metrics: informerMetrics,
+    signal,
+    log,
+  });
+  discovery.namespaces.subscribe((changes) => {
+    for (const [key, { after }] of changes) rootCerts.namespaceChanged(nameOfKey(key), after);
+  });
+
+  const callers = createCallerAuthenticator({ client, clock: systemClock });
+  const deltas = createDiscoveryService({
+    authorizations: authorizations.source,
+    addresses: addresses.source,
+    callers,
+    trustedAccounts,
+    metrics,
+    onProgress() {
+      replicas?.changed();
+      statuses.progressed();
+    },
+    log,
+  });
+  const watermark = new Watermark({ publish: () => deltas.publish(), heldEpoch: () => deltas.heldEpoch() });
+  const report = (): ReplicaReport => ({
+    held: watermark.held() ?? {},
+    refused: Object.fromEntries(deltas.refusals(authorizationTypeUrl)),
+  });
+  let replicas: Replicas | undefined;
   const statuses = createStatusWriter({
     client,
-    current: (name) => informers.policies.store.get(name),
-    verdict: (name) => discovery.verdicts.get(`${cluster}/${name}`),
+    kinds: statusKinds(discovery, cluster),
+    behind: (kind, version) => replicas?.behind(resourceNameOf(kind), version) ?? [identity],
+    refusal: (name) => replicas?.refusal(name),
     isLeader,
     clock: systemClock,
     signal,
     log,
   });
-  const informers = startInformers({
-    client,
-    cluster,
-    sources: discovery.sources,
-    signal,
-    log,
-    onPod: (pod) => pods.set(pod),
-    onPodGone: (pod) => pods.delete(pod),
-    onNamespace: (changed) => rootCerts.namespaceChanged(changed),
-    onPolicy: ({ metadata }) => synced && statuses.changed(`${metadata.namespace}/${metadata.name}`),
-  });
-  discovery.verdicts.subscribe((changes) => {
-    for (const key of changes.keys()) statuses.changed(key.slice(key.indexOf('/') + 1));
-  });
+  followStatus(discovery, statuses);
   notReady = () => `not listed yet: ${[...informers.missing].join(', ')}`;
-  await informers.synced;
+  await Promise.all([informers.synced, meshConfigRead]);
   synced = true;
   push();
-  for (const name of informers.policies.store.keys()) statuses.changed(name);
+  // Known to the others before the first data plane can connect: from then on they wait for it.
+  replicas = startReplicas({
+    client,
+    namespace,
+    identity,
+    revision,
+    report,
+    onChange: () => statuses.progressed(),
+    signal,
+    log,
+  });
+  await replicas.reported;
 
   const certificate = await issueServingCertificate({
     authority,
@@ -149,17 +215,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   });
   const server = createRpcServer({ certificate: certificate.first, log, maxConnectionAgeMs });
   certificate.onRenewed((next) => server.setCertificate(next));
-  const callers = createCallerAuthenticator({ client, clock: systemClock });
   const authorize = createCertificateAuthorizer({ callers, pods, trustDomain, trustedAccounts, metrics });
   registerCertificateService(server, { authority, authorize, log });
-  const deltas = registerDiscoveryService(server, {
-    authorizations: authorizations.source,
-    addresses: addresses.source,
-    callers,
-    trustedAccounts,
-    metrics,
-    log,
-  });
+  deltas.register(server);
   registry.gauge('pilot_xds', 'Connected discovery clients', () => deltas.connections().length);
   registry.gauge('ambit_addresses', 'Workloads and services told to data planes', () => discovery.addresses.size);
   registry.gauge('ambit_authorizations', 'Policies told to data planes', () => discovery.authorizations.size);
@@ -171,6 +229,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     notReady = () => 'shutting down';
     debounce.cancel();
     await server.close(500);
+    await replicas?.done;
+    leadership.abort();
+    await election.done;
     await monitoring.close();
   };
   const done = new Promise<void>((resolve, reject) => {
@@ -179,6 +240,11 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     else signal.addEventListener('abort', run, { once: true });
   });
   return { port, monitoringPort: monitoring.port, rootPem: authority.rootPem, done };
+}
+
+/** `name` of `<cluster>/<namespace>/<name>`. */
+function nameOfKey(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
 }
 
 /** Until it succeeds or cannot: the API server may come later than we do. */

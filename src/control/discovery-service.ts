@@ -1,6 +1,6 @@
 /** WDS on 15012: who may subscribe, and what of it is counted. */
 import type { Log } from '../lib/log.ts';
-import { rpcError, type RpcServer } from '../rpc/index.ts';
+import { rpcError } from '../rpc/index.ts';
 import { addressTypeUrl, authorizationTypeUrl } from '../wire/index.ts';
 import { createDeltaServer, type DeltaServer, type ResourceSource } from '../xds/index.ts';
 import type { Caller, CallerAuthenticator } from './caller.ts';
@@ -13,12 +13,14 @@ export interface DiscoveryServiceOptions {
   /** `<namespace>/<service account>` of those who may read the whole mesh. */
   readonly trustedAccounts: ReadonlySet<string>;
   readonly metrics: ControlMetrics;
+  /** What data planes hold, or refuse, has changed. */
+  readonly onProgress?: () => void;
   readonly log: Log;
 }
 
-export function registerDiscoveryService(server: RpcServer, options: DiscoveryServiceOptions): DeltaServer<Caller> {
-  const { authorizations, addresses, callers, trustedAccounts, metrics, log } = options;
-  const deltas = createDeltaServer<Caller>({
+export function createDiscoveryService(options: DiscoveryServiceOptions): DeltaServer<Caller> {
+  const { authorizations, addresses, callers, trustedAccounts, metrics, onProgress, log } = options;
+  return createDeltaServer<Caller>({
     // In push order: a policy before the address that names it.
     types: [
       { typeUrl: authorizationTypeUrl, source: authorizations },
@@ -51,8 +53,7 @@ export function registerDiscoveryService(server: RpcServer, options: DiscoverySe
         values.resources += answer.resources.size;
         if (answer.refusal !== undefined) values.rejects++;
       }),
+    ...(onProgress ? { onProgress } : {}),
     log,
   });
-  deltas.register(server);
-  return deltas;
 }

@@ -1,29 +1,29 @@
 /** Watches the kinds that discovery reads, and writes them into its sources. */
 import type { KindRef, KubeObject } from '../api/meta.ts';
 import { kinds } from '../api/kinds.ts';
-import type { AuthorizationPolicy } from '../api/istio.ts';
-import type { Namespace, Pod } from '../api/core.ts';
+import type { Pod } from '../api/core.ts';
 import type { ClusterId } from '../api/names.ts';
 import type { Source } from '../collection/index.ts';
 import { keyOfObject, type DiscoverySources } from '../discovery/index.ts';
-import { startInformer, type Informer, type KubeClient } from '../kube/index.ts';
+import { startInformer, type Informer, type InformerMetrics, type KubeClient } from '../kube/index.ts';
 import type { Log } from '../lib/log.ts';
+import { resourceNameOf, type ResourceName } from './replica-report.ts';
 
 export interface InformersOptions {
   readonly client: KubeClient;
   readonly cluster: ClusterId;
   readonly sources: DiscoverySources;
+  readonly metrics: InformerMetrics;
   readonly signal: AbortSignal;
   readonly log: Log;
   /** Called besides the sources, straight from the watch. */
   readonly onPod: (pod: Pod) => void;
   readonly onPodGone: (pod: Pod) => void;
-  readonly onNamespace: (namespace: Namespace) => void;
-  readonly onPolicy: (policy: AuthorizationPolicy) => void;
 }
 
 export interface Informers {
-  readonly policies: Informer<AuthorizationPolicy>;
+  /** By resource, for kinds that have a status of ours: everything written up to this version is in the sources. */
+  positions(): Record<ResourceName, string>;
   /** Every kind was listed once. */
   readonly synced: Promise<void>;
   /** Kinds that were not, by plural. */
@@ -31,7 +31,7 @@ export interface Informers {
 }
 
 export function startInformers(options: InformersOptions): Informers {
-  const { client, cluster, sources, signal, log } = options;
+  const { client, cluster, sources, metrics, signal, log } = options;
   const missing = new Set<string>();
   const watch = <T extends KubeObject>(
     kind: KindRef<T>,
@@ -43,6 +43,7 @@ export function startInformers(options: InformersOptions): Informers {
       tell.onChange?.(object);
     };
     const informer = startInformer(client, kind, {
+      metrics,
       signal,
       log,
       transform: slim,
@@ -60,19 +61,28 @@ export function startInformers(options: InformersOptions): Informers {
     );
     return informer;
   };
-  const policies = watch(kinds.AuthorizationPolicy, sources.authorizationPolicies, { onChange: options.onPolicy });
+  const configuration = [
+    [kinds.AuthorizationPolicy, watch(kinds.AuthorizationPolicy, sources.authorizationPolicies)],
+    [kinds.PeerAuthentication, watch(kinds.PeerAuthentication, sources.peerAuthentications)],
+  ] as const;
   const all = [
-    policies,
+    ...configuration.map(([, informer]) => informer),
     watch(kinds.Pod, sources.pods, { onChange: options.onPod, onGone: options.onPodGone }),
     watch(kinds.Service, sources.services),
     watch(kinds.EndpointSlice, sources.endpointSlices),
     watch(kinds.Node, sources.nodes),
-    watch(kinds.Namespace, sources.namespaces, { onChange: options.onNamespace }),
-    watch(kinds.PeerAuthentication, sources.peerAuthentications),
+    watch(kinds.Namespace, sources.namespaces),
   ];
   const synced = Promise.all(all.map((informer) => informer.synced)).then(() => {});
   synced.catch(() => {});
-  return { policies, synced, missing };
+  return {
+    synced,
+    missing,
+    positions: () =>
+      Object.fromEntries(
+        configuration.map(([kind, informer]) => [resourceNameOf(kind), informer.health().resourceVersion ?? '']),
+      ),
+  };
 }
 
 /** Without what nobody here reads and what is often most of an object. */

@@ -17,8 +17,10 @@ export interface RootCertOptions {
 }
 
 export interface RootCertConfigMaps {
-  /** Told by whoever watches namespaces. */
-  namespaceChanged(namespace: Namespace): void;
+  /** Told by whoever watches namespaces; undefined: it is gone, or left the mesh. */
+  namespaceChanged(name: string, namespace: Namespace | undefined): void;
+  /** This replica leads from now on. */
+  lead(): void;
   readonly synced: Promise<void>;
 }
 
@@ -63,11 +65,14 @@ export function startRootCertConfigMaps(options: RootCertOptions): RootCertConfi
   });
   return {
     synced: configMaps.synced,
-    namespaceChanged({ metadata, status }) {
-      const { name = '', deletionTimestamp } = metadata;
-      if (deletionTimestamp !== undefined || status?.phase === 'Terminating') active.delete(name);
+    namespaceChanged(name, namespace) {
+      const ending = namespace?.metadata.deletionTimestamp !== undefined || namespace?.status?.phase === 'Terminating';
+      if (!namespace || ending) active.delete(name);
       else active.add(name);
       queue.add(name);
+    },
+    lead() {
+      for (const name of active) queue.add(name);
     },
   };
 }

@@ -1,42 +1,145 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { kinds } from '../api/kinds.ts';
 import type { Condition } from '../api/meta.ts';
-import { policyConditions, type JudgedPolicy } from './status-writer.ts';
+import type { KubeClient } from '../kube/index.ts';
+import { createFakeClock } from '../lib/fake-clock.ts';
+import { silentLog } from '../lib/log.ts';
+import { createStatusWriter, type StatusObject } from './status-writer.ts';
 
-const accepted: JudgedPolicy = { verdict: { status: 'True', reason: 'Accepted', message: 'ok' }, generation: 1 };
-const foreign: Condition = { type: 'Other', status: 'True', reason: 'R', message: '', lastTransitionTime: 't' };
+/** One policy, and everything that its status depends on. */
+function openWorld() {
+  const clock = createFakeClock();
+  const writes: string[] = [];
+  const world = {
+    clock,
+    writes,
+    leads: true,
+    behind: [] as string[],
+    refusal: undefined as { clients: number; reason: string } | undefined,
+    policy: undefined as StatusObject | undefined,
+    verdict: { status: 'True' as const, reason: 'Accepted', message: 'ok' },
+    version: 0,
+    /** A new generation, as discovery tells it. */
+    change(): void {
+      const generation = (world.policy?.metadata.generation ?? 0) + 1;
+      const metadata = { namespace: 'ns', name: 'p', generation, resourceVersion: String(++world.version) };
+      world.policy = { metadata, ...(world.policy?.status ? { status: world.policy.status } : {}) };
+      writer.changed(kinds.AuthorizationPolicy, 'ns/p');
+    },
+    progress(): void {
+      writer.progressed();
+    },
+    lead(): void {
+      world.leads = true;
+      writer.lead();
+    },
+    /** What was asked for has been done, as far as it can be without time passing. */
+    settle: async (): Promise<void> => {
+      for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+  const client = {
+    async patch(_kind: unknown, _name: string, _namespace: string, patch: { status: { conditions: Condition[] } }) {
+      const { conditions } = patch.status;
+      writes.push(conditions.map(({ type, status, reason }) => `${type}=${status}(${reason})`).join(' '));
+      assert.ok(world.policy);
+      const metadata = { ...world.policy.metadata, resourceVersion: String(++world.version) };
+      world.policy = { metadata, status: { conditions } };
+      writer.changed(kinds.AuthorizationPolicy, 'ns/p');
+      return world.policy;
+    },
+  } as unknown as KubeClient;
+  const writer = createStatusWriter({
+    client,
+    kinds: [
+      {
+        kind: kinds.AuthorizationPolicy,
+        conditionTypes: ['ZtunnelAccepted'],
+        current: () => world.policy,
+        judged: () =>
+          world.policy && {
+            generation: world.policy.metadata.generation,
+            conditions: { ZtunnelAccepted: world.verdict },
+          },
+      },
+    ],
+    behind: () => world.behind,
+    refusal: () => world.refusal,
+    isLeader: () => world.leads,
+    clock,
+    signal: new AbortController().signal,
+    log: silentLog(),
+  });
+  return world;
+}
 
 describe('the status of a policy', () => {
-  it('gains one condition beside those of others, and only once', () => {
-    const conditions = policyConditions([foreign], accepted, 0);
-    assert.deepEqual(conditions, [
-      foreign,
-      {
-        type: 'ZtunnelAccepted',
-        status: 'True',
-        reason: 'Accepted',
-        message: 'ok',
-        lastTransitionTime: '1970-01-01T00:00:00Z',
-        observedGeneration: 1,
-      },
-    ]);
-    assert.equal(policyConditions(conditions ?? [], accepted, 5000), undefined);
+  it('is written once for a change that every ztunnel holds in time', async () => {
+    const world = openWorld();
+    world.behind = ['istiod-1'];
+    world.change();
+    await world.settle();
+    assert.deepEqual(world.writes, [], 'it waits for the data planes');
+    world.behind = [];
+    world.progress();
+    await world.settle();
+    world.clock.advance(60_000);
+    await world.settle();
+    assert.deepEqual(world.writes, ['ZtunnelAccepted=True(Accepted) Reconciled=True(Reconciled)']);
   });
 
-  it('keeps the time of the last transition while only the generation moves', () => {
-    const first = policyConditions([], accepted, 0) ?? [];
-    const second = policyConditions(first, { ...accepted, generation: 2 }, 5000) ?? [];
-    assert.deepEqual([second[0]?.lastTransitionTime, second[0]?.observedGeneration], ['1970-01-01T00:00:00Z', 2]);
-    const refused: JudgedPolicy = {
-      verdict: { status: 'False', reason: 'UnsupportedValue', message: 'no' },
-      generation: 2,
-    };
-    assert.equal(policyConditions(second, refused, 5000)?.[0]?.lastTransitionTime, '1970-01-01T00:00:05Z');
+  it('names who is behind when a change takes longer, and is put right later', async () => {
+    const world = openWorld();
+    world.behind = ['istiod-2'];
+    world.change();
+    await world.settle();
+    world.clock.advance(1000);
+    await world.settle();
+    assert.deepEqual(world.writes, ['ZtunnelAccepted=True(Accepted) Reconciled=False(Pending)']);
+    assert.match(world.policy?.status?.conditions?.[1]?.message ?? '', /every ztunnel of istiod-2/);
+    world.behind = [];
+    world.progress();
+    await world.settle();
+    world.clock.advance(1000);
+    await world.settle();
+    assert.equal(world.writes.length, 2);
+    assert.match(world.writes[1] ?? '', /Reconciled=True/);
   });
 
-  it('loses the condition when there is nothing to say any more', () => {
-    const before = policyConditions([foreign], accepted, 0) ?? [];
-    assert.deepEqual(policyConditions(before, undefined, 0), [foreign]);
-    assert.equal(policyConditions([foreign], undefined, 0), undefined);
+  it('is written at most once a second, however often the policy changes', async () => {
+    const world = openWorld();
+    for (let i = 0; i < 20; i++) {
+      world.change();
+      await world.settle();
+      world.clock.advance(100);
+      await world.settle();
+    }
+    assert.ok(world.writes.length <= 3, `${world.writes.length} writes in two seconds`);
+    world.clock.advance(1000);
+    await world.settle();
+    assert.equal(world.policy?.status?.conditions?.[0]?.observedGeneration, 20);
+  });
+
+  it('tells what ztunnels refuse', async () => {
+    const world = openWorld();
+    world.refusal = { clients: 2, reason: 'rules[0]: unknown action' };
+    world.change();
+    await world.settle();
+    assert.deepEqual(world.writes, ['ZtunnelAccepted=True(Accepted) Reconciled=False(Refused)']);
+    assert.match(world.policy?.status?.conditions?.[1]?.message ?? '', /refused by 2 ztunnels: rules\[0\]/);
+  });
+
+  it('is written by the leader alone, and by the next one when it takes over', async () => {
+    const world = openWorld();
+    world.leads = false;
+    world.change();
+    await world.settle();
+    world.clock.advance(60_000);
+    await world.settle();
+    assert.deepEqual(world.writes, []);
+    world.lead();
+    await world.settle();
+    assert.equal(world.writes.length, 1);
   });
 });

@@ -1,28 +1,45 @@
-/** Writes what discovery found of a policy into its status: one condition, only when it changes. */
-import type { AuthorizationPolicy } from '../api/istio.ts';
-import { kinds } from '../api/kinds.ts';
-import type { Condition } from '../api/meta.ts';
-import type { PolicyVerdict } from '../discovery/index.ts';
-import type { KubeClient } from '../kube/index.ts';
-import { isKubeError } from '../kube/index.ts';
+/**
+ * Writes what the mesh makes of an object into its status: whether it is accepted, and whether every ztunnel holds it.
+ *
+ * The leader alone writes, once for a change that reaches everybody within a second, and never more than once a second for
+ * one object.
+ */
+import type { Condition, KindRef, KubeObject } from '../api/meta.ts';
+import { isKubeError, type KubeClient } from '../kube/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import { mergeConditions, type Verdict } from './conditions.ts';
+import type { Refusal } from './replica-report.ts';
 import { createWorkQueue } from './work-queue.ts';
 
-const conditionType = 'ZtunnelAccepted';
+export interface StatusObject extends KubeObject {
+  readonly status?: { readonly conditions?: Condition[] };
+}
 
-export interface JudgedPolicy {
-  readonly verdict: PolicyVerdict;
+/** What discovery made of one generation of an object. */
+export interface Judged {
   readonly generation: number | undefined;
+  /** By condition type; absent where acceptance is not told. */
+  readonly conditions: Readonly<Record<string, Verdict>>;
+}
+
+/** A kind whose objects get a status. */
+export interface StatusKind {
+  readonly kind: KindRef<StatusObject>;
+  /** Types of conditions that `judged` may give. */
+  readonly conditionTypes: readonly string[];
+  /** The newest object, by `namespace/name`. */
+  current(name: string): StatusObject | undefined;
+  /** Undefined: the object is not for us, or not for ztunnels; its conditions of ours go. */
+  judged(name: string): Judged | undefined;
 }
 
 export interface StatusWriterOptions {
   readonly client: KubeClient;
-  /** The policy as it is now, by `namespace/name`. */
-  readonly current: (name: string) => AuthorizationPolicy | undefined;
-  /** What is to be said of it; undefined: nothing, and nothing that was said before. */
-  readonly verdict: (name: string) => JudgedPolicy | undefined;
-  /** Only the elected replica writes. */
+  readonly kinds: readonly StatusKind[];
+  /** Replicas some of whose ztunnels do not hold this version of the kind yet. */
+  readonly behind: (kind: KindRef, version: string) => readonly string[];
+  readonly refusal: (name: string) => Refusal | undefined;
   readonly isLeader: () => boolean;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -31,24 +48,85 @@ export interface StatusWriterOptions {
 
 export interface StatusWriter {
   /** The verdict or the object changed; `name` is `namespace/name`. */
-  changed(name: string): void;
+  changed(kind: KindRef, name: string): void;
+  /** Data planes hold more than before, or refuse something. */
+  progressed(): void;
+  /** This replica leads from now on: everything is looked at once. */
+  lead(): void;
+}
+
+/** Istio's name for the condition that says how far a configuration is distributed. */
+const reconciledType = 'Reconciled';
+/** How long a write waits for the data planes, so that it can tell both at once. */
+const patienceMs = 1000;
+const minIntervalMs = 1000;
+
+interface Progress {
+  readonly generation: number | undefined;
+  /** The version in which this generation was first seen: later ones differ in their status alone. */
+  readonly version: string;
+  readonly sinceMs: number;
 }
 
 export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
-  const { client, current, verdict, isLeader, clock, signal, log } = options;
+  const { client, behind, refusal, isLeader, clock, signal, log } = options;
+  const kindsByPlural = new Map(options.kinds.map((entry) => [entry.kind.plural, entry]));
+  const progress = new Map<string, Progress>();
+  const writtenMs = new Map<string, number>();
+  /** Objects of which not every ztunnel holds the newest generation, or that some refuse. */
+  const unsettled = new Set<string>();
+
   const reconcile = async (key: string): Promise<void> => {
-    const policy = current(key);
-    if (!policy || !isLeader()) return;
-    const judged = verdict(key);
+    const [plural = '', ...rest] = key.split(' ');
+    const name = rest.join(' ');
+    const entry = kindsByPlural.get(plural);
+    const object = entry?.current(name);
+    if (!entry || !object) return forget(key);
+    const judged = entry.judged(name);
     // The verdict on the newest generation is on its way and will come by here.
-    if (judged && judged.generation !== policy.metadata.generation) return;
-    const conditions = policyConditions(policy.status?.conditions ?? [], judged, clock.nowMs());
+    if (judged && judged.generation !== object.metadata.generation) return;
+    const since = seen(key, object);
+    if (!isLeader()) return;
+
+    const waitingFor = judged ? behind(entry.kind, since.version) : [];
+    const refused = judged && refusal(name);
+    if (waitingFor.length > 0 || refused) unsettled.add(key);
+    else unsettled.delete(key);
+    const nowMs = clock.nowMs();
+    const patientUntilMs = waitingFor.length > 0 ? since.sinceMs + patienceMs : 0;
+    const dueMs = Math.max(patientUntilMs, (writtenMs.get(key) ?? -Infinity) + minIntervalMs);
+    const conditions = mergeConditions(
+      object.status?.conditions ?? [],
+      wantedConditions(entry, judged, reconciled(waitingFor, refused)),
+      { generation: object.metadata.generation, nowMs },
+    );
     if (!conditions) return;
-    const { name = '', namespace, resourceVersion } = policy.metadata;
+    if (dueMs > nowMs) {
+      clock.after(dueMs - nowMs, () => queue.add(key));
+      return;
+    }
+    writtenMs.set(key, nowMs);
+    await write(entry.kind, object, conditions);
+  };
+  const seen = (key: string, { metadata }: StatusObject): Progress => {
+    const { generation, resourceVersion = '' } = metadata;
+    const known = progress.get(key);
+    if (known && known.generation === generation) return known;
+    const first = { generation, version: resourceVersion, sinceMs: clock.nowMs() };
+    progress.set(key, first);
+    return first;
+  };
+  const forget = (key: string): void => {
+    progress.delete(key);
+    writtenMs.delete(key);
+    unsettled.delete(key);
+  };
+  const write = async (kind: KindRef<StatusObject>, object: StatusObject, conditions: Condition[]): Promise<void> => {
+    const { name = '', namespace, resourceVersion } = object.metadata;
     try {
       // A merge patch replaces the whole list: the resource version keeps other writers' conditions safe.
       await client.patch(
-        kinds.AuthorizationPolicy,
+        kind,
         name,
         namespace,
         { metadata: { resourceVersion }, status: { conditions } },
@@ -58,34 +136,37 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
       if (!isKubeError(error, 'kube.not-found')) throw error;
     }
   };
-  const queue = createWorkQueue({ name: 'policy status', reconcile, signal, log, clock });
-  return { changed: (name) => queue.add(name) };
+  const queue = createWorkQueue({ name: 'status', reconcile, signal, log, clock });
+  return {
+    changed: (kind, name) => queue.add(`${kind.plural} ${name}`),
+    progressed() {
+      for (const key of unsettled) queue.add(key);
+    },
+    lead() {
+      for (const key of progress.keys()) queue.add(key);
+    },
+  };
 }
 
-/** The conditions to write, or undefined when those there say it already. */
-export function policyConditions(
-  before: readonly Condition[],
-  judged: JudgedPolicy | undefined,
-  nowMs: number,
-): Condition[] | undefined {
-  const old = before.find(({ type }) => type === conditionType);
-  const others = before.filter(({ type }) => type !== conditionType);
-  if (!judged) return old ? others : undefined;
-  const { status, reason, message } = judged.verdict;
-  const same =
-    old?.status === status &&
-    old.reason === reason &&
-    old.message === message &&
-    old.observedGeneration === judged.generation;
-  if (same) return undefined;
-  const next: Condition = {
-    type: conditionType,
-    status,
-    reason,
-    message,
-    lastTransitionTime:
-      old?.status === status ? old.lastTransitionTime : `${new Date(nowMs).toISOString().slice(0, 19)}Z`,
-    ...(judged.generation === undefined ? {} : { observedGeneration: judged.generation }),
+function wantedConditions(
+  { conditionTypes }: StatusKind,
+  judged: Judged | undefined,
+  distribution: Verdict,
+): Record<string, Verdict | undefined> {
+  return {
+    ...Object.fromEntries(conditionTypes.map((type) => [type, judged?.conditions[type]])),
+    [reconciledType]: judged && distribution,
   };
-  return [...others, next];
+}
+
+function reconciled(behind: readonly string[], refused: Refusal | undefined): Verdict {
+  if (refused) {
+    const who = refused.clients === 1 ? '1 ztunnel' : `${refused.clients} ztunnels`;
+    return { status: 'False', reason: 'Refused', message: `refused by ${who}: ${refused.reason}` };
+  }
+  if (behind.length > 0) {
+    const message = `not yet held by every ztunnel of ${behind.join(', ')}`;
+    return { status: 'False', reason: 'Pending', message };
+  }
+  return { status: 'True', reason: 'Reconciled', message: 'held by every connected ztunnel' };
 }

@@ -59,6 +59,9 @@ export interface Discovery {
   readonly sources: DiscoverySources;
   /** Those that belong to the mesh. */
   readonly namespaces: Collection<Namespace>;
+  /** Those that belong to the mesh, and to this revision. */
+  readonly authorizationPolicies: Collection<AuthorizationPolicy>;
+  readonly peerAuthentications: Collection<PeerAuthentication>;
   /** By the name on the wire: uid, or `<namespace>/<hostname>`. */
   readonly addresses: Collection<MeshAddress>;
   /** By `<namespace>/<name>`. */
@@ -167,7 +170,8 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
   });
 
   const addresses = graph.join<MeshAddress>('addresses', [meshServices, podWorkloads, otherWorkloads]);
-  return { sources, namespaces: scope.namespaces, addresses, authorizations, verdicts };
+  const { namespaces, authorizationPolicies, peerAuthentications } = scope;
+  return { sources, namespaces, authorizationPolicies, peerAuthentications, addresses, authorizations, verdicts };
 }
 
 const nowhere: Locality = { region: '', zone: '', subzone: '' };

@@ -22,11 +22,13 @@ import { createCaClient, createCsr } from '../../src/identity/index.ts';
 import { isKubeError, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { startApiServer, type RunningApiServer } from '../../src/local/apiserver/index.ts';
+import { applyManifests, readManifests } from '../../src/local/mesh/manifests.ts';
 import type { Authorization } from '../../src/policy/index.ts';
 import { addressTypeUrl, authorizationTypeUrl, decodeAddress, decodeAuthorization } from '../../src/wire/index.ts';
 import { startDeltaClient, type DeltaClient } from '../../src/xds/index.ts';
 import { eventually } from '../support/run.ts';
 
+const rolesFile = join(import.meta.dirname, '../../charts/ambit/files/roles.yaml');
 const log = silentLog();
 const directory = mkdtempSync(join(tmpdir(), 'ambit-control-'));
 const tokens = [
@@ -164,11 +166,13 @@ describe('the control plane', () => {
     admin = openClient(tokens[0]?.token ?? '');
     istiod = openClient(tokens[1]?.token ?? '');
     for (const name of ['istio-system', 'shop']) await ensure(kinds.Namespace, { metadata: { name } });
+    await applyManifests(admin, readManifests([rolesFile]));
     control = await startControl({
       client: istiod,
       listen: { host: '127.0.0.1', port: 0 },
       monitoring: { host: '127.0.0.1', port: 0 },
       servingIps: ['127.0.0.1'],
+      identity: 'istiod-1',
       log,
       signal: stop.signal,
     });
@@ -222,8 +226,10 @@ describe('the control plane', () => {
     const status = (generation: number): Promise<string> =>
       eventually(async () => {
         const conditions = (await admin.get(kinds.AuthorizationPolicy, 'readers', 'shop')).status?.conditions;
-        const found = conditions?.find(({ observedGeneration }) => observedGeneration === generation);
-        return found && `${found.type}=${found.status}: ${found.message}`;
+        const found = conditions?.filter(({ observedGeneration }) => observedGeneration === generation) ?? [];
+        if (!found.some(({ type, status: held }) => type === 'Reconciled' && held === 'True')) return undefined;
+        const accepted = found.find(({ type }) => type === 'ZtunnelAccepted');
+        return accepted && `${accepted.type}=${accepted.status}: ${accepted.message}`;
       }, `status of generation ${generation}`);
     const selector = { matchLabels: { app: 'web' } };
     const rules = [{ to: [{ operation: { methods: ['GET'] } }] }];

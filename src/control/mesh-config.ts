@@ -1,0 +1,53 @@
+/** Reads the mesh configuration. */
+import { load } from 'js-yaml';
+import { viewOf, type FieldView } from '../api/field-view.ts';
+import type { MeshConfig } from '../api/mesh-config.ts';
+import type { LabelSelector } from '../api/meta.ts';
+import { validateLabelSelector } from '../api/validation/meta.ts';
+import { defaultRevision } from '../discovery/index.ts';
+import { AmbitError, messageOf } from '../lib/errors.ts';
+
+export const meshConfigKey = 'mesh';
+
+/** Of the ConfigMap. */
+export function meshConfigName(revision: string): string {
+  return revision === defaultRevision ? 'istio' : `istio-${revision}`;
+}
+
+export interface ParsedMeshConfig {
+  readonly config: MeshConfig;
+  /** Fields that are there but not read. */
+  readonly ignored: readonly string[];
+}
+
+/** Throws `control.mesh-config` naming every field that is wrong. */
+export function parseMeshConfig(text: string): ParsedMeshConfig {
+  let value: unknown;
+  try {
+    value = load(text) ?? {};
+  } catch (error) {
+    throw invalidConfig([messageOf(error)]);
+  }
+  const view = viewOf(value);
+  const problems: string[] = [];
+  if (typeof value !== 'object' || Array.isArray(value)) throw invalidConfig(['it is not a mapping']);
+  const selectors = view.at('discoverySelectors');
+  if (selectors.exists && !Array.isArray(selectors.value)) problems.push('discoverySelectors: must be a list');
+  for (const selector of selectors.items()) problems.push(...problemsOf(selector));
+  if (problems.length > 0) throw invalidConfig(problems);
+  return {
+    config: { discoverySelectors: selectors.items().map((selector) => selector.value as LabelSelector) },
+    ignored: Object.keys(value as object).filter((field) => field !== 'discoverySelectors'),
+  };
+}
+
+function problemsOf(selector: FieldView): string[] {
+  return validateLabelSelector(selector).map(({ path, message }) => `${path}: ${message}`);
+}
+
+function invalidConfig(problems: readonly string[]): AmbitError {
+  return new AmbitError(`Cannot read the mesh configuration: ${problems.join('; ')}`, {
+    code: 'control.mesh-config',
+    blame: 'downstream',
+  });
+}
