@@ -30,7 +30,7 @@ export function upCommand(context: CliContext): Command {
     )
     .option(
       '--kubernetes <file>',
-      "run Kubernetes' own API server, controllers and scheduler from this binary, and etcd, in place of the embedded API",
+      "run etcd and Kubernetes' own API server, controllers and scheduler from this binary, in place of the embedded API",
     )
     .option('--timeout <seconds>', 'give up when it is not all ready by then', parseCount, readyWithinSeconds)
     .addHelpText(

@@ -61,7 +61,7 @@ describe('faults', () => {
     }
     for (const { component, pid, ready } of all) {
       assert.ok(ready, `${component} is ready`);
-      assert.match(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /node/, `${component} has pid ${pid}`);
+      assert.match(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /node|kube-|etcd/, `${component} has pid ${pid}`);
     }
   });
 

@@ -48,7 +48,7 @@ describe('refusals by the control plane', () => {
       await writeFile(rootFile, root.data?.['root-cert.pem'] ?? '');
       ztunnelToken = await tokenFile(
         'ztunnel',
-        await mesh.exec('istio-system/ztunnel-node-1', ['cat', '/var/run/secrets/tokens/istio-token']),
+        await mesh.exec(await mesh.systemPod('ztunnel', 'node-1'), ['cat', '/var/run/secrets/tokens/istio-token']),
       );
       authority = converse(
         mesh.startOnNode('node-1', [

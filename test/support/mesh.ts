@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { ChildProcess } from 'node:child_process';
-import { kinds, type Pod } from '../../src/api/index.ts';
+import { kinds, systemNamespace, type Pod } from '../../src/api/index.ts';
 import { loadKubeconfig, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { eventually, run, start, type RunOptions, type RunResult } from './run.ts';
@@ -32,6 +32,8 @@ export interface TestMesh extends AsyncDisposable {
   enrol(namespace: string): Promise<void>;
   unenrol(namespace: string): Promise<void>;
   pod(namespace: string, name: string): Promise<Pod>;
+  /** `NAMESPACE/NAME` of a node's own pod, by its label `app`. */
+  systemPod(app: string, node: string): Promise<string>;
 }
 
 export interface TestMeshOptions {
@@ -119,6 +121,12 @@ export async function openTestMesh(options: TestMeshOptions = {}): Promise<TestM
     enrol: (namespace) => setMode(namespace, 'ambient'),
     unenrol: (namespace) => setMode(namespace, null),
     pod: (namespace, name) => client.get(kinds.Pod, name, namespace),
+    async systemPod(app, node) {
+      const { items } = await client.list(kinds.Pod, { namespace: systemNamespace, labelSelector: `app=${app}` });
+      const found = items.find((pod) => pod.spec.nodeName === node);
+      if (!found) throw new Error(`No pod of ${app} on ${node}`);
+      return `${systemNamespace}/${found.metadata.name}`;
+    },
     async [Symbol.asyncDispose]() {
       await client.close();
       await close();

@@ -78,7 +78,7 @@ async function ensureRunning(options: UpOptions, deadlineMs: number): Promise<vo
     return waitForMesh(options, existing, deadlineMs);
   }
   const kubernetes = options.kubernetes ?? existing?.kubernetes;
-  if (kubernetes !== undefined) requireKubernetes(kubernetes, options.searchPath);
+  if (kubernetes !== undefined) requireKubernetes(kubernetes);
   const record: MeshRecord = {
     nodes: options.nodes ?? existing?.nodes ?? 2,
     apiPort: await freePort(existing?.apiPort),
@@ -161,18 +161,13 @@ function requirePrograms(searchPath: readonly string[]): void {
   );
 }
 
-function requireKubernetes(binary: string, searchPath: readonly string[]): void {
+function requireKubernetes(binary: string): void {
   if (!isExecutable(binary)) {
     throw new AmbitError(`Cannot run ${binary}: it is no executable file; name the binary with --kubernetes`, {
       code: 'local.no-kubernetes',
       blame: 'downstream',
     });
   }
-  if (searchPath.some((folder) => isExecutable(join(folder, 'etcd')))) return;
-  throw new AmbitError(`Missing program etcd: run 'sudo apt-get install -y etcd-server', then try again`, {
-    code: 'local.missing-programs',
-    blame: 'downstream',
-  });
 }
 
 function isExecutable(path: string): boolean {

@@ -2,6 +2,7 @@
  * The node's TLS port, where the API server of a cluster asks for logs and streams: the caller shows a certificate of the cluster's
  * CA, and the API server itself says whether its holder may (as a kubelet with `--authorization-mode=Webhook` has it).
  */
+import type { AddressInfo } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../lib/clock.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
@@ -20,6 +21,7 @@ export interface NodeListenerFiles {
 
 export interface NodeListenerOptions extends NodeListenerFiles {
   readonly host: string;
+  /** 0 picks one. */
   readonly port: number;
   readonly nodeName: string;
   readonly client: KubeClient;
@@ -30,6 +32,7 @@ export interface NodeListenerOptions extends NodeListenerFiles {
 }
 
 export interface RunningNodeListener {
+  readonly port: number;
   close(): Promise<void>;
 }
 
@@ -83,6 +86,7 @@ export async function startNodeListener(options: NodeListenerOptions): Promise<R
   server.on('tlsClientError', (error) => log.debug('Refused a TLS connection', { error: messageOf(error) }));
   await listen(server, host, port);
   return {
+    port: (server.address() as AddressInfo).port,
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();

@@ -1,4 +1,5 @@
-// Command server is Kubernetes' own API server, controller manager, scheduler and kubectl in one binary, chosen by its first argument.
+// Command server is etcd and Kubernetes' own API server, controller manager, scheduler and kubectl in one binary, chosen by its first
+// argument.
 package main
 
 import (
@@ -6,6 +7,7 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
@@ -23,8 +25,12 @@ func main() {
 		"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 		"kubectl":                 func() *cobra.Command { return kubectl.NewDefaultKubectlCommand() },
 	}
+	if len(os.Args) > 1 && os.Args[1] == "etcd" {
+		etcdmain.Main(os.Args[1:])
+		return
+	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: server kube-apiserver|kube-controller-manager|kube-scheduler|kubectl [flags]")
+		fmt.Fprintln(os.Stderr, "usage: server etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubectl [flags]")
 		os.Exit(2)
 	}
 	command := commands[os.Args[1]]

@@ -28,6 +28,7 @@ export function storageAndApi(
     {
       component: 'etcd',
       command: [
+        binary,
         'etcd',
         `--data-dir=${paths.etcd}`,
         `--listen-client-urls=${etcdClientUrl}`,
@@ -62,6 +63,8 @@ export function storageAndApi(
         `--kubelet-client-certificate=${files.kubeletClient.certPath}`,
         `--kubelet-client-key=${files.kubeletClient.keyPath}`,
         '--kubelet-preferred-address-types=InternalIP',
+        // Webhooks are called at their Service's endpoints: nothing routes ClusterIPs where the API server is.
+        '--enable-aggregator-routing=true',
         '--allow-privileged=true',
         '--profiling=false',
       ],

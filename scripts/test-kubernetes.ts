@@ -1,0 +1,23 @@
+/** `npm run test:kubernetes`: the integration tests of the mesh once more, on Kubernetes' own server instead of the embedded one. */
+import { buildKubernetesServer } from './kubernetes-server.ts';
+import { runSteps, testCommand } from './run.ts';
+
+const only = process.argv.slice(2);
+const files = only.length > 0 ? only : ['test/integration/mesh-*.test.ts'];
+
+const server = await buildKubernetesServer();
+if (server.kind === 'skipped') {
+  console.log(`skip  tests on Kubernetes' own server: ${server.reason}`);
+} else {
+  process.env['AMBIT_TEST_KUBERNETES'] = server.path;
+  const passed = await runSteps([
+    { name: 'setup', command: ['sh', 'scripts/setup.sh', '--dev', '--system'], timeoutSeconds: 300 },
+    {
+      name: "integration tests on Kubernetes' own server",
+      command: testCommand(files, 'process'),
+      timeoutSeconds: 1200,
+      live: true,
+    },
+  ]);
+  process.exitCode = passed ? 0 : 1;
+}
