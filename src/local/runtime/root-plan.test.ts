@@ -104,7 +104,7 @@ test('what is mounted below a folder that is shown read-only is read-only too', 
     isConfined: true,
   });
   match(before, /^\/home \/run\/c\/root\/home none rbind,ro,nosuid,nodev,nosuid,nodev /m);
-  match(before, /^\/home\/me\/disk \/run\/c\/root\/home\/me\/disk none bind,ro,nosuid,nodev,noexec /m);
+  match(before, /^\/home\/me\/disk \/run\/c\/root\/home\/me\/disk none rbind,ro,nosuid,nodev,noexec /m);
 });
 
 test('a read-only root is read-only but for its volumes, whose places are made before', () => {
