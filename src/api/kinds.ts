@@ -10,10 +10,14 @@ import type {
   GatewayClass,
   GRPCRoute,
   HTTPRoute,
+  ListenerSet,
   ReferenceGrant,
   TCPRoute,
   TLSRoute,
   UDPRoute,
+  XBackend,
+  XBackendTrafficPolicy,
+  XMesh,
 } from './gateway.ts';
 import type {
   AuthorizationPolicy,
@@ -84,10 +88,10 @@ export const kinds: {
   readonly TLSRoute: KindRef<TLSRoute>;
   readonly UDPRoute: KindRef<UDPRoute>;
   readonly BackendTLSPolicy: KindRef<BackendTLSPolicy>;
-  readonly ListenerSet: KindRef;
-  readonly XBackendTrafficPolicy: KindRef;
-  readonly XBackend: KindRef;
-  readonly XMesh: KindRef;
+  readonly ListenerSet: KindRef<ListenerSet>;
+  readonly XBackendTrafficPolicy: KindRef<XBackendTrafficPolicy>;
+  readonly XBackend: KindRef<XBackend>;
+  readonly XMesh: KindRef<XMesh>;
 } = {
   Namespace: ref('', 'v1', 'Namespace', 'namespaces', false),
   Pod: ref('', 'v1', 'Pod', 'pods'),
