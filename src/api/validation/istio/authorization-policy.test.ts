@@ -1,7 +1,8 @@
+import { authorizationPolicy } from '../../custom/istio/authorization-policy.ts';
 import { validateAuthorizationPolicy } from './authorization-policy.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('an AuthorizationPolicy', validateAuthorizationPolicy, {
+describeValidator(authorizationPolicy, validateAuthorizationPolicy, {
   fine: {
     'lets a frontend call': {
       selector: { matchLabels: { app: 'httpbin' } },

@@ -1,7 +1,8 @@
+import { destinationRule } from '../../custom/istio/destination-rule.ts';
 import { validateDestinationRule } from './destination-rule.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a DestinationRule', validateDestinationRule, {
+describeValidator(destinationRule, validateDestinationRule, {
   fine: {
     'names versions': {
       host: 'reviews',

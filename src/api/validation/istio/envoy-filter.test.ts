@@ -1,7 +1,8 @@
+import { envoyFilter } from '../../custom/istio/envoy-filter.ts';
 import { validateEnvoyFilter } from './envoy-filter.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('an EnvoyFilter', validateEnvoyFilter, {
+describeValidator(envoyFilter, validateEnvoyFilter, {
   fine: {
     'inserts a filter': {
       workloadSelector: { labels: { app: 'reviews' } },

@@ -1,7 +1,9 @@
+import { trafficExtension } from '../../custom/istio/traffic-extension.ts';
+import { wasmPlugin } from '../../custom/istio/wasm-plugin.ts';
 import { validateWasmPlugin, validateTrafficExtension } from './extension.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a WasmPlugin', validateWasmPlugin, {
+describeValidator(wasmPlugin, validateWasmPlugin, {
   fine: {
     'is an image': {
       url: 'oci://private-registry:5000/openid-connect/openid:latest',
@@ -55,7 +57,7 @@ describeValidator('a WasmPlugin', validateWasmPlugin, {
   },
 });
 
-describeValidator('a TrafficExtension', validateTrafficExtension, {
+describeValidator(trafficExtension, validateTrafficExtension, {
   fine: {
     'is a script': {
       targetRefs: [{ kind: 'Gateway', group: 'gateway.networking.k8s.io', name: 'waypoint' }],

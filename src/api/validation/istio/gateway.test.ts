@@ -1,7 +1,8 @@
+import { istioGateway } from '../../custom/istio/gateway.ts';
 import { validateGateway } from './gateway.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a Gateway', validateGateway, {
+describeValidator(istioGateway, validateGateway, {
   fine: {
     'serves HTTP and HTTPS': {
       selector: { istio: 'ingressgateway' },

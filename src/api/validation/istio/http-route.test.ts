@@ -1,7 +1,8 @@
+import { virtualService } from '../../custom/istio/virtual-service.ts';
 import { validateVirtualService } from './virtual-service.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('an HTTP route', validateVirtualService, {
+describeValidator(virtualService, validateVirtualService, {
   fine: {
     'injects faults and retries': {
       hosts: ['reviews'],

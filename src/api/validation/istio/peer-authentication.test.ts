@@ -1,7 +1,8 @@
+import { peerAuthentication } from '../../custom/istio/peer-authentication.ts';
 import { validatePeerAuthentication } from './peer-authentication.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a PeerAuthentication', validatePeerAuthentication, {
+describeValidator(peerAuthentication, validatePeerAuthentication, {
   fine: {
     'is strict for the mesh': { mtls: { mode: 'STRICT' } },
     'has an exception for a port': {

@@ -1,7 +1,8 @@
+import { proxyConfig } from '../../custom/istio/proxy-config.ts';
 import { validateProxyConfig } from './proxy-config.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a ProxyConfig', validateProxyConfig, {
+describeValidator(proxyConfig, validateProxyConfig, {
   fine: {
     'sets a number of threads': {
       selector: { matchLabels: { app: 'ratings' } },

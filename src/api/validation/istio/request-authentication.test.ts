@@ -1,7 +1,8 @@
+import { requestAuthentication } from '../../custom/istio/request-authentication.ts';
 import { validateRequestAuthentication } from './request-authentication.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a RequestAuthentication', validateRequestAuthentication, {
+describeValidator(requestAuthentication, validateRequestAuthentication, {
   fine: {
     'trusts an issuer': {
       selector: { matchLabels: { istio: 'ingressgateway' } },

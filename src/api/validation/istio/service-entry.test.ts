@@ -1,7 +1,8 @@
+import { serviceEntry } from '../../custom/istio/service-entry.ts';
 import { validateServiceEntry } from './service-entry.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a ServiceEntry', validateServiceEntry, {
+describeValidator(serviceEntry, validateServiceEntry, {
   fine: {
     'names an external service': {
       hosts: ['api.example.com'],

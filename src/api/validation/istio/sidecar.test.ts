@@ -1,7 +1,8 @@
+import { sidecar } from '../../custom/istio/sidecar.ts';
 import { validateSidecar } from './sidecar.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a Sidecar', validateSidecar, {
+describeValidator(sidecar, validateSidecar, {
   fine: {
     'limits what is reached': {
       egress: [{ hosts: ['./*', 'istio-system/*', '~/*'] }],

@@ -1,7 +1,8 @@
+import { telemetry } from '../../custom/istio/telemetry.ts';
 import { validateTelemetry } from './telemetry.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a Telemetry', validateTelemetry, {
+describeValidator(telemetry, validateTelemetry, {
   fine: {
     reports: {
       tracing: [

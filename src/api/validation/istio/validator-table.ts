@@ -1,13 +1,16 @@
 /** Validators by example (tests only): specs that are fine, and specs with what is said of them. */
 import { deepEqual } from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { checkCustomObject } from '../../custom/check-object.ts';
+import type { CustomKind } from '../../custom/custom-kind.ts';
 import { viewOf, type FieldView } from '../../field-view.ts';
+import type { KubeObject } from '../../meta.ts';
 import type { Validation } from '../validation.ts';
 
 type Validate = (object: FieldView) => Validation;
 
 interface Examples {
-  /** Specs of which nothing is said, by what they do. */
+  /** Specs of which nothing is said, by what they do; the schema of the kind takes them, too. */
   readonly fine: Readonly<Record<string, unknown>>;
   /** Specs, each with the lines that are said of it; those that begin with `W ` are warnings. */
   readonly judged: Readonly<Record<string, readonly [spec: unknown, ...lines: string[]]>>;
@@ -16,13 +19,18 @@ interface Examples {
 /** Lists of what is allowed make some messages long; what is wrong comes first. */
 const maxLine = 160;
 
-export function describeValidator(what: string, validate: Validate, { fine, judged }: Examples): void {
-  describe(what, () => {
+export function describeValidator(kind: CustomKind, validate: Validate, { fine, judged }: Examples): void {
+  describe(`the rules of ${kind.ref.kind}`, () => {
     for (const [does, spec] of Object.entries(fine)) {
-      it(`is fine when it ${does}`, () => deepEqual(linesOf(validate, spec), []));
+      it(`say nothing when it ${does}`, () => {
+        deepEqual(linesOf(validate, spec), []);
+        const object = { apiVersion: `${kind.ref.group}/${kind.ref.version}`, kind: kind.ref.kind, metadata: {}, spec };
+        const { errors, unknown } = checkCustomObject(kind, object as KubeObject);
+        deepEqual([errors, unknown], [[], []]);
+      });
     }
     for (const [does, [spec, ...lines]] of Object.entries(judged)) {
-      it(`is judged when it ${does}`, () => deepEqual(linesOf(validate, spec), lines));
+      it(`speak when it ${does}`, () => deepEqual(linesOf(validate, spec), lines));
     }
   });
 }

@@ -1,7 +1,8 @@
+import { virtualService } from '../../custom/istio/virtual-service.ts';
 import { validateVirtualService } from './virtual-service.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a VirtualService', validateVirtualService, {
+describeValidator(virtualService, validateVirtualService, {
   fine: {
     'splits by version': {
       hosts: ['reviews'],

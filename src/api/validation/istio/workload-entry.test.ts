@@ -1,7 +1,8 @@
+import { workloadEntry } from '../../custom/istio/workload-entry.ts';
 import { validateWorkloadEntry } from './workload-entry.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a WorkloadEntry', validateWorkloadEntry, {
+describeValidator(workloadEntry, validateWorkloadEntry, {
   fine: {
     'has an address': {
       address: '2.2.2.2',

@@ -1,7 +1,8 @@
+import { workloadGroup } from '../../custom/istio/workload-group.ts';
 import { validateWorkloadGroup } from './workload-group.ts';
 import { describeValidator } from './validator-table.ts';
 
-describeValidator('a WorkloadGroup', validateWorkloadGroup, {
+describeValidator(workloadGroup, validateWorkloadGroup, {
   fine: {
     'is probed': {
       metadata: { labels: { app: 'reviews' }, annotations: { 'a.b/c': 'x y' } },
