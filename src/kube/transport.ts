@@ -118,17 +118,19 @@ export function openTransport(access: ClusterAccess, { log, userAgent = 'ambit' 
     return dispatcher;
   };
 
-  const prepare = async (
-    refused?: Credential,
-  ): Promise<{ dispatcher: Dispatcher; credential: Credential; headers: Record<string, string | string[]> }> => {
+  const prepare = async (): Promise<{
+    dispatcher: Dispatcher;
+    credential: Credential;
+    headers: Record<string, string | string[]>;
+  }> => {
     if (performance.now() - checkedAtMs > certificateCheckMs) readFiles();
-    const credential = await credentialOf(refused);
+    const credential = await credentialOf();
     const headers: Record<string, string | string[]> = { 'user-agent': userAgent, ...impersonation };
     if (credential.token) headers['authorization'] = `Bearer ${credential.token}`;
     return { dispatcher: dispatcherFor(certificatesOf(credential)), credential, headers };
   };
 
-  /** Whether the answer 401 to `credential` may become another one. */
+  /** Whether the answer 401 to `credential` may become another one: its source then gives something newer from now on. */
   const canRenew = async (credential: Credential): Promise<boolean> => {
     const filesChanged = readFiles();
     const next = await credentialOf(credential);
@@ -137,7 +139,7 @@ export function openTransport(access: ClusterAccess, { log, userAgent = 'ambit' 
 
   return {
     async exchange(request, options, read) {
-      let refused: Credential | undefined;
+      let isRenewed = false;
       let isVerifiedAgain = false;
       let resets = 0;
       let throttles = 0;
@@ -148,7 +150,7 @@ export function openTransport(access: ClusterAccess, { log, userAgent = 'ambit' 
           : openDeadline(request.signal, timeoutMs, `no answer within ${timeoutMs / 1000} s`);
       const signal = deadline?.signal ?? request.signal;
       for (;;) {
-        const { dispatcher: now, credential, headers } = await prepare(refused);
+        const { dispatcher: now, credential, headers } = await prepare();
         try {
           const response = await now.request({
             origin,
@@ -160,8 +162,8 @@ export function openTransport(access: ClusterAccess, { log, userAgent = 'ambit' 
           });
           const { statusCode } = response;
           // Neither was carried out: it is safe to send any of them again.
-          if (statusCode === 401 && !refused && (await canRenew(credential))) {
-            refused = credential;
+          if (statusCode === 401 && !isRenewed && (await canRenew(credential))) {
+            isRenewed = true;
             await drop(response);
             continue;
           }
@@ -196,7 +198,7 @@ export function openTransport(access: ClusterAccess, { log, userAgent = 'ambit' 
     },
     async connectionSettings(refused) {
       if (refused && !(await canRenew(refused))) return undefined;
-      const { credential, headers } = await prepare(refused);
+      const { credential, headers } = await prepare();
       return { headers, credential, certificates: certificatesOf(credential) };
     },
     async close() {

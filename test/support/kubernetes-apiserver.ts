@@ -29,9 +29,12 @@ export async function startKubernetesApiServer(binary: string): Promise<Kubernet
   writeFileSync(join(stateDir, 'tokens.csv'), `${token},admin,admin,system:masters\n`);
   const etcdUrl = `http://127.0.0.1:${etcdPort}`;
   const etcd = start('etcd', [
-    ...['--data-dir', join(stateDir, 'etcd'), '--unsafe-no-fsync'],
-    ...['--listen-client-urls', etcdUrl, '--advertise-client-urls', etcdUrl],
-    ...['--listen-peer-urls', `http://127.0.0.1:${peerPort}`, '--log-level', 'error'],
+    `--data-dir=${join(stateDir, 'etcd')}`,
+    '--unsafe-no-fsync',
+    `--listen-client-urls=${etcdUrl}`,
+    `--advertise-client-urls=${etcdUrl}`,
+    `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
+    '--log-level=error',
   ]);
   const server = start(binary, [
     'kube-apiserver',
