@@ -121,6 +121,18 @@ describe('the status of a policy', () => {
     assert.equal(world.policy?.status?.conditions?.[0]?.observedGeneration, 20);
   });
 
+  it('stays reconciled, also for a leader that has not heard of all replicas', async () => {
+    const world = openWorld();
+    world.change();
+    await world.settle();
+    world.behind = ['istiod-1'];
+    world.lead();
+    await world.settle();
+    world.clock.advance(5000);
+    await world.settle();
+    assert.equal(world.writes.length, 1);
+  });
+
   it('tells what ztunnels refuse', async () => {
     const world = openWorld();
     world.refusal = { clients: 2, reason: 'rules[0]: unknown action' };

@@ -88,7 +88,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     const since = seen(key, object);
     if (!isLeader()) return;
 
-    const waitingFor = judged ? behind(entry.kind, since.version) : [];
+    const waitingFor = judged && !wasReconciled(object) ? behind(entry.kind, since.version) : [];
     const refused = judged && refusal(name);
     if (waitingFor.length > 0 || refused) unsettled.add(key);
     else unsettled.delete(key);
@@ -146,6 +146,12 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
       for (const key of progress.keys()) queue.add(key);
     },
   };
+}
+
+/** Once every ztunnel holds a generation it stays so: those that come later get it before they serve. */
+function wasReconciled({ metadata, status }: StatusObject): boolean {
+  const condition = status?.conditions?.find(({ type }) => type === reconciledType);
+  return condition?.observedGeneration === metadata.generation && condition?.reason === 'Reconciled';
 }
 
 function wantedConditions(
