@@ -3,7 +3,7 @@ import { invalid, type FieldError, type FieldErrorReason } from '../field-error.
 import type { KubeObject } from '../meta.ts';
 import { checkRules, hasRules } from '../schema/cel/rules.ts';
 import { checkSchema, noPath } from '../schema/compile.ts';
-import { applyDefaults } from '../schema/defaulting.ts';
+import { applyDefaults, dropNulls } from '../schema/defaulting.ts';
 import { repeatedItems } from '../schema/list-types.ts';
 import { pruneUnknown, unknownFields } from '../schema/prune.ts';
 import type { JsonSchema } from '../schema/schema.ts';
@@ -36,6 +36,7 @@ export function checkCustomObject(kind: CustomKind, object: KubeObject, old?: Ku
   const copy = structuredClone(object);
   pruneUnknown(copy, schema);
   applyDefaults(copy, schema);
+  dropNulls(copy, schema);
   return { object: copy, unknown, errors: schemaErrors(copy, schema, old) };
 }
 

@@ -3,7 +3,7 @@ import { copyWithoutNulls } from '../defaults/fill.ts';
 import { isRecord, viewOf } from '../field-view.ts';
 import type { KindInfo } from '../kind-info.ts';
 import type { KubeObject } from '../meta.ts';
-import { applyDefaults, hasDefaults } from '../schema/defaulting.ts';
+import { applyDefaults, dropNulls, hasDefaults } from '../schema/defaulting.ts';
 import { objectMeta } from '../schema/meta.ts';
 import type { JsonSchema } from '../schema/schema.ts';
 import { immutable, validateMeta } from '../validation/meta.ts';
@@ -38,8 +38,7 @@ export function kindInfoOf({ spec }: CustomResourceDefinition, version: DefinedV
     selectableFields: (version.selectableFields ?? []).map(({ jsonPath }) => jsonPath.replace(/^\./, '')),
     ...(scale && { scale }),
     ...(version.deprecated && {
-      deprecationWarning:
-        version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated`,
+      deprecationWarning: version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated`,
     }),
     get schema() {
       return schema();
@@ -49,8 +48,9 @@ export function kindInfoOf({ spec }: CustomResourceDefinition, version: DefinedV
     },
     defaults(object) {
       const copy = structuredClone(object);
-      copy.metadata = copyWithoutNulls(copy.metadata);
+      if (isRecord(copy.metadata)) copy.metadata = copyWithoutNulls(copy.metadata);
       applyDefaults(copy, schema());
+      dropNulls(copy, schema());
       return copy;
     },
     onRead(object) {
@@ -83,7 +83,12 @@ function wholeSchema(given: JsonSchema): JsonSchema {
   return {
     ...schema,
     type: 'object',
-    properties: { ...schema.properties, apiVersion: { type: 'string' }, kind: { type: 'string' }, metadata: objectMeta },
+    properties: {
+      ...schema.properties,
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: objectMeta,
+    },
   };
 }
 

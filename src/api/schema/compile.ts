@@ -4,6 +4,7 @@
  */
 import { invalid, notSupported, required, tooLong, typeInvalid, type FieldError } from '../field-error.ts';
 import { isRecord } from '../field-view.ts';
+import { closestOf } from './closest.ts';
 import { correlate } from './correlate.ts';
 import { formatCheck } from './formats.ts';
 import { sameJson } from './json-equal.ts';
@@ -47,15 +48,13 @@ function compile(schema: JsonSchema): Check {
   checks.push(...textChecks(schema), ...numberChecks(schema), ...listChecks(schema), ...objectChecks(schema));
   const inner = combinationCheck(schema);
   if (inner) checks.push(inner);
-  const [first, second] = checks;
+  const [first] = checks;
   if (!first) return () => {};
-  const typed = types.length > 0;
   return (value, path, errors, old) => {
     if (old !== undefined && sameJson(value, old)) return;
-    const before = errors.length;
     first(value, path, errors, old);
-    // What has the wrong type has no length and no fields; null has nothing to look at.
-    if (!second || value === null || (typed && errors.length > before)) return;
+    // Null has nothing to look at. What has the wrong type is still asked for all that its own type can break.
+    if (value === null) return;
     for (let i = 1; i < checks.length; i++) checks[i]?.(value, path, errors, old);
   };
 }
@@ -94,19 +93,17 @@ function textChecks(schema: JsonSchema): Check[] {
       if (typeof value === 'string') check(value, path, errors);
     });
   };
-  if (maxLength !== Infinity || minLength > 0) {
+  const matches = pattern === undefined ? undefined : (text: string) => compilePattern(pattern)(text);
+  if (maxLength !== Infinity || minLength > 0 || matches) {
+    // The first violation alone is told.
     onText((text, path, errors) => {
       // Units outnumber characters: most texts need no counting.
       if (text.length > maxLength && characters(text) > maxLength) errors.push(tooLong(path, maxLength));
-      if (text.length < minLength * 2 && characters(text) < minLength) {
+      else if (text.length < minLength * 2 && characters(text) < minLength) {
         errors.push(invalid(path, text, `${bodyPath(path)} should be at least ${minLength} chars long`));
+      } else if (matches && !matches(text)) {
+        errors.push(invalid(path, text, `${bodyPath(path)} should match '${pattern}'`));
       }
-    });
-  }
-  if (pattern !== undefined) {
-    onText((text, path, errors) => {
-      if (compilePattern(pattern)(text)) return;
-      errors.push(invalid(path, text, `${bodyPath(path)} should match '${pattern}'`));
     });
   }
   // Alternatives have no type of their own: `anyOf: [{format: ipv4}, {format: ipv6}]`.
@@ -219,7 +216,11 @@ function combinationCheck({ anyOf, oneOf, allOf, not }: JsonSchema): Check | und
     const name = JSON.stringify(path);
     if (anyOf) {
       const failures = failuresUntilSuccess(anyOf, attempt);
-      if (failures) errors.push(pathless(`${name} must validate at least one schema (anyOf)`), ...leastOf(failures));
+      if (failures)
+        errors.push(
+          pathless(`${name} must validate at least one schema (anyOf)`),
+          ...(closestOf(value, anyOf, failures) ?? []),
+        );
     }
     if (oneOf) {
       const results = oneOf.map(attempt);
@@ -227,7 +228,7 @@ function combinationCheck({ anyOf, oneOf, allOf, not }: JsonSchema): Check | und
       if (passed !== 1) {
         const found = passed === 0 ? 'Found none valid' : `Found ${passed} valid alternatives`;
         errors.push(pathless(`${name} must validate one and only one schema (oneOf). ${found}`));
-        if (passed === 0) errors.push(...leastOf(results));
+        if (passed === 0) errors.push(...(closestOf(value, oneOf, results) ?? []));
       }
     }
     if (allOf) {
@@ -256,11 +257,6 @@ function failuresUntilSuccess(
   return failures;
 }
 
-/** Of several failed alternatives, the errors of the one that came closest. */
-function leastOf(results: readonly FieldError[][]): FieldError[] {
-  return results.reduce((best, result) => (result.length < best.length ? result : best), results[0] ?? []);
-}
-
 /** kube-apiserver names no field for these. */
 function pathless(detail: string): FieldError {
   return invalid(noPath, '', detail);
@@ -270,7 +266,11 @@ function pathless(detail: string): FieldError {
 export const noPath = '<nil>';
 
 function tooMany(path: string, actual: number, most: number): FieldError {
-  return { path, reason: 'FieldValueTooMany', message: `Too many: ${actual}: must have at most ${most} items` };
+  return {
+    path,
+    reason: 'FieldValueTooMany',
+    message: `Too many: ${actual}: must have at most ${most} ${most === 1 ? 'item' : 'items'}`,
+  };
 }
 
 function bodyPath(path: string): string {

@@ -30,6 +30,22 @@ export function applyDefaults(value: unknown, schema: JsonSchema): boolean {
   return changed;
 }
 
+/** Removes nulls of fields that may not be null; they count as absent. After the defaults. Changes `value`. */
+export function dropNulls(value: unknown, schema: JsonSchema): void {
+  const { properties = {}, additionalProperties, items } = schema;
+  if (Array.isArray(value)) {
+    if (items) for (const item of value) dropNulls(item, items);
+    return;
+  }
+  if (!isRecord(value)) return;
+  for (const name of Object.keys(value)) {
+    const field = Object.hasOwn(properties, name) ? properties[name] : additionalProperties;
+    if (!field) continue;
+    if (value[name] === null && !field.nullable) delete value[name];
+    else dropNulls(value[name], field);
+  }
+}
+
 /** Whether a default is anywhere in it; so that most of an object is never walked. */
 export function hasDefaults(schema: JsonSchema): boolean {
   let known = withDefaults.get(schema);

@@ -1,5 +1,5 @@
 /** Lists of type `set` and `map`: no item, or no combination of keys, twice (`apiextensions-apiserver/pkg/apiserver/schema/listtype`). */
-import { duplicate, type FieldError } from '../field-error.ts';
+import { duplicate, invalid, type FieldError } from '../field-error.ts';
 import { isRecord } from '../field-view.ts';
 import type { JsonSchema } from './schema.ts';
 
@@ -13,7 +13,7 @@ export function repeatedItems(value: unknown, schema: JsonSchema, path = ''): Fi
         return [...repeated(value, path, (item) => item), ...inner];
       case 'map': {
         const keys = schema['x-kubernetes-list-map-keys'] ?? [];
-        return [...repeated(value, path, (item) => pick(item, keys)), ...inner];
+        return [...notObjects(value, path), ...repeated(value, path, (item) => pick(item, keys)), ...inner];
       }
       case 'atomic':
       case undefined:
@@ -27,6 +27,15 @@ export function repeatedItems(value: unknown, schema: JsonSchema, path = ''): Fi
     if (known) return repeatedItems(item, known, path === '' ? name : `${path}.${name}`);
     return additionalProperties ? repeatedItems(item, additionalProperties, `${path}[${name}]`) : [];
   });
+}
+
+/** Items of a map that have no keys. */
+function notObjects(list: readonly unknown[], path: string): FieldError[] {
+  return list.flatMap((item, i) =>
+    isRecord(item) || item === null
+      ? []
+      : [invalid(`${path}[${i}]`, item, 'must be an object for an array of list-type map')],
+  );
 }
 
 /** The first repetition of each item, or of what identifies it. */

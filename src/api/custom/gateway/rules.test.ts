@@ -189,6 +189,11 @@ describe('defaults of the Gateway API', () => {
     });
   });
 
+  it('stand for null too, which is otherwise as good as absent', () => {
+    const { spec } = stored('HTTPRoute', { hostnames: null, rules: [{ name: null, matches: null }] });
+    assert.deepEqual(spec, { rules: [{ matches: [{ path: { type: 'PathPrefix', value: '/' } }] }] });
+  });
+
   it('tell in an empty status that nobody has seen the object yet', () => {
     const object = { ...completeObject('Gateway'), status: {} } as KubeObject;
     const { status } = checkCustomObject(kindOf(object), object).object as unknown as {
