@@ -101,5 +101,50 @@ test('objects and the revision survive, deletions too', async (t) => {
     reopened.list('things').map((stored) => stored.json),
     ['{"metadata":{"name":"a","namespace":"n","resourceVersion":"1"},"data":"kept"}'],
   );
+  const seen: string[] = [];
+  reopened.watch('things', 1, (event) => seen.push(`${event.kind} ${event.revision} ${event.previous?.revision}`));
+  deepEqual(seen, ['added 2 undefined', 'deleted 3 2']);
+});
+
+test('watches and earlier lists go on after a restart, also when the state before them left the window', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'ambit-store-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'api.db');
+  const store = ObjectStore.open({ path, eventCapacity: 8 });
+  await store.write((tx) => tx.put('things', object('old', 'first')));
+  for (let i = 0; i < 20; i++) await store.write((tx) => tx.put('things', object('busy', String(i))));
+  await store.write((tx) => tx.put('things', object('old', 'second')));
+  const expected = store.listAt('things', undefined, 20).map(({ json }) => json);
+  store.close();
+
+  const reopened = ObjectStore.open({ path, eventCapacity: 8 });
+  t.after(() => reopened.close());
+  const seen: unknown[] = [];
+  reopened.watch('things', 21, ({ kind, previous }) => seen.push([kind, (previous?.object as { data?: string }).data]));
+  deepEqual(seen, [['modified', 'first']]);
+  deepEqual(
+    reopened.listAt('things', undefined, 20).map(({ json }) => json),
+    expected,
+  );
   throws(() => reopened.watch('things', 2, () => {}), { code: 'apiserver.expired' });
+  throws(() => reopened.listAt('things', undefined, 2), { code: 'apiserver.expired' });
+});
+
+test('a list of an earlier revision is what it was', async (t) => {
+  const store = open(t);
+  const states: string[][] = [[]];
+  const write = async (plan: Parameters<typeof store.write>[0]): Promise<void> => {
+    await store.write(plan);
+    states[store.revision] = store.list('things').map(({ json }) => json);
+  };
+  await write((tx) => tx.put('things', object('a')));
+  await write((tx) => tx.put('things', object('b')));
+  await write((tx) => tx.put('others', object('x')));
+  await write((tx) => tx.put('things', object('a', 'changed')));
+  await write((tx) => tx.remove('things', 'n', 'b'));
+  await write((tx) => tx.put('things', object('b', 'again')));
+  for (let revision = 0; revision <= store.revision; revision++) {
+    const listed = store.listAt('things', undefined, revision).map(({ json }) => json);
+    deepEqual(listed, states[revision], `revision ${revision}`);
+  }
 });

@@ -6,6 +6,7 @@
  */
 import type { KubeObject } from '../../api/index.ts';
 import { openDatabase, type Change, type Database } from './database.ts';
+import { EventHistory } from './event-history.ts';
 import { expired } from './status-error.ts';
 
 /** An object as stored. Never changed in place. `metadata.resourceVersion` is `revision` as text. */
@@ -42,9 +43,12 @@ export interface Transaction {
 export interface StoreOptions {
   /** SQLite file, or `:memory:`. */
   readonly path: string;
-  /** Events kept for watches that resume; older revisions get 410. Default 4096. */
+  /** Events kept for watches that resume; older revisions get 410. Default 8192. */
   readonly eventCapacity?: number;
 }
+
+/** JSON of the events kept; their objects take a few times that in memory. */
+const maxHistoryBytes = 32 * 1024 * 1024;
 
 interface Waiter {
   readonly events: readonly StoreEvent[];
@@ -53,14 +57,13 @@ interface Waiter {
 
 export class ObjectStore {
   readonly #db: Database;
-  readonly #eventCapacity: number;
   readonly #committed = new Map<string, Map<string, Stored>>();
   /** Written but not on disk; `undefined` is a removal. */
   readonly #pending = new Map<string, Map<string, Stored | undefined>>();
   readonly #listeners = new Map<string, Set<StoreListener>>();
-  #events: StoreEvent[] = [];
-  /** Events at or before this revision are gone. */
-  #compacted: number;
+  readonly #history: EventHistory;
+  /** Sorted lists of the committed objects, until one of the resource changes. */
+  readonly #sorted = new Map<string, Stored[]>();
   #revision: number;
   #nextRevision: number;
   #batch: Waiter[] = [];
@@ -68,10 +71,8 @@ export class ObjectStore {
 
   private constructor(db: Database, options: StoreOptions) {
     this.#db = db;
-    this.#eventCapacity = options.eventCapacity ?? 4096;
     this.#revision = db.readRevision();
     this.#nextRevision = this.#revision;
-    this.#compacted = this.#revision;
     for (const row of db.readAll()) {
       const object = JSON.parse(row.json) as KubeObject;
       const stored: Stored = {
@@ -82,6 +83,8 @@ export class ObjectStore {
       };
       bucket(this.#committed, row.resource).set(keyOf(row.namespace, row.name), stored);
     }
+    const bounds = { events: options.eventCapacity ?? 8192, bytes: maxHistoryBytes };
+    this.#history = new EventHistory(eventsOf(db, this.#committed), db.readCompacted(), bounds);
   }
 
   /** Opens the file and loads it. The caller closes the store. Throws `apiserver.storage`. */
@@ -100,7 +103,21 @@ export class ObjectStore {
 
   /** Sorted by namespace, then name. */
   list(resource: string, namespace?: string): Stored[] {
-    return sorted([...(this.#committed.get(resource)?.values() ?? [])], namespace);
+    let all = this.#sorted.get(resource);
+    if (!all) {
+      all = sorted([...(this.#committed.get(resource)?.values() ?? [])]);
+      this.#sorted.set(resource, all);
+    }
+    return inNamespace(all, namespace);
+  }
+
+  /** Like `list`, as it was at a revision. Throws 410 Expired when that is out of the window. */
+  listAt(resource: string, namespace: string | undefined, revision: number): Stored[] {
+    if (revision === this.#revision) return this.list(resource, namespace);
+    if (revision < this.#history.compacted || revision > this.#revision) {
+      throw expired(revision, this.#history.compacted);
+    }
+    return inNamespace(sorted(this.#history.rollBack(this.list(resource), resource, revision)), namespace);
   }
 
   /**
@@ -135,10 +152,9 @@ export class ObjectStore {
    * that this store never had: it belongs to another one.
    */
   watch(resource: string, fromRevision: number, listener: StoreListener): () => void {
-    if (fromRevision < this.#compacted || fromRevision > this.#revision) throw expired(fromRevision, this.#compacted);
-    for (const event of this.#events) {
-      if (event.revision > fromRevision && event.current.resource === resource) listener(event);
-    }
+    const { compacted } = this.#history;
+    if (fromRevision < compacted || fromRevision > this.#revision) throw expired(fromRevision, compacted);
+    for (const event of this.#history.after(fromRevision, resource)) listener(event);
     const set = this.#listeners.get(resource) ?? new Set();
     this.#listeners.set(resource, set);
     set.add(listener);
@@ -169,10 +185,8 @@ export class ObjectStore {
         const merged = new Map<string, Stored | undefined>(this.#committed.get(resource));
         for (const overlay of [this.#pending, own])
           for (const [key, value] of overlay.get(resource) ?? []) merged.set(key, value);
-        return sorted(
-          [...merged.values()].filter((stored) => stored !== undefined),
-          namespace,
-        );
+        const present = [...merged.values()].filter((stored) => stored !== undefined);
+        return inNamespace(sorted(present), namespace);
       },
       put: (resource, object) => {
         const { namespace = '', name = '' } = object.metadata;
@@ -220,7 +234,7 @@ export class ObjectStore {
     const events = batch.flatMap((waiter) => waiter.events);
     this.#pending.clear();
     try {
-      this.#db.commit(events.map(changeOf), this.#nextRevision);
+      this.#db.commit(events.map(changeOf), this.#nextRevision, this.#history.compacted);
     } catch (error) {
       this.#nextRevision = this.#revision;
       for (const waiter of batch) waiter.settle(error);
@@ -236,13 +250,8 @@ export class ObjectStore {
     const key = keyOf(object.metadata.namespace ?? '', object.metadata.name ?? '');
     if (event.kind === 'deleted') this.#committed.get(resource)?.delete(key);
     else bucket(this.#committed, resource).set(key, event.current);
-    this.#events.push(event);
-    // Dropping the older half at once keeps the cost per event constant.
-    if (this.#events.length > this.#eventCapacity) {
-      const kept = this.#events.slice(-Math.ceil(this.#eventCapacity / 2));
-      this.#compacted = (kept[0]?.revision ?? event.revision + 1) - 1;
-      this.#events = kept;
-    }
+    this.#sorted.delete(resource);
+    this.#history.add(event);
     for (const listener of this.#listeners.get(resource) ?? []) listener(event);
   }
 }
@@ -252,10 +261,33 @@ function toStored(resource: string, object: KubeObject, revision: number): Store
   return { resource, object, json: JSON.stringify(object), revision };
 }
 
-function changeOf(event: StoreEvent): Change {
-  const { resource, object, json } = event.current;
-  const row = { resource, namespace: object.metadata.namespace ?? '', name: object.metadata.name ?? '' };
-  return event.kind === 'deleted' ? { kind: 'delete', row } : { kind: 'put', row: { ...row, json } };
+function changeOf({ kind, revision, current, previous }: StoreEvent): Change {
+  const { resource, object, json } = current;
+  const { namespace = '', name = '' } = object.metadata;
+  return {
+    kind,
+    revision,
+    row: { resource, namespace, name, json },
+    ...(previous && { previous: { revision: previous.revision, json: previous.json } }),
+  };
+}
+
+/** The window as it was when the file was last written. Objects that are still as an event left them are shared. */
+function eventsOf(db: Database, committed: ReadonlyMap<string, ReadonlyMap<string, Stored>>): StoreEvent[] {
+  const newest = new Map<number, Stored>();
+  for (const objects of committed.values()) for (const stored of objects.values()) newest.set(stored.revision, stored);
+  const compacted = db.readCompacted();
+  const states = new Map<number, Stored>();
+  const events: StoreEvent[] = [];
+  for (const { revision, kind, resource, json, previous: before } of db.readHistory()) {
+    const object = newest.get(revision)?.object ?? (JSON.parse(json) as KubeObject);
+    const current: Stored = newest.get(revision) ?? { resource, object, json, revision };
+    states.set(revision, current);
+    if (kind === 'state' || revision <= compacted) continue;
+    const previous = states.get(before);
+    events.push({ kind, revision, current, ...(previous && { previous }) });
+  }
+  return events;
 }
 
 function keyOf(namespace: string, name: string): string {
@@ -268,9 +300,16 @@ function bucket<V>(map: Map<string, Map<string, V>>, resource: string): Map<stri
   return inner;
 }
 
-function sorted(items: Stored[], namespace: string | undefined): Stored[] {
-  const selected =
-    namespace === undefined ? items : items.filter((item) => item.object.metadata.namespace === namespace);
-  const key = (item: Stored): string => keyOf(item.object.metadata.namespace ?? '', item.object.metadata.name ?? '');
-  return selected.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+function sorted(items: readonly Stored[]): Stored[] {
+  const keyed = items.map((item) => ({ item, key: listKeyOf(item.object) }));
+  return keyed.toSorted((a, b) => (a.key < b.key ? -1 : 1)).map(({ item }) => item);
+}
+
+/** The order of lists: by namespace, then by name. */
+export function listKeyOf({ metadata }: KubeObject): string {
+  return keyOf(metadata.namespace ?? '', metadata.name ?? '');
+}
+
+function inNamespace(items: Stored[], namespace: string | undefined): Stored[] {
+  return namespace === undefined ? items : items.filter((item) => item.object.metadata.namespace === namespace);
 }

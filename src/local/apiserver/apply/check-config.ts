@@ -25,7 +25,8 @@ export function configProblems(value: Json, structure: Structure, path = ''): st
 
 function entryProblems(value: Record<string, Json>, structure: NonNullable<Structure>, path: string): string[] {
   const isOpen = structure['x-kubernetes-preserve-unknown-fields'] === true || structure.properties === undefined;
-  return Object.entries(value).flatMap(([name, item]) => {
+  const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return entries.flatMap(([name, item]) => {
     const next = fieldStructure(structure, name);
     const at = path + elementText(fieldElement(name));
     if (next === undefined && !isOpen) return [`${at}: field not declared in schema`];
