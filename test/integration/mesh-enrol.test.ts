@@ -23,7 +23,7 @@ describe('enrolment', () => {
 
   /** Long connections that never stop talking, and new connections all the time, while `work` runs. */
   async function underLoad(work: (progress: () => Promise<void>) => Promise<void>): Promise<void> {
-    const stream = mesh.startExec('client', [
+    const stream = await mesh.startInPod('client', [
       process.execPath,
       join(programs, 'streamer.ts'),
       'server.default',
@@ -31,7 +31,12 @@ describe('enrolment', () => {
       '8',
       '0',
     ]);
-    const churn = mesh.startExec('client', [process.execPath, join(programs, 'churn.ts'), 'server.default', '7000']);
+    const churn = await mesh.startInPod('client', [
+      process.execPath,
+      join(programs, 'churn.ts'),
+      'server.default',
+      '7000',
+    ]);
     const reports: Report[] = [];
     const churned: { done: boolean; served: number; errors: string[] }[] = [];
     if (stream.stdout)
@@ -57,8 +62,8 @@ describe('enrolment', () => {
       const last = reports.at(-1);
       assert.equal(last?.open, 8, 'every long connection lives');
     } finally {
-      stream.kill('SIGTERM');
-      churn.kill('SIGTERM');
+      stream.stdin?.end();
+      churn.stdin?.end();
       await Promise.all(ended);
     }
     assert.equal(reports.at(-1)?.done, true);

@@ -74,7 +74,7 @@ describe('faults', () => {
       const stopped = await request();
       assert.equal(stopped.reply ?? '', '', 'nothing goes around a stopped ztunnel');
       const segments = await captureLink(mesh, 'node-1', async () => {
-        const churn = mesh.startExec('client', [
+        const churn = await mesh.startInPod('client', [
           process.execPath,
           join(programs, 'churn.ts'),
           'server.default',
@@ -85,7 +85,7 @@ describe('faults', () => {
           process.kill(ztunnel.pid, 'SIGKILL');
           await works();
         } finally {
-          churn.kill('SIGTERM');
+          churn.stdin?.end();
           await ended;
         }
       });
@@ -104,7 +104,12 @@ describe('faults', () => {
     it(`serves on while ${component} is killed and comes back`, async () => {
       const victim = await find(component, node);
       // Inside the pod already, since `ambit exec` itself asks the API server.
-      const churn = mesh.startExec('client', [process.execPath, join(programs, 'churn.ts'), 'server.default', '7000']);
+      const churn = await mesh.startInPod('client', [
+        process.execPath,
+        join(programs, 'churn.ts'),
+        'server.default',
+        '7000',
+      ]);
       const reports: { served: number; errors: string[] }[] = [];
       if (churn.stdout) createInterface({ input: churn.stdout }).on('line', (line) => reports.push(JSON.parse(line)));
       const ended = new Promise<void>((resolve) => churn.on('close', () => resolve()));
@@ -121,7 +126,7 @@ describe('faults', () => {
         await serves();
         await serves();
       } finally {
-        churn.kill('SIGTERM');
+        churn.stdin?.end();
         await ended;
       }
       assert.deepEqual(reports.at(-1)?.errors, [], 'the data plane does not need it');

@@ -1,5 +1,6 @@
 /** L4 authorization on real traffic: by principal, namespace, address and port; on new connections and on live ones. */
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
@@ -35,6 +36,19 @@ const manifests = documents(
 
 /** The promise: a policy acts within one second. Tests look for longer, so that a slow machine is not a failure. */
 const actsWithinMs = 10_000;
+
+interface StreamReport {
+  readonly open: number;
+  readonly errors: string[];
+  readonly done: boolean;
+}
+
+interface Streaming {
+  readonly pod: string;
+  readonly child: ChildProcess;
+  readonly reports: StreamReport[];
+  readonly ended: Promise<void>;
+}
 
 describe('L4 policy', () => {
   let mesh: TestMesh;
@@ -153,8 +167,8 @@ describe('L4 policy', () => {
   });
 
   it('ends a live connection that a new policy denies, and leaves the others', async (t) => {
-    const connections = ['alice', 'bob'].map((pod) => {
-      const child = mesh.startExec(pod, [
+    const start = async (pod: string): Promise<Streaming> => {
+      const child = await mesh.startInPod(pod, [
         process.execPath,
         join(programs, 'streamer.ts'),
         'server.default',
@@ -162,14 +176,14 @@ describe('L4 policy', () => {
         '1',
         '0',
       ]);
-      const reports: { open: number; errors: string[]; done: boolean }[] = [];
+      const reports: StreamReport[] = [];
       if (child.stdout)
         createInterface({ input: child.stdout }).on('line', (line) => reports.push(JSON.parse(line) as never));
       const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
       return { pod, child, reports, ended };
-    });
-    const [alice, bob] = connections;
-    assert.ok(alice && bob);
+    };
+    const [alice, bob] = [await start('alice'), await start('bob')];
+    const connections = [alice, bob];
     try {
       for (const { reports, pod } of connections)
         await eventually(async () => reports.find((report) => report.open === 1), `${pod} streams`);
@@ -189,7 +203,7 @@ describe('L4 policy', () => {
       assert.deepEqual(next.errors, []);
       assert.equal(next.open, 1);
     } finally {
-      for (const { child } of connections) child.kill('SIGTERM');
+      for (const { child } of connections) child.stdin?.end();
       await Promise.all(connections.map((connection) => connection.ended));
     }
   });

@@ -31,7 +31,7 @@ describe('refusals by an enrolled pod', () => {
     serverIp = await refusals.podIp('server');
     authority = await meshAuthority(systemClock);
     certificate = tlsOf(await authority.certificate('default/client'));
-    visitor = converse(mesh.startExec('outside/visitor', [process.execPath, join(programs, 'foreign-peer.ts')]));
+    visitor = converse(await mesh.startInPod('outside/visitor', [process.execPath, join(programs, 'foreign-peer.ts')]));
   });
   after(async () => {
     await visitor?.[Symbol.asyncDispose]();

@@ -2,10 +2,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { kinds, systemNamespace, type Pod } from '../../src/api/index.ts';
 import { loadKubeconfig, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
+import { planEnterPod, statePaths } from '../../src/local/mesh/index.ts';
 import { eventually, run, start, type RunOptions, type RunResult } from './run.ts';
 
 export const repository: string = dirname(dirname(import.meta.dirname));
@@ -25,8 +26,8 @@ export interface TestMesh extends AsyncDisposable {
   apply(yaml: string): Promise<void>;
   /** Runs a command in a pod and gives its output; fails when it fails. */
   exec(pod: string, command: readonly string[]): Promise<string>;
-  /** Starts a command in a pod and leaves it running. */
-  startExec(pod: string, command: readonly string[]): ChildProcess;
+  /** Starts a command in a pod, past the API server, which may end meanwhile. The command has to end with its standard input. */
+  startInPod(pod: string, command: readonly string[]): Promise<ChildProcess>;
   /** Runs a command in a node's network namespace. */
   startOnNode(node: string, command: readonly string[]): ChildProcess;
   enrol(namespace: string): Promise<void>;
@@ -95,8 +96,7 @@ export async function openTestMesh(options: TestMeshOptions = {}): Promise<TestM
     );
   };
   const podArgs = (pod: string, command: readonly string[]): string[] => {
-    const slash = pod.lastIndexOf('/');
-    const [namespace, name] = slash < 0 ? ['default', pod] : [pod.slice(0, slash), pod.slice(slash + 1)];
+    const [namespace, name] = splitPod(pod);
     return ['exec', '-n', namespace, name, '--', ...command];
   };
   return {
@@ -110,10 +110,17 @@ export async function openTestMesh(options: TestMeshOptions = {}): Promise<TestM
     async exec(pod, command) {
       return (await mustRun(podArgs(pod, command))).stdout;
     },
-    startExec(pod, command) {
-      const args = podArgs(pod, command);
-      const end = args.indexOf('--');
-      return start([launcher, ...args.slice(0, end), '--state', state, ...args.slice(end)], { env });
+    async startInPod(pod, command) {
+      const [ns, name] = splitPod(pod);
+      const { metadata, spec } = await client.get(kinds.Pod, name, ns);
+      const plan = await planEnterPod(statePaths(state), {
+        uid: metadata.uid ?? '',
+        node: spec.nodeName ?? '',
+        pod: name,
+        command,
+      });
+      const [program = '', ...args] = plan.command;
+      return spawn(program, args, { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...plan.env }, stdio: 'pipe' });
     },
     startOnNode(node, command) {
       return start([launcher, 'exec', '--node', node, '--state', state, '--', ...command], { env });
@@ -132,6 +139,12 @@ export async function openTestMesh(options: TestMeshOptions = {}): Promise<TestM
       await close();
     },
   };
+}
+
+/** `NAMESPACE/NAME`, or a name in the namespace `default`. */
+function splitPod(pod: string): [namespace: string, name: string] {
+  const slash = pod.lastIndexOf('/');
+  return slash < 0 ? ['default', pod] : [pod.slice(0, slash), pod.slice(slash + 1)];
 }
 
 /** A pod that runs one of the test programs. */

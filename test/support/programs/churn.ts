@@ -1,6 +1,6 @@
 /**
  * Opens one connection to an echo server after another, each with a request of its own, and checks the answer.
- * Arguments: HOST PORT. Prints `{served, errors}` a second; with `done: true` after SIGTERM.
+ * Arguments: HOST PORT. Prints `{served, errors}` a second; with `done: true` after its standard input ended.
  */
 import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
@@ -27,7 +27,7 @@ function once(): Promise<void> {
   });
 }
 
-process.on('SIGTERM', () => (stopping = true));
+process.stdin.on('end', () => (stopping = true)).resume();
 const timer = setInterval(() => console.log(JSON.stringify({ done: false, served, errors })), 1000);
 while (!stopping) {
   await once();

@@ -1,6 +1,6 @@
 /**
  * Keeps connections to an echo server busy with random data and checks every byte that comes back.
- * Arguments: HOST PORT CONNECTIONS BYTES_PER_CONNECTION (0: until SIGTERM). Prints a JSON line a second
+ * Arguments: HOST PORT CONNECTIONS BYTES_PER_CONNECTION (0: until its standard input ends). Prints a JSON line a second
  * `{open, echoed, errors}`, and one at the end with `done: true`. Exit code 1 when a byte or a connection was lost.
  */
 import { randomBytes } from 'node:crypto';
@@ -69,7 +69,7 @@ function stream(index: number): Promise<void> {
   });
 }
 
-process.on('SIGTERM', () => {
+process.stdin.on('end', () => {
   stopping = true;
   // A connection that hangs would keep the program for ever: that too is a loss, and must be said.
   setTimeout(() => {
@@ -78,6 +78,7 @@ process.on('SIGTERM', () => {
     process.exit(1);
   }, 10_000).unref();
 });
+if (limit === 0) process.stdin.resume();
 const report = (done: boolean): void => console.log(JSON.stringify({ done, open, echoed, errors }));
 const timer = setInterval(() => report(false), 1000);
 await Promise.all(Array.from({ length: Number(connections) }, (_, index) => stream(index)));
