@@ -33,16 +33,17 @@ function* places(value: unknown, path: readonly Step[] = []): Generator<readonly
   }
 }
 
-/** A copy with another value at the path; without the field, if that is undefined. */
+/** The value with another at the path; without the field, if that is undefined. What is beside the path is shared. */
 function replaced(value: unknown, path: readonly Step[], by: unknown): unknown {
-  const copy: unknown = structuredClone(value);
-  let at = copy as Record<Step, unknown>;
-  for (const step of path.slice(0, -1)) at = at[step] as Record<Step, unknown>;
-  const last = path.at(-1) ?? '';
-  if (by !== undefined) at[last] = by;
-  else if (Array.isArray(at)) at.splice(Number(last), 1);
-  else delete at[last];
-  return copy;
+  const [step, ...rest] = path;
+  if (step === undefined) return by;
+  if (Array.isArray(value)) {
+    const item = replaced(value[Number(step)], rest, by);
+    return item === undefined ? value.toSpliced(Number(step), 1) : value.with(Number(step), item);
+  }
+  const { [step]: old, ...others } = value as Record<Step, unknown>;
+  const field = replaced(old, rest, by);
+  return field === undefined ? others : { ...others, [step]: field };
 }
 
 async function modelOf({ ref }: CustomKind, version: string): Promise<(object: unknown) => boolean> {
