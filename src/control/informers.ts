@@ -7,6 +7,7 @@ import type { Source } from '../collection/index.ts';
 import { keyOfObject, type DiscoverySources } from '../discovery/index.ts';
 import { startInformer, type Informer, type InformerMetrics, type KubeClient } from '../kube/index.ts';
 import type { Log } from '../lib/log.ts';
+import { slim } from './slim.ts';
 import { resourceNameOf, type ResourceName } from './replica-report.ts';
 
 export interface InformersOptions {
@@ -83,10 +84,4 @@ export function startInformers(options: InformersOptions): Informers {
         configuration.map(([kind, informer]) => [resourceNameOf(kind), informer.health().resourceVersion ?? '']),
       ),
   };
-}
-
-/** Without what nobody here reads and what is often most of an object. */
-function slim<T extends KubeObject>(object: T): T {
-  delete object.metadata.annotations?.['kubectl.kubernetes.io/last-applied-configuration'];
-  return object;
 }
