@@ -19,8 +19,6 @@ import { validateVirtualService } from './virtual-service.ts';
 import { validateWorkloadEntry } from './workload-entry.ts';
 import { validateWorkloadGroup } from './workload-group.ts';
 
-export { validateAuthorizationPolicy, validatePeerAuthentication };
-
 type Validator = (object: FieldView) => Validation;
 type GroupKind = Pick<KindRef, 'group' | 'kind'>;
 
