@@ -13,12 +13,14 @@ export type JsonPath = (root: unknown) => unknown[];
 /** `.spec.hosts`, `.metadata.labels['a\.b']`, `.status.conditions[?(@.type=="Ready")].status`; undefined for what is no path. */
 export function tryParseJsonPath(text: string): JsonPath | undefined {
   const steps = parseSteps(text.replace(/^\{(.*)\}$/, '$1'));
-  return steps && ((root) => steps.reduce<unknown[]>((values, step) => values.flatMap((value) => take(value, step)), [root]));
+  return (
+    steps && ((root) => steps.reduce<unknown[]>((values, step) => values.flatMap((value) => take(value, step)), [root]))
+  );
 }
 
 function parseSteps(text: string): readonly Step[] | undefined {
   const steps: Step[] = [];
-  for (let rest = text.replace(/^\$/, ''); rest !== ''; ) {
+  for (let rest = text.replace(/^\$/, ''); rest !== '';) {
     const match = stepPattern.exec(rest);
     if (!match) return undefined;
     rest = rest.slice(match[0].length);
@@ -70,7 +72,10 @@ function take(value: unknown, step: Step): unknown[] {
     case 'filter': {
       const items: unknown[] = Array.isArray(value) ? value : [];
       return items.filter((item) => {
-        const found = step.path.reduce<unknown[]>((values, inner) => values.flatMap((each) => take(each, inner)), [item]);
+        const found = step.path.reduce<unknown[]>(
+          (values, inner) => values.flatMap((each) => take(each, inner)),
+          [item],
+        );
         return found.some((each) => compare(each, step.operator, step.literal));
       });
     }

@@ -58,7 +58,11 @@ export const crdSchema: JsonSchema = objectSchema(
     ),
     status: record({
       conditions: keyedList(
-        record({ type: text, status: text, lastTransitionTime: time, reason: text, message: text, observedGeneration: long }, 'type', 'status'),
+        record(
+          { type: text, status: text, lastTransitionTime: time, reason: text, message: text, observedGeneration: long },
+          'type',
+          'status',
+        ),
         'type',
       ),
       acceptedNames: names,

@@ -113,7 +113,10 @@ function isBase64(text: string): boolean {
 function isIsbn10(text: string): boolean {
   const digits = text.replaceAll(/[\s-]/g, '');
   if (!/^\d{9}[\dX]$/.test(digits)) return false;
-  const sum = Array.from(digits).reduce((total, digit, i) => total + (digit === 'X' ? 10 : Number(digit)) * (10 - i), 0);
+  const sum = Array.from(digits).reduce(
+    (total, digit, i) => total + (digit === 'X' ? 10 : Number(digit)) * (10 - i),
+    0,
+  );
   return sum % 11 === 0;
 }
 

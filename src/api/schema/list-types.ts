@@ -13,7 +13,8 @@ export function repeatedItems(value: unknown, schema: JsonSchema, path = ''): Fi
         return [...repeated(value, path, (item) => item), ...inner];
       case 'map': {
         const keys = schema['x-kubernetes-list-map-keys'] ?? [];
-        return [...notObjects(value, path), ...repeated(value, path, (item) => pick(item, keys)), ...inner];
+        const odd = firstWithoutKeys(value, path);
+        return [...(odd ? [odd] : repeated(value, path, (item) => pick(item, keys))), ...inner];
       }
       case 'atomic':
       case undefined:
@@ -29,13 +30,10 @@ export function repeatedItems(value: unknown, schema: JsonSchema, path = ''): Fi
   });
 }
 
-/** Items of a map that have no keys. */
-function notObjects(list: readonly unknown[], path: string): FieldError[] {
-  return list.flatMap((item, i) =>
-    isRecord(item) || item === null
-      ? []
-      : [invalid(`${path}[${i}]`, item, 'must be an object for an array of list-type map')],
-  );
+/** The first item of a map that is no object, and so has no keys. */
+function firstWithoutKeys(list: readonly unknown[], path: string): FieldError | undefined {
+  const i = list.findIndex((item) => item !== null && !isRecord(item));
+  return i < 0 ? undefined : invalid(`${path}[${i}]`, list[i], 'must be an object for an array of list-type map');
 }
 
 /** The first repetition of each item, or of what identifies it. */

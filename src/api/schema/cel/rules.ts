@@ -148,7 +148,19 @@ function evaluate(run: () => unknown): Outcome {
   }
 }
 
-function evaluationMessage({ summary }: EvaluationError): string {
+/** Codes of the library for texts that are not what a function takes them for. */
+const conversions: Readonly<Record<string, string>> = {
+  invalid_duration: 'google.protobuf.Duration',
+  invalid_timestamp: 'google.protobuf.Timestamp',
+  int_conversion_error: 'int',
+  uint_conversion_error: 'uint',
+  double_conversion_error: 'double',
+  bool_conversion_error: 'bool',
+};
+
+function evaluationMessage({ code, summary }: EvaluationError): string {
+  const target = conversions[code];
+  if (target !== undefined) return `type conversion error from 'string' to '${target}'`;
   const index = /index out of bounds, index (-?\d+)/.exec(summary)?.[1];
   if (index !== undefined) return `index out of bounds: ${index}`;
   return summary.startsWith('No such key') ? `n${summary.slice(1)}` : summary;

@@ -1,16 +1,12 @@
-/** Rules of Istio's policies that no schema can say, until the control plane's webhook is called for them. */
-import type { KindInfo } from '../../../api/index.ts';
+/** Rules of Istio's kinds that no schema can say, until the control plane's webhook is called for them. */
 import { viewOf } from '../../../api/field-view.ts';
-import { validateAuthorizationPolicy, validatePeerAuthentication } from '../../../api/validation/istio/index.ts';
+import type { KindInfo } from '../../../api/index.ts';
+import { istioValidators } from '../../../api/validation/istio/index.ts';
 
-const validators = {
-  'AuthorizationPolicy.security.istio.io': validateAuthorizationPolicy,
-  'PeerAuthentication.security.istio.io': validatePeerAuthentication,
-};
-
+/** The kind with these rules asked after its schema. Changes and returns `kind`. */
 export function withMeaning(kind: KindInfo): KindInfo {
-  const meaning = validators[`${kind.kind}.${kind.group}` as keyof typeof validators];
-  if (meaning === undefined) return kind;
+  const meaning = istioValidators.get(`${kind.group}/${kind.kind}`);
+  if (!meaning) return kind;
   const plain = kind.validate.bind(kind);
   const validate: KindInfo['validate'] = (object, options) => {
     const errors = plain(object, options);
