@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import type { JsonSchema } from '../../schema/schema.ts';
 import { gatewayKinds } from './index.ts';
+
+const models = dirname(createRequire(import.meta.url).resolve('@kubernetes-models/gateway-api/package.json'));
 
 interface Declared {
   readonly name: string;
@@ -59,8 +61,7 @@ function walk(schema: JsonSchema, path: string, visit: (schema: JsonSchema, path
 describe("the schemas of the Gateway API's kinds", () => {
   for (const { ref, versions } of gatewayKinds) {
     for (const { name, schema } of versions) {
-      const url = import.meta.resolve(`@kubernetes-models/gateway-api/${ref.group}/${name}/${ref.kind}`);
-      const file = fileURLToPath(url).replace(/\.js$/, '.d.ts');
+      const file = join(models, ref.group, name, `${ref.kind}.d.ts`);
       if (!existsSync(file)) continue;
       it(`know every field of ${ref.kind} ${name}, none that is not, and which must be there`, () => {
         assert.ok(declaredIn(file).length > 0);

@@ -9,11 +9,6 @@ interface Bounds {
   readonly max?: number;
 }
 
-/** The same schema under a sentence of its own. */
-export function described(description: string, schema: JsonSchema): JsonSchema {
-  return { ...schema, description };
-}
-
 export function text(description: string, { min, max }: Bounds = {}): JsonSchema {
   return {
     type: 'string',
