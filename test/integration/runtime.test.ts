@@ -1,4 +1,4 @@
-import { equal, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -351,6 +351,130 @@ if (!isInside) {
       equal(pod.status?.containerStatuses?.[0]?.lastState?.terminated?.message, 'no money left\n');
       equal(pod.status?.phase, 'Running');
       equal(await cluster.log('crash', 'previous=true'), 'run\n');
+    });
+
+    test('init containers and sidecars start in order and stop in reverse, and the pod is Ready with all of them', async () => {
+      const note = (text: string): string => `echo ${text} >>/shared/order`;
+      const mounts = { volumeMounts: [{ name: 'shared', mountPath: '/shared' }] };
+      const sidecar = (name: string): Container => ({
+        name,
+        image: 'none',
+        restartPolicy: 'Always',
+        command: sh(
+          `trap '${note(`${name} stops`)}; exit 0' TERM; sleep 0.1; ${note(`${name} starts`)}; touch /tmp/up; while :; do sleep 0.05; done`,
+        ),
+        startupProbe: { exec: { command: ['test', '-e', '/tmp/up'] }, periodSeconds: 1 },
+        ...mounts,
+      });
+      const path = `${cluster.stateDir}-order`;
+      await cluster.startPod('ordered', {
+        initContainers: [
+          { name: 'first', image: 'none', command: sh(note('first')), ...mounts },
+          sidecar('one'),
+          { name: 'second', image: 'none', command: sh(note('second')), ...mounts },
+          sidecar('two'),
+        ],
+        containers: [
+          {
+            name: 'main',
+            image: 'none',
+            command: sh(`trap '${note('main stops')}; exit 0' TERM; ${note('main')}; while :; do sleep 0.05; done`),
+            ...mounts,
+          },
+        ],
+        terminationGracePeriodSeconds: 10,
+        volumes: [{ name: 'shared', hostPath: { path, type: 'DirectoryOrCreate' } }],
+      });
+      const pod = await cluster.podIs('ordered', 'Ready', isReady);
+      deepEqual(
+        pod.status?.initContainerStatuses?.map((each) => [each.name, each.started, each.ready]),
+        [
+          ['first', false, true],
+          ['one', true, true],
+          ['second', false, true],
+          ['two', true, true],
+        ],
+      );
+      ok((pod.status?.observedGeneration ?? 0) >= 1);
+      ok(pod.status?.conditions?.every((each) => each.observedGeneration === pod.metadata.generation));
+      await cluster.removePod('ordered');
+      equal(
+        readFileSync(join(path, 'order'), 'utf8'),
+        'first\none starts\nsecond\ntwo starts\nmain\nmain stops\ntwo stops\none stops\n',
+      );
+      rmSync(path, { recursive: true });
+    });
+
+    test('a pod that is active for too long fails', async () => {
+      await cluster.startPod('late', { ...one(sh('exec sleep 100')), activeDeadlineSeconds: 1 });
+      const pod = await cluster.podIs('late', 'an end', ended);
+      equal(pod.status?.phase, 'Failed');
+      equal(pod.status?.reason, 'DeadlineExceeded');
+    });
+
+    test('a container with another image starts again as that', async () => {
+      await cluster.startPod('renewed', {
+        containers: [{ name: 'main', image: 'test/wait:1' }],
+        terminationGracePeriodSeconds: 1,
+      });
+      await cluster.podIs(
+        'renewed',
+        'ImagePullBackOff',
+        (each) => each.status?.containerStatuses?.[0]?.state?.waiting?.reason === 'ImagePullBackOff',
+      );
+      const setImage = (image: string): Promise<unknown> =>
+        cluster.client.patch(
+          kinds.Pod,
+          'renewed',
+          'default',
+          { spec: { containers: [{ name: 'main', image }] } },
+          { type: 'strategic' },
+        );
+      await setImage('test/echo:v3');
+      await eventually('its output', async () =>
+        (await cluster.log('renewed').catch(() => '')).startsWith('from the image table') ? true : undefined,
+      );
+    });
+
+    test('files of the downward API tell of resources, and a read-only root keeps all but its volumes', async () => {
+      const log = await runPod('limited', {
+        containers: [
+          {
+            name: 'main',
+            image: 'none',
+            command: sh(
+              'cat /info/cpu /info/memory; echo; (echo x >/tmp/x) 2>&1; (echo x >/usr/x) 2>&1; (echo x >/x) 2>&1; echo y >/scratch/deep/y; cat /scratch/deep/y; id -u; echo the end >/tmp-end/log',
+            ),
+            resources: { limits: { cpu: '1500m', memory: '64Mi' } },
+            securityContext: { readOnlyRootFilesystem: true, runAsUser: 1234 },
+            terminationMessagePath: '/tmp-end/log',
+            volumeMounts: [
+              { name: 'info', mountPath: '/info' },
+              { name: 'scratch', mountPath: '/scratch/deep' },
+            ],
+          },
+        ],
+        volumes: [
+          {
+            name: 'info',
+            downwardAPI: {
+              items: [
+                { path: 'cpu', resourceFieldRef: { containerName: 'main', resource: 'limits.cpu', divisor: '1m' } },
+                {
+                  path: 'memory',
+                  resourceFieldRef: { containerName: 'main', resource: 'limits.memory', divisor: '1Mi' },
+                },
+              ],
+            },
+          },
+          { name: 'scratch', emptyDir: {} },
+        ],
+      });
+      match(log, /^150064\n/);
+      equal(log.match(/Read-only file system/g)?.length, 3, log);
+      match(log, /\ny\n1234\n$/);
+      const pod = await cluster.client.get(kinds.Pod, 'limited', 'default');
+      equal(pod.status?.containerStatuses?.[0]?.state?.terminated?.message, 'the end\n');
     });
 
     test('an unknown image says which flag to add, a known one runs its command', async () => {

@@ -62,18 +62,18 @@ done <${mountsFolder}/folders
 [ -z "$name" ] || hostname "$name"
 mkfifo ${mountsFolder}/confined ${mountsFolder}/mounted
 while read -r target; do
-  mount -o remount,bind,ro "$target"
+  mount -n -o remount,bind,ro "$target"
 done <${mountsFolder}/read-only
 if [ "$mode" = confined ]; then
   (
     exec 3>&- 5<>${mountsFolder}/mounted
     read -r word <${mountsFolder}/confined
-    mount -a -T ${mountsFolder}/fstab
+    mount -n -a -T ${mountsFolder}/fstab
     echo done >&5
   ) &
   exec "$@"
 fi
-mount -a -T ${mountsFolder}/fstab
+mount -n -a -T ${mountsFolder}/fstab
 ${startCommand}
 `;
 

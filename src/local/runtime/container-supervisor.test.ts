@@ -27,13 +27,13 @@ function open(
   const execs = { code: 0 };
   const spec = { name: 'main', image: 'i', ...container };
   const supervisor = new ContainerSupervisor({
-    container: spec,
+    definition: { container: spec, imageProblem: undefined },
+    graceMs: 30_000,
     podUid: 'u',
     isInit: false,
     restartPolicy: 'Always',
     backoff: podBackoff,
     restartCount: 0,
-    imageProblem: undefined,
     clock: systemClock,
     onChange() {},
     onEvent: (_type, reason) => void events.push(reason),
@@ -202,7 +202,10 @@ describe('a container', () => {
   });
 
   test('without an image it waits until it is stopped', async () => {
-    const { supervisor, runs, done } = open({}, { imageProblem: 'add --image' });
+    const { supervisor, runs, done } = open(
+      {},
+      { definition: { container: { name: 'main' }, imageProblem: 'add --image' } },
+    );
     await settle();
     equal(supervisor.status().state?.waiting?.reason, 'ErrImagePull');
     await pass(1_100);

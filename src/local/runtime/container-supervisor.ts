@@ -7,8 +7,15 @@ import { checkProbe, type ProbeOutcome, type ProbeTarget } from './probe-check.t
 import { runProbeLoop } from './probe-loop.ts';
 import { RestartBackoff, type RestartBackoffOptions } from './restart-backoff.ts';
 
-export interface ContainerSupervisorOptions {
+/** What a container is made from. Its image may change while it runs, and its command with it. */
+export interface ContainerDefinition {
   readonly container: Container;
+  /** Undefined: the image is in the table. Otherwise why the container can never run. */
+  readonly imageProblem: string | undefined;
+}
+
+export interface ContainerSupervisorOptions {
+  readonly definition: ContainerDefinition;
   readonly podUid: string;
   /** It is meant to end: then it is ready. */
   readonly isInit: boolean;
@@ -17,8 +24,8 @@ export interface ContainerSupervisorOptions {
   readonly backoff: RestartBackoffOptions;
   /** Restarts that the API already knows of. */
   readonly restartCount: number;
-  /** Undefined: the image is in the table. Otherwise why the container can never run. */
-  readonly imageProblem: string | undefined;
+  /** The grace of its pod, which a probe may have another of. */
+  readonly graceMs: number;
   /** Starts the container for the n-th time. Rejects with `runtime.config` when something it refers to is missing. */
   readonly start: (attempt: number) => Promise<ContainerProcess>;
   readonly probeTarget: () => ProbeTarget;
@@ -49,8 +56,10 @@ const configRetryMs = 1_000;
 const hookTimeoutMs = 30_000;
 
 export class ContainerSupervisor {
-  readonly container: Container;
   readonly #options: ContainerSupervisorOptions;
+  #definition: ContainerDefinition;
+  /** Aborts when there is another definition to run. */
+  #changed = new AbortController();
   readonly #backoff: RestartBackoff;
   readonly #stopping = new AbortController();
   readonly #firstStart = Promise.withResolvers<boolean>();
@@ -59,11 +68,12 @@ export class ContainerSupervisor {
   #restartCount: number;
   #hasStarted = false;
   #isReady = false;
-  #graceMs = 30_000;
+  #graceMs: number;
 
   constructor(options: ContainerSupervisorOptions) {
     this.#options = options;
-    this.container = options.container;
+    this.#definition = options.definition;
+    this.#graceMs = options.graceMs;
     this.#backoff = new RestartBackoff(options.backoff);
     this.#restartCount = options.restartCount;
   }
@@ -71,6 +81,10 @@ export class ContainerSupervisor {
   /** Resolves to true once it runs and its startup probe, if any, succeeded; to false when it never will. */
   get firstStart(): Promise<boolean> {
     return this.#firstStart.promise;
+  }
+
+  get container(): Container {
+    return this.#definition.container;
   }
 
   get isRunning(): boolean {
@@ -107,11 +121,17 @@ export class ContainerSupervisor {
     while (!signal.aborted) {
       const startedAtMs = this.#options.clock.nowMs();
       const end = await this.#runOnce();
-      this.#firstStart.resolve(false);
+      if (this.#changed.signal.aborted && !signal.aborted) {
+        this.#changed = new AbortController();
+        if (end === undefined) continue;
+        this.#last = end;
+        this.#restartCount++;
+        continue;
+      }
       if (end === undefined) break;
       if (signal.aborted || !this.#restarts(end)) {
         this.#set({ kind: 'terminated', end });
-        return;
+        break;
       }
       this.#last = end;
       const delayMs = this.#backoff.next(end.finishedAtMs - startedAtMs);
@@ -128,13 +148,23 @@ export class ContainerSupervisor {
     this.#stopping.abort();
   }
 
+  /** It is another container from now on: what runs ends with its grace, and the new one starts, whatever the policy. */
+  change(definition: ContainerDefinition): void {
+    const { name } = this.container;
+    if (this.end === undefined) {
+      this.#options.onEvent('Normal', 'Killing', `Container ${name} definition changed, will be restarted`);
+    }
+    this.#definition = definition;
+    this.#changed.abort();
+  }
+
   /** Ends it now; it restarts as its policy says. */
   kill(): void {
     if (this.#phase.kind === 'running') this.#phase.process.kill();
   }
 
   status(): ContainerStatus {
-    const { container } = this.#options;
+    const { container } = this;
     const status: ContainerStatus = {
       name: container.name,
       state: this.#state(),
@@ -151,8 +181,9 @@ export class ContainerSupervisor {
 
   /** Starts it and follows it. Undefined when it was stopped before it could start. */
   async #runOnce(): Promise<End | undefined> {
-    const { container, clock, imageProblem, onEvent } = this.#options;
-    const { signal } = this.#stopping;
+    const { clock, onEvent } = this.#options;
+    const { container, imageProblem } = this.#definition;
+    const signal = AbortSignal.any([this.#stopping.signal, this.#changed.signal]);
     if (imageProblem !== undefined) {
       onEvent('Warning', 'Failed', `Failed to pull image "${container.image}": ${imageProblem}`);
       this.#set({ kind: 'waiting', reason: 'ErrImagePull', message: imageProblem });
@@ -186,11 +217,12 @@ export class ContainerSupervisor {
 
   /** From `running` to its end. */
   async #follow(process: ContainerProcess, startedAtMs: number): Promise<End> {
-    const { container, clock, onEvent } = this.#options;
+    const { clock, onEvent } = this.#options;
+    const { container } = this;
     const over = new AbortController();
     let stopped: Promise<void> = Promise.resolve();
     const onStop = (): void => {
-      onEvent('Normal', 'Killing', `Stopping container ${container.name}`);
+      if (this.#stopping.signal.aborted) onEvent('Normal', 'Killing', `Stopping container ${container.name}`);
       this.#setReady(false);
       stopped = this.#stopProcess(process, this.#graceMs, over.signal);
     };
@@ -202,11 +234,12 @@ export class ContainerSupervisor {
     if (container.lifecycle?.postStart) void this.#postStart(container.lifecycle.postStart, process);
     // They end with `over`, after the check that runs just then; nobody has to wait for that.
     void this.#runProbes(process, over.signal);
-    if (this.#stopping.signal.aborted) onStop();
-    else this.#stopping.signal.addEventListener('abort', onStop, { once: true });
+    const ending = AbortSignal.any([this.#stopping.signal, this.#changed.signal]);
+    if (ending.aborted) onStop();
+    else ending.addEventListener('abort', onStop, { once: true });
 
     const exit = await exited;
-    this.#stopping.signal.removeEventListener('abort', onStop);
+    ending.removeEventListener('abort', onStop);
     await stopped;
     this.#hasStarted = false;
     this.#isReady = false;
@@ -220,7 +253,8 @@ export class ContainerSupervisor {
   }
 
   async #runProbes(process: ContainerProcess, signal: AbortSignal): Promise<void> {
-    const { container, onEvent } = this.#options;
+    const { onEvent } = this.#options;
+    const { container } = this;
     const { startupProbe, livenessProbe, readinessProbe } = container;
     const started = new AbortController();
     const check = (probe: typeof startupProbe) => (): Promise<ProbeOutcome> =>
@@ -284,7 +318,7 @@ export class ContainerSupervisor {
   /** Resolves once SIGKILL was sent, or the container ended by itself (`over`). */
   async #stopProcess(process: ContainerProcess, graceMs: number, over: AbortSignal): Promise<void> {
     const deadlineMs = this.#options.clock.nowMs() + graceMs;
-    const preStop = this.#options.container.lifecycle?.preStop;
+    const preStop = this.container.lifecycle?.preStop;
     if (preStop && graceMs > 0)
       await this.#runHook(preStop, graceMs, over).catch((error: unknown) => {
         this.#options.onEvent('Warning', 'FailedPreStopHook', `PreStopHook failed: ${messageOf(error)}`);
@@ -314,7 +348,8 @@ export class ContainerSupervisor {
   }
 
   async #waitToRestart(delayMs: number, end: End): Promise<void> {
-    const { container, onEvent } = this.#options;
+    const { onEvent } = this.#options;
+    const { container } = this;
     const message = `back-off ${Math.round(delayMs / 1000)}s restarting failed container=${container.name}`;
     onEvent('Warning', 'BackOff', `Back-off restarting failed container ${container.name}`);
     this.#set({
@@ -322,7 +357,7 @@ export class ContainerSupervisor {
       reason: 'CrashLoopBackOff',
       message: end.message ? `${message}: ${end.message}` : message,
     });
-    await sleep(delayMs, this.#stopping.signal);
+    await sleep(delayMs, AbortSignal.any([this.#stopping.signal, this.#changed.signal]));
   }
 
   #restarts(end: End): boolean {
@@ -375,7 +410,7 @@ export class ContainerSupervisor {
   }
 
   #id(attempt: number): string {
-    return `ambit://${this.#options.podUid}/${this.#options.container.name}/${attempt}`;
+    return `ambit://${this.#options.podUid}/${this.container.name}/${attempt}`;
   }
 }
 

@@ -71,7 +71,12 @@ function resolveReference(
     return { kind: 'missing', message: `field path "${from.fieldRef.fieldPath}" is not supported` };
   }
   if (from.resourceFieldRef) {
-    const value = resourceValue(from.resourceFieldRef.resource, input.container, input.capacity);
+    const value = resourceValue(
+      from.resourceFieldRef.resource,
+      input.container,
+      input.capacity,
+      from.resourceFieldRef.divisor,
+    );
     if (value !== undefined) return { kind: 'value', value };
     return { kind: 'missing', message: `resource "${from.resourceFieldRef.resource}" is not supported` };
   }

@@ -40,11 +40,12 @@ export function fieldValue(fieldPath: string, facts: PodFacts): string | undefin
   }
 }
 
-/** A container's own limits and requests as the downward API gives them: whole units, rounded up. */
+/** A container's own limits and requests as the downward API gives them: in units of the divisor, rounded up. */
 export function resourceValue(
   resource: string,
   container: { resources?: { limits?: object; requests?: object } },
   capacity: Readonly<Record<string, number>>,
+  divisor: string | number = 1,
 ): string | undefined {
   const found = /^(limits|requests)\.(cpu|memory|ephemeral-storage)$/.exec(resource);
   if (!found) return undefined;
@@ -53,8 +54,10 @@ export function resourceValue(
     | Record<string, string | number>
     | undefined;
   const amount = amounts?.[name];
-  if (amount === undefined) return String(group === 'limits' ? (capacity[name] ?? 0) : 0);
-  return String(Math.ceil(parseQuantity(amount)));
+  const unset = group === 'limits' ? (capacity[name] ?? 0) : 0;
+  // A divisor of 0 is none, as Kubernetes has it.
+  const unit = parseQuantity(divisor) || 1;
+  return String(Math.ceil((amount === undefined ? unset : parseQuantity(amount)) / unit));
 }
 
 const suffixes: Readonly<Record<string, number>> = {

@@ -26,7 +26,9 @@ export function computePodStatus(input: PodStatusInput): PodStatus {
   const { pod, podIp, hostIp } = input;
   const phase = phaseOf(input);
   const isDone = phase === 'Succeeded' || phase === 'Failed';
-  const unready = input.main.filter((status) => !status.ready).map((status) => status.name);
+  const sidecars = sidecarNames(pod);
+  const serving = [...input.init.filter((status) => sidecars.has(status.name)), ...input.main];
+  const unready = serving.filter((status) => !status.ready).map((status) => status.name);
   const containersReady = unready.length === 0 && input.isInitialized && !isDone;
   const gates = (pod.spec.readinessGates ?? []).map((gate) => gate.conditionType);
   const closedGate = gates.find(
@@ -57,7 +59,7 @@ export function computePodStatus(input: PodStatusInput): PodStatus {
   ];
   const status: PodStatus = {
     phase,
-    conditions: mergeConditions(pod.status?.conditions ?? [], input.before, conditions, input.now),
+    conditions: mergeConditions(pod, input.before, conditions, input.now),
     hostIP: hostIp,
     hostIPs: [{ ip: hostIp }],
     startTime: input.startTime,
@@ -68,6 +70,8 @@ export function computePodStatus(input: PodStatusInput): PodStatus {
     status.podIP = podIp;
     status.podIPs = [{ ip: podIp }];
   }
+  const { generation } = pod.metadata;
+  if (generation !== undefined) status.observedGeneration = generation;
   if (input.init.length > 0) status.initContainerStatuses = [...input.init];
   if (input.failure) Object.assign(status, input.failure);
   return status;
@@ -75,13 +79,22 @@ export function computePodStatus(input: PodStatusInput): PodStatus {
 
 function phaseOf(input: PodStatusInput): PodPhase {
   if (input.failure) return 'Failed';
-  const failed = [...input.init, ...input.main].some((status) => (status.state?.terminated?.exitCode ?? 0) !== 0);
+  const sidecars = sidecarNames(input.pod);
+  // How a sidecar ended, after all that it served, does not count.
+  const counted = [...input.init.filter((status) => !sidecars.has(status.name)), ...input.main];
+  const failed = counted.some((status) => (status.state?.terminated?.exitCode ?? 0) !== 0);
   if (input.isOver && !input.isStopping) return failed ? 'Failed' : 'Succeeded';
   if (input.isOver && input.main.every((status) => status.state?.terminated)) return failed ? 'Failed' : 'Succeeded';
   const ran = input.main.some(
     (status) => status.state?.running ?? status.state?.terminated ?? status.lastState?.terminated,
   );
   return input.isInitialized && ran ? 'Running' : 'Pending';
+}
+
+/** Init containers that go on beside the others. */
+function sidecarNames(pod: Pod): ReadonlySet<string> {
+  const init = pod.spec.initContainers ?? [];
+  return new Set(init.filter((each) => each.restartPolicy === 'Always').map((each) => each.name));
 }
 
 function isComplete(status: ContainerStatus): boolean {
@@ -98,16 +111,19 @@ function condition(
 
 /** Ours replace those of the same type; a time changes only with its status. */
 function mergeConditions(
-  stored: readonly CoreCondition[],
+  pod: Pod,
   before: readonly CoreCondition[],
   ours: readonly CoreCondition[],
   now: string,
 ): CoreCondition[] {
+  const stored = pod.status?.conditions ?? [];
+  const { generation } = pod.metadata;
+  const observed = generation === undefined ? {} : { observedGeneration: generation };
   const own = new Set(ours.map((each) => each.type));
   const merged = ours.map((each) => {
     const known = [...before, ...stored].find((other) => other.type === each.type);
     const lastTransitionTime = known?.status === each.status ? (known.lastTransitionTime ?? now) : now;
-    return { ...each, lastProbeTime: null, lastTransitionTime };
+    return { ...each, ...observed, lastProbeTime: null, lastTransitionTime };
   });
   return [...stored.filter((each) => !own.has(each.type)), ...merged];
 }

@@ -21,6 +21,7 @@ export interface PodVolumesOptions {
   /** On disk: empty volumes. */
   readonly diskFolder: string;
   readonly facts: () => PodFacts;
+  readonly capacity: Readonly<Record<string, number>>;
   readonly objects: ReferencedObjects;
   readonly tokens: PodTokens;
   readonly log: Log;
@@ -133,6 +134,7 @@ export class PodVolumes {
         const plan = planVolumeFiles({
           volume,
           facts: this.#options.facts(),
+          capacity: this.#options.capacity,
           configMap: (name) => this.#configMaps.get(name)?.get(),
           secret: (name) => this.#secrets.get(name)?.get(),
           token: (need) => this.#options.tokens.token(need),

@@ -8,7 +8,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { confinementOf, refusedPrivileges, type ContainerTarget, isSystemPod } from './confinement.ts';
 import { execInContainer } from './container-exec.ts';
 import { startContainer, type StartedContainer } from './container-start.ts';
-import { ContainerSupervisor, timestamp } from './container-supervisor.ts';
+import { ContainerSupervisor, timestamp, type ContainerDefinition } from './container-supervisor.ts';
 import type { PodFacts } from './field-path.ts';
 import { findContainerCommand } from './image-table.ts';
 import type { NodeContext } from './node-context.ts';
@@ -38,6 +38,8 @@ export interface ContainerReport {
   readonly attempt: number;
 }
 
+const defaultGraceSeconds = 30;
+
 export class PodWorker {
   readonly uid: string;
   readonly isStatic: boolean;
@@ -50,12 +52,15 @@ export class PodWorker {
   readonly #init: readonly ContainerSupervisor[];
   readonly #main: readonly ContainerSupervisor[];
   readonly #started = new Map<string, StartedContainer>();
+  /** The pod was deleted. */
   readonly #stopping = new AbortController();
+  /** Its containers must end, for that or another reason. */
+  readonly #ending = new AbortController();
   readonly #tokens: PodTokens;
   readonly #volumes: PodVolumes;
   #pod: Pod;
   #sandbox: PodSandbox | undefined;
-  #graceMs = 30_000;
+  #graceMs: number;
   #isInitialized = false;
   #isOver = false;
   #isNodeClosing = false;
@@ -69,6 +74,7 @@ export class PodWorker {
     this.isSystem = options.isStatic || isSystemPod(pod, node.systemNamespaces);
     this.#node = node;
     this.#pod = pod;
+    this.#graceMs = (pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds) * 1000;
     this.#startTime = pod.status?.startTime ?? timestamp(node.clock.nowMs());
     const { namespace = 'default' } = pod.metadata;
     this.#tokens = new PodTokens({
@@ -85,6 +91,7 @@ export class PodWorker {
       memoryFolder: join(this.#memoryFolder, 'volumes'),
       diskFolder: join(this.#diskFolder, 'volumes'),
       facts: () => this.#facts(),
+      capacity: node.capacity,
       objects: node.objects,
       tokens: this.#tokens,
       log: node.log,
@@ -111,35 +118,48 @@ export class PodWorker {
     return join(this.#diskFolder, 'logs');
   }
 
-  /** The object changed in the API. Containers stay as they were made; metadata shows in volumes. */
+  /** The object changed in the API: metadata shows in volumes, and a container with another image starts again. */
   update(pod: Pod): void {
     const isAnother = pod.metadata.uid !== this.#pod.metadata.uid;
+    const isNewer = pod.metadata.generation !== this.#pod.metadata.generation;
     this.#pod = pod;
     if (isAnother) {
       this.#tokens.renewAll();
       this.#conditions = [];
     }
     this.#volumes.refresh();
-    if (isAnother) this.#report();
+    for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
+      const supervisor = [...this.#init, ...this.#main].find((each) => each.container.name === container.name);
+      // What the API has of a static pod is a copy; its manifest decides.
+      if (this.isStatic || !supervisor || supervisor.container.image === container.image) continue;
+      supervisor.change(this.#define(container));
+    }
+    const gates = (pod.spec.readinessGates ?? []).length > 0;
+    if (isAnother || isNewer || gates) this.#report();
   }
 
   /** Ends the pod. May be called again with a shorter grace. */
   stop(graceMs: number): void {
-    if (!this.isStopping) {
-      this.#graceMs = graceMs;
-      this.#stopping.abort(new Error('The pod is being stopped'));
-    } else if (graceMs < this.#graceMs) {
-      this.#graceMs = graceMs;
-      this.#node.clock.after(graceMs, () => {
-        for (const each of [...this.#init, ...this.#main]) each.kill();
-      });
-    }
+    this.#stopping.abort(new Error('The pod is being stopped'));
+    this.#endContainers(graceMs);
   }
 
   /** Ends the pod's processes because the node ends. The pod itself is not over: it runs again when the node is back. */
   close(graceMs: number): void {
     this.#isNodeClosing = !this.#isOver;
     this.stop(graceMs);
+  }
+
+  #endContainers(graceMs: number): void {
+    if (!this.#ending.signal.aborted) {
+      this.#graceMs = graceMs;
+      this.#ending.abort(new Error('The pod is being stopped'));
+    } else if (graceMs < this.#graceMs) {
+      this.#graceMs = graceMs;
+      this.#node.clock.after(graceMs, () => {
+        for (const each of [...this.#init, ...this.#main]) each.kill();
+      });
+    }
   }
 
   containers(): ContainerReport[] {
@@ -184,7 +204,7 @@ export class PodWorker {
       isInitialized: this.#isInitialized,
       isOver: this.#isOver && !this.#isNodeClosing,
       isStopping: this.isStopping,
-      ...(this.#failure ? { failure: this.#failure } : {}),
+      ...(this.#failure && this.#isOver ? { failure: this.#failure } : {}),
     });
     this.#conditions = status.conditions ?? [];
     return status;
@@ -199,7 +219,7 @@ export class PodWorker {
       this.#report();
       await this.#live();
     } catch (error) {
-      if (!this.isStopping) {
+      if (!this.#ending.signal.aborted) {
         log.error('A pod failed', { pod: `${namespace}/${name}`, error: messageOf(error) });
         this.#failure = { reason: 'RuntimeError', message: messageOf(error) };
       }
@@ -208,69 +228,100 @@ export class PodWorker {
     this.#report();
     // A pod that ended by itself keeps its status, and its address is given back; it goes when it is deleted.
     await this.#closeSandbox();
-    await this.#untilStopped();
+    await aborted(this.#stopping.signal);
     await this.#clean();
   }
 
   async #live(): Promise<void> {
-    const { signal } = this.#stopping;
-    await this.#openSandbox();
-    if (signal.aborted) return;
-    this.#report();
-    await this.#prepareVolumes();
-    const sidecars = this.#init.filter((each) => each.container.restartPolicy === 'Always');
-    const running: Promise<void>[] = [];
+    const { signal } = this.#ending;
+    const cancelDeadline = this.#watchDeadline();
+    try {
+      await this.#openSandbox();
+      if (signal.aborted) return;
+      this.#report();
+      await this.#prepareVolumes();
+      await this.#runContainers();
+    } finally {
+      cancelDeadline();
+    }
+  }
+
+  async #runContainers(): Promise<void> {
+    const { signal } = this.#ending;
+    const sidecars = new Map<ContainerSupervisor, Promise<void>>();
     // Main containers end first; sidecars serve them to the last.
-    const stopSidecars = (): void => sidecars.forEach((each) => each.stop(this.#graceMs));
     const stopOthers = (): void => {
-      for (const each of [...this.#init, ...this.#main]) if (!sidecars.includes(each)) each.stop(this.#graceMs);
+      for (const each of [...this.#init, ...this.#main]) if (!sidecars.has(each)) each.stop(this.#graceMs);
     };
     if (signal.aborted) stopOthers();
     else signal.addEventListener('abort', stopOthers, { once: true });
     try {
-      const isInitialized = await this.#initialize(sidecars, running);
+      const isInitialized = await this.#initialize(sidecars);
       if (!isInitialized) return;
       this.#isInitialized = true;
       this.#report();
       await Promise.all(this.#main.map((each) => each.run()));
     } finally {
       signal.removeEventListener('abort', stopOthers);
-      stopSidecars();
-      await Promise.all(running);
+      await this.#stopSidecars(sidecars);
     }
   }
 
-  /** Init containers one after another. Resolves to whether all came through. */
-  async #initialize(sidecars: readonly ContainerSupervisor[], running: Promise<void>[]): Promise<boolean> {
+  /** In the reverse order of their start, so that what one needs is there while it stops; all in one grace period. */
+  async #stopSidecars(sidecars: ReadonlyMap<ContainerSupervisor, Promise<void>>): Promise<void> {
+    const { clock } = this.#node;
+    const deadlineMs = clock.nowMs() + this.#graceMs;
+    for (const [each, ended] of [...sidecars].reverse()) {
+      each.stop(Math.max(deadlineMs - clock.nowMs(), 0));
+      await ended;
+    }
+  }
+
+  /** Ends the pod when it was active for too long (`spec.activeDeadlineSeconds`), counted from its first start. */
+  #watchDeadline(): () => void {
+    const seconds = this.#pod.spec.activeDeadlineSeconds;
+    if (seconds === undefined) return () => {};
+    const leftMs = Date.parse(this.#startTime) + seconds * 1000 - this.#node.clock.nowMs();
+    return this.#node.clock.after(Math.max(leftMs, 0), () => {
+      const message = 'Pod was active on the node longer than the specified deadline';
+      this.#failure = { reason: 'DeadlineExceeded', message };
+      this.#event('Normal', 'DeadlineExceeded', message);
+      this.#endContainers(this.#graceMs);
+    });
+  }
+
+  /** Init containers one after another; those that go on are put into `sidecars`. Resolves to whether all came through. */
+  async #initialize(sidecars: Map<ContainerSupervisor, Promise<void>>): Promise<boolean> {
+    const { signal } = this.#ending;
     for (const each of this.#init) {
-      if (this.isStopping) return false;
-      if (sidecars.includes(each)) {
-        running.push(each.run());
-        if (!(await this.#orStopped(each.firstStart))) return false;
+      if (signal.aborted) return false;
+      if (each.container.restartPolicy === 'Always') {
+        sidecars.set(each, each.run());
+        if (!(await this.#orEnding(each.firstStart))) return false;
         continue;
       }
       await each.run();
       if (each.end?.exitCode !== 0) return false;
     }
-    return !this.isStopping;
+    return !signal.aborted;
   }
 
   async #openSandbox(): Promise<void> {
     const backoff = createBackoff({ initialMs: 500, maxMs: 10_000 });
-    while (!this.isStopping) {
+    while (!this.#ending.signal.aborted) {
       try {
         this.#sandbox = await this.#node.gate.run(() => openPodSandbox(this.#pod, this.uid, this.#node));
         return;
       } catch (error) {
         this.#event('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${messageOf(error)}`);
-        await sleep(backoff.next(), this.#stopping.signal);
+        await sleep(backoff.next(), this.#ending.signal);
       }
     }
   }
 
   /** What can be mended outside, such as a host path that is not there, is waited for. */
   async #prepareVolumes(): Promise<void> {
-    const { signal } = this.#stopping;
+    const { signal } = this.#ending;
     const tell = (message: string): void =>
       this.#event('Warning', 'FailedMount', `MountVolume.SetUp failed: ${message}`);
     const backoff = createBackoff({ initialMs: 500, maxMs: 30_000 });
@@ -304,46 +355,48 @@ export class PodWorker {
     const isSidecar = isInit && container.restartPolicy === 'Always';
     const podPolicy = this.#pod.spec.restartPolicy ?? 'Always';
     const ofInit = podPolicy === 'Never' ? 'Never' : 'OnFailure';
-    const lookup = findContainerCommand(container, node.images);
+    const { name } = container;
     const statuses = isInit ? this.#pod.status?.initContainerStatuses : this.#pod.status?.containerStatuses;
-    const before = statuses?.find((each) => each.name === container.name);
+    const before = statuses?.find((each) => each.name === name);
     const ranBefore = before?.containerID !== undefined || before?.lastState?.terminated !== undefined;
     const event = (type: 'Normal' | 'Warning', reason: string, message: string): void => {
-      this.#event(type, reason, message, `spec.${isInit ? 'initContainers' : 'containers'}{${container.name}}`);
+      this.#event(type, reason, message, `spec.${isInit ? 'initContainers' : 'containers'}{${name}}`);
     };
-    return new ContainerSupervisor({
-      container,
+    const supervisor: ContainerSupervisor = new ContainerSupervisor({
+      definition: this.#define(container),
+      graceMs: this.#graceMs,
       podUid: this.uid,
       isInit: isInit && !isSidecar,
       restartPolicy: isSidecar ? 'Always' : isInit ? ofInit : podPolicy,
       backoff: this.isSystem ? systemBackoff : podBackoff,
       restartCount: ranBefore ? before.restartCount + 1 : 0,
-      imageProblem: lookup.kind === 'unknown' ? lookup.message : undefined,
       clock: node.clock,
       onChange: () => this.#report(),
       onEvent: event,
-      endMessage: async (exit) => (await this.#started.get(container.name)?.endMessage(exit)) ?? '',
+      endMessage: async (exit) => (await this.#started.get(name)?.endMessage(exit)) ?? '',
       probeTarget: () => ({
-        container,
+        container: supervisor.container,
         podIp: this.#sandbox?.podIp ?? '127.0.0.1',
         exec: async (command, timeoutMs) => {
-          const running = this.running(container.name);
+          const running = this.running(name);
           if (!running) throw new Error('the container does not run');
           return execInContainer({ target: running, command, timeoutMs });
         },
       }),
       start: async (attempt) => {
         const sandbox = this.#sandbox;
+        const current = supervisor.container;
+        const lookup = findContainerCommand(current, node.images);
         if (!sandbox || lookup.kind === 'unknown') throw new Error('A container starts in a sandbox, with a command');
-        this.#warnOfPrivileges(container, event);
-        event('Normal', 'Pulled', `Container image "${container.image ?? ''}" already present on machine`);
+        this.#warnOfPrivileges(current, event);
+        event('Normal', 'Pulled', `Container image "${current.image ?? ''}" already present on machine`);
         const started = await startContainer({
           node,
           facts: this.#facts(),
           sandbox,
           volumes: this.#volumes,
-          container,
-          confinement: confinementOf(this.#pod, container, this.isSystem),
+          container: current,
+          confinement: confinementOf(this.#pod, current, this.isSystem),
           hostPid: this.#hostPid,
           hostIpc: this.isSystem && (this.#pod.spec.hostIPC ?? false),
           command: lookup.command,
@@ -351,11 +404,17 @@ export class PodWorker {
           memoryFolder: join(this.#memoryFolder, 'containers'),
           logFolder: this.logFolder,
         });
-        this.#started.set(container.name, started);
-        event('Normal', 'Created', `Created container ${container.name}`);
+        this.#started.set(name, started);
+        event('Normal', 'Created', `Created container ${name}`);
         return started.process;
       },
     });
+    return supervisor;
+  }
+
+  #define(container: Container): ContainerDefinition {
+    const lookup = findContainerCommand(container, this.#node.images);
+    return { container, imageProblem: lookup.kind === 'unknown' ? lookup.message : undefined };
   }
 
   /** Says what a container asks for and does not get. */
@@ -410,15 +469,8 @@ export class PodWorker {
     this.#node.events.emit(about, type, reason, message);
   }
 
-  async #orStopped(what: Promise<boolean>): Promise<boolean> {
-    return Promise.race([what, this.#untilStopped().then(() => false)]);
-  }
-
-  #untilStopped(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.isStopping) resolve();
-      this.#stopping.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
+  async #orEnding(what: Promise<boolean>): Promise<boolean> {
+    return Promise.race([what, aborted(this.#ending.signal).then(() => false)]);
   }
 
   get #memoryFolder(): string {
@@ -428,4 +480,11 @@ export class PodWorker {
   get #diskFolder(): string {
     return join(this.#node.diskFolder, 'pods', this.uid);
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -1,7 +1,5 @@
 /** ConfigMaps and Secrets that pods of this node refer to: each read once however many pods ask, and followed while any does. */
 import { kinds, type ConfigMap, type KindRef, type KubeObject, type Secret } from '../../api/index.ts';
-import { sleep } from '../../lib/clock.ts';
-import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { isKubeError, startInformer, type KubeClient } from '../../kube/index.ts';
 
@@ -22,10 +20,6 @@ interface Entry<T extends KubeObject> {
   readonly stop: AbortController;
 }
 
-/** How often a Secret is read again: nodes may get single Secrets, not list or watch them. */
-const secretPollMs = 30_000;
-const missingPollMs = 1_000;
-
 export class ReferencedObjects {
   readonly #options: ReferencedObjectsOptions;
   readonly #configMaps = new Map<string, Entry<ConfigMap>>();
@@ -37,24 +31,16 @@ export class ReferencedObjects {
 
   /** `onChange` is called after each change, not for what is known already. */
   followConfigMap(namespace: string, name: string, onChange: () => void): Followed<ConfigMap> {
-    return follow(this.#configMaps, `${namespace}/${name}`, onChange, (entry) => {
-      const set = (object: ConfigMap | undefined): void => change(entry, object);
-      startInformer<ConfigMap>(this.#options.client, kinds.ConfigMap, {
-        namespace,
-        fieldSelector: `metadata.name=${name}`,
-        signal: entry.stop.signal,
-        log: this.#options.log,
-        onAdd: set,
-        onUpdate: (_, after) => set(after),
-        onDelete: () => set(undefined),
-      });
-    });
+    return follow(this.#configMaps, `${namespace}/${name}`, onChange, (entry) =>
+      this.#watch(kinds.ConfigMap, namespace, name, entry),
+    );
   }
 
+  /** Like `followConfigMap`. A node may watch the Secrets that its pods refer to, each by its name. */
   followSecret(namespace: string, name: string, onChange: () => void): Followed<Secret> {
-    return follow(this.#secrets, `${namespace}/${name}`, onChange, (entry) => {
-      void this.#poll(kinds.Secret, namespace, name, entry);
-    });
+    return follow(this.#secrets, `${namespace}/${name}`, onChange, (entry) =>
+      this.#watch(kinds.Secret, namespace, name, entry),
+    );
   }
 
   /** Reads one object now; undefined when it is not there. */
@@ -67,22 +53,17 @@ export class ReferencedObjects {
     }
   }
 
-  async #poll<T extends KubeObject>(kind: KindRef<T>, namespace: string, name: string, entry: Entry<T>): Promise<void> {
-    const { signal } = entry.stop;
-    while (!signal.aborted) {
-      try {
-        const object = await this.read(kind, namespace, name);
-        if (object?.metadata.resourceVersion !== entry.object?.metadata.resourceVersion) change(entry, object);
-      } catch (error) {
-        this.#options.log.debug('Cannot read a referenced object', {
-          kind: kind.kind,
-          namespace,
-          name,
-          error: messageOf(error),
-        });
-      }
-      await sleep(entry.object ? secretPollMs : missingPollMs, signal);
-    }
+  #watch<T extends KubeObject>(kind: KindRef<T>, namespace: string, name: string, entry: Entry<T>): void {
+    const set = (object: T | undefined): void => change(entry, object);
+    startInformer<T>(this.#options.client, kind, {
+      namespace,
+      fieldSelector: `metadata.name=${name}`,
+      signal: entry.stop.signal,
+      log: this.#options.log,
+      onAdd: set,
+      onUpdate: (_, after) => set(after),
+      onDelete: () => set(undefined),
+    });
   }
 }
 

@@ -161,6 +161,8 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
     }
   }
   after.push(...planVisibility(input, stage));
+  // Nothing can be made there later.
+  if (input.isReadOnly) targets.folders.push(...input.kept);
   for (const volume of byDepth(input.volumes, (each) => each.target)) {
     const options = [volume.fromHost ? 'rslave' : 'rprivate'];
     if (volume.readOnly) options.push('ro', ...mountFlags(input.host, volume.source));

@@ -6,6 +6,7 @@ import { planVolumeFiles, type VolumeFilesInput } from './volume-files.ts';
 const plan = (volume: Omit<Volume, 'name'>, more: Partial<VolumeFilesInput> = {}): unknown => {
   const result = planVolumeFiles({
     volume: { name: 'v', ...volume },
+    capacity: { cpu: 2, memory: 1024 },
     facts: {
       pod: { metadata: { name: 'p', labels: { b: '2', a: '1' } }, spec: { containers: [] } },
       podIp: '',

@@ -1,6 +1,6 @@
 /** Pure: the files of a ConfigMap, Secret, downward API or projected volume. */
-import type { ConfigMap, KeyToPath, Secret, Volume, VolumeProjection } from '../../api/index.ts';
-import { fieldValue, type PodFacts } from './field-path.ts';
+import type { ConfigMap, KeyToPath, ResourceFieldSelector, Secret, Volume, VolumeProjection } from '../../api/index.ts';
+import { fieldValue, resourceValue, type PodFacts } from './field-path.ts';
 
 export interface VolumeFile {
   /** Relative, without `..`. */
@@ -18,6 +18,8 @@ export interface TokenNeed {
 export interface VolumeFilesInput {
   readonly volume: Volume;
   readonly facts: PodFacts;
+  /** What the node has: the limit of a container without one. */
+  readonly capacity: Readonly<Record<string, number>>;
   readonly configMap: (name: string) => ConfigMap | undefined;
   readonly secret: (name: string) => Secret | undefined;
   /** A token for the pod; undefined while there is none. */
@@ -98,12 +100,25 @@ function filesOf(source: VolumeProjection & { mode: number }, input: VolumeFiles
   }
   const files: VolumeFile[] = [];
   for (const item of source.downwardAPI?.items ?? []) {
-    const value = item.fieldRef && fieldValue(item.fieldRef.fieldPath, input.facts);
+    const value = item.fieldRef ? fieldValue(item.fieldRef.fieldPath, input.facts) : resourceOf(item, input);
     if (value === undefined)
       return { kind: 'missing', message: `downward API file "${item.path}" names a field that is not supported` };
     files.push({ path: item.path, content: Buffer.from(value), mode: item.mode ?? mode });
   }
   return { kind: 'ready', files };
+}
+
+/** What a file says of a container's resources; undefined when there is no such container or resource. */
+function resourceOf(
+  { resourceFieldRef }: { resourceFieldRef?: ResourceFieldSelector },
+  { facts, capacity }: VolumeFilesInput,
+): string | undefined {
+  const { spec } = facts.pod;
+  const container = [...(spec.initContainers ?? []), ...spec.containers].find(
+    (each) => each.name === resourceFieldRef?.containerName,
+  );
+  if (!container || !resourceFieldRef) return undefined;
+  return resourceValue(resourceFieldRef.resource, container, capacity, resourceFieldRef.divisor);
 }
 
 function pick(
