@@ -33,6 +33,9 @@ export function logsCommand(context: CliContext): Command {
         'ztunnel',
         'node-agent',
         'apiserver',
+        'etcd',
+        'controller-manager',
+        'scheduler',
         'node-runtime',
         'supervisor',
         'forwarder',
@@ -44,7 +47,7 @@ export function logsCommand(context: CliContext): Command {
     .addOption(kubeconfigOption())
     .addHelpText(
       'after',
-      "\nThe log of `ztunnel` holds the access log. With several nodes each line starts with its node's name.\nExample:\n  ambit logs ztunnel --node node-1 -f",
+      "\nThe log of `ztunnel` holds the access log. With several nodes each line starts with its node's name.\nThe API server has etcd, controller-manager and scheduler beside it only where `up` was given --kubernetes.\nExample:\n  ambit logs ztunnel --node node-1 -f",
     )
     .action(async (component: string, options: LogsOptions) => {
       const app = podComponents[component];

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { loadAll } from 'js-yaml';
 import type { KindRef, KubeObject } from '../../api/index.ts';
 import { isKubeError, type KubeClient } from '../../kube/index.ts';
+import { sleep } from '../../lib/clock.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { findServedKind } from './served-kinds.ts';
 
@@ -18,6 +19,10 @@ export interface Manifest {
   readonly source: string;
 }
 
+/** As the admission plugin ServiceAccount says it. */
+const missingAccount = /error looking up service account \S+: serviceaccount "default" not found/;
+const patienceMs = 5_000;
+const pollMs = 100;
 const definitionKind = 'CustomResourceDefinition';
 const lastAppliedAnnotation = 'kubectl.kubernetes.io/last-applied-configuration';
 const manifestName = /\.(ya?ml|json)$/;
@@ -75,7 +80,7 @@ async function applyOne(client: KubeClient, kind: KindRef<KubeObject>, object: K
   let existing = await tryGet(client, kind, wanted);
   if (!existing) {
     try {
-      return await client.create(kind, annotated);
+      return await createPatiently(client, kind, annotated);
     } catch (error) {
       // A controller may have made it meanwhile, as with the default ServiceAccount: then that one is patched.
       existing = isKubeError(error) && error.status === 409 ? await tryGet(client, kind, wanted) : undefined;
@@ -87,6 +92,20 @@ async function applyOne(client: KubeClient, kind: KindRef<KubeObject>, object: K
   const patch = threeWayMergePatch(previous, annotated as unknown as Fields, existing as unknown as Fields);
   if (Object.keys(patch).length === 0) return existing;
   return client.patch(kind, wanted.metadata.name ?? '', wanted.metadata.namespace, patch, { type: 'merge' });
+}
+
+/** A namespace that was just made gets its account `default` a moment later, and Pods are refused until then. */
+async function createPatiently(client: KubeClient, kind: KindRef<KubeObject>, object: KubeObject): Promise<KubeObject> {
+  const deadlineMs = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await client.create(kind, object);
+    } catch (error) {
+      const isEarly = isKubeError(error) && error.status === 403 && missingAccount.test(error.message);
+      if (!isEarly || performance.now() > deadlineMs) throw error;
+      await sleep(pollMs);
+    }
+  }
 }
 
 async function tryGet(client: KubeClient, kind: KindRef, wanted: KubeObject): Promise<KubeObject | undefined> {
