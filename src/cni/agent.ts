@@ -4,7 +4,7 @@ import { kinds, type Namespace, type Pod } from '../api/index.ts';
 import { systemClock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { startInformer, type Informer, type KubeClient } from '../kube/index.ts';
+import { registerInformerMetrics, startInformer, type Informer, type KubeClient } from '../kube/index.ts';
 import { checkPrivileges, closeNetns, listNftTable, netnsIdentity, openNetns } from '../net/index.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
 import { startAdmin, type Admin } from './admin.ts';
@@ -120,8 +120,10 @@ class Agent {
       isReady: () => this.#started,
       metrics: this.#metrics,
     });
+    const metrics = registerInformerMetrics(this.#metrics);
     this.#namespaces = startInformer(client, kinds.Namespace, {
       signal,
+      metrics,
       log: this.#log,
       onAdd: (namespace) => this.#considerNamespace(namespace),
       onUpdate: (_before, namespace) => this.#considerNamespace(namespace),
@@ -129,6 +131,7 @@ class Agent {
     });
     this.#pods = startInformer(client, kinds.Pod, {
       signal,
+      metrics,
       log: this.#log,
       fieldSelector: `spec.nodeName=${nodeName}`,
       onAdd: (pod) => this.#consider(pod),

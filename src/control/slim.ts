@@ -1,34 +1,46 @@
-/** What the control plane keeps of an object: of a pod, a sixth of what the API server sends. */
+/** What the control plane keeps of an object: of a pod, less than half of what the API server sends. */
 import type { KubeObject } from '../api/meta.ts';
 
-type Fields = Record<string, unknown>;
+type Fields = Readonly<Record<string, unknown>>;
 
 /** What discovery reads of a container: its ports, and whether it is a sidecar. */
 const containerFields: ReadonlySet<string> = new Set(['name', 'image', 'ports', 'restartPolicy']);
 /** Long, and read by nobody here. */
-const podSpecDrops = ['volumes', 'tolerations', 'affinity', 'ephemeralContainers', 'topologySpreadConstraints'];
-const podStatusDrops = ['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'];
-const nodeStatusDrops = ['images', 'volumesInUse', 'volumesAttached', 'nodeInfo', 'capacity', 'allocatable'];
+const drops: Readonly<Record<string, ReadonlySet<string>>> = {
+  'Pod spec': new Set(['volumes', 'tolerations', 'affinity', 'ephemeralContainers', 'topologySpreadConstraints']),
+  'Pod status': new Set(['containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses']),
+  'Node status': new Set(['images', 'volumesInUse', 'volumesAttached', 'nodeInfo', 'capacity', 'allocatable']),
+};
 
-/** Changes its argument. Managed fields are gone before (`kube/informer.ts`). */
+/**
+ * Managed fields are gone before (`kube/object-store.ts`). Objects are copied, not deleted from: V8 keeps the memory of
+ * deleted properties and makes a hash table of the rest (10,000 pods: 82 MiB of heap whole, 58 by deleting, 33 by copying).
+ */
 export function slim<T extends KubeObject>(object: T): T {
   delete object.metadata.annotations?.['kubectl.kubernetes.io/last-applied-configuration'];
+  if (object.kind !== 'Pod' && object.kind !== 'Node') return object;
   const { spec, status } = object as { readonly spec?: Fields; readonly status?: Fields };
-  if (object.kind === 'Pod') {
-    drop(spec, podSpecDrops);
-    drop(status, podStatusDrops);
-    for (const list of [spec?.['containers'], spec?.['initContainers']]) {
-      if (Array.isArray(list)) for (const container of list as Fields[]) keep(container, containerFields);
-    }
-  }
-  if (object.kind === 'Node') drop(status, nodeStatusDrops);
-  return object;
+  return {
+    ...object,
+    ...(spec ? { spec: slimSpec(object.kind, spec) } : {}),
+    ...(status ? { status: without(status, drops[`${object.kind} status`]) } : {}),
+  };
 }
 
-function drop(fields: Fields | undefined, names: readonly string[]): void {
-  if (fields) for (const name of names) delete fields[name];
+function slimSpec(kind: 'Pod' | 'Node', spec: Fields): Fields {
+  if (kind === 'Node') return spec;
+  const { containers, initContainers } = spec;
+  return {
+    ...without(spec, drops['Pod spec']),
+    ...(Array.isArray(containers) ? { containers: containers.map(slimContainer) } : {}),
+    ...(Array.isArray(initContainers) ? { initContainers: initContainers.map(slimContainer) } : {}),
+  };
 }
 
-function keep(fields: Fields, names: ReadonlySet<string>): void {
-  for (const name of Object.keys(fields)) if (!names.has(name)) delete fields[name];
+function slimContainer(container: Fields): Fields {
+  return Object.fromEntries(Object.entries(container).filter(([name]) => containerFields.has(name)));
+}
+
+function without(fields: Fields, names: ReadonlySet<string> | undefined): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !names?.has(name)));
 }
