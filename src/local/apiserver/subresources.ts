@@ -1,5 +1,7 @@
 /** The subresources that are no plain part of an object: binding, scale, token. */
 import type { ServerResponse } from 'node:http';
+import type { KindInfo } from '../../api/index.ts';
+import { customScale, withReplicas } from './custom/scale.ts';
 import { mediaTypeOf, parseObjectBody, readBody, sendJson } from './http-messages.ts';
 import { isJsonObject, type JsonObject } from './merge-patch.ts';
 import { restrictNodeWrite } from './node-restriction.ts';
@@ -82,7 +84,7 @@ export async function handleScale(
   if (http.method === 'GET') {
     const stored = context.store.get(storageOf(kind), namespace, name);
     if (!stored) throw notFound(kind, name);
-    return sendJson(response, 200, scaleOf(stored));
+    return sendJson(response, 200, scaleOf(stored, kind));
   }
   const change =
     http.method === 'PATCH'
@@ -94,7 +96,7 @@ export async function handleScale(
   const write = writeContext(context, request, response);
   const outcome = await commit(context, request, (tx) =>
     updateObject(tx, write, { name, subresource: '' }, (current) => {
-      const scale = change(scaleOf({ object: current }));
+      const scale = change(scaleOf({ object: current }, kind));
       const replicas =
         isJsonObject(scale) && isJsonObject(scale['spec']) ? (scale['spec']['replicas'] ?? 0) : undefined;
       if (typeof replicas !== 'number' || !Number.isInteger(replicas) || replicas < 0) {
@@ -103,14 +105,16 @@ export async function handleScale(
       }
       const version =
         isJsonObject(scale) && isJsonObject(scale['metadata']) ? scale['metadata']['resourceVersion'] : undefined;
+      const scaled = kind.scale
+        ? withReplicas(current, kind.scale, replicas)
+        : { ...current, spec: { ...current.spec, replicas } };
       return {
-        ...current,
+        ...scaled,
         metadata: { ...current.metadata, ...(typeof version === 'string' && { resourceVersion: version }) },
-        spec: { ...current.spec, replicas },
       };
     }),
   );
-  sendJson(response, 200, scaleOf(outcome.stored));
+  sendJson(response, 200, scaleOf(outcome.stored, kind));
 }
 
 /** `POST serviceaccounts/NAME/token` (TokenRequest). A node gets tokens only for pods that it runs. */
@@ -191,7 +195,7 @@ function boundPodOf(context: ReadContext, request: WriteRequest, ref: unknown): 
   return pod;
 }
 
-function scaleOf(stored: Pick<Stored, 'object'>): JsonObject {
+function scaleOf(stored: Pick<Stored, 'object'>, kind: KindInfo): JsonObject {
   const { metadata, spec = {}, status = {} } = stored.object as ApiObject;
   const labels =
     isJsonObject(spec['selector']) && isJsonObject(spec['selector']['matchLabels'])
@@ -207,12 +211,16 @@ function scaleOf(stored: Pick<Stored, 'object'>): JsonObject {
       resourceVersion: metadata.resourceVersion ?? '',
       creationTimestamp: metadata.creationTimestamp ?? null,
     },
-    spec: { replicas: spec['replicas'] ?? 1 },
-    status: {
-      replicas: status['replicas'] ?? 0,
-      selector: Object.entries(labels)
-        .map(([key, value]) => `${key}=${typeof value === 'string' ? value : ''}`)
-        .join(','),
-    },
+    ...(kind.scale
+      ? customScale(stored.object as ApiObject, kind.scale)
+      : {
+          spec: { replicas: spec['replicas'] ?? 1 },
+          status: {
+            replicas: status['replicas'] ?? 0,
+            selector: Object.entries(labels)
+              .map(([key, value]) => `${key}=${typeof value === 'string' ? value : ''}`)
+              .join(','),
+          },
+        }),
   };
 }
