@@ -55,6 +55,16 @@ export function confinementOf(pod: Pod, container: Container, isSystem: boolean)
   };
 }
 
+/** Why the container may not run as the user that it asks for; undefined: it may. */
+export function userFault(pod: Pod, container: Container): string | undefined {
+  const own = container.securityContext ?? {};
+  const shared = pod.spec.securityContext ?? {};
+  const isNonRoot = own.runAsNonRoot ?? shared.runAsNonRoot ?? false;
+  return isNonRoot && (own.runAsUser ?? shared.runAsUser) === 0
+    ? "container's runAsUser breaks non-root policy"
+    : undefined;
+}
+
 /** What the container asks for and does not get, "" for nothing. */
 export function refusedPrivileges(container: Container): string {
   const { privileged, capabilities } = container.securityContext ?? {};

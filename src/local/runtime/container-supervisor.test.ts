@@ -215,4 +215,48 @@ describe('a container', () => {
     await done;
     equal(runs.length, 0);
   });
+
+  test('another image ends what runs with its grace, and starts at once, whatever the policy', async () => {
+    const { supervisor, runs, events } = open({}, { restartPolicy: 'Never' });
+    await settle();
+    supervisor.change({ container: { name: 'main', image: 'j' }, imageProblem: undefined });
+    await settle();
+    deepEqual(runs[0]?.signals, ['SIGTERM']);
+    equal(supervisor.isReady, false);
+    runs[0]?.end({ exitCode: 0 });
+    await settle();
+    equal(runs.length, 2);
+    equal(supervisor.status().image, 'j');
+    equal(supervisor.status().restartCount, 1);
+    equal(events.filter((reason) => reason === 'Killing').length, 1);
+    supervisor.stop(0);
+  });
+
+  test('an image that comes to be known starts the container that waited for it', async () => {
+    const { supervisor, runs } = open({}, { definition: { container: { name: 'main' }, imageProblem: 'add --image' } });
+    await settle();
+    await pass(1_100);
+    supervisor.change({ container: { name: 'main', image: 'known' }, imageProblem: undefined });
+    await settle();
+    equal(runs.length, 1);
+    equal(supervisor.status().restartCount, 0);
+    equal(await supervisor.firstStart, true);
+    supervisor.stop(0);
+  });
+
+  test('a sidecar that dies before its startup probe succeeds is still waited for', async () => {
+    const startupProbe = { exec: { command: ['x'] }, periodSeconds: 1, failureThreshold: 30 };
+    const { supervisor, runs, execs } = open({ startupProbe });
+    let started: boolean | undefined;
+    void supervisor.firstStart.then((value) => (started = value));
+    execs.code = 1;
+    await settle();
+    runs[0]?.end({ exitCode: 1 });
+    await settle();
+    equal(started, undefined);
+    execs.code = 0;
+    await pass(1_100);
+    equal(started, true);
+    supervisor.stop(0);
+  });
 });

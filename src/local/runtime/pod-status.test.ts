@@ -95,3 +95,21 @@ test('quality of service is told from requests and limits', () => {
   equal(compute({ spec: spec({ requests: { cpu: '1' } }) }).qosClass, 'Burstable');
   equal(compute({ spec: spec({ limits: { cpu: '1', memory: '1Gi' } }) }).qosClass, 'Guaranteed');
 });
+
+test('sidecars count for readiness, and how they ended does not count', () => {
+  const spec = { initContainers: [{ name: 'proxy', restartPolicy: 'Always' as const }] };
+  const proxy = (ready: boolean): ContainerStatus => container({ running: {} }, ready, 'proxy');
+  equal(condition(compute({ spec, init: [proxy(true)] }), 'Ready'), 'True');
+  const waiting = compute({ spec, init: [proxy(false)] });
+  equal(condition(waiting, 'ContainersReady'), 'False');
+  match(waiting.conditions?.find(({ type }) => type === 'Ready')?.message ?? '', /\[proxy\]/);
+  const ended = container({ terminated: { exitCode: 137 } }, false, 'proxy');
+  equal(compute({ spec, init: [ended], main: [done(0)], isOver: true }).phase, 'Succeeded');
+});
+
+test('a status says which version of the pod it speaks of', () => {
+  const pod = { metadata: { name: 'p', generation: 3 }, spec: { containers: [{ name: 'main' }] } };
+  const status = compute({ pod });
+  equal(status.observedGeneration, 3);
+  deepEqual([...new Set(status.conditions?.map((each) => each.observedGeneration))], [3]);
+});

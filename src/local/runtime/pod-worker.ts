@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import type { Container, ContainerStatus, CoreCondition, ObjectReference, Pod, PodStatus } from '../../api/index.ts';
 import { createBackoff } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
-import { messageOf } from '../../lib/errors.ts';
-import { confinementOf, refusedPrivileges, type ContainerTarget, isSystemPod } from './confinement.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { confinementOf, refusedPrivileges, isSystemPod, userFault, type ContainerTarget } from './confinement.ts';
 import { execInContainer } from './container-exec.ts';
 import { startContainer, type StartedContainer } from './container-start.ts';
 import { ContainerSupervisor, timestamp, type ContainerDefinition } from './container-supervisor.ts';
@@ -324,6 +324,11 @@ export class PodWorker {
     const { signal } = this.#ending;
     const tell = (message: string): void =>
       this.#event('Warning', 'FailedMount', `MountVolume.SetUp failed: ${message}`);
+    for (const { name, emptyDir } of this.#pod.spec.volumes ?? []) {
+      if (emptyDir?.sizeLimit === undefined) continue;
+      const limit = `volume "${name}" may hold ${emptyDir.sizeLimit}, which is not enforced here`;
+      this.#event('Normal', 'SizeLimitIgnored', limit);
+    }
     const backoff = createBackoff({ initialMs: 500, maxMs: 30_000 });
     for (;;) {
       try {
@@ -388,6 +393,8 @@ export class PodWorker {
         const current = supervisor.container;
         const lookup = findContainerCommand(current, node.images);
         if (!sandbox || lookup.kind === 'unknown') throw new Error('A container starts in a sandbox, with a command');
+        const fault = userFault(this.#pod, current);
+        if (fault !== undefined) throw new AmbitError(fault, { code: 'runtime.config', blame: 'downstream' });
         this.#warnOfPrivileges(current, event);
         event('Normal', 'Pulled', `Container image "${current.image ?? ''}" already present on machine`);
         const started = await startContainer({

@@ -68,7 +68,7 @@ function commandLine(pid: number): string {
 }
 
 function findZtunnel(): number {
-  const pid = processes().find((each) => / ztunnel $/.test(commandLine(each)) && /node/.test(commandLine(each)));
+  const pid = processes().find((each) => commandLine(each).endsWith(' ztunnel ') && /node/.test(commandLine(each)));
   if (pid === undefined) throw new Error('no ztunnel in sight');
   return pid;
 }
