@@ -104,7 +104,7 @@ test('an informer lives through kill -9 and a restart of the server', { timeout:
   });
   await informer.synced;
   await server.end('SIGKILL');
-  server = await startServerProcess(stateDir, port);
+  server = await startServerProcess(stateDir, { port });
   t.after(() => server.end('SIGTERM'));
   const writer = clientOf(server);
   await writer.create(kinds.ConfigMap, { metadata: { name: 'after', namespace: 'default' } });

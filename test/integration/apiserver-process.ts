@@ -30,10 +30,18 @@ export function removeState(stateDir: string): void {
   rmSync(stateDir, { recursive: true, force: true });
 }
 
-/** Starts `src/bin/apiserver.ts` on the loopback (port 0: a free one) and waits until it serves. */
-export async function startServerProcess(stateDir: string, listenPort = 0): Promise<ServerProcess> {
-  const bin = join(root, 'src/bin/apiserver.ts');
-  const child = spawn(process.execPath, [bin, '--state', stateDir, '--listen', `127.0.0.1:${listenPort}`], {
+export interface ServerChoice {
+  /** Default 0: a free one. */
+  readonly port?: number;
+  /** Whether the controllers run, too. Default true. */
+  readonly controllers?: boolean;
+}
+
+/** Starts `src/bin/apiserver.ts` on the loopback and waits until it serves. */
+export async function startServerProcess(stateDir: string, choice: ServerChoice = {}): Promise<ServerProcess> {
+  const { port: listenPort = 0, controllers = true } = choice;
+  const bin = controllers ? 'src/bin/apiserver.ts' : 'test/support/programs/apiserver-alone.ts';
+  const child = spawn(process.execPath, [join(root, bin), '--state', stateDir, '--listen', `127.0.0.1:${listenPort}`], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const ended = once(child, 'exit');

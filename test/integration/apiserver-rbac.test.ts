@@ -156,7 +156,7 @@ describe('RBAC', () => {
   test('roles outlive a restart, and the defaults are not added twice', async () => {
     const before = await admin.get(kinds.ClusterRole, 'view');
     await server.end('SIGKILL');
-    server = await startServerProcess(stateDir, server.port);
+    server = await startServerProcess(stateDir, { port: server.port });
     const now = await eventually(async () => admin.get(kinds.ClusterRole, 'view').catch(() => undefined), 'the server');
     deepEqual(now.rules, before.rules);
     await rejects(admin.get(kinds.RoleBinding, 'jane', 'shop'), /not found/);

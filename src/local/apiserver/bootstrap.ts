@@ -1,12 +1,15 @@
 /** The objects that an API server makes for itself: the default namespaces and the Service `kubernetes`. */
-import type { KindInfo } from '../../api/index.ts';
+import type { KindInfo, KubeObject } from '../../api/index.ts';
 import { kubernetesServiceIp } from './cluster-ip.ts';
 import { installDefinitions } from './custom/install.ts';
+import { bootstrapClusterRoleBindings, bootstrapClusterRoles } from './rbac/bootstrap-policy.ts';
 import { jsonEqual, type ApiObject } from './object-fields.ts';
 import { findBuiltin, groupVersion, storageOf } from './served-kinds.ts';
 import type { ObjectStore, Transaction } from './store.ts';
 import { prepareCreate } from './object-rules.ts';
 
+const rbacGroup = 'rbac.authorization.k8s.io';
+const autoUpdate = 'rbac.authorization.kubernetes.io/autoupdate';
 const namespaces = ['default', 'kube-system'];
 
 /** Creates what is missing and points the EndpointSlice of `default/kubernetes` at this server. */
@@ -36,6 +39,10 @@ export async function bootstrapObjects(
       },
       nowMs,
     );
+    for (const role of bootstrapClusterRoles) ensurePolicy(tx, kindOf(rbacGroup, 'v1', 'clusterroles'), role, nowMs);
+    for (const binding of bootstrapClusterRoleBindings) {
+      ensurePolicy(tx, kindOf(rbacGroup, 'v1', 'clusterrolebindings'), binding, nowMs);
+    }
     const slice = {
       metadata: { name: 'kubernetes', namespace: 'default', labels: { 'kubernetes.io/service-name': 'kubernetes' } },
       addressType: 'IPv4',
@@ -49,6 +56,22 @@ export async function bootstrapObjects(
       tx.put('endpointslices.discovery.k8s.io', updated);
     }
   });
+}
+
+/** Adds what a newer version has more; what an administrator added stays, and so does what opted out of updates. */
+function ensurePolicy(tx: Transaction, kind: KindInfo, wanted: KubeObject, nowMs: number): void {
+  const stored = ensure(tx, kind, wanted as unknown as ApiObject, nowMs);
+  if (stored.metadata.annotations?.[autoUpdate] !== 'true') return;
+  const field = kind.kind === 'ClusterRole' ? 'rules' : 'subjects';
+  if (kind.kind === 'ClusterRole' && 'aggregationRule' in wanted) return;
+  const have = listIn(stored, field);
+  const missing = listIn(kind.defaults(wanted), field).filter((item) => !have.some((one) => jsonEqual(one, item)));
+  if (missing.length > 0) tx.put(storageOf(kind), { ...stored, [field]: [...have, ...missing] } as ApiObject);
+}
+
+function listIn(object: object, field: string): unknown[] {
+  const list: unknown = (object as Record<string, unknown>)[field];
+  return Array.isArray(list) ? list : [];
 }
 
 function ensure(
@@ -65,7 +88,7 @@ function ensure(
     kind: kind.kind,
     ...structuredClone(object),
   };
-  prepareCreate(kind, created, nowMs);
+  prepareCreate(kind, created, nowMs, () => false);
   return tx.put(storageOf(kind), kind.defaults(created)).object as ApiObject;
 }
 

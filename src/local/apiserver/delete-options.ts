@@ -28,7 +28,7 @@ export function parseDeleteOptions(body: JsonObject | undefined, query: URLSearc
 
   const causes: Required<StatusCause>[] = [];
   if (orphans !== undefined && policy !== undefined) {
-    const message = 'Invalid value: orphanDependents and deletionPropagation cannot be both set';
+    const message = `Invalid value: ${JSON.stringify(policy)}: orphanDependents and deletionPropagation cannot be both set`;
     causes.push(problem('FieldValueInvalid', 'propagationPolicy', message));
   }
   if (policy !== undefined && (typeof policy !== 'string' || !policies.includes(policy))) {

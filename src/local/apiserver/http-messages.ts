@@ -70,7 +70,7 @@ function parseBody(body: Buffer, mediaType: string): unknown {
     );
   }
   throw unsupportedMediaType(
-    'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml',
+    'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf',
   );
 }
 

@@ -3,22 +3,26 @@ import { randomInt, randomUUID } from 'node:crypto';
 import type { KindInfo, ObjectMeta } from '../../api/index.ts';
 import { isJsonObject, type JsonObject } from './merge-patch.ts';
 import { jsonEqual, type ApiObject } from './object-fields.ts';
-import { badRequest, conflict } from './status-error.ts';
+import { badRequest, conflict, invalid } from './status-error.ts';
 
 /** `2024-01-31T09:00:00Z`: `metav1.Time` has whole seconds. */
 export function timestamp(nowMs: number): string {
   return new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
-/** Sets everything of a new object that the client does not decide. Changes `object`. */
-export function prepareCreate(kind: KindInfo, object: ApiObject, nowMs: number): void {
+/** Sets everything of a new object that the client does not decide; a generated name is one that is not taken. Changes `object`. */
+export function prepareCreate(
+  kind: KindInfo,
+  object: ApiObject,
+  nowMs: number,
+  isTaken: (name: string) => boolean,
+): void {
   const { metadata } = object;
   if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
-  if (!metadata.name && metadata.generateName) metadata.name = metadata.generateName.slice(0, 58) + randomSuffix();
+  if (!metadata.name && metadata.generateName) metadata.name = generateName(metadata.generateName, isTaken);
   delete metadata.resourceVersion;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
-  delete metadata.managedFields;
   delete (metadata as ObjectMeta & { selfLink?: string }).selfLink;
   metadata.uid = randomUUID();
   metadata.creationTimestamp = timestamp(nowMs);
@@ -42,6 +46,7 @@ export function prepareCreate(kind: KindInfo, object: ApiObject, nowMs: number):
  */
 export function prepareUpdate(kind: KindInfo, before: ApiObject, sent: ApiObject, subresource: string): ApiObject {
   checkPreconditions(kind, before, { uid: sent.metadata.uid, resourceVersion: sent.metadata.resourceVersion });
+  refuseNewFinalizers(kind, before, sent);
   const result = mergeParts(kind, before, sent, subresource);
   const own = before.metadata;
   const { metadata } = result;
@@ -56,7 +61,6 @@ export function prepareUpdate(kind: KindInfo, before: ApiObject, sent: ApiObject
     if (own[field] === undefined) delete metadata[field];
     else Object.assign(metadata, { [field]: own[field] });
   }
-  delete metadata.managedFields;
   if (kind.kind === 'Namespace' && kind.group === '') {
     metadata.labels = { ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name ?? '' };
   }
@@ -71,7 +75,7 @@ export function prepareUpdate(kind: KindInfo, before: ApiObject, sent: ApiObject
 }
 
 /** Throws 409 when `before` is not what the client thinks it is. */
-export function checkPreconditions(
+function checkPreconditions(
   kind: KindInfo,
   before: ApiObject,
   expected: { uid?: string | undefined; resourceVersion?: string | undefined },
@@ -86,6 +90,36 @@ export function checkPreconditions(
       name,
       'the object has been modified; please apply your changes to the latest version and try again',
     );
+  }
+}
+
+/** What is being deleted may only lose finalizers. */
+function refuseNewFinalizers(kind: KindInfo, before: ApiObject, sent: ApiObject): void {
+  if (before.metadata.deletionTimestamp === undefined) return;
+  const added = (sent.metadata.finalizers ?? []).filter((name) => !before.metadata.finalizers?.includes(name));
+  if (added.length === 0) return;
+  const list = added.map((name) => JSON.stringify(name)).join(', ');
+  const message = `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${list}}`;
+  throw invalid(kind.group, kind.kind, before.metadata.name ?? '', [
+    { reason: 'FieldValueForbidden', field: 'metadata.finalizers', message },
+  ]);
+}
+
+/** As `checkPreconditions`, in the words of a delete. */
+export function checkDeletePreconditions(
+  kind: KindInfo,
+  before: ApiObject,
+  expected: { uid?: string; resourceVersion?: string },
+): void {
+  const { uid = '', resourceVersion = '', name = '' } = before.metadata;
+  const object = { group: kind.group, plural: kind.kind };
+  if (expected.uid !== undefined && expected.uid !== uid) {
+    const why = `the UID in the precondition (${expected.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`;
+    throw conflict(object, name, why);
+  }
+  if (expected.resourceVersion !== undefined && expected.resourceVersion !== resourceVersion) {
+    const why = `the ResourceVersion in the precondition (${expected.resourceVersion}) does not match the ResourceVersion in record (${resourceVersion}). The object might have been modified`;
+    throw conflict(object, name, why);
   }
 }
 
@@ -155,6 +189,16 @@ function qosClassOf(pod: ApiObject): 'Guaranteed' | 'Burstable' | 'BestEffort' {
     return ['cpu', 'memory'].every((name) => limits[name] !== undefined && requests[name] === limits[name]);
   });
   return isGuaranteed ? 'Guaranteed' : 'Burstable';
+}
+
+/** Tries eight names, as Kubernetes does; the last one may be taken. */
+function generateName(prefix: string, isTaken: (name: string) => boolean): string {
+  let name = '';
+  for (let attempt = 0; attempt < 8; attempt++) {
+    name = prefix.slice(0, 58) + randomSuffix();
+    if (!isTaken(name)) break;
+  }
+  return name;
 }
 
 /** Letters that spell no words, as `k8s.io/apimachinery/pkg/util/rand`. */

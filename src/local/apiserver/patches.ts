@@ -136,7 +136,9 @@ function isOperation(item: Json): item is JsonObject & Operation & { path: strin
 
 /** A JSON pointer (RFC 6901) that names no prototype. */
 function isPointer(value: Json | undefined): value is string {
-  return typeof value === 'string' && (value === '' || value.startsWith('/')) && !value.split('/').includes('__proto__');
+  return (
+    typeof value === 'string' && (value === '' || value.startsWith('/')) && !value.split('/').includes('__proto__')
+  );
 }
 
 function rejected(): StatusError {

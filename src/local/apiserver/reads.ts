@@ -4,6 +4,8 @@ import { parseFieldSelector, parseLabelSelector, type KindInfo, type KubeObject 
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { sendJson, sendJsonText, type AnswerForm } from './http-messages.ts';
+import { checkGetRevision, planList, planWatch, readPage, type Page } from './list-options.ts';
+import type { Admission } from './admission/admission.ts';
 import type { RbacAuthorizer } from './rbac/authorizer.ts';
 import type { CustomKinds } from './custom/custom-kinds.ts';
 import { groupVersion, jsonInVersion, objectInVersion, storageOf, type ServedKinds } from './served-kinds.ts';
@@ -28,6 +30,7 @@ export interface ReadContext {
   readonly customKinds: CustomKinds;
   readonly clock: Clock;
   readonly authorizer: RbacAuthorizer;
+  readonly admission: Admission;
   /** Running watches, by the function that ends each. */
   readonly watches: Set<() => void>;
 }
@@ -64,27 +67,29 @@ export function sendObject(
 
 export function getObject(context: ReadContext, request: ReadRequest, response: ServerResponse): void {
   const { kind, namespace = '', name = '' } = request;
+  checkGetRevision(request.query, context.store);
   const stored = context.store.get(storageOf(kind), namespace, name);
   if (!stored) throw notFound(kind, name);
   sendObject(context, request, stored, response);
 }
 
 export function listObjects(context: ReadContext, request: ReadRequest, response: ServerResponse): void {
-  const { kind, namespace, form, query } = request;
-  const selects = selectorOf(kind, query);
-  const found = context.store.list(storageOf(kind), namespace).filter((stored) => selects(stored.object));
-  sendList(context, request, found, response, form);
+  const { kind, namespace, query, form } = request;
+  const selects = hasSelector(query) ? selectorOf(kind, query) : undefined;
+  const plan = planList(query, context.store);
+  const page = readPage(context.store, plan, { resource: storageOf(kind), namespace, selects });
+  sendList(context, request, page, response, form);
 }
 
 export function sendList(
   context: ReadContext,
   request: ReadRequest,
-  found: readonly Stored[],
+  page: Page,
   response: ServerResponse,
   form: AnswerForm,
 ): void {
   const { kind } = request;
-  const metadata = { resourceVersion: String(context.store.revision) };
+  const { items: found, metadata } = page;
   switch (form) {
     case 'object': {
       const head = JSON.stringify({
@@ -115,7 +120,7 @@ export function watchObjects(context: ReadContext, request: ReadRequest, respons
   const { kind, namespace, query, form } = request;
   const selects = selectorOf(kind, query);
   const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0);
-  const sendInitialEvents = query.get('sendInitialEvents');
+  const { fromRevision, sendInitialEvents } = planWatch(query, context.store);
   const bookmarks = isTrue(query.get('allowWatchBookmarks'));
   // A watch of an expired revision has ended before there is anything to stop.
   let stop: (() => void) | undefined = undefined;
@@ -130,11 +135,11 @@ export function watchObjects(context: ReadContext, request: ReadRequest, respons
       ...context,
       kind,
       selects: (object) => inScope(object, namespace, request.name) && selects(object),
-      fromRevision: sendInitialEvents === 'true' ? undefined : revisionOf(query.get('resourceVersion')),
+      fromRevision,
       form,
       include: includeOf(query),
       bookmarks,
-      markInitialEnd: sendInitialEvents === 'true' && bookmarks,
+      markInitialEnd: sendInitialEvents && bookmarks,
       timeoutMs: timeoutSeconds > 0 ? timeoutSeconds * 1000 : minWatchMs * (1 + Math.random()),
     },
     forget,
@@ -144,18 +149,26 @@ export function watchObjects(context: ReadContext, request: ReadRequest, respons
   if (kind.isCustom) stopListening = context.customKinds.whenGone(storageOf(kind), stop);
 }
 
+function hasSelector(query: URLSearchParams): boolean {
+  return Boolean(query.get('labelSelector') ?? '') || Boolean(query.get('fieldSelector') ?? '');
+}
+
 /** Whether an object passes the label and field selectors of a query. Throws 400. */
 export function selectorOf(kind: KindInfo, query: URLSearchParams): (object: KubeObject) => boolean {
+  if (!hasSelector(query)) return () => true;
   const labelText = query.get('labelSelector') ?? '';
   const fieldText = query.get('fieldSelector') ?? '';
-  if (labelText === '' && fieldText === '') return () => true;
   try {
     const labels = parseLabelSelector(labelText);
     const fields = parseFieldSelector(fieldText);
-    const supported = kind.selectableFields ?? selectableFields[storageOf(kind)] ?? [];
+    const supported = kind.selectableFields ?? selectableFields[storageOf(kind)];
     for (const { path } of fields.requirements) {
-      if (path === 'metadata.name' || path === 'metadata.namespace' || supported.includes(path)) continue;
-      throw badRequest(`field label not supported: ${path}`);
+      if (path === 'metadata.name' || path === 'metadata.namespace' || supported?.includes(path)) continue;
+      throw badRequest(
+        supported
+          ? `field label not supported: ${path}`
+          : `${JSON.stringify(path)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
+      );
     }
     return (object) => (labelText === '' || labels.matches(object.metadata.labels)) && fields.matches(object);
   } catch (error) {
@@ -211,14 +224,6 @@ function sendTable(
 function includeOf(query: URLSearchParams): IncludeObject {
   const include = query.get('includeObject');
   return include === 'Object' || include === 'None' ? include : 'Metadata';
-}
-
-/** Undefined for "" and "0": any state will do, starting with all there is. */
-function revisionOf(text: string | null): number | undefined {
-  if (text === null || text === '' || text === '0') return undefined;
-  if (!/^\d{1,15}$/.test(text))
-    throw badRequest(`Invalid value: ${JSON.stringify(text)}: resourceVersion must be a number`);
-  return Number(text);
 }
 
 function inScope(object: KubeObject, namespace: string | undefined, name: string | undefined): boolean {

@@ -12,9 +12,11 @@ export interface ResourceName {
 
 export interface StatusErrorOptions {
   readonly code: number;
+  /** "" for none. */
   readonly reason: string;
   readonly message: string;
   readonly details?: KubeStatus['details'];
+  readonly metadata?: { readonly continue: string };
 }
 
 /** Thrown anywhere in request handling; becomes the response. Code `apiserver.<reason in kebab case>`. */
@@ -86,6 +88,7 @@ export function methodNotAllowed(): StatusError {
     code: 405,
     reason: 'MethodNotAllowed',
     message: 'the server does not allow this method on the requested resource',
+    details: {},
   });
 }
 
@@ -94,11 +97,11 @@ export function notAllowed(message: string): StatusError {
   return new StatusError({ code: 405, reason: 'MethodNotAllowed', message });
 }
 
-export function alreadyExists(resource: ResourceName, name: string): StatusError {
+export function alreadyExists(resource: ResourceName, name: string, isDeleted = false): StatusError {
   return new StatusError({
     code: 409,
     reason: 'AlreadyExists',
-    message: `${qualified(resource)} ${quote(name)} already exists`,
+    message: `${isDeleted ? 'object is being deleted: ' : ''}${qualified(resource)} ${quote(name)} already exists`,
     details: detailsOf(resource, name),
   });
 }
@@ -112,6 +115,27 @@ export function conflict(resource: ResourceName, name: string, why: string): Sta
   });
 }
 
+/** What a webhook answered, under its name; a refusal is at least a 400. */
+export function deniedByWebhook(webhook: string, status: Partial<KubeStatus> | undefined): StatusError {
+  const denied = `admission webhook ${quote(webhook)} denied the request`;
+  const why = status?.message || status?.reason;
+  return new StatusError({
+    code: Math.max(400, status?.code ?? 400),
+    reason: status?.reason ?? 'BadRequest',
+    message: why ? `${denied}: ${why}` : `${denied} without explanation`,
+    ...(status?.details ? { details: status.details } : {}),
+  });
+}
+
+/** 500: a webhook that must be asked could not be. */
+export function webhookFailed(webhook: string, why: string): StatusError {
+  return new StatusError({
+    code: 500,
+    reason: 'InternalError',
+    message: `Internal error occurred: failed calling webhook ${quote(webhook)}: ${why}`,
+  });
+}
+
 /** 410: the revision is no longer in the event log; list again. */
 export function expired(revision: number, oldest: number): StatusError {
   return new StatusError({
@@ -119,6 +143,40 @@ export function expired(revision: number, oldest: number): StatusError {
     reason: 'Expired',
     message: `too old resource version: ${revision} (${oldest})`,
   });
+}
+
+/** 410: a list was asked for at a revision that is gone. */
+export function revisionTooOld(): StatusError {
+  return new StatusError({
+    code: 410,
+    reason: 'Expired',
+    message: 'The resourceVersion for the provided list is too old.',
+  });
+}
+
+/** 410 of a later page, with the token by which a client may go on without consistency. */
+export function inconsistentContinue(token: string): StatusError {
+  const message =
+    'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
+  return new StatusError({ code: 410, reason: 'Expired', message, metadata: { continue: token } });
+}
+
+/** 504: a revision from the future, or of another store. */
+export function revisionTooLarge(wanted: number, current: number): StatusError {
+  return new StatusError({
+    code: 504,
+    reason: 'Timeout',
+    message: `Timeout: Too large resource version: ${wanted}, current: ${current}`,
+    details: {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1,
+    },
+  });
+}
+
+/** 429: come back in a second. */
+export function tooManyRequests(message: string): StatusError {
+  return new StatusError({ code: 429, reason: 'TooManyRequests', message, details: { retryAfterSeconds: 1 } });
 }
 
 /** 422 with one cause a field, worded `Kind "name" is invalid: path: message`. */
@@ -133,7 +191,7 @@ export function invalid(
     code: 422,
     reason: 'Invalid',
     message: `${kind}${group === '' ? '' : `.${group}`} ${quote(name)} is invalid: ${texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`}`,
-    details: { name, ...(group !== '' && { group }), kind, causes: [...causes] },
+    details: { ...(name !== '' && { name }), ...(group !== '' && { group }), kind, causes: [...causes] },
   });
 }
 
@@ -169,10 +227,10 @@ function failure(options: StatusErrorOptions): KubeStatus {
   return {
     apiVersion: 'v1',
     kind: 'Status',
-    metadata: {},
+    metadata: (options.metadata ?? {}) as KubeStatus['metadata'],
     status: 'Failure',
     message: options.message,
-    reason: options.reason,
+    ...(options.reason !== '' && { reason: options.reason }),
     ...(options.details && { details: options.details }),
     code: options.code,
   };

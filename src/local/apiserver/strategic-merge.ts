@@ -72,8 +72,13 @@ function patchField(
     const mergeKey = schema?.['x-kubernetes-patch-merge-key'];
     const merged =
       mergeKey === undefined ? mergeScalars(before, value) : mergeItems(before, value, mergeKey, schema?.items);
-    setOwn(result, key, order ? ordered(before, merged, order, mergeKey) : merged);
+    setOwn(result, key, ordered(before, merged, order ?? value.filter((item) => !isDirective(item)), mergeKey));
   } else setOwn(result, key, structuredClone(value));
+}
+
+/** An item that says what to do, and is none itself. */
+function isDirective(item: Json): boolean {
+  return isJsonObject(item) && item['$patch'] !== undefined && item['$patch'] !== 'merge';
 }
 
 function mergeScalars(before: Json[], patch: Json[]): Json[] {

@@ -13,7 +13,8 @@ import { tokenIssuer, type ServiceAccountTokens } from './service-account-tokens
 import { badRequest, conflict, forbidden, invalid, notFound } from './status-error.ts';
 import type { Stored } from './store.ts';
 import { nodeNameOf } from './user.ts';
-import { commit, readPatch, writeContext, type WriteRequest } from './write-handlers.ts';
+import { parsePatch } from './patches.ts';
+import { commit, optionsOf, writeContext, type WriteRequest } from './write-handlers.ts';
 import { updateObject } from './writes.ts';
 
 const minTokenSeconds = 600;
@@ -35,7 +36,8 @@ export async function handleBinding(
       { reason: 'FieldValueRequired', field: 'target.name', message: 'Required value: a Node' },
     ]);
   }
-  await commit(context, request, (tx) => {
+  const write = writeContext(context, request, response, optionsOf(request, 'CreateOptions'));
+  await commit(context, write, (tx) => {
     const existing = tx.get(storageOf(kind), namespace, name);
     if (!existing) throw notFound(kind, name);
     const pod = existing.object as ApiObject;
@@ -88,14 +90,15 @@ export async function handleScale(
   }
   const change =
     http.method === 'PATCH'
-      ? await readPatch(http, undefined)
+      ? parsePatch(await readBody(http), mediaTypeOf(http), undefined)
       : await readBody(http).then((body) => {
           const sent = parseObjectBody(body, mediaTypeOf(http)) as JsonObject;
           return () => sent;
         });
-  const write = writeContext(context, request, response);
-  const outcome = await commit(context, request, (tx) =>
-    updateObject(tx, write, { name, subresource: '' }, (current) => {
+  const options = optionsOf(request, http.method === 'PATCH' ? 'PatchOptions' : 'UpdateOptions');
+  const write = writeContext(context, request, response, options);
+  const outcome = await commit(context, write, (tx) =>
+    updateObject(tx, write, { name, subresource: 'scale' }, (current) => {
       const scale = change(scaleOf({ object: current }, kind));
       const replicas =
         isJsonObject(scale) && isJsonObject(scale['spec']) ? (scale['spec']['replicas'] ?? 0) : undefined;

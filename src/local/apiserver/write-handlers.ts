@@ -1,20 +1,23 @@
 /** POST, PUT, PATCH and DELETE of objects: from HTTP to a store transaction and back. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { hasStrategicMerge, type KindInfo } from '../../api/index.ts';
+import type { KindInfo } from '../../api/index.ts';
+import { parseDeleteOptions, type DeleteChoice } from './delete-options.ts';
+import { commitAdmitted } from './admission/admitted-commit.ts';
 import { addWarning, mediaTypeOf, parseObjectBody, readBody, sendJson } from './http-messages.ts';
-import { applyMergePatch, isJsonObject, type Json, type JsonObject } from './merge-patch.ts';
+import { isJsonObject, type Json, type JsonObject } from './merge-patch.ts';
 import type { ApiObject } from './object-fields.ts';
+import { applyMediaType, parseApplyConfig, parsePatch } from './patches.ts';
 import { selectorOf, sendList, sendObject, type ReadContext, type ReadRequest } from './reads.ts';
 import { groupVersion, storageOf } from './served-kinds.ts';
-import { badRequest, deletedStatus, unsupportedMediaType } from './status-error.ts';
+import { badRequest, deletedStatus } from './status-error.ts';
 import type { Transaction } from './store.ts';
-import { applyStrategicMergePatch } from './strategic-merge.ts';
 import type { User } from './user.ts';
+import { parseWriteOptions, type OptionsSource, type WriteOptions } from './write-options.ts';
 import {
+  applyObject,
   createObject,
   deleteObject,
   updateObject,
-  type DeleteChoice,
   type WriteContext,
   type WriteOutcome,
 } from './writes.ts';
@@ -23,8 +26,6 @@ export interface WriteRequest extends ReadRequest {
   readonly user: User;
   readonly subresource: string;
   readonly http: IncomingMessage;
-  /** Checked again for a create, with the name that the body holds. Throws 403. */
-  authorizeName(name: string): void;
 }
 
 export async function handleCreate(
@@ -33,10 +34,9 @@ export async function handleCreate(
   response: ServerResponse,
 ): Promise<void> {
   const { kind } = request;
+  const write = writeContext(context, request, response, optionsOf(request, 'CreateOptions'));
   const object = toApiObject(parseObjectBody(await readBody(request.http), mediaTypeOf(request.http)), kind);
-  request.authorizeName(object.metadata.name ?? '');
-  const write = writeContext(context, request, response);
-  const stored = await commit(context, request, (tx) => createObject(tx, write, object));
+  const stored = await commit(context, write, (tx) => createObject(tx, write, object));
   sendObject(context, request, stored, response, 201);
 }
 
@@ -46,9 +46,9 @@ export async function handleUpdate(
   response: ServerResponse,
 ): Promise<void> {
   const { kind, name = '', subresource } = request;
+  const write = writeContext(context, request, response, optionsOf(request, 'UpdateOptions'));
   const object = toApiObject(parseObjectBody(await readBody(request.http), mediaTypeOf(request.http)), kind);
-  const write = writeContext(context, request, response);
-  const outcome = await commit(context, request, (tx) => updateObject(tx, write, { name, subresource }, () => object));
+  const outcome = await commit(context, write, (tx) => updateObject(tx, write, { name, subresource }, () => object));
   sendObject(context, request, outcome.stored, response);
 }
 
@@ -57,16 +57,28 @@ export async function handlePatch(
   request: WriteRequest,
   response: ServerResponse,
 ): Promise<void> {
-  const { kind, name = '', subresource } = request;
-  const change = await readPatch(request.http, kind);
-  const write = writeContext(context, request, response);
-  const outcome = await commit(context, request, (tx) =>
-    updateObject(tx, write, { name, subresource }, (current) => {
-      const versioned = { ...current, apiVersion: groupVersion(kind.group, kind.version) };
-      return toApiObject(change(versioned as unknown as JsonObject), kind);
-    }),
+  const { kind, name = '', subresource, http } = request;
+  const mediaType = mediaTypeOf(http);
+  if (mediaType === applyMediaType) return handleApply(context, request, response);
+  const write = writeContext(context, request, response, optionsOf(request, 'PatchOptions'));
+  const change = parsePatch(await readBody(http), mediaType, kind);
+  const outcome = await commit(context, write, (tx) =>
+    updateObject(tx, write, { name, subresource }, (current) =>
+      toApiObject(change(current as unknown as JsonObject), kind),
+    ),
   );
   sendObject(context, request, outcome.stored, response);
+}
+
+async function handleApply(context: ReadContext, request: WriteRequest, response: ServerResponse): Promise<void> {
+  const { kind, name = '', subresource, http } = request;
+  const options = optionsOf(request, 'PatchOptions', true);
+  const write = writeContext(context, request, response, options);
+  const object = parseApplyConfig(await readBody(http), kind, options.validation, write.warn);
+  const outcome = await commit(context, write, (tx) =>
+    applyObject(tx, write, { name, subresource }, { object, force: options.force }),
+  );
+  sendObject(context, request, outcome.stored, response, outcome.created ? 201 : 200);
 }
 
 export async function handleDelete(
@@ -75,9 +87,9 @@ export async function handleDelete(
   response: ServerResponse,
 ): Promise<void> {
   const { kind, name = '' } = request;
-  const { choice, dryRun } = await readDeleteOptions(request);
-  const write = writeContext(context, request, response);
-  const outcome = await commit(context, request, (tx) => deleteObject(tx, write, name, choice), dryRun);
+  const choice = await readDeleteChoice(request);
+  const write = deleteContext(context, request, response, choice);
+  const outcome = await commit(context, write, (tx) => deleteObject(tx, write, name, choice), 'DELETE');
   if (outcome.gone) sendJson(response, 200, deletedStatus(kind, name, outcome.stored.object.metadata.uid));
   else sendObject(context, request, outcome.stored, response);
 }
@@ -88,12 +100,12 @@ export async function handleDeleteCollection(
   response: ServerResponse,
 ): Promise<void> {
   const { kind, namespace } = request;
-  const { choice, dryRun } = await readDeleteOptions(request);
+  const choice = await readDeleteChoice(request);
   const selects = selectorOf(kind, request.query);
-  const base = writeContext(context, request, response);
+  const base = deleteContext(context, request, response, choice);
   const outcomes = await commit(
     context,
-    request,
+    base,
     (tx): WriteOutcome[] =>
       tx
         .list(storageOf(kind), namespace)
@@ -101,70 +113,53 @@ export async function handleDeleteCollection(
         .map(({ object: { metadata } }) => {
           return deleteObject(tx, { ...base, namespace: metadata.namespace ?? '' }, metadata.name ?? '', choice);
         }),
-    dryRun,
+    'DELETE',
   );
-  const found = outcomes.map((outcome) => outcome.stored);
-  sendList(context, request, found, response, request.form);
+  const items = outcomes.map((outcome) => outcome.stored);
+  const page = { items, metadata: { resourceVersion: String(context.store.revision) } };
+  sendList(context, request, page, response, request.form);
 }
 
-/** The function that applies the patch in the body to an object. Throws 400 and 415. */
-export async function readPatch(
-  http: IncomingMessage,
-  kind: KindInfo | undefined,
-): Promise<(current: JsonObject) => Json> {
-  const mediaType = mediaTypeOf(http);
-  const body = await readBody(http);
-  switch (mediaType) {
-    case 'application/merge-patch+json': {
-      const patch = parseObjectBody(body, mediaType) as JsonObject;
-      return (current) => applyMergePatch(current, patch);
-    }
-    case 'application/strategic-merge-patch+json': {
-      if (kind && !hasStrategicMerge(kind)) break;
-      const patch = parseObjectBody(body, mediaType) as JsonObject;
-      return (current) => applyStrategicMergePatch(current, patch, kind?.schema);
-    }
-    default:
-      break;
-  }
-  throw unsupportedMediaType(
-    `the body of the request was in an unknown format - accepted media types include: application/merge-patch+json${
-      kind && !hasStrategicMerge(kind) ? '' : ', application/strategic-merge-patch+json'
-    }`,
-  );
+/** Throws 422 for options that Kubernetes does not know. */
+export function optionsOf(
+  request: Pick<WriteRequest, 'query' | 'http'>,
+  kind: OptionsSource['kind'],
+  isApply = false,
+): WriteOptions {
+  return parseWriteOptions({ kind, query: request.query, userAgent: request.http.headers['user-agent'], isApply });
 }
 
-/** Whether `dryRun=All` was asked for. Throws 400 for other values. */
-export function isDryRun(query: URLSearchParams): boolean {
-  const values = query.getAll('dryRun').filter((value) => value !== '');
-  if (values.some((value) => value !== 'All'))
-    throw badRequest(`Invalid value: ${JSON.stringify(values)}: dryRun must be All`);
-  return values.length > 0;
-}
-
-export function writeContext(context: ReadContext, request: WriteRequest, response: ServerResponse): WriteContext {
-  const validation = request.query.get('fieldValidation') ?? 'Warn';
-  if (validation !== 'Ignore' && validation !== 'Warn' && validation !== 'Strict') {
-    throw badRequest(`Invalid value: ${JSON.stringify(validation)}: fieldValidation must be Ignore, Warn or Strict`);
-  }
+export function writeContext(
+  context: ReadContext,
+  request: WriteRequest,
+  response: ServerResponse,
+  options: Omit<WriteOptions, 'force'>,
+): WriteContext {
   return {
     kind: request.kind,
     namespace: request.namespace ?? '',
     user: request.user,
+    authorizer: context.authorizer,
     nowMs: context.clock.nowMs(),
-    validation,
+    validation: options.validation,
+    manager: options.manager,
+    subresource: request.subresource,
+    dryRun: options.dryRun,
     warn: (message) => addWarning(response, message),
   };
 }
 
-/** Runs the plan for real, or as the dry run that the query or the body asks for. */
+/** Runs the plan for real, or as a dry run. */
 export async function commit<T>(
   context: ReadContext,
-  request: { readonly query: URLSearchParams },
+  options: WriteContext,
   plan: (tx: Transaction) => T,
-  dryRun = false,
+  operation?: 'DELETE',
 ): Promise<T> {
-  return dryRun || isDryRun(request.query) ? context.store.dryRun(plan) : context.store.write(plan);
+  const { store, admission } = context;
+  if (admission.concerns(options.kind))
+    return commitAdmitted(store, admission, { ...options, ...(operation && { operation }) }, plan);
+  return options.dryRun ? context.store.dryRun(plan) : context.store.write(plan);
 }
 
 /** Checks apiVersion and kind of a body against the request's; what is missing is filled in. Throws 400. */
@@ -212,32 +207,18 @@ function checkMetadata(metadata: JsonObject): void {
   }
 }
 
-async function readDeleteOptions(request: WriteRequest): Promise<{ choice: DeleteChoice; dryRun: boolean }> {
+async function readDeleteChoice(request: WriteRequest): Promise<DeleteChoice> {
   const body = await readBody(request.http);
-  const options = body.length === 0 ? {} : parseObjectBody(body, mediaTypeOf(request.http));
-  const { query } = request;
-  const grace =
-    options['gracePeriodSeconds'] ??
-    (query.has('gracePeriodSeconds') ? Number(query.get('gracePeriodSeconds')) : undefined);
-  if (grace !== undefined && (typeof grace !== 'number' || !Number.isInteger(grace))) {
-    throw badRequest('gracePeriodSeconds must be a whole number');
-  }
-  const policy = options['propagationPolicy'] ?? query.get('propagationPolicy') ?? 'Background';
-  if (policy !== 'Background' && policy !== 'Foreground' && policy !== 'Orphan') {
-    throw badRequest(
-      `Invalid value: ${JSON.stringify(policy)}: propagationPolicy must be Background, Foreground or Orphan`,
-    );
-  }
-  const { uid, resourceVersion } = isJsonObject(options['preconditions']) ? options['preconditions'] : {};
-  return {
-    choice: {
-      ...(grace !== undefined && { gracePeriodSeconds: grace }),
-      orphan: policy === 'Orphan',
-      preconditions: {
-        ...(typeof uid === 'string' && { uid }),
-        ...(typeof resourceVersion === 'string' && { resourceVersion }),
-      },
-    },
-    dryRun: Array.isArray(options['dryRun']) && options['dryRun'].includes('All'),
-  };
+  const options = body.length === 0 ? undefined : parseObjectBody(body, mediaTypeOf(request.http));
+  return parseDeleteOptions(options as JsonObject | undefined, request.query);
+}
+
+/** A delete has no field manager, and nothing to validate. */
+function deleteContext(
+  context: ReadContext,
+  request: WriteRequest,
+  response: ServerResponse,
+  { dryRun }: DeleteChoice,
+): WriteContext {
+  return writeContext(context, request, response, { validation: 'Ignore', manager: '', dryRun });
 }

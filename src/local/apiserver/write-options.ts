@@ -30,7 +30,9 @@ export function parseWriteOptions(source: OptionsSource): WriteOptions {
   const named = query.get('fieldManager');
   const causes = [...dryRunProblems(dryRun)];
   if (Buffer.byteLength(named ?? '') > maxManagerBytes) {
-    causes.push(problem('FieldValueTooLong', 'fieldManager', `Too long: may not be more than ${maxManagerBytes} bytes`));
+    causes.push(
+      problem('FieldValueTooLong', 'fieldManager', `Too long: may not be more than ${maxManagerBytes} bytes`),
+    );
   }
   if (/\p{C}/u.test(named ?? '')) {
     const message = `Invalid value: ${JSON.stringify(named)}: should only contain printable characters`;

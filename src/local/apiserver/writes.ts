@@ -1,13 +1,18 @@
 /** Create, update and delete as plans over a store transaction: admission, validation, then the change. */
-import type { KindInfo } from '../../api/index.ts';
+import type { KindInfo, ObjectMeta } from '../../api/index.ts';
+import { applyConfiguration, sameManagers, trackUpdate, type WriteManager } from './apply/index.ts';
 import { assignClusterIp } from './cluster-ip.ts';
 import { admitDefinition, refuseWhileTerminating } from './custom/definition.ts';
+import type { JsonObject } from './merge-patch.ts';
+import type { DeleteChoice } from './delete-options.ts';
 import { restrictNodeWrite } from './node-restriction.ts';
 import { dropUnknownFields, jsonEqual, type ApiObject, type FieldValidation } from './object-fields.ts';
-import { checkPreconditions, isReleased, prepareCreate, prepareUpdate, timestamp } from './object-rules.ts';
-import { storageOf } from './served-kinds.ts';
-import { alreadyExists, badRequest, forbidden, invalid, notFound } from './status-error.ts';
+import { checkDeletePreconditions, isReleased, prepareCreate, prepareUpdate, timestamp } from './object-rules.ts';
+import { groupVersion, objectInVersion, storageOf } from './served-kinds.ts';
+import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound } from './status-error.ts';
 import type { Stored, Transaction } from './store.ts';
+import { refuseEscalation } from './rbac/escalation.ts';
+import type { RbacAuthorizer } from './rbac/authorizer.ts';
 import type { User } from './user.ts';
 
 export interface WriteContext {
@@ -15,16 +20,16 @@ export interface WriteContext {
   /** "" for cluster-scoped kinds. */
   readonly namespace: string;
   readonly user: User;
+  readonly authorizer: RbacAuthorizer;
+  /** "" for the object itself. */
+  readonly subresource: string;
   readonly nowMs: number;
   readonly validation: FieldValidation;
+  /** The field manager of the write. */
+  readonly manager: string;
+  readonly dryRun: boolean;
   /** Called for what the client should know but is no refusal. */
   readonly warn: (message: string) => void;
-}
-
-export interface DeleteChoice {
-  readonly gracePeriodSeconds?: number;
-  readonly orphan: boolean;
-  readonly preconditions: { readonly uid?: string; readonly resourceVersion?: string };
 }
 
 /** What an update or delete left: the stored object, or its last state when it is gone. */
@@ -34,46 +39,138 @@ export interface WriteOutcome {
 }
 
 const namespaceStorage = 'namespaces';
+const foregroundFinalizer = 'foregroundDeletion';
 const protectedNamespaces = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease']);
 const podKind = { group: '', plural: 'pods' };
 
 /** Throws the Status errors of Kubernetes: 400, 403, 404, 409, 422. */
 export function createObject(tx: Transaction, context: WriteContext, sent: ApiObject): Stored {
-  const { kind, namespace } = context;
-  const cleaned = withIdentity(context, dropUnknownFields(kind, sent, context.validation, context.warn), undefined);
+  const { kind } = context;
+  const { rest, managedFields } = splitManagedFields(sent);
+  const cleaned = withIdentity(context, dropUnknownFields(kind, rest, context.validation, context.warn), undefined);
   requireNamespace(tx, context, cleaned.metadata.name ?? '');
-  prepareCreate(kind, cleaned, context.nowMs);
   const object = kind.defaults(cleaned) as ApiObject;
-  const name = object.metadata.name ?? '';
-  restrictNodeWrite({ user: context.user, resource: kind, name, after: object });
-  if (tx.get(storageOf(kind), namespace, name)) throw alreadyExists(kind, name);
-  admit(tx, context, object, undefined);
-  validate(kind, object, undefined);
-  return tx.put(storageOf(kind), object);
+  const tracked = { kind, before: undefined, after: object, sent: managedFields };
+  return storeNew(tx, context, object, trackUpdate(tracked, managerOf(context, '')));
 }
 
-/** Runs `change` on a copy of the stored object (with the requested apiVersion) and stores what it returns. */
+/** Server-side apply: creates the object, or merges the configuration into it. */
+export function applyObject(
+  tx: Transaction,
+  context: WriteContext,
+  target: { readonly name: string; readonly subresource: string },
+  config: { readonly object: JsonObject; readonly force: boolean },
+): WriteOutcome & { readonly created: boolean } {
+  const { kind, namespace } = context;
+  const { name, subresource } = target;
+  const existing = tx.get(storageOf(kind), namespace, name);
+  if (!existing && subresource !== '') throw notFound(kind, name);
+  const by = managerOf(context, subresource);
+  const apply = (live: ApiObject | undefined): ApiObject =>
+    applyConfiguration({ kind, live, config: config.object, force: config.force }, by);
+  if (existing) {
+    return { ...updateObject(tx, context, target, apply, 'applied'), created: false };
+  }
+  const { group, plural } = kind;
+  context.authorizer.authorize(context.user, { verb: 'create', group, resource: plural, subresource, namespace, name });
+  const { rest, managedFields } = splitManagedFields(apply(undefined));
+  const cleaned = withIdentity(context, dropUnknownFields(kind, rest, 'Ignore', context.warn), name);
+  if (cleaned.metadata.uid) {
+    const why = `uid mismatch: the provided object specified uid ${cleaned.metadata.uid}, and no existing object was found`;
+    throw conflict(kind, name, why);
+  }
+  requireNamespace(tx, context, name);
+  const stored = storeNew(tx, context, kind.defaults(cleaned) as ApiObject, managedFields);
+  return { stored, gone: false, created: true };
+}
+
+/** Completes, admits, validates and stores an object that nobody stored yet. */
+function storeNew(
+  tx: Transaction,
+  context: WriteContext,
+  object: ApiObject,
+  managedFields: ObjectMeta['managedFields'],
+): Stored {
+  const { kind, namespace } = context;
+  const isTaken = (name: string): boolean => tx.get(storageOf(kind), namespace, name) !== undefined;
+  prepareCreate(kind, object, context.nowMs, isTaken);
+  const name = object.metadata.name ?? '';
+  restrictNodeWrite({ user: context.user, resource: kind, name, after: object });
+  const taken = tx.get(storageOf(kind), namespace, name);
+  if (taken) throw alreadyExists(kind, name, taken.object.metadata.deletionTimestamp !== undefined);
+  admit(tx, context, object, undefined);
+  validate(kind, object, undefined);
+  refuseEscalation(context.authorizer, { user: context.user, kind, object });
+  if (managedFields) object.metadata.managedFields = managedFields;
+  return store(tx, context, object, undefined);
+}
+
+/**
+ * Stores what `change` makes of the stored object, which it must not change. `applied`: what it returns has its owners in
+ * managedFields already; else they are found by comparison.
+ */
 export function updateObject(
   tx: Transaction,
   context: WriteContext,
   target: { readonly name: string; readonly subresource: string },
   change: (current: ApiObject) => ApiObject,
+  owners: 'applied' | 'compared' = 'compared',
 ): WriteOutcome {
   const { kind, namespace } = context;
   const { name, subresource } = target;
   const existing = tx.get(storageOf(kind), namespace, name);
   if (!existing) throw notFound(kind, name);
   const before = existing.object as ApiObject;
-  const sent = change(structuredClone(before));
-  const cleaned = withIdentity(context, dropUnknownFields(kind, sent, context.validation, context.warn), name);
+  const current = objectInVersion(before, kind) as ApiObject;
+  const { rest, managedFields } = splitManagedFields(change(current));
+  const cleaned = withIdentity(context, dropUnknownFields(kind, rest, context.validation, context.warn), name);
   const merged = prepareUpdate(kind, before, cleaned, subresource);
-  const object = subresource === '' ? (kind.defaults(merged) as ApiObject) : merged;
+  const isWhole = subresource === '' || subresource === 'scale';
+  const object = isWhole ? (kind.defaults(merged) as ApiObject) : merged;
+  const entries =
+    owners === 'applied'
+      ? managedFields
+      : trackUpdate({ kind, before, after: object, sent: managedFields }, managerOf(context, subresource));
   restrictNodeWrite({ user: context.user, resource: kind, name, before, after: object });
-  if (subresource === '') admit(tx, context, object, before);
+  if (isWhole) admit(tx, context, object, before);
   validate(kind, object, before);
-  if (isReleased(object)) return { stored: tx.remove(storageOf(kind), namespace, name), gone: true };
-  if (jsonEqual(before, object)) return { stored: existing, gone: false };
-  return { stored: tx.put(storageOf(kind), object), gone: false };
+  refuseEscalation(context.authorizer, { user: context.user, kind, object, before });
+  delete object.metadata.managedFields;
+  if (entries) object.metadata.managedFields = entries;
+  if (isReleased(object)) {
+    const { resourceVersion = '' } = tx.remove(storageOf(kind), namespace, name).object.metadata;
+    const last = { ...object, metadata: { ...object.metadata, resourceVersion } };
+    return { stored: { ...existing, object: last, json: JSON.stringify(last) }, gone: true };
+  }
+  if (isNoChange(before, object)) return { stored: existing, gone: false };
+  return { stored: store(tx, context, object, before), gone: false };
+}
+
+/** Puts the object; a dry run shows it without a revision of its own. */
+function store(tx: Transaction, context: WriteContext, object: ApiObject, before: ApiObject | undefined): Stored {
+  const stored = tx.put(storageOf(context.kind), object);
+  if (!context.dryRun) return stored;
+  const { resourceVersion: _, ...metadata } = object.metadata;
+  const version = before?.metadata.resourceVersion;
+  const shown = { ...object, metadata: { ...metadata, ...(version !== undefined && { resourceVersion: version }) } };
+  return { ...stored, object: shown, json: JSON.stringify(shown) };
+}
+
+/** Whether nothing but times of managedFields differ: such a write is none. */
+function isNoChange(before: ApiObject, after: ApiObject): boolean {
+  const [old, next] = [splitManagedFields(before), splitManagedFields(after)];
+  return jsonEqual(old.rest, next.rest) && sameManagers(old.managedFields, next.managedFields);
+}
+
+function splitManagedFields(object: ApiObject): { rest: ApiObject; managedFields: ObjectMeta['managedFields'] } {
+  const { managedFields, ...metadata } = object.metadata;
+  return { rest: { ...object, metadata }, managedFields };
+}
+
+function managerOf({ kind, manager, nowMs }: WriteContext, subresource: string): WriteManager {
+  const apiVersion = groupVersion(kind.group, kind.version);
+  // Kubernetes gives the managers of a scale no time.
+  return { name: manager, apiVersion, subresource, now: subresource === 'scale' ? undefined : timestamp(nowMs) };
 }
 
 /** Removes the object, or marks it deleted while finalizers or a grace period hold it. */
@@ -82,11 +179,11 @@ export function deleteObject(tx: Transaction, context: WriteContext, name: strin
   const existing = tx.get(storageOf(kind), namespace, name);
   if (!existing) throw notFound(kind, name);
   const before = existing.object as ApiObject;
-  checkPreconditions(kind, before, choice.preconditions);
+  checkDeletePreconditions(kind, before, choice.preconditions);
   restrictNodeWrite({ user: context.user, resource: kind, name, before });
   const isNamespace = kind.group === '' && kind.kind === 'Namespace';
   if (isNamespace && protectedNamespaces.has(name)) throw forbidden(kind, name, 'this namespace may not be deleted');
-  if (choice.orphan) orphanDependents(tx, before.metadata.uid ?? '');
+  if (choice.propagation === 'Orphan') orphanDependents(tx, before.metadata.uid ?? '');
 
   const graceSeconds = gracePeriodOf(kind, before, choice.gracePeriodSeconds);
   const { metadata } = before;
@@ -101,14 +198,29 @@ export function deleteObject(tx: Transaction, context: WriteContext, name: strin
     metadata.deletionTimestamp === undefined && metadata.generation !== undefined
       ? metadata.generation + 1
       : metadata.generation;
+  const finalizers = finalizersOfDelete(metadata.finalizers, choice);
+  const { finalizers: _, ...rest } = metadata;
   const object: ApiObject = {
     ...before,
-    metadata: { ...metadata, ...deletion, ...(generation !== undefined && { generation }) },
+    metadata: {
+      ...rest,
+      ...(finalizers && { finalizers }),
+      ...deletion,
+      ...(generation !== undefined && { generation }),
+    },
     ...(isNamespace && { status: { ...before.status, phase: 'Terminating' } }),
   };
   if (isReleased(object)) return { stored: tx.remove(storageOf(kind), namespace, name), gone: true };
   if (jsonEqual(before, object)) return { stored: existing, gone: false };
   return { stored: tx.put(storageOf(kind), object), gone: false };
+}
+
+/** Foreground: the garbage collector holds the object until what it owns is gone. Dependents are orphaned at once here. */
+function finalizersOfDelete(finalizers: readonly string[] | undefined, choice: DeleteChoice): string[] | undefined {
+  if (choice.propagation === undefined) return finalizers && [...finalizers];
+  const kept = (finalizers ?? []).filter((name) => name !== foregroundFinalizer);
+  if (choice.propagation === 'Foreground') kept.push(foregroundFinalizer);
+  return kept.length === 0 ? undefined : kept;
 }
 
 /** Fills apiVersion, kind, namespace and name from the request, or refuses what contradicts it. Returns a copy. */
@@ -125,10 +237,12 @@ function withIdentity(context: WriteContext, object: ApiObject, name: string | u
   if (namespace === '') delete metadata.namespace;
   else metadata.namespace = namespace;
   if (name !== undefined) {
-    if (metadata.name !== undefined && metadata.name !== name) {
+    if (metadata.name && metadata.name !== name) {
       throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
     }
-    metadata.name = name;
+    if (!metadata.name) {
+      throw badRequest(`the name of the object (${name} based on URL) was undeterminable: name must be provided`);
+    }
   }
   const version = kind.versions[0] ?? kind.version;
   return { ...object, apiVersion: kind.group === '' ? version : `${kind.group}/${version}`, kind: kind.kind, metadata };
@@ -176,7 +290,7 @@ function admitServiceAccount(tx: Transaction, context: WriteContext, pod: ApiObj
   }
   // A namespace and a pod applied in one go: do not make the pod wait for the controller that adds `default`.
   const created: ApiObject = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } };
-  prepareCreate(serviceAccountKind, created, context.nowMs);
+  prepareCreate(serviceAccountKind, created, context.nowMs, () => false);
   tx.put('serviceaccounts', created);
 }
 

@@ -9,6 +9,8 @@ import { createWorkQueue } from './work-queue.ts';
 /** A node that is away for less than this may come back with its pods. */
 const nodeGraceMs = 40_000;
 
+const foregroundFinalizer = 'foregroundDeletion';
+
 /** Kinds that owners make, beside those that the controllers watch anyway. */
 const furtherKinds: readonly KindRef[] = [kinds.ConfigMap, kinds.Secret, kinds.Gateway];
 
@@ -30,6 +32,8 @@ export function createGarbageCollector(cluster: Cluster): Controller & { readonl
   const byPrefix = new Map(watched.map((source) => [keyOf(source.kind, ''), source]));
   /** Keys of dependents, by the uid of their owner. */
   const dependents = new Map<string, Set<string>>();
+  /** Keys of objects that wait until what they own is gone, by uid. */
+  const foreground = new Map<string, string>();
   const missingSince = new Map<string, number>();
   let served: readonly KindRef[] = [];
 
@@ -46,12 +50,19 @@ export function createGarbageCollector(cluster: Cluster): Controller & { readonl
     const object = after ?? before;
     if (!object) return;
     const key = keyOf(kind, objectKey(object));
-    for (const { uid } of before?.metadata.ownerReferences ?? []) dependents.get(uid)?.delete(key);
+    for (const { uid } of before?.metadata.ownerReferences ?? []) {
+      dependents.get(uid)?.delete(key);
+      const waiting = foreground.get(uid);
+      if (waiting !== undefined) queue.add(waiting);
+    }
     for (const { uid } of after?.metadata.ownerReferences ?? []) {
       const keys = dependents.get(uid) ?? new Set();
       dependents.set(uid, keys.add(key));
     }
     const { uid = '' } = object.metadata;
+    if (after && isForeground(after)) foreground.set(uid, key);
+    else foreground.delete(uid);
+    if (after && isForeground(after)) queue.add(key);
     if (!after) {
       for (const dependent of dependents.get(uid) ?? []) queue.add(dependent);
       dependents.delete(uid);
@@ -62,13 +73,40 @@ export function createGarbageCollector(cluster: Cluster): Controller & { readonl
     const at = key.indexOf(' ');
     const source = byPrefix.get(key.slice(0, at + 1));
     const object = source?.store.get(key.slice(at + 1));
-    if (!source || !object || object.metadata.deletionTimestamp) return;
+    if (!source || !object) return;
+    if (isForeground(object)) return deleteDependents(source.kind, object);
+    if (object.metadata.deletionTimestamp) return;
     const owners = object.metadata.ownerReferences ?? [];
     if (owners.length > 0) {
       for (const owner of owners) if (await exists(owner, object.metadata.namespace)) return;
       await remove(source.kind, object);
       log.debug('deleted an object without owners', { kind: source.kind.kind, name: object.metadata.name });
     } else if (source.kind.kind === 'Pod') await collectWithNode(key, object);
+  }
+
+  /** Deletes what blocks the deletion of its owner, and lets the owner go once that is gone. */
+  async function deleteDependents(kind: KindRef, owner: KubeObject): Promise<void> {
+    const { uid = '', name = '', namespace, finalizers = [], resourceVersion } = owner.metadata;
+    let isBlocked = false;
+    for (const key of dependents.get(uid) ?? []) {
+      const at = key.indexOf(' ');
+      const source = byPrefix.get(key.slice(0, at + 1));
+      const dependent = source?.store.get(key.slice(at + 1));
+      const reference = dependent?.metadata.ownerReferences?.find((one) => one.uid === uid);
+      if (!source || !dependent || reference?.blockOwnerDeletion !== true) continue;
+      isBlocked = true;
+      if (dependent.metadata.deletionTimestamp) continue;
+      const owns = (dependents.get(dependent.metadata.uid ?? '')?.size ?? 0) > 0;
+      await remove(source.kind, dependent, undefined, owns ? 'Foreground' : 'Background');
+    }
+    if (isBlocked) return;
+    const left = finalizers.filter((finalizer) => finalizer !== foregroundFinalizer);
+    const patch = { metadata: { resourceVersion, finalizers: left.length > 0 ? left : null } };
+    try {
+      await client.patch(kind, name, namespace, patch, { type: 'merge', signal });
+    } catch (error) {
+      if (!isKubeError(error, 'kube.not-found')) throw error;
+    }
   }
 
   /** Asks the watched copy first, and the API server before it calls somebody gone. */
@@ -113,8 +151,9 @@ export function createGarbageCollector(cluster: Cluster): Controller & { readonl
     kind: KindRef,
     { metadata: { name = '', namespace, uid = '' } }: KubeObject,
     gracePeriodSeconds?: number,
+    propagationPolicy: 'Foreground' | 'Background' = 'Background',
   ): Promise<void> {
-    const options = { preconditions: { uid }, propagationPolicy: 'Background' as const, signal };
+    const options = { preconditions: { uid }, propagationPolicy, signal };
     try {
       await client.delete(
         kind,
@@ -126,6 +165,10 @@ export function createGarbageCollector(cluster: Cluster): Controller & { readonl
       if (!isKubeError(error, 'kube.not-found')) throw error;
     }
   }
+}
+
+function isForeground({ metadata }: KubeObject): boolean {
+  return metadata.deletionTimestamp !== undefined && metadata.finalizers?.includes(foregroundFinalizer) === true;
 }
 
 /** `apps/Deployment default/x` */

@@ -26,7 +26,8 @@ export function compareFields(before: Json | undefined, after: Json | undefined,
     if (after === undefined) return removed;
     return jsonEqual(before, after) ? same : modified;
   }
-  const below = (was ?? is) === 'list' ? compareItems(before, after, structure) : compareEntries(before, after, structure);
+  const below =
+    (was ?? is) === 'list' ? compareItems(before, after, structure) : compareEntries(before, after, structure);
   if (before === undefined) return { ...below, added: { member: true, children: below.added.children } };
   if (after === undefined) return { ...below, removed: { member: true, children: below.removed.children } };
   return below;

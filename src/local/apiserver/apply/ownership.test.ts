@@ -52,7 +52,10 @@ interface State {
   readonly managed: ManagedFields;
 }
 
-const start: State = { object: {}, managed: [{ ...manager('nobody', 'Update'), time: now, fields: decodeFields({ 'f:x': {} }) }] };
+const start: State = {
+  object: {},
+  managed: [{ ...manager('nobody', 'Update'), time: now, fields: decodeFields({ 'f:x': {} }) }],
+};
 const apply = (state: State, name: string, config: JsonObject, force = false): Applied =>
   applyConfig({
     live: state.object,
@@ -87,10 +90,9 @@ const config = fc.record(
     whole: fc.record({ a: fc.constantFrom('1', '2'), b: fc.constantFrom('1', '2') }, { requiredKeys: [] }),
     set: fc.uniqueArray(fc.constantFrom('a', 'b', 'c')),
     atoms: fc.array(fc.constantFrom('a', 'b'), { maxLength: 3 }),
-    items: fc.uniqueArray(
-      fc.record({ name: fc.constantFrom('p', 'q', 'r'), value: fc.constantFrom('1', '2') }),
-      { selector: ({ name }) => name },
-    ),
+    items: fc.uniqueArray(fc.record({ name: fc.constantFrom('p', 'q', 'r'), value: fc.constantFrom('1', '2') }), {
+      selector: ({ name }) => name,
+    }),
   },
   { requiredKeys: [] },
 ) as fc.Arbitrary<JsonObject>;
@@ -102,8 +104,14 @@ test('what one applier alone applies is what there is, whatever it applied befor
       // Only maps that are empty may be left of what was there before.
       const { added, modified, removed } = compareFields(state.object, second, structure);
       deepEqual(pathsOf(modified), []);
-      deepEqual(pathsOf(difference(removed, fieldsOf(second, structure))).filter((path) => /\.\w+[.[]/.test(path)), []);
-      deepEqual(pathsOf(added).filter((path) => /\.\w+[.[]/.test(path)), []);
+      deepEqual(
+        pathsOf(difference(removed, fieldsOf(second, structure))).filter((path) => /\.\w+[.[]/.test(path)),
+        [],
+      );
+      deepEqual(
+        pathsOf(added).filter((path) => /\.\w+[.[]/.test(path)),
+        [],
+      );
     }),
   );
 });
@@ -161,7 +169,10 @@ test('a field set survives its text, and set operations agree', () => {
 });
 
 test('a value that somebody else set conflicts, and the message names it', () => {
-  const state = update(apply(start, 'one', { one: 'a', labels: { x: '1' } }), 'editor', { one: 'b', labels: { x: '1' } });
+  const state = update(apply(start, 'one', { one: 'a', labels: { x: '1' } }), 'editor', {
+    one: 'b',
+    labels: { x: '1' },
+  });
   deepEqual(fieldsOfManager(state, 'editor'), ['.one']);
   deepEqual(fieldsOfManager(state, 'one'), ['.labels.x']);
   throws(() => apply(state, 'one', { one: 'a' }), {

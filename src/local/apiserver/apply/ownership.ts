@@ -51,7 +51,7 @@ export interface UpdateStep {
   readonly managed: ManagedFields;
   readonly manager: Manager;
   /** `metav1.Time` */
-  readonly now: string;
+  readonly now: string | undefined;
 }
 
 /** The owners after a create, update or patch: the manager takes what it changed from everybody else. */
@@ -76,7 +76,7 @@ export interface ApplyStep {
   readonly managed: ManagedFields;
   readonly manager: Manager;
   readonly force: boolean;
-  readonly now: string;
+  readonly now: string | undefined;
 }
 
 export interface Applied {

@@ -26,8 +26,8 @@ export interface WriteManager {
   readonly apiVersion: string;
   /** "" for none. */
   readonly subresource: string;
-  /** `metav1.Time` of the write. */
-  readonly now: string;
+  /** `metav1.Time` of the write; undefined where it is not kept. */
+  readonly now: string | undefined;
 }
 
 export interface TrackedUpdate {
@@ -114,7 +114,10 @@ function managerOf(by: WriteManager, operation: Manager['operation']): Manager {
 }
 
 const statusOnly = decodeFields({ 'f:status': {} });
-const allButStatus = decodeFields({ 'f:spec': {}, 'f:metadata': { 'f:deletionTimestamp': {}, 'f:ownerReferences': {} } });
+const allButStatus = decodeFields({
+  'f:spec': {},
+  'f:metadata': { 'f:deletionTimestamp': {}, 'f:ownerReferences': {} },
+});
 const nothing = decodeFields({});
 
 /** The fields that a write to this (sub)resource leaves alone (`GetResetFields`). */
