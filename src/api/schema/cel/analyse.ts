@@ -129,13 +129,18 @@ function fieldOf(owner: Known, name: string, node: Node, problems: Problem[]): K
       return additionalProperties;
     }
     const type = celType(owner) ?? owner.type;
-    problems.push({ at: node.pos, message: `type '${type}' does not support field selection` });
+    problems.push({ at: dotOf(node), message: `type '${type}' does not support field selection` });
     return undefined;
   }
   const found = Object.entries(properties).find(([field]) => celName(field) === name);
   if (found) return found[1];
-  if (!additionalProperties) problems.push({ at: node.pos, message: `undefined field '${name}'` });
+  if (!additionalProperties) problems.push({ at: dotOf(node), message: `undefined field '${name}'` });
   return additionalProperties;
+}
+
+/** Where a selection is reported: at its dot. */
+function dotOf(node: Node): number {
+  return Math.max(0, node.input.lastIndexOf('.', node.pos));
 }
 
 function literalSchema(value: unknown): Known {
