@@ -11,6 +11,8 @@ export interface LogQuery {
   readonly tailLines: number | undefined;
   readonly sinceMs: number | undefined;
   readonly limitBytes: number | undefined;
+  /** Undefined: both. */
+  readonly stream: 'stdout' | 'stderr' | undefined;
 }
 
 export interface ReadLogOptions {
@@ -36,6 +38,9 @@ export function parseLogQuery(parameters: URLSearchParams, nowMs: number): LogQu
       throw new RangeError(`${name}: "${text}" must be a whole number that is not negative`);
     return Number(text);
   };
+  const stream = (parameters.get('stream') ?? 'All').toLowerCase();
+  if (!['all', 'stdout', 'stderr'].includes(stream))
+    throw new RangeError(`stream: "${parameters.get('stream')}" must be All, Stdout or Stderr`);
   const sinceSeconds = count('sinceSeconds');
   const sinceTime = parameters.get('sinceTime');
   if (sinceTime !== null && Number.isNaN(Date.parse(sinceTime)))
@@ -47,6 +52,7 @@ export function parseLogQuery(parameters: URLSearchParams, nowMs: number): LogQu
     sinceMs:
       sinceTime !== null ? Date.parse(sinceTime) : sinceSeconds === undefined ? undefined : nowMs - sinceSeconds * 1000,
     limitBytes: count('limitBytes'),
+    stream: stream === 'stdout' || stream === 'stderr' ? stream : undefined,
   };
 }
 
@@ -55,7 +61,8 @@ export async function readLog(options: ReadLogOptions): Promise<void> {
   const { path, query, signal } = options;
   const output = new LogOutput(options);
   const lines = await readAll(path);
-  const since = query.sinceMs === undefined ? lines : lines.filter((line) => timeOf(line) >= (query.sinceMs ?? 0));
+  const wanted = query.stream === undefined ? lines : lines.filter((line) => isOf(line, query.stream));
+  const since = query.sinceMs === undefined ? wanted : wanted.filter((line) => timeOf(line) >= (query.sinceMs ?? 0));
   const tail = query.tailLines === undefined ? since : since.slice(Math.max(since.length - query.tailLines, 0));
   for (let i = 0; i < tail.length && !output.isFull && !signal.aborted; i += 500)
     await output.lines(tail.slice(i, i + 500));
@@ -87,7 +94,7 @@ async function readWhole(path: string): Promise<Buffer> {
 }
 
 async function follow(options: ReadLogOptions, output: LogOutput, startBytes: number): Promise<void> {
-  const { path, signal } = options;
+  const { path, query, signal } = options;
   let position = startBytes;
   let rest: Buffer = Buffer.alloc(0);
   let file = await open(path, 'r').catch(() => undefined);
@@ -101,7 +108,8 @@ async function follow(options: ReadLogOptions, output: LogOutput, startBytes: nu
         position += chunk.length;
         rest = Buffer.concat([rest, chunk]);
         const end = rest.lastIndexOf(0x0a) + 1;
-        await output.lines(splitLines(rest.subarray(0, end)));
+        const whole = splitLines(rest.subarray(0, end));
+        await output.lines(query.stream === undefined ? whole : whole.filter((line) => isOf(line, query.stream)));
         rest = Buffer.from(rest.subarray(end));
         continue;
       }
@@ -167,6 +175,11 @@ class LogOutput {
     const text = line.subarray(textStart, isPart ? line.length - 1 : line.length);
     return this.#options.query.timestamps ? Buffer.concat([line.subarray(0, timeEnd + 1), text]) : text;
   }
+}
+
+function isOf(line: Buffer, stream: LogQuery['stream']): boolean {
+  const start = line.indexOf(0x20) + 1;
+  return line.toString('latin1', start, line.indexOf(0x20, start)) === stream;
 }
 
 function timeOf(line: Buffer): number {

@@ -17,7 +17,7 @@ interface Pair {
   readonly streams: SpdyStream[];
   readonly clientSide: Duplex;
   readonly serverSide: Duplex;
-  isClosed(): boolean;
+  readonly isClosed: () => boolean;
 }
 
 function connect(onStream: (stream: SpdyStream) => void = () => {}, maxStreams = 10): Pair {
