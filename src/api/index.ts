@@ -1,4 +1,5 @@
 /** Kubernetes, Istio, Gateway API and Ambit resources: types, kinds, validation. */
+export * from './admission.ts';
 export * from './apps.ts';
 export { tableOf } from './columns/columns.ts';
 export * from './coordination.ts';

@@ -36,6 +36,7 @@ import type {
   WorkloadEntry,
   WorkloadGroup,
 } from './istio.ts';
+import type { ValidatingWebhookConfiguration } from './admission.ts';
 import type { KindRef, KubeObject } from './meta.ts';
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from './rbac.ts';
 
@@ -60,6 +61,7 @@ export const kinds: {
   readonly EndpointSlice: KindRef<EndpointSlice>;
   readonly Lease: KindRef<Lease>;
   readonly CustomResourceDefinition: KindRef<CustomResourceDefinition>;
+  readonly ValidatingWebhookConfiguration: KindRef<ValidatingWebhookConfiguration>;
   readonly Role: KindRef<Role>;
   readonly ClusterRole: KindRef<ClusterRole>;
   readonly RoleBinding: KindRef<RoleBinding>;
@@ -110,6 +112,13 @@ export const kinds: {
     'v1',
     'CustomResourceDefinition',
     'customresourcedefinitions',
+    false,
+  ),
+  ValidatingWebhookConfiguration: ref(
+    'admissionregistration.k8s.io',
+    'v1',
+    'ValidatingWebhookConfiguration',
+    'validatingwebhookconfigurations',
     false,
   ),
   Role: ref(rbacGroup, 'v1', 'Role', 'roles'),

@@ -1,4 +1,5 @@
 /** Kubernetes' own kinds, with all that is known of each. Custom kinds come to a server by their definitions: see `custom/`. */
+import { admissionKinds } from './builtin/admission.ts';
 import { apiextensionsKinds } from './builtin/apiextensions.ts';
 import { appsKinds } from './builtin/apps.ts';
 import { coreKinds } from './builtin/core.ts';
@@ -15,6 +16,7 @@ export const builtinKinds: readonly KindInfo[] = [
   ...coordinationKinds,
   ...rbacKinds,
   ...apiextensionsKinds,
+  ...admissionKinds,
 ];
 
 const byGroupKind: ReadonlyMap<string, KindInfo> = new Map(

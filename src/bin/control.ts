@@ -28,6 +28,7 @@ try {
   const control = await startControl({
     client,
     listen,
+    webhook: hostPort(env['WEBHOOK_LISTEN'] ?? `${listen.host}:15017`),
     monitoring: hostPort(env['MONITORING_LISTEN'] ?? `${listen.host}:15014`),
     servingIps: env['SERVING_IPS']?.split(',') ?? localAddresses(),
     namespace: env['POD_NAMESPACE'] ?? 'istio-system',

@@ -35,12 +35,20 @@ import { issueServingCertificate } from './serving-certificate.ts';
 import { followStatus, statusKinds } from './status-kinds.ts';
 import { createStatusWriter } from './status-writer.ts';
 import { Watermark } from './watermark.ts';
+import {
+  startWebhookRegistration,
+  webhookConfigurationName,
+  type WebhookRegistration,
+} from './webhook-registration.ts';
+import { startWebhookServer } from './webhook-server.ts';
 import { createWdsSource } from './wds-source.ts';
 
 export interface ControlOptions {
   readonly client: KubeClient;
   /** xDS and CA, gRPC over TLS. */
   readonly listen: { readonly host: string; readonly port: number };
+  /** The admission webhook, HTTPS. */
+  readonly webhook: { readonly host: string; readonly port: number };
   /** /metrics and /readyz. */
   readonly monitoring: { readonly host: string; readonly port: number };
   /** IP addresses in the serving certificate, besides the Service's DNS names. */
@@ -63,6 +71,7 @@ export interface ControlOptions {
 export interface RunningControl {
   readonly port: number;
   readonly monitoringPort: number;
+  readonly webhookPort: number;
   readonly rootPem: string;
   /** Resolves when everything has ended after the signal. */
   readonly done: Promise<void>;
@@ -129,9 +138,11 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     log,
     onStarted() {
       rootCerts.lead();
+      registration?.check();
       statuses.lead();
     },
   });
+  let registration: WebhookRegistration | undefined;
   const isLeader = (): boolean => election.isLeader();
   const pods = new PodDirectory();
   const rootCerts = startRootCertConfigMaps({ client, rootPem: authority.rootPem, isLeader, signal, log });
@@ -214,7 +225,21 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     log,
   });
   const server = createRpcServer({ certificate: certificate.first, log, maxConnectionAgeMs });
-  certificate.onRenewed((next) => server.setCertificate(next));
+  const webhook = await startWebhookServer({ ...options.webhook, certificate: certificate.first, metrics, log });
+  certificate.onRenewed((next) => {
+    server.setCertificate(next);
+    webhook.setCertificate(next);
+  });
+  registration = startWebhookRegistration({
+    client,
+    name: webhookConfigurationName(namespace),
+    rootPem: authority.rootPem,
+    isLeader,
+    metrics: informerMetrics,
+    clock: systemClock,
+    signal,
+    log,
+  });
   const authorize = createCertificateAuthorizer({ callers, pods, trustDomain, trustedAccounts, metrics });
   registerCertificateService(server, { authority, authorize, log });
   deltas.register(server);
@@ -228,7 +253,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const stop = async (): Promise<void> => {
     notReady = () => 'shutting down';
     debounce.cancel();
-    await server.close(500);
+    await Promise.all([server.close(500), webhook.close()]);
     await replicas?.done;
     leadership.abort();
     await election.done;
@@ -239,7 +264,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     if (signal.aborted) run();
     else signal.addEventListener('abort', run, { once: true });
   });
-  return { port, monitoringPort: monitoring.port, rootPem: authority.rootPem, done };
+  return { port, monitoringPort: monitoring.port, webhookPort: webhook.port, rootPem: authority.rootPem, done };
 }
 
 /** `name` of `<cluster>/<namespace>/<name>`. */

@@ -9,6 +9,8 @@ export interface ControlMetrics {
   /** Labels: type. */
   readonly pushes: MetricGroup<'pushes' | 'rejects' | 'resources'>;
   readonly csr: MetricGroup<'requests' | 'issued' | 'refused'>;
+  /** Labels: resource. */
+  readonly admission: MetricGroup<'passed' | 'failed'>;
 }
 
 export function registerControlMetrics(registry: MetricsRegistry): ControlMetrics {
@@ -19,6 +21,13 @@ export function registerControlMetrics(registry: MetricsRegistry): ControlMetric
         pushes: { name: 'pilot_xds_pushes', help: 'Responses that clients answered', kind: 'counter' },
         rejects: { name: 'pilot_total_xds_rejects', help: 'Responses that clients refused', kind: 'counter' },
         resources: { name: 'pilot_xds_pushed_resources', help: 'Resources in answered responses', kind: 'counter' },
+      },
+    }),
+    admission: registry.group({
+      labelNames: ['resource'],
+      metrics: {
+        passed: { name: 'galley_validation_passed', help: 'Objects that the webhook let through', kind: 'counter' },
+        failed: { name: 'galley_validation_failed', help: 'Objects that the webhook refused', kind: 'counter' },
       },
     }),
     csr: registry.group({

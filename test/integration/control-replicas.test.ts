@@ -65,13 +65,14 @@ describe('two replicas of the control plane', () => {
     return path;
   };
   const startReplica = async (name: string): Promise<Replica> => {
-    const [port = 0, monitoring = 0] = await Promise.all([freePort(), freePort()]);
+    const [port = 0, monitoring = 0, webhook = 0] = await Promise.all([freePort(), freePort(), freePort()]);
     const child = spawn(process.execPath, [join(root, 'src/bin/control.ts')], {
       env: {
         PATH: process.env['PATH'],
         KUBECONFIG: kubeconfig(name, istiodToken),
         LISTEN: `127.0.0.1:${port}`,
         MONITORING_LISTEN: `127.0.0.1:${monitoring}`,
+        WEBHOOK_LISTEN: `127.0.0.1:${webhook}`,
         SERVING_IPS: '127.0.0.1',
         POD_NAME: name,
       },

@@ -170,6 +170,7 @@ describe('the control plane', () => {
     control = await startControl({
       client: istiod,
       listen: { host: '127.0.0.1', port: 0 },
+      webhook: { host: '127.0.0.1', port: 0 },
       monitoring: { host: '127.0.0.1', port: 0 },
       servingIps: ['127.0.0.1'],
       identity: 'istiod-1',

@@ -57,6 +57,8 @@ const object = {
   },
 } as KubeObject;
 
+const specOf = (given: KubeObject | undefined): unknown => (given as { spec?: unknown } | undefined)?.spec;
+
 describe('a kind by its definition', () => {
   it('is served in each of its versions, with the schema and the columns of that version', () => {
     const [beta, stable, ...others] = servedKinds(definition);
@@ -66,14 +68,14 @@ describe('a kind by its definition', () => {
       kind && tableOf(kind, [object], Date.parse('2026-01-01T00:01:00Z')).rows[0]?.cells;
     assert.deepEqual(cells(), ['a', '["x","y"]', null, 'True', '60s']);
     assert.deepEqual(cells(beta), ['a', '60s']);
-    assert.deepEqual((stable?.defaults(object) as unknown as { spec: unknown }).spec, { hosts: ['x', 'y'], size: 1 });
+    assert.deepEqual(specOf(stable?.defaults(object)), { hosts: ['x', 'y'], size: 1 });
     assert.deepEqual(beta?.schema.properties?.['spec'], undefined);
   });
 
   it('shows defaults that are younger than an object, and else the object itself', () => {
     const [beta, stable] = servedKinds(definition);
     assert.equal(beta?.onRead?.(object), object);
-    assert.deepEqual((stable?.onRead?.(object) as unknown as { spec: unknown }).spec, { hosts: ['x', 'y'], size: 1 });
+    assert.deepEqual(specOf(stable?.onRead?.(object)), { hosts: ['x', 'y'], size: 1 });
     assert.equal(stable?.onRead?.(object), stable?.onRead?.(object));
     const complete = stable?.defaults(object) as KubeObject;
     assert.equal(stable?.onRead?.(complete), complete);

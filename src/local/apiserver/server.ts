@@ -12,6 +12,7 @@ import { bootstrapObjects } from './bootstrap.ts';
 import { CustomKinds } from './custom/custom-kinds.ts';
 import { startDefinitionCleanup } from './custom/definition-cleanup.ts';
 import { startEventExpiry } from './event-expiry.ts';
+import { Admission } from './admission/admission.ts';
 import { startAggregation } from './rbac/aggregation.ts';
 import { RbacAuthorizer } from './rbac/authorizer.ts';
 import { openServerPki } from './pki.ts';
@@ -67,6 +68,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     clock,
     watches,
     authorizer,
+    admission: new Admission(store, log),
     log,
     nodeSocket: options.nodeSocket,
     staticTokens: openStaticTokens(options.tokensFile, log),

@@ -8,7 +8,7 @@ import { applyManifests, readManifests } from './manifests.ts';
 export const controlAddress = '172.30.0.1';
 export const controlServiceName = 'istiod';
 
-const rolesFile = join(import.meta.dirname, '../../../charts/ambit/files/roles.yaml');
+const chartFiles = join(import.meta.dirname, '../../../charts/ambit/files');
 
 export interface Wanted {
   readonly kind: KindRef<KubeObject>;
@@ -35,6 +35,7 @@ export function systemObjects(): readonly Wanted[] {
         spec: {
           ports: [
             { name: 'https-dns', port: 15012, protocol: 'TCP', targetPort: 15012 },
+            { name: 'https-webhook', port: 443, protocol: 'TCP', targetPort: 15017 },
             { name: 'http-monitoring', port: 15014, protocol: 'TCP', targetPort: 15014 },
           ],
         },
@@ -48,6 +49,7 @@ export function systemObjects(): readonly Wanted[] {
         endpoints: [{ addresses: [controlAddress], conditions: { ready: true } }],
         ports: [
           { name: 'https-dns', port: 15012, protocol: 'TCP' },
+          { name: 'https-webhook', port: 15017, protocol: 'TCP' },
           { name: 'http-monitoring', port: 15014, protocol: 'TCP' },
         ],
       },
@@ -56,12 +58,25 @@ export function systemObjects(): readonly Wanted[] {
 }
 
 /**
- * Creates those that are missing; what exists, and may have been changed by its owner, stays. The roles of the components
- * are those of the chart, whatever the server.
+ * Creates what is missing. Where the control plane is found is told again by every version; other objects that exist, and
+ * may have been changed by their owner, stay. Roles and the webhook are those of the chart, whatever the server.
  */
 export async function ensureSystemObjects(client: KubeClient): Promise<void> {
-  for (const wanted of systemObjects()) await createIfMissing(client, wanted);
-  await applyManifests(client, readManifests([rolesFile]));
+  for (const wanted of systemObjects()) {
+    if ((await createIfMissing(client, wanted)) || wanted.kind.kind === 'Namespace') continue;
+    if (wanted.kind.kind !== 'ServiceAccount') await applyOwn(client, wanted);
+  }
+  await applyManifests(client, readManifests([join(chartFiles, 'roles.yaml')]));
+  for (const { object } of readManifests([join(chartFiles, 'webhook.yaml')])) {
+    await createIfMissing(client, { kind: kinds.ValidatingWebhookConfiguration, object: { ...object } });
+  }
+}
+
+async function applyOwn(client: KubeClient, { kind, object }: Wanted): Promise<void> {
+  const { name = '', namespace } = object.metadata;
+  const apiVersion = kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
+  const configuration = { ...object, apiVersion, kind: kind.kind };
+  await client.patch(kind, name, namespace, configuration, { type: 'apply', fieldManager: 'ambit', force: true });
 }
 
 /** Resolves to whether it was missing. */

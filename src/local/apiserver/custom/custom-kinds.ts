@@ -4,7 +4,6 @@ import type { CustomResourceDefinition, KindInfo } from '../../../api/index.ts';
 import { jsonEqual } from '../object-fields.ts';
 import type { ObjectStore, StoreEvent } from '../store.ts';
 import { crdStorage, isEstablished } from './definition.ts';
-import { withMeaning } from './meaning.ts';
 
 interface Entry {
   readonly crd: CustomResourceDefinition;
@@ -58,7 +57,7 @@ export class CustomKinds {
     if (!isEstablished(crd)) return this.#remove(name);
     // Most changes are of status: what was compiled for the kind stays.
     if (known && jsonEqual(known.crd.spec, crd.spec)) return;
-    this.#entries.set(name, { crd, kinds: servedKinds(crd).map(withMeaning) });
+    this.#entries.set(name, { crd, kinds: servedKinds(crd) });
     this.#generation += 1;
   }
 
