@@ -3,7 +3,7 @@ export type * from './client.ts';
 export type { ClusterAccess } from './access.ts';
 export { openKubeClient } from './http-client.ts';
 export { kubeconfigPaths, loadKubeconfig } from './kubeconfig.ts';
-export { accessFromEnvironment, inClusterAccess } from './in-cluster.ts';
+export { accessFromEnvironment } from './in-cluster.ts';
 export { isKubeError, KubeError } from './kube-error.ts';
 export { objectKey, startInformer, type Informer } from './informer.ts';
 export { registerInformerMetrics, type InformerMetrics } from './informer-metrics.ts';
