@@ -330,6 +330,43 @@ if (!isInside) {
       rmSync(path, { recursive: true });
     });
 
+    test('a path inside a volume cannot lead out of it, though a pod makes it a link', async () => {
+      const mounts = [{ name: 'v', mountPath: '/v' }];
+      await cluster.startPod('leading', {
+        initContainers: [
+          {
+            name: 'link',
+            image: 'none',
+            command: sh('ln -s ../../../../../../../../etc /v/out; mkdir /v/in'),
+            volumeMounts: mounts,
+          },
+        ],
+        containers: [
+          {
+            name: 'inside',
+            image: 'none',
+            command: sh('exec sleep 100'),
+            volumeMounts: [{ name: 'v', mountPath: '/v', subPath: 'in' }],
+          },
+          {
+            name: 'outside',
+            image: 'none',
+            command: sh('exec sleep 100'),
+            volumeMounts: [{ name: 'v', mountPath: '/v', subPath: 'out' }],
+          },
+        ],
+        restartPolicy: 'Never',
+        volumes: [{ name: 'v', emptyDir: {} }],
+      });
+      const pod = await cluster.podIs('leading', 'one that runs and one that failed', (each) => {
+        const [inside, outside] = each.status?.containerStatuses ?? [];
+        return inside?.state?.running !== undefined && outside?.state?.terminated !== undefined;
+      });
+      const [, outside] = pod.status?.containerStatuses ?? [];
+      equal(outside?.state?.terminated?.reason, 'StartError');
+      match(outside?.state?.terminated?.message ?? '', /leads out of its volume/);
+    });
+
     test('restart policies and back-off are as Kubernetes has them', async () => {
       equal(
         (

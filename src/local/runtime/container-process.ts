@@ -158,6 +158,7 @@ function writeRoot(options: ContainerProcessOptions): void {
   }
   writeFileSync(`${folder}/init.sh`, containerScript);
   writeFileSync(`${folder}/before.fstab`, root.before);
+  writeFileSync(`${folder}/identities`, root.identities);
   writeFileSync(`${folder}/root${confinedScriptPath}`, confinedScript);
 }
 

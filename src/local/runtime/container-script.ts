@@ -46,6 +46,11 @@ shift 4
 read -r pid rest </proc/self/stat
 echo "pid $pid" >&3
 mount -a -T "$folder/before.fstab"
+while read -r path identity; do
+  [ "$(stat -c %d:%i "$folder/root$path")" = "$identity" ] && continue
+  echo "a path inside a volume was exchanged while it was mounted" >&2
+  exit 1
+done <"$folder/identities"
 pivot_root "$folder/root" "$folder/root${oldRoot}"
 cd /
 umount -l ${oldRoot}

@@ -1,6 +1,6 @@
 /** The volumes of one pod: made before its containers, kept as the API says while it runs, removed with it. */
 import type { Stats } from 'node:fs';
-import { mkdir, realpath, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readlink, realpath, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, normalize, sep } from 'node:path';
 import type { ConfigMap, Container, Secret, Volume } from '../../api/index.ts';
 import { sleep } from '../../lib/clock.ts';
@@ -31,6 +31,8 @@ export interface PodVolumesOptions {
 
 /** Tokens and ConfigMaps that were just made take a moment. */
 const quietMs = 1_000;
+/** O_PATH: only to know what a path leads to. */
+const pathOnly = 0o10_000_000;
 
 export class PodVolumes {
   readonly #options: PodVolumesOptions;
@@ -77,7 +79,8 @@ export class PodVolumes {
       if (!volume) throw volumeError(`volume "${mount.name}" is not defined`);
       const folder = volume.hostPath ? await this.#hostPath(volume, volume.hostPath.path) : this.#path(volume);
       const subPath = mount.subPathExpr === undefined ? mount.subPath : expand(mount.subPathExpr, environment);
-      const source = subPath ? await this.#subPath(volume, folder, subPath) : folder;
+      const inside = subPath ? await this.#subPath(volume, folder, subPath) : undefined;
+      const source = inside?.path ?? folder;
       const info = await stat(source).catch((error: unknown) => {
         throw volumeError(`"${source}" of volume "${mount.name}" is not there (${codeOf(error)})`);
       });
@@ -87,6 +90,7 @@ export class PodVolumes {
         readOnly: mount.readOnly ?? hasRuntimeFiles(volume),
         fromHost: mount.mountPropagation === 'HostToContainer' || mount.mountPropagation === 'Bidirectional',
         isFile: !info.isDirectory(),
+        ...(inside ? { identity: inside.identity } : {}),
       });
     }
     return binds;
@@ -195,7 +199,7 @@ export class PodVolumes {
   }
 
   /** A path inside a volume, with links resolved and made if it is not there; never outside the volume. */
-  async #subPath(volume: Volume, folder: string, subPath: string): Promise<string> {
+  async #subPath(volume: Volume, folder: string, subPath: string): Promise<{ path: string; identity: string }> {
     if (subPath.startsWith('/') || subPath.split('/').includes('..'))
       throw volumeError(`subPath "${subPath}" must stay inside its volume`);
     const path = join(folder, subPath);
@@ -204,12 +208,20 @@ export class PodVolumes {
         if (codeOf(error) !== 'EEXIST') throw error;
       });
     }
-    const [real, root] = await Promise.all([realpath(path), realpath(folder)]).catch((error: unknown) => {
+    const root = await realpath(folder);
+    // Opened, it stays what it is; where it lies is asked then.
+    const opened = await open(path, pathOnly).catch((error: unknown) => {
       throw volumeError(`subPath "${subPath}" of volume "${volume.name}" is not there (${codeOf(error)})`);
     });
-    if (real !== root && !real.startsWith(root + sep))
-      throw volumeError(`subPath "${subPath}" leads out of its volume`);
-    return real;
+    try {
+      const real = await readlink(`/proc/self/fd/${opened.fd}`);
+      if (real !== root && !real.startsWith(root + sep))
+        throw volumeError(`subPath "${subPath}" leads out of its volume`);
+      const { dev, ino } = await opened.stat({ bigint: true });
+      return { path: real, identity: `${dev}:${ino}` };
+    } finally {
+      await opened.close();
+    }
   }
 }
 

@@ -86,7 +86,7 @@ test('volumes come last, outer ones first, by way of a folder that is covered th
     volumes: [
       { source: '/srv/data/x y', target: '/data/inner', readOnly: true, fromHost: false, isFile: false },
       { source: '/run/v', target: '/data', readOnly: false, fromHost: true, isFile: false },
-      { source: '/run/f', target: '/etc/one', readOnly: false, fromHost: false, isFile: true },
+      { source: '/run/f', target: '/etc/one', readOnly: false, fromHost: false, isFile: true, identity: '7:11' },
     ],
   });
   deepEqual(targets(after(planned)), ['/data', '/data/inner', '/etc/one']);
@@ -96,6 +96,7 @@ test('volumes come last, outer ones first, by way of a folder that is covered th
   match(after(planned), /^\/\.mounts\/2 \/data\/inner none rbind,rprivate,ro,noexec,x-mount\.mkdir /m);
   match(list(planned, 'fstab'), /\nambit-mounts \/\.mounts tmpfs ro,mode=755 0 0\n$/);
   equal(list(planned, 'files'), '/etc/one\n');
+  equal(planned.identities, '/.mounts/3 7:11\n');
 });
 
 test('what is mounted below a folder that is shown read-only is read-only too', () => {

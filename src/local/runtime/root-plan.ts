@@ -16,6 +16,8 @@ export interface VolumeBind {
   /** Mounts made on the host later appear too. */
   readonly fromHost: boolean;
   readonly isFile: boolean;
+  /** `device:inode` of what must be bound: a pod may exchange a path inside its volume at any time. */
+  readonly identity?: string;
 }
 
 export interface RootPlanInput {
@@ -46,6 +48,8 @@ export interface RootPlan {
   readonly files: readonly { readonly path: string; readonly content: string }[];
   /** fstab(5) text that is mounted before pivot_root. */
   readonly before: string;
+  /** Lines of a path under the new root and the `device:inode` that must be there then. */
+  readonly identities: string;
 }
 
 /** Where the old root is for a moment after pivot_root. */
@@ -141,6 +145,7 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
   const files = input.host.devices.map((name) => ({ path: `${root}/dev/${name}`, content: '' }));
   const after: string[] = [];
   const targets = { files: [] as string[], folders: [] as string[] };
+  const identities: string[] = [];
   let staged = 0;
   /** Binds something from outside under a name inside, and gives that. */
   const stage = (source: string, isFile: boolean, options: readonly string[]): string => {
@@ -167,6 +172,7 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
     const options = [volume.fromHost ? 'rslave' : 'rprivate'];
     if (volume.readOnly) options.push('ro', ...mountFlags(input.host, volume.source));
     const source = stage(volume.source, volume.isFile, options);
+    if (volume.identity !== undefined) identities.push(`${source} ${volume.identity}`);
     if (volume.isFile) targets.files.push(volume.target);
     else if (input.isReadOnly) targets.folders.push(volume.target);
     after.push(
@@ -180,7 +186,7 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
     { path: `${root}${mountsFolder}/folders`, content: text(targets.folders) },
     { path: `${root}${mountsFolder}/read-only`, content: text(input.isReadOnly ? readOnly : []) },
   );
-  return { folders, links, files, before: text(before) };
+  return { folders, links, files, before: text(before), identities: text(identities) };
 }
 
 /** A directory with all mounts below it. A mount is made read-only alone, not those below it, so each has a line; none can be bound without what is below. */
