@@ -1,9 +1,9 @@
-/** `npm run test:kubernetes`: the integration tests of the mesh once more, on Kubernetes' own server instead of the embedded one. */
+/** `npm run test:kubernetes`: the integration tests of the mesh once more, on Kubernetes' own server, and what is special there. */
 import { buildKubernetesServer } from './kubernetes-server.ts';
 import { runSteps, testCommand } from './run.ts';
 
 const only = process.argv.slice(2);
-const files = only.length > 0 ? only : ['test/integration/mesh-*.test.ts'];
+const files = only.length > 0 ? only : ['test/kubernetes/*.test.ts', 'test/integration/mesh-*.test.ts'];
 
 const server = await buildKubernetesServer();
 if (server.kind === 'skipped') {
