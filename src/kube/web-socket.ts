@@ -55,10 +55,13 @@ export async function openKubeWebSocket(
       resolve(socket);
     });
     socket.once('unexpected-response', (request, response) => {
+      const { socket: connection } = request;
       const chunks: Buffer[] = [];
       let size = 0;
       const finish = (): void => {
         request.destroy();
+        // The answer may have left it open for another request, and the process waiting for it.
+        connection?.destroy();
         reject(
           refusalError(
             `Cannot open ${path.split('?')[0]}`,
