@@ -129,22 +129,22 @@ function pick<T>(list: readonly T[], random: Random): T {
   return list[Math.floor(random() * list.length)] as T;
 }
 
-const texts = [
-  ...['a', 'x.example.com', '*', '*.example.com', '', '10.0.0.1', '10.0.0.0/8', '/x', 'default', '5s', '1m30s', 'HTTP'],
-  ...['Gateway', 'gateway.networking.k8s.io', 'Service', 'http://x.y/z', 'GET', 'ns/name', 'A'.repeat(260), '80'],
-  ...['ReplacePrefixMatch', 'example.com/controller', 'foo bar', 'ü', '2020-01-01T00:00:00Z'],
-];
+const texts =
+  'a x.example.com * *.example.com 10.0.0.1 10.0.0.0/8 /x default 5s 1m30s HTTP GET 80 Gateway gateway.networking.k8s.io Service http://x.y/z ns/name ReplacePrefixMatch example.com/controller ü 2020-01-01T00:00:00Z'
+    .split(' ')
+    .concat('', 'foo bar', 'A'.repeat(260));
 const numbers = [0, 1, 5, 80, 443, 8080, 70_000, 100, 301, 302, -5];
 const strangers: readonly unknown[] = [null, 5, 'text', true, [], {}, 1.5, -1];
 
 function randomObject(kind: KindInfo, random: Random): KubeObject {
   const { spec = {} } = kind.schema.properties ?? {};
-  return {
+  const object = {
     apiVersion: `${kind.group}/${kind.version}`,
     kind: kind.kind,
     metadata: { name: 'x', ...(kind.namespaced && { namespace: 'default' }) },
-    ...{ spec: randomValue(spec, 1, random) },
+    spec: randomValue(spec, 1, random),
   };
+  return object;
 }
 
 /** Mostly what the schema wants; deeper fields are rarer, and one of a hundred values is something else. */

@@ -15,7 +15,6 @@ import {
   quantity,
   record,
   retainKeys,
-  setList,
   text,
   textMap,
   time,
