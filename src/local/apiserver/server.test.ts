@@ -313,20 +313,6 @@ test('unknown fields: strict refuses, warn warns and drops, ignore drops', async
   equal((await post('c', 'Ignore')).headers['warning'], undefined);
 });
 
-test('a policy with a field that nobody knows is refused whatever the client asks', async (t) => {
-  const api = await open(t);
-  const body = {
-    metadata: { name: 'a' },
-    spec: { action: 'DENY', rules: [{ from: [{ source: { principls: ['x'] } }] }] },
-  };
-  const answer = await api.call(
-    'POST',
-    '/apis/security.istio.io/v1beta1/namespaces/default/authorizationpolicies?fieldValidation=Ignore',
-    { body },
-  );
-  equal(answer.status, 422, answer.text);
-});
-
 test('versions of one kind share their objects', async (t) => {
   const api = await open(t);
   const path = (version: string) => `/apis/security.istio.io/${version}/namespaces/default/peerauthentications`;

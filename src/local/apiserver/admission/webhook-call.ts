@@ -1,6 +1,7 @@
 /** One call of a webhook: an AdmissionReview over HTTPS, to a URL or to a ready endpoint of a Service. */
 import { randomUUID } from 'node:crypto';
 import { request as httpsRequest } from 'node:https';
+import { isIP } from 'node:net';
 import type { AdmissionRequest, AdmissionResponse, AdmissionReview, ValidatingWebhook } from '../../../api/index.ts';
 import { messageOf } from '../../../lib/errors.ts';
 
@@ -67,7 +68,8 @@ function post(
         host: connect?.host ?? url.hostname,
         port: connect?.port ?? (url.port || 443),
         path: `${url.pathname}${url.search}`,
-        servername: url.hostname,
+        // An address is no server name: the certificate is then compared with the address.
+        ...(isIP(url.hostname.replace(/^\[|\]$/g, '')) ? {} : { servername: url.hostname }),
         headers: { host: url.host, 'content-type': 'application/json', accept: 'application/json' },
         ...(ca === undefined ? {} : { ca: Buffer.from(ca, 'base64') }),
         agent: false,
