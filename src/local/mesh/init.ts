@@ -27,7 +27,7 @@ export interface StartInitOptions {
 
 /**
  * The shell is process 1: it reaps. The forwarder is started before the network namespace is left, so it keeps the
- * host's loopback and still ends with init. Both are started again when they die.
+ * host's loopback and still ends with init. Both are started again when they die, unless the state folder is gone: then all ends.
  */
 const initScript = `
 mount --make-rprivate / && mount -t tmpfs -o mode=755 ambit /run && mkdir -p /run/netns && mount --bind /run /run && mount --make-shared /run || exit 1
@@ -36,7 +36,7 @@ echo $! >/run/forwarder.pid
 exec unshare --net sh -c '
   ip link set lo up || exit 1
   trap : TERM INT
-  while :; do "$1" "$2/supervisor.ts" --state "$3" & wait $!; sleep 0.2; done
+  while [ -d "$3" ]; do "$1" "$2/supervisor.ts" --state "$3" & wait $!; sleep 0.2; done
 ' init "$1" "$2" "$3"
 `;
 
