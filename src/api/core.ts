@@ -473,3 +473,27 @@ export interface Event extends KubeObject {
   reportingComponent?: string;
   reportingInstance?: string;
 }
+
+export interface PersistentVolumeClaim extends KubeObject {
+  spec?: { volumeName?: string; storageClassName?: string; accessModes?: string[]; volumeMode?: string };
+  status?: { phase?: 'Pending' | 'Bound' | 'Lost'; capacity?: Record<string, string>; accessModes?: string[] };
+}
+
+export interface EndpointAddress {
+  ip: string;
+  hostname?: string;
+  nodeName?: string;
+  targetRef?: ObjectReference;
+}
+
+/** The addresses that all have the same ports. */
+export interface EndpointSubset {
+  addresses?: EndpointAddress[];
+  notReadyAddresses?: EndpointAddress[];
+  ports?: { name?: string; port: number; protocol?: TransportProtocol; appProtocol?: string }[];
+}
+
+/** The older form of EndpointSlices. */
+export interface Endpoints extends KubeObject {
+  subsets?: EndpointSubset[];
+}

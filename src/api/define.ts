@@ -22,6 +22,17 @@ export interface Traits<T extends KubeObject> {
   readonly nameRule?: NameRule;
   readonly defaults?: (object: JsonObject) => void;
   readonly validate?: Validate;
+  readonly onCreate?: (object: JsonObject) => void;
+  readonly createWarning?: string;
+  readonly deprecationWarning?: string;
+  /** The forms of an object that is stored as another kind. */
+  readonly sharedStorage?: SharedStorage;
+}
+
+export interface SharedStorage {
+  readonly kind: KindRef;
+  readonly toStored: (object: JsonObject) => JsonObject;
+  readonly fromStored: (object: JsonObject) => JsonObject;
 }
 
 export function define<T extends KubeObject>(kind: KindRef<T>, traits: Traits<T>): KindInfo {
@@ -36,6 +47,10 @@ export function define<T extends KubeObject>(kind: KindRef<T>, traits: Traits<T>
     versions: [kind.version],
     schema,
     columns: traits.columns ?? plainColumns,
+    ...(traits.onCreate && { onCreate: traits.onCreate as unknown as (object: T) => void }),
+    ...(traits.createWarning !== undefined && { createWarning: traits.createWarning }),
+    ...(traits.deprecationWarning !== undefined && { deprecationWarning: traits.deprecationWarning }),
+    ...(traits.sharedStorage && sharing<T>(traits.sharedStorage)),
     defaults(object) {
       const copy = copyWithoutNulls(object);
       traits.defaults?.(copy as unknown as JsonObject);
@@ -52,6 +67,15 @@ export function define<T extends KubeObject>(kind: KindRef<T>, traits: Traits<T>
   };
   // A list of all kinds cannot say which type goes with which entry.
   return info as unknown as KindInfo;
+}
+
+function sharing<T extends KubeObject>(shared: SharedStorage): Pick<KindInfo<T>, 'storage' | 'onRead' | 'onStore'> {
+  const { kind, toStored, fromStored } = shared;
+  return {
+    storage: { group: kind.group, plural: kind.plural },
+    onRead: (object) => fromStored(object as unknown as JsonObject) as unknown as T,
+    onStore: (object) => toStored(object as unknown as JsonObject) as unknown as KubeObject,
+  };
 }
 
 /** The schema and the rules of a kind may say the same thing of the same field. */

@@ -1,6 +1,8 @@
 /** Kubernetes, Istio, Gateway API and Ambit resources: types, kinds, validation. */
 export * from './admission.ts';
 export * from './apps.ts';
+export type * from './autoscaling.ts';
+export type * from './batch.ts';
 export { tableOf } from './columns/columns.ts';
 export * from './coordination.ts';
 export * from './core.ts';
@@ -14,6 +16,7 @@ export * from './kinds.ts';
 export * from './mesh-config.ts';
 export * from './meta.ts';
 export * from './names.ts';
+export type * from './policy.ts';
 export * from './rbac.ts';
 export { builtinKinds, kindInfo, validate } from './registry.ts';
 export { pruneUnknown, unknownFields } from './schema/prune.ts';

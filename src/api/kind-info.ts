@@ -46,6 +46,14 @@ export interface KindInfo<T extends KubeObject = KubeObject> extends KindRef<T> 
   readonly columns: readonly Column<T>[];
   /** A copy with the defaults of the API server filled in. Never throws, also for objects that are not valid. */
   defaults(object: T): T;
+  /** Fills in what a new object gets from the server, once it has its uid: part of its status, a selector of its own. */
+  onCreate?(object: T): void;
+  /** Where it shares the store with a kind that shows the same objects otherwise. */
+  readonly storage?: { readonly group: string; readonly plural: string };
+  /** With `storage`: the object as it is stored. */
+  onStore?(object: T): KubeObject;
+  /** Told to whoever creates one: what this server does not do with it. */
+  readonly createWarning?: string;
   /** A stored object as this version shows it: with defaults that came after it was stored. Often the same object. */
   onRead?(object: T): T;
   /** Every problem at once; call it with the defaulted object. Never throws, whatever the JSON. */

@@ -1,8 +1,21 @@
-/** How every kind that Ambit knows is addressed. `Gateway` is the Gateway API's; Istio's is `IstioGateway`. */
-import type { Deployment, ReplicaSet } from './apps.ts';
+/** How every kind that Ambit knows is addressed. `Gateway` is the Gateway API's, Istio's is `IstioGateway`; `EventsEvent` is that of events.k8s.io. */
+import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from './apps.ts';
+import type { HorizontalPodAutoscaler } from './autoscaling.ts';
+import type { CronJob, Job } from './batch.ts';
 import type { Lease } from './coordination.ts';
 import type { CustomResourceDefinition } from './custom/crd.ts';
-import type { ConfigMap, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount } from './core.ts';
+import type {
+  ConfigMap,
+  Endpoints,
+  Event,
+  Namespace,
+  Node,
+  PersistentVolumeClaim,
+  Pod,
+  Secret,
+  Service,
+  ServiceAccount,
+} from './core.ts';
 import type { EndpointSlice } from './discovery.ts';
 import type {
   BackendTLSPolicy,
@@ -38,6 +51,7 @@ import type {
 } from './istio.ts';
 import type { ValidatingWebhookConfiguration } from './admission.ts';
 import type { KindRef, KubeObject } from './meta.ts';
+import type { PodDisruptionBudget } from './policy.ts';
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from './rbac.ts';
 
 const gatewayGroup = 'gateway.networking.k8s.io';
@@ -58,6 +72,20 @@ export const kinds: {
   readonly Event: KindRef<Event>;
   readonly Deployment: KindRef<Deployment>;
   readonly ReplicaSet: KindRef<ReplicaSet>;
+  readonly StatefulSet: KindRef<StatefulSet>;
+  readonly DaemonSet: KindRef<DaemonSet>;
+  readonly ControllerRevision: KindRef<ControllerRevision>;
+  readonly Job: KindRef<Job>;
+  readonly CronJob: KindRef<CronJob>;
+  readonly HorizontalPodAutoscaler: KindRef<HorizontalPodAutoscaler>;
+  readonly PodDisruptionBudget: KindRef<PodDisruptionBudget>;
+  readonly Endpoints: KindRef<Endpoints>;
+  readonly PersistentVolumeClaim: KindRef<PersistentVolumeClaim>;
+  readonly EventsEvent: KindRef;
+  readonly NetworkPolicy: KindRef;
+  readonly Ingress: KindRef;
+  readonly IngressClass: KindRef;
+  readonly PriorityClass: KindRef;
   readonly EndpointSlice: KindRef<EndpointSlice>;
   readonly Lease: KindRef<Lease>;
   readonly CustomResourceDefinition: KindRef<CustomResourceDefinition>;
@@ -105,6 +133,20 @@ export const kinds: {
   Event: ref('', 'v1', 'Event', 'events'),
   Deployment: ref('apps', 'v1', 'Deployment', 'deployments'),
   ReplicaSet: ref('apps', 'v1', 'ReplicaSet', 'replicasets'),
+  StatefulSet: ref('apps', 'v1', 'StatefulSet', 'statefulsets'),
+  DaemonSet: ref('apps', 'v1', 'DaemonSet', 'daemonsets'),
+  ControllerRevision: ref('apps', 'v1', 'ControllerRevision', 'controllerrevisions'),
+  Job: ref('batch', 'v1', 'Job', 'jobs'),
+  CronJob: ref('batch', 'v1', 'CronJob', 'cronjobs'),
+  HorizontalPodAutoscaler: ref('autoscaling', 'v2', 'HorizontalPodAutoscaler', 'horizontalpodautoscalers'),
+  PodDisruptionBudget: ref('policy', 'v1', 'PodDisruptionBudget', 'poddisruptionbudgets'),
+  Endpoints: ref('', 'v1', 'Endpoints', 'endpoints'),
+  PersistentVolumeClaim: ref('', 'v1', 'PersistentVolumeClaim', 'persistentvolumeclaims'),
+  EventsEvent: ref('events.k8s.io', 'v1', 'Event', 'events'),
+  NetworkPolicy: ref('networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies'),
+  Ingress: ref('networking.k8s.io', 'v1', 'Ingress', 'ingresses'),
+  IngressClass: ref('networking.k8s.io', 'v1', 'IngressClass', 'ingressclasses', false),
+  PriorityClass: ref('scheduling.k8s.io', 'v1', 'PriorityClass', 'priorityclasses', false),
   EndpointSlice: ref('discovery.k8s.io', 'v1', 'EndpointSlice', 'endpointslices'),
   Lease: ref('coordination.k8s.io', 'v1', 'Lease', 'leases'),
   CustomResourceDefinition: ref(

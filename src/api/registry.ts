@@ -2,8 +2,14 @@
 import { admissionKinds } from './builtin/admission.ts';
 import { apiextensionsKinds } from './builtin/apiextensions.ts';
 import { appsKinds } from './builtin/apps.ts';
+import { autoscalingKinds } from './builtin/autoscaling.ts';
+import { batchKinds } from './builtin/batch.ts';
 import { coreKinds } from './builtin/core.ts';
 import { discoveryKinds } from './builtin/discovery.ts';
+import { eventsKinds } from './builtin/events.ts';
+import { legacyKinds } from './builtin/legacy.ts';
+import { networkingKinds, schedulingKinds } from './builtin/networking.ts';
+import { policyKinds } from './builtin/policy.ts';
 import { coordinationKinds, rbacKinds } from './builtin/rbac.ts';
 import type { FieldError } from './field-error.ts';
 import type { KindInfo } from './kind-info.ts';
@@ -11,7 +17,14 @@ import type { KindRef, KubeObject } from './meta.ts';
 
 export const builtinKinds: readonly KindInfo[] = [
   ...coreKinds,
+  ...legacyKinds,
   ...appsKinds,
+  ...batchKinds,
+  ...autoscalingKinds,
+  ...policyKinds,
+  ...networkingKinds,
+  ...schedulingKinds,
+  ...eventsKinds,
   ...discoveryKinds,
   ...coordinationKinds,
   ...rbacKinds,

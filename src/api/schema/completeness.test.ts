@@ -39,6 +39,22 @@ it('the schemas of Kubernetes kinds know every field there is', () => {
     ...core.map((kind): [KindRef, string] => [kinds[kind], `v1/${kind}`]),
     [kinds.Deployment, 'apps/v1/Deployment'],
     [kinds.ReplicaSet, 'apps/v1/ReplicaSet'],
+    ...(['StatefulSet', 'DaemonSet', 'ControllerRevision'] as const).map((kind): [KindRef, string] => [
+      kinds[kind],
+      `apps/v1/${kind}`,
+    ]),
+    [kinds.Job, 'batch/v1/Job'],
+    [kinds.CronJob, 'batch/v1/CronJob'],
+    [kinds.HorizontalPodAutoscaler, 'autoscaling/v2/HorizontalPodAutoscaler'],
+    [kinds.PodDisruptionBudget, 'policy/v1/PodDisruptionBudget'],
+    [kinds.Endpoints, 'v1/Endpoints'],
+    [kinds.PersistentVolumeClaim, 'v1/PersistentVolumeClaim'],
+    [kinds.EventsEvent, 'events.k8s.io/v1/Event'],
+    ...(['NetworkPolicy', 'Ingress', 'IngressClass'] as const).map((kind): [KindRef, string] => [
+      kinds[kind],
+      `networking.k8s.io/v1/${kind}`,
+    ]),
+    [kinds.PriorityClass, 'scheduling.k8s.io/v1/PriorityClass'],
     [kinds.EndpointSlice, 'discovery.k8s.io/v1/EndpointSlice'],
     [kinds.Lease, 'coordination.k8s.io/v1/Lease'],
     ...(['Role', 'ClusterRole', 'RoleBinding', 'ClusterRoleBinding'] as const).map((kind): [KindRef, string] => [

@@ -1,9 +1,10 @@
-/** Validation of Deployment and ReplicaSet. */
+/** Validation of Deployment, ReplicaSet, StatefulSet, DaemonSet and ControllerRevision. */
+import { isDeepStrictEqual } from 'node:util';
 import { forbidden, invalid, notSupported, required, type FieldError } from '../field-error.ts';
 import { isRecord, type FieldView } from '../field-view.ts';
 import type { LabelSelector } from '../meta.ts';
 import { matchesSelector } from '../selector.ts';
-import { immutable, nonNegative, validateLabelSelector, validateLabels } from './meta.ts';
+import { immutable, nonNegative, oneOfValues, validateLabelSelector, validateLabels } from './meta.ts';
 import { validatePodSpec } from './pod.ts';
 
 export function validateDeployment(deployment: FieldView, old: FieldView | undefined): FieldError[] {
@@ -40,6 +41,76 @@ export function validateReplicaSet(replicaSet: FieldView, old: FieldView | undef
     ...validateWorkloadSpec(replicaSet.at('spec'), old?.at('spec')),
     ...nonNegative(replicaSet.at('spec').at('minReadySeconds')),
   ];
+}
+
+const statefulSetMayChange = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+];
+
+export function validateStatefulSet(set: FieldView, old: FieldView | undefined): FieldError[] {
+  const spec = set.at('spec');
+  const errors = validateWorkloadSpec(spec, undefined);
+  errors.push(...oneOfValues(spec.at('podManagementPolicy'), ['OrderedReady', 'Parallel']));
+  const type = spec.at('updateStrategy').at('type');
+  const rolling = spec.at('updateStrategy').at('rollingUpdate');
+  if (type.text !== undefined && type.text !== 'RollingUpdate' && type.text !== 'OnDelete')
+    errors.push(invalid(type.path, type.value, "must be 'RollingUpdate' or 'OnDelete'"));
+  if (type.text === 'OnDelete' && rolling.exists)
+    errors.push(invalid(rolling.path, rolling.value, "only allowed for updateStrategy 'RollingUpdate'"));
+  if (type.text === 'RollingUpdate') {
+    errors.push(...nonNegative(rolling.at('partition')), ...validateShare(rolling.at('maxUnavailable'), 100));
+    if (isZero(rolling.at('maxUnavailable')))
+      errors.push(invalid(rolling.at('maxUnavailable').path, rolling.at('maxUnavailable').value, 'cannot be 0'));
+  }
+  for (const field of ['minReadySeconds', 'revisionHistoryLimit']) errors.push(...nonNegative(spec.at(field)));
+  errors.push(...nonNegative(spec.at('ordinals').at('start')));
+  for (const field of ['whenDeleted', 'whenScaled'])
+    errors.push(...oneOfValues(spec.at('persistentVolumeClaimRetentionPolicy').at(field), ['Delete', 'Retain']));
+  if (old && !isDeepStrictEqual(fixedPart(spec), fixedPart(old.at('spec')))) {
+    const names =
+      "'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'";
+    errors.push(forbidden(spec.path, `updates to statefulset spec for fields other than ${names} are forbidden`));
+  }
+  return errors;
+}
+
+export function validateDaemonSet(set: FieldView, old: FieldView | undefined): FieldError[] {
+  const spec = set.at('spec');
+  const errors = validateWorkloadSpec(spec, old?.at('spec'));
+  const deadline = spec.at('template').at('spec').at('activeDeadlineSeconds');
+  if (deadline.exists) errors.push(forbidden(deadline.path, 'activeDeadlineSeconds in DaemonSet is not Supported'));
+  const type = spec.at('updateStrategy').at('type');
+  if (type.text !== undefined) errors.push(...oneOfValues(type, ['RollingUpdate', 'OnDelete']));
+  if (type.text === 'RollingUpdate') {
+    const surge = spec.at('updateStrategy').at('rollingUpdate').at('maxSurge');
+    const unavailable = spec.at('updateStrategy').at('rollingUpdate').at('maxUnavailable');
+    errors.push(...validateShare(surge, 100), ...validateShare(unavailable, 100));
+    if (!isZero(surge) && surge.exists && !isZero(unavailable))
+      errors.push(invalid(surge.path, surge.value, 'may not be set when maxUnavailable is non-zero'));
+    else if (isZero(surge) && isZero(unavailable))
+      errors.push(required(unavailable.path, 'cannot be 0 when maxSurge is 0'));
+  }
+  for (const field of ['minReadySeconds', 'revisionHistoryLimit']) errors.push(...nonNegative(spec.at(field)));
+  return errors;
+}
+
+export function validateControllerRevision(revision: FieldView, old: FieldView | undefined): FieldError[] {
+  const errors = nonNegative(revision.at('revision'));
+  if (!revision.at('data').exists) errors.push(required(revision.at('data').path, 'data is mandatory'));
+  if (old) errors.push(...immutable(revision.at('data'), old.at('data')));
+  return errors;
+}
+
+function fixedPart(spec: FieldView): Record<string, unknown> {
+  const { value } = spec;
+  if (!isRecord(value)) return {};
+  return Object.fromEntries(Object.entries(value).filter(([name]) => !statefulSetMayChange.includes(name)));
 }
 
 function validateWorkloadSpec(spec: FieldView, old: FieldView | undefined): FieldError[] {
@@ -90,7 +161,7 @@ function selects(selector: FieldView, labels: FieldView): boolean {
 }
 
 /** A count, or a percentage. */
-function validateShare(view: FieldView, maxPercent: number): FieldError[] {
+export function validateShare(view: FieldView, maxPercent: number): FieldError[] {
   if (view.text !== undefined) {
     const percent = /^(\d+)%$/.exec(view.text)?.[1];
     if (percent === undefined)

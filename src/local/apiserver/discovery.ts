@@ -130,6 +130,7 @@ const ownSubresources: Readonly<Record<string, readonly Subresource[]>> = {
   Pod: [
     { name: 'attach', verbs: ['create', 'get'], kind: { group: '', version: 'v1', kind: 'PodAttachOptions' } },
     { name: 'binding', verbs: ['create'], kind: { group: '', version: 'v1', kind: 'Binding' } },
+    { name: 'eviction', verbs: ['create'], kind: { group: 'policy', version: 'v1', kind: 'Eviction' } },
     { name: 'exec', verbs: ['create', 'get'], kind: { group: '', version: 'v1', kind: 'PodExecOptions' } },
     { name: 'log', verbs: ['get'] },
     {
@@ -144,6 +145,7 @@ const ownSubresources: Readonly<Record<string, readonly Subresource[]>> = {
   ],
   Deployment: [scale],
   ReplicaSet: [scale],
+  StatefulSet: [scale],
 };
 
 function aggregatedResources(kinds: ServedKinds, group: string, version: string): unknown[] {

@@ -30,6 +30,7 @@ export function prepareCreate(
   else delete metadata.generation;
   // A kubelet registers its Node with a status; for every other kind the status is the controllers' to write.
   if (kind.hasStatus && kind.kind !== 'Node') delete object.status;
+  kind.onCreate?.(object);
   if (kind.group !== '') return;
   if (kind.kind === 'Pod') object.status = { phase: 'Pending', qosClass: qosClassOf(object) };
   if (kind.kind === 'Service') object.status = { loadBalancer: {} };

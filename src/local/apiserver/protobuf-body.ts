@@ -100,6 +100,59 @@ const messages: Readonly<Record<string, Fields>> = {
   },
   ContainerPort: { 1: 'name', 2: 'hostPort:int', 3: 'containerPort:int', 4: 'protocol', 5: 'hostIP' },
   NoFields: {},
+  Job: objectMessage('JobSpec'),
+  JobSpec: {
+    1: 'parallelism:int?',
+    2: 'completions:int?',
+    3: 'activeDeadlineSeconds:int?',
+    4: 'selector:LabelSelector',
+    5: 'manualSelector:bool?',
+    6: 'template:PodTemplateSpec',
+    7: 'backoffLimit:int?',
+    8: 'ttlSecondsAfterFinished:int?',
+    9: 'completionMode',
+    10: 'suspend:bool?',
+    14: 'podReplacementPolicy',
+  },
+  CronJob: objectMessage('CronJobSpec'),
+  CronJobSpec: {
+    1: 'schedule',
+    2: 'startingDeadlineSeconds:int?',
+    3: 'concurrencyPolicy',
+    4: 'suspend:bool?',
+    5: 'jobTemplate:JobTemplateSpec',
+    6: 'successfulJobsHistoryLimit:int?',
+    7: 'failedJobsHistoryLimit:int?',
+    8: 'timeZone',
+  },
+  JobTemplateSpec: { 1: 'metadata:ObjectMeta', 2: 'spec:JobSpec' },
+  HorizontalPodAutoscaler: objectMessage('HorizontalPodAutoscalerSpec'),
+  HorizontalPodAutoscalerSpec: {
+    1: 'scaleTargetRef:CrossVersionObjectReference',
+    2: 'minReplicas:int?',
+    3: 'maxReplicas:int',
+    4: 'metrics:*MetricSpec',
+  },
+  CrossVersionObjectReference: { 1: 'kind', 2: 'name', 3: 'apiVersion' },
+  MetricSpec: { 1: 'type', 4: 'resource:ResourceMetricSource' },
+  ResourceMetricSource: { 1: 'name', 2: 'target:MetricTarget' },
+  MetricTarget: { 1: 'type', 2: 'value:Quantity', 3: 'averageValue:Quantity', 4: 'averageUtilization:int?' },
+  PodDisruptionBudget: objectMessage('PodDisruptionBudgetSpec'),
+  PodDisruptionBudgetSpec: {
+    1: 'minAvailable:IntOrString',
+    2: 'selector:LabelSelector',
+    3: 'maxUnavailable:IntOrString',
+    4: 'unhealthyPodEvictionPolicy',
+  },
+  PriorityClass: {
+    1: 'metadata:ObjectMeta',
+    2: 'value:int',
+    3: 'globalDefault:bool',
+    4: 'description',
+    5: 'preemptionPolicy',
+  },
+  Eviction: { 1: 'metadata:ObjectMeta', 2: 'deleteOptions:DeleteOptions' },
+  QuantityText: { 1: 'text' },
   IntOrStringText: { 1: 'type:skip', 2: 'number:skip', 3: 'text' },
   TokenRequest: objectMessage('TokenRequestSpec'),
   TokenRequestSpec: { 1: 'audiences:*text', 3: 'boundObjectRef:BoundObjectReference', 4: 'expirationSeconds:int?' },
@@ -161,6 +214,7 @@ const messages: Readonly<Record<string, Fields>> = {
 const bodyKinds = new Set(
   [
     'Namespace ConfigMap Secret ServiceAccount Service Deployment',
+    'Job CronJob HorizontalPodAutoscaler PodDisruptionBudget PriorityClass Eviction',
     'Role ClusterRole RoleBinding ClusterRoleBinding',
     'TokenRequest TokenReview SelfSubjectReview',
     'SelfSubjectAccessReview SelfSubjectRulesReview SubjectAccessReview LocalSubjectAccessReview',
@@ -235,6 +289,8 @@ function readValue(reader: BinaryReader, wireType: WireType, type: string): Json
         ? undefined
         : new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
     }
+    case 'Quantity':
+      return readMessage('QuantityText', reader.bytes())['text'];
     case 'IntOrString': {
       const bytes = reader.bytes();
       const [kind = 0, int = 0] = varints(bytes);

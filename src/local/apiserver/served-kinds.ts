@@ -55,7 +55,8 @@ export class ServedKinds {
 }
 
 /** The store's name of a kind, the same for all its versions. */
-export function storageOf(kind: { readonly group: string; readonly plural: string }): string {
+export function storageOf(of: Pick<KindInfo, 'group' | 'plural' | 'storage'>): string {
+  const kind = of.storage ?? of;
   return kind.group === '' ? kind.plural : `${kind.plural}.${kind.group}`;
 }
 

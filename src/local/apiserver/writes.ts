@@ -96,6 +96,7 @@ function storeNew(
   prepareCreate(kind, object, context.nowMs, isTaken);
   const name = object.metadata.name ?? '';
   restrictNodeWrite({ user: context.user, resource: kind, name, after: object });
+  if (kind.createWarning !== undefined) context.warn(kind.createWarning);
   const taken = tx.get(storageOf(kind), namespace, name);
   if (taken) throw alreadyExists(kind, name, taken.object.metadata.deletionTimestamp !== undefined);
   admit(tx, context, object, undefined);
@@ -120,8 +121,8 @@ export function updateObject(
   const { name, subresource } = target;
   const existing = tx.get(storageOf(kind), namespace, name);
   if (!existing) throw notFound(kind, name);
-  const before = existing.object as ApiObject;
-  const current = objectInVersion(before, kind) as ApiObject;
+  const before = (kind.onStore ? objectInVersion(existing.object, kind) : existing.object) as ApiObject;
+  const current = objectInVersion(existing.object, kind) as ApiObject;
   const { rest, managedFields } = splitManagedFields(change(current));
   const cleaned = withIdentity(context, dropUnknownFields(kind, rest, context.validation, context.warn), name);
   const merged = prepareUpdate(kind, before, cleaned, subresource);
@@ -148,7 +149,7 @@ export function updateObject(
 
 /** Puts the object; a dry run shows it without a revision of its own. */
 function store(tx: Transaction, context: WriteContext, object: ApiObject, before: ApiObject | undefined): Stored {
-  const stored = tx.put(storageOf(context.kind), object);
+  const stored = tx.put(storageOf(context.kind), context.kind.onStore?.(object) ?? object);
   if (!context.dryRun) return stored;
   const { resourceVersion: _, ...metadata } = object.metadata;
   const version = before?.metadata.resourceVersion;
