@@ -1,9 +1,8 @@
-/** Kubernetes, Istio, Gateway API and Ambit resources: types, kinds, validation. */
+/** Kubernetes, Istio, Gateway API and Ambit resources: types and addresses. What a server knows of them is in `serving.ts`. */
 export * from './admission.ts';
 export * from './apps.ts';
 export type * from './autoscaling.ts';
 export type * from './batch.ts';
-export { tableOf } from './columns/columns.ts';
 export * from './coordination.ts';
 export * from './core.ts';
 export * from './discovery.ts';
@@ -18,10 +17,6 @@ export * from './meta.ts';
 export * from './names.ts';
 export type * from './policy.ts';
 export * from './rbac.ts';
-export { builtinKinds, kindInfo, validate } from './registry.ts';
-export { pruneUnknown, unknownFields } from './schema/prune.ts';
-export { objectMeta } from './schema/meta.ts';
 export type { JsonSchema } from './schema/schema.ts';
 export * from './selector.ts';
-export { hasStrategicMerge, mergeKeyOf } from './strategic.ts';
 export * from './workload.ts';

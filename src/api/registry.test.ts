@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { crdOf } from './custom/crd.ts';
 import { customKinds } from './custom/index.ts';
 import { servedKinds } from './custom/kind-info.ts';
-import { builtinKinds, kindInfo, kinds, mergeKeyOf, tableOf, validate, type KubeObject } from './index.ts';
+import { kinds, type KubeObject } from './index.ts';
+import { builtinKinds, kindInfo, mergeKeyOf, tableOf, validate } from './serving.ts';
 
 /** `path: message` of every problem, after defaults. */
 function problems(kind: { group: string; kind: string }, object: unknown, old?: unknown): string[] {
@@ -245,8 +246,6 @@ describe('services', () => {
       type: 'ClusterIP',
       sessionAffinity: 'None',
       internalTrafficPolicy: 'Cluster',
-      ipFamilyPolicy: 'SingleStack',
-      ipFamilies: ['IPv4'],
     });
   });
 

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { load } from 'js-yaml';
 import { Agent, request } from 'undici';
 import type { KindInfo, KubeObject } from '../../src/api/index.ts';
-import { pruneUnknown } from '../../src/api/index.ts';
+import { pruneUnknown } from '../../src/api/serving.ts';
 import { crdOf } from '../../src/api/custom/crd.ts';
 import { customKinds } from '../../src/api/custom/index.ts';
 import { servedKinds } from '../../src/api/custom/kind-info.ts';

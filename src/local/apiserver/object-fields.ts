@@ -1,5 +1,6 @@
 /** Objects as they come in: parsing bodies, unknown fields, and comparison. */
-import { pruneUnknown, unknownFields, type JsonSchema, type KindInfo, type KubeObject } from '../../api/index.ts';
+import type { JsonSchema, KindInfo, KubeObject } from '../../api/index.ts';
+import { pruneUnknown, unknownFields } from '../../api/serving.ts';
 import { isJsonObject, setOwn, type Json, type JsonObject } from './merge-patch.ts';
 import { badRequest } from './status-error.ts';
 

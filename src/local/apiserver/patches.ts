@@ -1,13 +1,14 @@
 /** Patch bodies: JSON patch, merge patch, strategic merge patch, and configurations to apply. */
 import { applyPatch, type Operation } from 'rfc6902';
-import { CORE_SCHEMA, load } from 'js-yaml';
-import { hasStrategicMerge, type KindInfo } from '../../api/index.ts';
+import type { KindInfo } from '../../api/index.ts';
+import { hasStrategicMerge } from '../../api/serving.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { applyMergePatch, isJsonObject, type Json, type JsonObject } from './merge-patch.ts';
 import type { FieldValidation } from './object-fields.ts';
 import { groupVersion } from './served-kinds.ts';
 import { badRequest, StatusError, unsupportedMediaType } from './status-error.ts';
 import { applyStrategicMergePatch } from './strategic-merge.ts';
+import { parseJson, parseYaml } from './structured-body.ts';
 
 export const applyMediaType = 'application/apply-patch+yaml';
 
@@ -25,14 +26,14 @@ export function parsePatch(body: Buffer, mediaType: string, kind: KindInfo | und
   const isStrategic = kind === undefined || hasStrategicMerge(kind);
   switch (mediaType) {
     case 'application/json-patch+json':
-      return jsonPatch(parseJson(body));
+      return jsonPatch(parsePatchJson(body));
     case 'application/merge-patch+json': {
-      const patch = objectOf(parseJson(body));
+      const patch = objectOf(parsePatchJson(body));
       return (current) => applyMergePatch(current, patch);
     }
     case 'application/strategic-merge-patch+json': {
       if (!isStrategic) break;
-      const patch = objectOf(parseJson(body));
+      const patch = objectOf(parsePatchJson(body));
       return (current) => applyStrategicMergePatch(current, patch, kind?.schema);
     }
     default:
@@ -56,16 +57,16 @@ export function parseApplyConfig(
   validation: FieldValidation,
   warn: (message: string) => void,
 ): JsonObject {
-  const text = body.toString('utf8');
   let config: Json;
   try {
-    config = load(text, { schema: CORE_SCHEMA, json: true }) as Json;
+    config = parseYaml(body, { allowRepeatedKeys: true });
   } catch (error) {
+    if (error instanceof StatusError) throw error;
     throw badRequest(`error decoding YAML: ${firstLine(error)}`);
   }
   if (!isJsonObject(config)) throw badRequest('error decoding YAML: the configuration must be an object');
   if (validation !== 'Ignore') {
-    const repeated = repeatedKeys(text);
+    const repeated = repeatedKeys(body);
     if (repeated !== undefined && validation === 'Strict') throw badRequest(`error strict decoding YAML: ${repeated}`);
     if (repeated !== undefined) warn(repeated);
   }
@@ -146,10 +147,11 @@ function rejected(): StatusError {
   return new StatusError({ code: 422, reason: 'Invalid', message, details: {} });
 }
 
-function parseJson(body: Buffer): Json {
+function parsePatchJson(body: Buffer): Json {
   try {
-    return JSON.parse(body.toString('utf8')) as Json;
+    return parseJson(body);
   } catch (error) {
+    if (error instanceof StatusError) throw error;
     throw badRequest(`error decoding patch: ${messageOf(error)}`);
   }
 }
@@ -160,9 +162,9 @@ function objectOf(patch: Json): JsonObject {
 }
 
 /** What js-yaml says of the first key that is there twice. */
-function repeatedKeys(text: string): string | undefined {
+function repeatedKeys(body: Buffer): string | undefined {
   try {
-    load(text, { schema: CORE_SCHEMA });
+    parseYaml(body, { allowRepeatedKeys: false });
     return undefined;
   } catch (error) {
     return firstLine(error);

@@ -1,5 +1,6 @@
 /** The kinds this server serves, found by path; and how objects of several versions share one storage. */
-import { builtinKinds, type KindInfo, type KubeObject } from '../../api/index.ts';
+import type { KindInfo, KubeObject } from '../../api/index.ts';
+import { builtinKinds } from '../../api/serving.ts';
 import type { CustomKinds } from './custom/custom-kinds.ts';
 import type { Stored } from './store.ts';
 

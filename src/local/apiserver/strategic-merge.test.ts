@@ -1,6 +1,7 @@
 import { deepEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindInfo, kinds, type KindRef } from '../../api/index.ts';
+import { kinds, type KindRef } from '../../api/index.ts';
+import { kindInfo } from '../../api/serving.ts';
 import type { JsonObject } from './merge-patch.ts';
 import { applyStrategicMergePatch } from './strategic-merge.ts';
 

@@ -1,5 +1,6 @@
 /** `meta.k8s.io/v1` Tables: what `kubectl get` prints. */
-import { tableOf, type KindInfo, type KubeObject } from '../../api/index.ts';
+import type { KindInfo, KubeObject } from '../../api/index.ts';
+import { tableOf } from '../../api/serving.ts';
 
 /** What each row carries of its object (`includeObject`). */
 export type IncludeObject = 'Metadata' | 'Object' | 'None';

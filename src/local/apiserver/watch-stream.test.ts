@@ -2,12 +2,29 @@ import { deepEqual, equal, ok } from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { EventEmitter } from 'node:events';
 import { test, type TestContext } from 'node:test';
-import { kindInfo, kinds, type KindInfo } from '../../api/index.ts';
+import { kinds, type KindInfo } from '../../api/index.ts';
+import { kindInfo } from '../../api/serving.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { ObjectStore } from './store.ts';
 import { startWatch, type WatchOptions } from './watch-stream.ts';
 
 const kind = kindInfo(kinds.ConfigMap) as KindInfo;
+
+/** A watch that resumes after the first write. */
+function resuming(store: ObjectStore, clock: Clock): WatchOptions {
+  return {
+    kind,
+    store,
+    clock,
+    selects: () => true,
+    fromRevision: 1,
+    form: 'object',
+    include: 'Metadata',
+    bookmarks: false,
+    markInitialEnd: false,
+    timeoutMs: 300_000,
+  };
+}
 
 /** A response whose reader reads only when told to. */
 class FakeResponse extends EventEmitter {
@@ -21,9 +38,9 @@ class FakeResponse extends EventEmitter {
   reads = true;
   writeHead(): void {}
   flushHeaders(): void {}
-  write(text: string): void {
+  write(text: string | Buffer): void {
     if (!this.reads) this.writableLength += text.length;
-    this.lines.push(JSON.parse(text) as FakeResponse['lines'][number]);
+    this.lines.push(JSON.parse(String(text)) as FakeResponse['lines'][number]);
   }
   end(): void {
     this.writableEnded = true;
@@ -101,6 +118,46 @@ test('a client that does not read is dropped, others go on', async (t) => {
   ok(sent < 12);
   await put('later');
   equal(response.lines.length, sent);
+  equal(clock.pending, 0);
+});
+
+test('what was missed is sent at the pace of the client, without a gap', async (t) => {
+  const { store, put, stop } = await open(t);
+  stop();
+  for (let i = 0; i < 5; i++) await put(`big-${i}`, 'x'.repeat(600 * 1024));
+  const response = new FakeResponse();
+  response.reads = false;
+  const clock = new FakeClock();
+  const options = resuming(store, clock);
+  const end = startWatch(response as unknown as ServerResponse, options, () => {});
+  equal(response.lines.length, 2);
+  await put('meanwhile');
+  response.writableLength = 0;
+  response.emit('drain');
+  response.writableLength = 0;
+  response.emit('drain');
+  response.writableLength = 0;
+  response.emit('drain');
+  await put('later');
+  deepEqual(
+    response.lines.map(({ object }) => object.metadata.name),
+    ['big-0', 'big-1', 'big-2', 'big-3', 'big-4', 'meanwhile', 'later'],
+  );
+  end();
+  equal(clock.pending, 0);
+});
+
+test('a client that reads nothing of what it missed is dropped after a minute', async (t) => {
+  const { put, store, stop } = await open(t);
+  stop();
+  for (let i = 0; i < 3; i++) await put(`big-${i}`, 'x'.repeat(600 * 1024));
+  const response = new FakeResponse();
+  response.reads = false;
+  const clock = new FakeClock();
+  const options = resuming(store, clock);
+  startWatch(response as unknown as ServerResponse, options, () => {});
+  clock.advance(60_000);
+  equal(response.destroyed, true);
   equal(clock.pending, 0);
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { kindInfo, kinds, type KindInfo, type KubeObject, type ValidatingWebhook } from '../../../api/index.ts';
+import { kinds, type KindInfo, type KubeObject, type ValidatingWebhook } from '../../../api/index.ts';
+import { kindInfo } from '../../../api/serving.ts';
 import { wantedVersion, type AdmittedWrite } from './webhook-match.ts';
 
 function infoOf(kind: { group: string; kind: string }): KindInfo {

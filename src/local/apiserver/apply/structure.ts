@@ -1,5 +1,6 @@
 /** What a schema says about merging: which maps and lists are one value, and what identifies an item of a list. */
-import { objectMeta, type JsonSchema, type KindInfo } from '../../../api/index.ts';
+import type { JsonSchema, KindInfo } from '../../../api/index.ts';
+import { objectMeta } from '../../../api/serving.ts';
 import { isJsonObject, type Json, type JsonObject } from '../merge-patch.ts';
 import { keyElement, valueElement, type PathElement } from './field-set.ts';
 

@@ -1,7 +1,8 @@
 /** The definitions of Ambit's own kinds, put into the store of a server that starts. */
 import { crdOf } from '../../../api/custom/crd.ts';
 import { customKinds } from '../../../api/custom/index.ts';
-import { kindInfo, kinds, type CustomResourceDefinition, type KindInfo } from '../../../api/index.ts';
+import { kinds, type CustomResourceDefinition, type KindInfo } from '../../../api/index.ts';
+import { kindInfo } from '../../../api/serving.ts';
 import { jsonEqual, type ApiObject } from '../object-fields.ts';
 import { prepareCreate } from '../object-rules.ts';
 import type { Transaction } from '../store.ts';

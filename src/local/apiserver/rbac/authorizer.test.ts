@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadAll } from 'js-yaml';
 import type { ClusterRole, KindInfo, KubeObject, PolicyRule, RoleBinding } from '../../../api/index.ts';
-import { kindInfo } from '../../../api/index.ts';
+import { kindInfo } from '../../../api/serving.ts';
 import { silentLog } from '../../../lib/log.ts';
 import type { ResourceAttributes } from '../authorization.ts';
 import type { ApiObject } from '../object-fields.ts';
