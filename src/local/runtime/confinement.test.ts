@@ -1,7 +1,14 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Container, Pod } from '../../api/index.ts';
-import { confinementOf, enterContainer, refusedPrivileges, userFault, type ContainerTarget } from './confinement.ts';
+import {
+  confinementOf,
+  enterContainer,
+  isSystemPod,
+  refusedPrivileges,
+  userFault,
+  type ContainerTarget,
+} from './confinement.ts';
 
 const container: Container = {
   name: 'main',
@@ -75,4 +82,17 @@ test('variables that tools would read reach the command alone', () => {
 
 test("the tools' own locale does not reach a command that has none", () => {
   ok(enterContainer(target(), ['id']).command.join(' ').endsWith('env -u LC_ALL id'));
+});
+
+test("what a DaemonSet of a system namespace made is one of the mesh's own, and nothing else is", () => {
+  const owned = (namespace: string, kind: string, controller = true): Pod => ({
+    ...pod(),
+    metadata: { namespace, ownerReferences: [{ apiVersion: 'apps/v1', kind, name: 'owner', uid: 'u', controller }] },
+  });
+  ok(isSystemPod(owned('istio-system', 'DaemonSet'), ['istio-system']));
+  ok(!isSystemPod(owned('istio-system', 'DaemonSet'), []));
+  ok(!isSystemPod(owned('default', 'DaemonSet'), ['istio-system']));
+  ok(!isSystemPod(owned('istio-system', 'ReplicaSet'), ['istio-system']));
+  ok(!isSystemPod(owned('istio-system', 'DaemonSet', false), ['istio-system']));
+  ok(!isSystemPod({ ...pod(), metadata: { namespace: 'istio-system' } }, ['istio-system']));
 });

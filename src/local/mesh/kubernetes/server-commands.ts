@@ -6,7 +6,8 @@ import type { ServerFiles } from './server-files.ts';
 /** In init's network namespace, where no pod and no node is. */
 const etcdClientUrl = 'http://127.0.0.1:2379';
 const etcdPeerUrl = 'http://127.0.0.1:2380';
-const serviceCidr = '10.96.0.0/16';
+/** One range a family; IPv4 is what a Service gets that does not ask. */
+const serviceCidrs = '10.96.0.0/16,fd00:10:96::/112';
 const issuer = 'https://kubernetes.default.svc.cluster.local';
 const controllerManagerPort = 10_257;
 const schedulerPort = 10_259;
@@ -55,7 +56,7 @@ export function storageAndApi(
         `--token-auth-file=${files.tokensPath}`,
         '--authorization-mode=Node,RBAC',
         '--enable-admission-plugins=NodeRestriction',
-        `--service-cluster-ip-range=${serviceCidr}`,
+        `--service-cluster-ip-range=${serviceCidrs}`,
         `--service-account-issuer=${issuer}`,
         `--service-account-key-file=${files.tokenPublicKeyPath}`,
         `--service-account-signing-key-file=${files.tokenKeyPath}`,
