@@ -3,7 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:https';
+import { request, type Agent } from 'node:https';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +28,8 @@ export interface Call {
   readonly body?: unknown;
   readonly type?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Keeps connections; else each request has one of its own. */
+  readonly agent?: Agent;
 }
 
 /** Starts `binary kube-apiserver` on an etcd of its own. Throws when it is not ready within a minute. */
@@ -72,9 +74,9 @@ export async function startOracle(binary: string): Promise<Oracle> {
   throw new Error('The real API server was not ready within a minute');
 }
 
-/** One request as the administrator, on a connection of its own; the server's certificate is taken as it is. */
+/** One request as the administrator; the server's certificate is taken as it is. */
 export function send(port: number, method: string, path: string, call: Call = {}): Promise<Answer> {
-  const { body, type = 'application/json', headers = {} } = call;
+  const { body, type = 'application/json', headers = {}, agent = false } = call;
   const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const sent = request({
@@ -82,7 +84,7 @@ export function send(port: number, method: string, path: string, call: Call = {}
       port,
       method,
       path,
-      agent: false,
+      agent,
       rejectUnauthorized: false,
       headers: {
         authorization: `Bearer ${adminToken}`,
@@ -95,7 +97,11 @@ export function send(port: number, method: string, path: string, call: Call = {}
     sent.on('error', reject);
     sent.on('response', async (response) => {
       const chunks: Buffer[] = [];
-      for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+      try {
+        for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+      } catch (error) {
+        return reject(error as Error);
+      }
       const answered = Buffer.concat(chunks).toString();
       resolve({
         status: response.statusCode ?? 0,

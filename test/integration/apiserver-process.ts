@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 export interface ServerProcess {
+  readonly pid: number;
   readonly port: number;
   readonly caPem: string;
   readonly kubeconfig: string;
@@ -17,11 +18,17 @@ export interface ServerProcess {
 export const adminToken = 'admin-token-of-this-test';
 const root = join(import.meta.dirname, '../..');
 
-/** A state folder with an admin token. The caller removes it by `removeState`. */
-export function createState(): string {
+/**
+ * A state folder with an admin token, and with `token-of-user-NAME` for each further user, of these groups. The caller removes it by
+ * `removeState`.
+ */
+export function createState(users: Readonly<Record<string, readonly string[]>> = {}): string {
   const stateDir = mkdtempSync(join(tmpdir(), 'ambit-apiserver-'));
   mkdirSync(join(stateDir, 'pki'));
-  const tokens = [{ token: adminToken, user: 'ambit:admin', groups: ['system:masters'] }];
+  const tokens = [
+    { token: adminToken, user: 'ambit:admin', groups: ['system:masters'] },
+    ...Object.entries(users).map(([user, groups]) => ({ token: `token-of-user-${user}`, user, groups })),
+  ];
   writeFileSync(join(stateDir, 'pki/tokens.json'), JSON.stringify(tokens));
   return stateDir;
 }
@@ -35,15 +42,17 @@ export interface ServerChoice {
   readonly port?: number;
   /** Whether the controllers run, too. Default true. */
   readonly controllers?: boolean;
+  /** How long a client may take to send a request; only without controllers. */
+  readonly requestTimeoutMs?: number;
 }
 
 /** Starts `src/bin/apiserver.ts` on the loopback and waits until it serves. */
 export async function startServerProcess(stateDir: string, choice: ServerChoice = {}): Promise<ServerProcess> {
   const { port: listenPort = 0, controllers = true } = choice;
   const bin = controllers ? 'src/bin/apiserver.ts' : 'test/support/programs/apiserver-alone.ts';
-  const child = spawn(process.execPath, [join(root, bin), '--state', stateDir, '--listen', `127.0.0.1:${listenPort}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const args = ['--state', stateDir, '--listen', `127.0.0.1:${listenPort}`];
+  if (choice.requestTimeoutMs !== undefined) args.push('--request-timeout', String(choice.requestTimeoutMs));
+  const child = spawn(process.execPath, [join(root, bin), ...args], { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = once(child, 'exit');
   const port = await new Promise<number>((resolve, reject) => {
     const lines: string[] = [];
@@ -68,6 +77,7 @@ export async function startServerProcess(stateDir: string, choice: ServerChoice 
     }),
   );
   return {
+    pid: child.pid ?? 0,
     port,
     caPem: readFileSync(caPath, 'utf8'),
     kubeconfig,

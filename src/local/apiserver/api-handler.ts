@@ -7,12 +7,21 @@ import { authenticate, type AuthenticationContext } from './authentication.ts';
 import { denied, type ResourceAttributes, type Verb } from './authorization.ts';
 import { subresourcesOf } from './discovery.ts';
 import { anonymousPaths, sendDocument, sendPublic } from './documents.ts';
-import { addWarning, answerFormOf, mediaTypeOf, parseObjectBody, readBody, sendError, sendJson } from './http-messages.ts';
+import {
+  addWarning,
+  answerFormOf,
+  mediaTypeOf,
+  parseObjectBody,
+  readBody,
+  sendError,
+  sendJson,
+} from './http-messages.ts';
 import type { JsonObject } from './merge-patch.ts';
 import { proxyLog, proxyUpgrade, rawStatus, streamActions, type NodeProxyContext } from './node-proxy.ts';
 import { nodeUsesSecret } from './node-restriction.ts';
 import { getObject, isTrue, listObjects, watchObjects, type ReadContext } from './reads.ts';
 import { parseResourcePath, type ResourcePath } from './request-path.ts';
+import type { RequestLimiter } from './request-limiter.ts';
 import { reviews, type Review } from './reviews.ts';
 import { groupVersion } from './served-kinds.ts';
 import { badRequest, methodNotAllowed, statusOf, unknownPath } from './status-error.ts';
@@ -27,7 +36,9 @@ import {
   type WriteRequest,
 } from './write-handlers.ts';
 
-export interface ApiContext extends ReadContext, NodeProxyContext, AuthenticationContext {}
+export interface ApiContext extends ReadContext, NodeProxyContext, AuthenticationContext {
+  readonly limiter: RequestLimiter;
+}
 
 /** Answers one request; never rejects. */
 export async function handleRequest(
@@ -80,6 +91,7 @@ async function route(context: ApiContext, request: IncomingMessage, response: Se
     return sendPublic(pathname, response);
   const user = await authenticate(context, request);
   const path = parsePath(pathname);
+  response.once('close', context.limiter.enter(user.username, isStream(path, query)));
   if (!path) {
     context.authorizer.authorizePath(user, request.method ?? 'GET', pathname);
     return sendDocument(context.kinds, pathname, request, response);
@@ -196,12 +208,23 @@ async function answerReview(
   sendJson(response, 201, await review.answer(context, user, asked, context.clock.nowMs()));
 }
 
-function parseUrl(request: IncomingMessage): URL {
-  try {
-    return new URL(request.url ?? '/', 'https://apiserver');
-  } catch {
-    throw badRequest('the request URL cannot be parsed');
-  }
+interface RequestUrl {
+  readonly pathname: string;
+  readonly searchParams: URLSearchParams;
+}
+
+/** The path as it was sent: nothing in it is resolved, so that what is judged is what is served. */
+function parseUrl(request: IncomingMessage): RequestUrl {
+  const target = /^https?:\/\/[^/?#]*(.*)$/is.exec(request.url ?? '')?.[1] ?? request.url ?? '';
+  const at = target.indexOf('?');
+  const pathname = at < 0 ? target : target.slice(0, at);
+  if (!pathname.startsWith('/')) throw badRequest('the request URL cannot be parsed');
+  return { pathname, searchParams: new URLSearchParams(at < 0 ? '' : target.slice(at)) };
+}
+
+/** Watches and followed logs live long, and wait for most of it. */
+function isStream(path: ResourcePath | undefined, query: URLSearchParams): boolean {
+  return isTrue(query.get('watch')) || (path?.subresource === 'log' && isTrue(query.get('follow')));
 }
 
 function parsePath(pathname: string): ResourcePath | undefined {

@@ -1,12 +1,16 @@
 /** HTTP in and out of the API server: bounded bodies, JSON or YAML, negotiated answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { CORE_SCHEMA, load } from 'js-yaml';
+import { gzip } from 'node:zlib';
 import { messageOf } from '../../lib/errors.ts';
 import { decodeProtobufBody, protobufMediaType } from './protobuf-body.ts';
-import { badRequest, StatusError, statusOf, tooLarge, unsupportedMediaType } from './status-error.ts';
+import { badRequest, notAcceptable, StatusError, statusOf, tooLarge, unsupportedMediaType } from './status-error.ts';
+import { parseJson, parseYaml } from './structured-body.ts';
 
 /** Kubernetes' limit of a request body. */
 export const maxBodyBytes: number = 3 * 1024 * 1024;
+
+/** From here on answers are compressed for clients that ask, as Kubernetes does. */
+const gzipBytes = 128 * 1024;
 
 /** What form of answer the client asked for. */
 export type AnswerForm = 'object' | 'table' | 'metadata';
@@ -44,7 +48,6 @@ export function parseObjectBody(body: Buffer, mediaType: string): Record<string,
 }
 
 function parseBody(body: Buffer, mediaType: string): unknown {
-  const text = body.toString('utf8');
   try {
     switch (mediaType) {
       case '':
@@ -52,14 +55,13 @@ function parseBody(body: Buffer, mediaType: string): unknown {
       case 'application/json-patch+json':
       case 'application/merge-patch+json':
       case 'application/strategic-merge-patch+json':
-        return JSON.parse(text) as unknown;
+        return parseJson(body);
       case protobufMediaType:
         return decodeProtobufBody(body);
       case 'application/yaml':
       case 'application/x-yaml':
       case 'text/yaml':
-        // Merge keys and YAML 1.1 extras are for files that people write; here a client sends what it serialised.
-        return load(text, { schema: CORE_SCHEMA }) as unknown;
+        return parseYaml(body, { allowRepeatedKeys: false });
       default:
         break;
     }
@@ -74,9 +76,15 @@ function parseBody(body: Buffer, mediaType: string): unknown {
   );
 }
 
-/** The form of the first acceptable media type; protobuf is never one. */
+const acceptable: ReadonlySet<string> = new Set(['', '*/*', 'application/*', 'application/json']);
+
+/** The form of the first acceptable media type; protobuf is never one. Throws 406 when only others are accepted. */
 export function answerFormOf(accept: string | undefined): AnswerForm {
-  for (const entry of (accept ?? '').split(',')) {
+  const entries = (accept ?? '').split(',');
+  if (accept && !entries.some((entry) => acceptable.has(entry.split(';', 1)[0]?.trim().toLowerCase() ?? ''))) {
+    throw notAcceptable();
+  }
+  for (const entry of entries) {
     const [type = '', ...parameters] = entry.split(';').map((part) => part.trim());
     if (type !== 'application/json') continue;
     const as = parameters.find((parameter) => parameter.startsWith('as='))?.slice(3);
@@ -94,12 +102,24 @@ export function sendJson(response: ServerResponse, code: number, body: unknown):
 
 export function sendJsonText(response: ServerResponse, code: number, text: string): void {
   const bytes = Buffer.from(`${text}\n`);
-  response.writeHead(code, {
-    'content-type': 'application/json',
-    'content-length': bytes.length,
-    'cache-control': 'no-cache, private',
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-cache, private' };
+  const wantsGzip = /\bgzip\b/.test(String(response.req.headers['accept-encoding'] ?? ''));
+  if (bytes.length < gzipBytes || !wantsGzip) {
+    response.writeHead(code, { ...headers, 'content-length': bytes.length });
+    response.end(bytes);
+    return;
+  }
+  gzip(bytes, { level: 1 }, (error, compressed) => {
+    if (response.destroyed) return;
+    const body = error ? bytes : compressed;
+    response.writeHead(code, {
+      ...headers,
+      ...(!error && { 'content-encoding': 'gzip' }),
+      vary: 'Accept-Encoding',
+      'content-length': body.length,
+    });
+    response.end(body);
   });
-  response.end(bytes);
 }
 
 /** Answers with the Status of what was thrown; closes the connection where the request may have been left half read. */
@@ -110,6 +130,7 @@ export function sendError(response: ServerResponse, thrown: unknown): void {
   }
   const status = statusOf(thrown);
   if (!response.req.complete) response.setHeader('connection', 'close');
+  if (status.details?.retryAfterSeconds) response.setHeader('retry-after', String(status.details.retryAfterSeconds));
   if (status.code === 401) response.setHeader('www-authenticate', 'Bearer realm="kubernetes"');
   sendJson(response, status.code ?? 500, status);
 }

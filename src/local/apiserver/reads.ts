@@ -140,6 +140,7 @@ export function watchObjects(context: ReadContext, request: ReadRequest, respons
       include: includeOf(query),
       bookmarks,
       markInitialEnd: sendInitialEvents && bookmarks,
+      watchCount: () => context.watches.size,
       timeoutMs: timeoutSeconds > 0 ? timeoutSeconds * 1000 : minWatchMs * (1 + Math.random()),
     },
     forget,

@@ -19,7 +19,7 @@ export function parseResourcePath(pathname: string): ResourcePath | undefined {
   const segments = pathname.split('/').slice(1).map(decodeURIComponent);
   if (segments.at(-1) === '') segments.pop();
   // A name holds no slash: one that was encoded addresses nothing.
-  if (segments.some((segment) => segment === '' || segment.includes('/'))) return undefined;
+  if (segments.some((segment) => ['', '.', '..'].includes(segment) || segment.includes('/'))) return undefined;
   let rest: string[];
   let group = '';
   let version: string | undefined;

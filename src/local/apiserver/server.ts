@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { createServer as createHttpsServer, type Server } from 'node:https';
 import { createServer as createNetServer, type AddressInfo, type Server as NetServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import type { KubeObject } from '../../api/index.ts';
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
@@ -16,11 +17,12 @@ import { Admission } from './admission/admission.ts';
 import { startAggregation } from './rbac/aggregation.ts';
 import { RbacAuthorizer } from './rbac/authorizer.ts';
 import { openServerPki } from './pki.ts';
+import { RequestLimiter, type RequestLimits } from './request-limiter.ts';
 import { createServiceAccountTokens } from './service-account-tokens.ts';
 import { openStaticTokens } from './static-tokens.ts';
 import { sendError } from './http-messages.ts';
 import { ServedKinds } from './served-kinds.ts';
-import { shuttingDown } from './status-error.ts';
+import { badRequest, shuttingDown, StatusError, statusOf } from './status-error.ts';
 import { ObjectStore } from './store.ts';
 import { authenticatedGroup, controllersUser } from './user.ts';
 
@@ -37,6 +39,9 @@ export interface ApiServerOptions {
   readonly nodeSocket: (node: string) => string;
   readonly log: Log;
   readonly clock?: Clock;
+  /** How long a client may take to send a request. Default 60 s. */
+  readonly requestTimeoutMs?: number;
+  readonly limits?: RequestLimits;
 }
 
 export interface RunningApiServer {
@@ -49,6 +54,7 @@ export interface RunningApiServer {
 }
 
 const drainMs = 2_000;
+const lingerMs = 1_000;
 /** Per listener. Each watch holds one. */
 const maxConnections = 4096;
 
@@ -68,6 +74,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     clock,
     watches,
     authorizer,
+    limiter: new RequestLimiter(options.limits),
     admission: new Admission(store, log),
     log,
     nodeSocket: options.nodeSocket,
@@ -85,7 +92,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     cert: pki.certPem,
     minVersion: 'TLSv1.2',
     keepAliveTimeout: 90_000,
-    requestTimeout: 60_000,
+    requestTimeout: options.requestTimeoutMs ?? 60_000,
+    headersTimeout: Math.min(options.requestTimeoutMs ?? 60_000, 30_000),
+    connectionsCheckingInterval: 1_000,
+    maxHeaderSize: 64 * 1024,
   });
   server.maxConnections = maxConnections;
   let closing = false;
@@ -94,7 +104,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     else void handleRequest(context, request, response);
   });
   server.on('upgrade', (request, socket, head) => void handleUpgrade(context, request, socket, head));
-  server.on('clientError', (_, socket) => socket.destroy());
+  server.on('clientError', refuseRequest);
   await listenOn(server, `${listen.host}:${listen.port}`, () => server.listen(listen.port, listen.host));
   const port = (server.address() as AddressInfo).port;
   await bootstrapObjects(store, { host: listen.host, port }, clock.nowMs());
@@ -133,6 +143,27 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
       store.close();
     },
   };
+}
+
+/** Answers what is no HTTP request, or none in time; the connection is of no further use. */
+function refuseRequest(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const refusal =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new StatusError({ code: 431, reason: 'BadRequest', message: 'the request headers are too large' })
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? new StatusError({ code: 408, reason: 'Timeout', message: 'the request was not sent in time' })
+        : badRequest('the request is malformed');
+  const status = statusOf(refusal);
+  const body = JSON.stringify(status);
+  const head = `HTTP/1.1 ${status.code} ${status.reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n`;
+  // What is still coming in is read and forgotten: a reset would take the answer with it.
+  socket.end(head + body);
+  socket.resume();
+  setTimeout(() => socket.destroy(), lingerMs).unref();
 }
 
 function listenOn(server: Server | NetServer, where: string, start: () => void): Promise<void> {

@@ -36,6 +36,10 @@ export class StatusError extends AmbitError {
 /** The response to anything thrown: its own Status, or 500 with the message and nothing else. */
 export function statusOf(thrown: unknown): KubeStatus {
   if (thrown instanceof StatusError) return thrown.status;
+  // The stack ends where a client nests without end.
+  if (thrown instanceof RangeError && thrown.message.includes('call stack')) {
+    return badRequest('the object provided is nested too deeply').status;
+  }
   return failure({ code: 500, reason: 'InternalError', message: `Internal error occurred: ${messageOf(thrown)}` });
 }
 
@@ -197,6 +201,15 @@ export function invalid(
 
 export function unsupportedMediaType(message: string): StatusError {
   return new StatusError({ code: 415, reason: 'UnsupportedMediaType', message });
+}
+
+/** 406: the client accepts nothing that this server writes. */
+export function notAcceptable(): StatusError {
+  return new StatusError({
+    code: 406,
+    reason: 'NotAcceptable',
+    message: 'only the following media types are accepted: application/json',
+  });
 }
 
 export function tooLarge(limitBytes: number): StatusError {

@@ -152,13 +152,18 @@ export class ObjectStore {
    * that this store never had: it belongs to another one.
    */
   watch(resource: string, fromRevision: number, listener: StoreListener): () => void {
-    const { compacted } = this.#history;
-    if (fromRevision < compacted || fromRevision > this.#revision) throw expired(fromRevision, compacted);
-    for (const event of this.#history.after(fromRevision, resource)) listener(event);
+    for (const event of this.replay(resource, fromRevision)) listener(event);
     const set = this.#listeners.get(resource) ?? new Set();
     this.#listeners.set(resource, set);
     set.add(listener);
     return () => set.delete(listener);
+  }
+
+  /** The kept events of `resource` after a revision. Throws as `watch` does. The store must not be written to meanwhile. */
+  replay(resource: string, fromRevision: number): Iterable<StoreEvent> {
+    const { compacted } = this.#history;
+    if (fromRevision < compacted || fromRevision > this.#revision) throw expired(fromRevision, compacted);
+    return this.#history.after(fromRevision, resource);
   }
 
   /** Writes what is pending and closes the file. */

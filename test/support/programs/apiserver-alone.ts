@@ -4,7 +4,9 @@ import { parseArgs } from 'node:util';
 import { openLog } from '../../../src/lib/log.ts';
 import { startApiServer } from '../../../src/local/apiserver/index.ts';
 
-const { values } = parseArgs({ options: { state: { type: 'string' }, listen: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { state: { type: 'string' }, listen: { type: 'string' }, 'request-timeout': { type: 'string' } },
+});
 const { state: stateDir = '', listen = '' } = values;
 const server = await startApiServer({
   stateDir,
@@ -12,5 +14,6 @@ const server = await startApiServer({
   tokensFile: join(stateDir, 'pki', 'tokens.json'),
   nodeSocket: (node) => join(stateDir, 'run', `${node}.sock`),
   log: openLog({ scope: 'apiserver' }),
+  ...(values['request-timeout'] !== undefined && { requestTimeoutMs: Number(values['request-timeout']) }),
 });
 process.once('SIGTERM', () => void server.close().then(() => process.exit(0)));
