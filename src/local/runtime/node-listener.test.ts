@@ -97,6 +97,12 @@ describe('the TLS port of a node', () => {
     assert.match(await get({ subject: 'CN=system:node:n2,O=system:nodes', usage: 'client' }), /^HTTP\/1\.1 403 /);
   });
 
+  it('refuses a certificate that names no user', async () => {
+    for (const subject of ['O=ops', 'CN=api,CN=other', ''])
+      assert.match(await get({ subject, usage: 'client' }), /^HTTP\/1\.1 403 /, subject);
+    assert.deepEqual(asked, []);
+  });
+
   it('asks nobody about callers without a certificate of its CA, or with one for another use', async () => {
     const foreign = await openServerPki(join(folder, 'foreign'));
     for (const answer of [

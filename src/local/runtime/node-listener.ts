@@ -68,6 +68,7 @@ export async function startNodeListener(options: NodeListenerOptions): Promise<R
       socket.on('close', () => sockets.delete(socket));
       socket.on('error', () => socket.destroy());
       const caller = callerOf(socket);
+      if (!caller) return refuse(socket, 403, 'the certificate names no user');
       mayAsk(caller).then(
         (allowed) => {
           if (socket.destroyed) return;
@@ -96,9 +97,14 @@ export async function startNodeListener(options: NodeListenerOptions): Promise<R
 }
 
 /** The common name is the user and the organizations are the groups: https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates */
-function callerOf(socket: TLSSocket): Caller {
-  const { CN = '', O = [] } = socket.getPeerCertificate().subject as { CN?: string; O?: string | string[] };
-  return { user: CN, groups: [...(Array.isArray(O) ? O : [O]), 'system:authenticated'] };
+function callerOf(socket: TLSSocket): Caller | undefined {
+  const subject: Readonly<Record<string, string | string[] | undefined>> = { ...socket.getPeerCertificate().subject };
+  const { CN: user, O: organizations = [] } = subject;
+  if (typeof user !== 'string' || user === '') return undefined;
+  return {
+    user,
+    groups: [...(Array.isArray(organizations) ? organizations : [organizations]), 'system:authenticated'],
+  };
 }
 
 function rememberAnswers(options: NodeListenerOptions): (caller: Caller) => Promise<boolean> {
