@@ -145,8 +145,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
   };
 }
 
+const refused = new WeakSet<Duplex>();
+
 /** Answers what is no HTTP request, or none in time; the connection is of no further use. */
 function refuseRequest(error: Error & { code?: string }, socket: Duplex): void {
+  // What still comes in after a refusal is malformed, too.
+  if (refused.has(socket)) return;
+  refused.add(socket);
   if (!socket.writable || error.code === 'ECONNRESET') {
     socket.destroy();
     return;

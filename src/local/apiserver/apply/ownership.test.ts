@@ -194,6 +194,6 @@ test('only the oldest updaters are united, and no field is lost', () => {
   equal(setsEqual(all(capped), all(managed)), true);
 });
 
-function encodeAll(managed: ManagedFields): unknown {
-  return managed.map(({ name, fields }) => [name, encodeFields(fields)]).toSorted();
+function encodeAll(managed: ManagedFields): string[] {
+  return managed.map(({ name, fields }) => `${name} ${JSON.stringify(encodeFields(fields))}`).toSorted();
 }
