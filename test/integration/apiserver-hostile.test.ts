@@ -24,7 +24,8 @@ describe('a hostile client', { timeout: 170_000 }, () => {
     removeState(stateDir);
   });
 
-  const call = (method: string, path: string, options?: Call): Promise<Answer> => send(server.port, method, path, options);
+  const call = (method: string, path: string, options?: Call): Promise<Answer> =>
+    send(server.port, method, path, options);
   /** Every refusal is a Status that says what it is; the server lives. */
   const refused = async (code: number, method: string, path: string, options?: Call): Promise<Answer> => {
     const answer = await call(method, path, options);
@@ -65,7 +66,8 @@ describe('a hostile client', { timeout: 170_000 }, () => {
       const { status } = await call('POST', maps, { body: { metadata } });
       ok(status === 400 || status === 422, `${JSON.stringify(metadata)}: ${status}`);
     }
-    const polluting = '{"metadata":{"name":"p","labels":{"__proto__":"x"}},"__proto__":{"polluted":true},"data":{"__proto__":"y"}}';
+    const polluting =
+      '{"metadata":{"name":"p","labels":{"__proto__":"x"}},"__proto__":{"polluted":true},"data":{"__proto__":"y"}}';
     await call('POST', maps, { body: polluting });
     await refused(422, 'PATCH', `${maps}/kube-root-ca.crt`, {
       body: [{ op: 'add', path: '/__proto__/polluted', value: true }],
@@ -164,7 +166,9 @@ describe('a hostile client', { timeout: 170_000 }, () => {
     t.after(() => agent.destroy());
     const flood = Array.from({ length: 1500 }, () => call('GET', maps, { agent }).catch(() => undefined));
     await sleep(100);
-    const other = await call('GET', '/api/v1/namespaces/default', { headers: { authorization: 'Bearer token-of-user-other' } });
+    const other = await call('GET', '/api/v1/namespaces/default', {
+      headers: { authorization: 'Bearer token-of-user-other' },
+    });
     equal(other.status, 200);
     const answers = await Promise.all(flood);
     const turnedAway = answers.filter((answer) => answer?.status === 429);
@@ -183,7 +187,9 @@ describe('a hostile client', { timeout: 170_000 }, () => {
     const value = 'x'.repeat(200 * 1024);
     equal((await call('POST', maps, { body: { metadata: { name: 'big' }, data: { value } } })).status, 201);
     for (let i = 0; i < 40; i++) {
-      const answer = await call('PUT', `${maps}/big`, { body: { metadata: { name: 'big' }, data: { value: value + i } } });
+      const answer = await call('PUT', `${maps}/big`, {
+        body: { metadata: { name: 'big' }, data: { value: value + i } },
+      });
       equal(answer.status, 200);
     }
     // 8 MB went to each: 8 GB, were they kept for everybody.

@@ -5,7 +5,9 @@ import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { createState, removeState, startServerProcess, type ServerProcess } from './apiserver-process.ts';
 
-const kubectlPath = ['/usr/bin/kubectl', '/usr/local/bin/kubectl'].find((path) => existsSync(path));
+const kubectlPath = [process.env['AMBIT_TEST_KUBECTL'] ?? '', '/usr/bin/kubectl', '/usr/local/bin/kubectl'].find(
+  (path) => existsSync(path),
+);
 const skip = kubectlPath === undefined ? 'kubectl (1.29 or newer) is not installed' : false;
 
 interface Run {
@@ -100,6 +102,34 @@ describe('kubectl', { skip }, () => {
     match(ok('describe namespace default'), /Status:\s+Active/);
   });
 
+  test('server-side apply: conflicts, force, diff, dry run, and taking over from client-side apply', () => {
+    const map = (value: string): string =>
+      `{apiVersion: v1, kind: ConfigMap, metadata: {name: ssa}, data: {a: "${value}"}}`;
+    equal(ok('apply --server-side -f -', map('1')), 'configmap/ssa serverside-applied');
+    const conflict = run('apply --server-side --field-manager=other -f -', map('2'));
+    match(conflict.stderr, /Apply failed with 1 conflict: conflict with "kubectl": \.data\.a/);
+    match(run('diff --server-side --force-conflicts --field-manager=other -f -', map('2')).stdout, /\+ {2}a: "2"/);
+    ok('apply --server-side --force-conflicts --field-manager=other --dry-run=server -f -', map('2'));
+    equal(json('get configmap ssa', '{.data.a}'), '1');
+    ok('apply --server-side --force-conflicts --field-manager=other -f -', map('2'));
+    equal(json('get configmap ssa', '{.metadata.managedFields[*].manager}'), 'other');
+    ok('delete configmap ssa');
+    apply(map('1'));
+    ok('apply --server-side -f -', map('2'));
+    equal(json('get configmap ssa', '{.data.a}'), '2');
+    equal(apply(map('2')), 'configmap/ssa unchanged');
+    ok('delete configmap ssa');
+  });
+
+  test('pages and sorted output', () => {
+    for (const name of ['c', 'a', 'b']) ok(`create configmap page-${name} --from-literal=x=${name}`);
+    equal(
+      ok('get configmap --chunk-size=1 -o name --sort-by=.metadata.name'),
+      'configmap/page-a\nconfigmap/page-b\nconfigmap/page-c',
+    );
+    ok('delete configmap page-a page-b page-c --cascade=foreground');
+  });
+
   test('label, annotate', () => {
     ok('annotate deployment web note=one');
     ok('annotate deployment web note=two --overwrite');
@@ -128,15 +158,11 @@ describe('kubectl', { skip }, () => {
       '{"spec":{"template":{"spec":{"containers":[{"name":"only","image":"o"}]}}}}',
     ]);
     equal(json('get deployment web', '{.spec.template.spec.containers[*].name}'), 'only');
-    const refused = run([
-      'patch',
-      'deployment',
-      'web',
-      '--type=json',
-      '-p',
-      '[{"op":"remove","path":"/spec/replicas"}]',
-    ]);
-    match(refused.stderr, /json-patch\+json is not supported/);
+    const operation = '[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"patched"}]';
+    ok(['patch', 'deployment', 'web', '--type=json', '-p', operation]);
+    equal(json('get deployment web', '{.spec.template.spec.containers[0].image}'), 'patched');
+    const wrong = '[{"op":"test","path":"/spec/replicas","value":99}]';
+    match(run(['patch', 'deployment', 'web', '--type=json', '-p', wrong]).stderr, /the server rejected our request/);
   });
 
   test('scale and set image', () => {

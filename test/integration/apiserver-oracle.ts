@@ -45,16 +45,31 @@ export async function startOracle(binary: string): Promise<Oracle> {
   const client = `http://127.0.0.1:${clientPort}`;
   const peer = `http://127.0.0.1:${peerPort}`;
   const etcd = run('etcd', [
-    ...['--data-dir', 'etcd', '--listen-client-urls', client, '--advertise-client-urls', client],
-    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `default=${peer}`],
+    '--data-dir',
+    'etcd',
+    '--listen-client-urls',
+    client,
+    '--advertise-client-urls',
+    client,
+    '--listen-peer-urls',
+    peer,
+    '--initial-advertise-peer-urls',
+    peer,
+    '--initial-cluster',
+    `default=${peer}`,
   ]);
   const server = run(binary, [
     'kube-apiserver',
     `--etcd-servers=${client}`,
-    ...['--service-account-key-file=sa.key', '--service-account-signing-key-file=sa.key'],
+    '--service-account-key-file=sa.key',
+    '--service-account-signing-key-file=sa.key',
     '--service-account-issuer=https://kubernetes.default.svc',
-    ...['--token-auth-file=tokens.csv', '--authorization-mode=RBAC', '--service-cluster-ip-range=10.96.0.0/16'],
-    ...[`--secure-port=${port}`, '--bind-address=127.0.0.1', '--cert-dir=certs'],
+    '--token-auth-file=tokens.csv',
+    '--authorization-mode=RBAC',
+    '--service-cluster-ip-range=10.96.0.0/16',
+    `--secure-port=${port}`,
+    '--bind-address=127.0.0.1',
+    '--cert-dir=certs',
     '--disable-admission-plugins=ServiceAccount',
   ]);
   const close = async (): Promise<void> => {

@@ -14,10 +14,23 @@ const totalWrites = 10_000;
 const writers = 16;
 const kills = 5;
 
-const collections = ['/api/v1/namespaces/default/configmaps', '/api/v1/namespaces/default/secrets', '/apis/apps/v1/namespaces/default/replicasets'];
+const collections = [
+  '/api/v1/namespaces/default/configmaps',
+  '/api/v1/namespaces/default/secrets',
+  '/apis/apps/v1/namespaces/default/replicasets',
+];
 
 interface KubeBody {
-  readonly metadata: { readonly name: string; readonly resourceVersion: string; readonly labels?: Record<string, string> };
+  readonly metadata: {
+    readonly name: string;
+    readonly resourceVersion: string;
+    readonly labels?: Record<string, string>;
+  };
+}
+
+interface KubeList {
+  readonly items: readonly KubeBody[];
+  readonly metadata: { readonly resourceVersion: string };
 }
 
 /** The label that each write changes. */
@@ -37,14 +50,26 @@ class Cluster {
   /** Undefined: the server went away before it answered. */
   async call(method: string, path: string, body?: unknown): Promise<Answer | undefined> {
     const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
-    return send(this.port, method, path, { agent: this.agent, type, ...(body !== undefined && { body }) }).catch(() => undefined);
+    return send(this.port, method, path, { agent: this.agent, type, ...(body !== undefined && { body }) }).catch(
+      () => undefined,
+    );
+  }
+
+  async list(collection: string): Promise<KubeList> {
+    const answer = await this.call('GET', collection);
+    if (answer?.status !== 200) throw new Error(`Cannot list ${collection}: ${answer?.text ?? 'no answer'}`);
+    return answer.body as unknown as KubeList;
   }
 
   /** One write; what happened is found out where the server went away. */
   async write(method: string, collection: string, name: string, value: string | undefined): Promise<void> {
     const path = `${collection}/${name}`;
     const target = method === 'POST' ? collection : path;
-    const answer = await this.call(method, target, value === undefined ? undefined : bodyOf(collection, name, value, method));
+    const answer = await this.call(
+      method,
+      target,
+      value === undefined ? undefined : bodyOf(collection, name, value, method),
+    );
     if (answer) {
       ok(answer.status < 300, `${method} ${target}: ${answer.text.slice(0, 300)}`);
       this.model.set(path, value);
@@ -103,7 +128,14 @@ class Follower {
   #once(cluster: Cluster, path: string): Promise<void> {
     return new Promise((resolve) => {
       const headers = { authorization: `Bearer ${adminToken}` };
-      const sent = request({ host: '127.0.0.1', port: cluster.port, path, agent: false, rejectUnauthorized: false, headers });
+      const sent = request({
+        host: '127.0.0.1',
+        port: cluster.port,
+        path,
+        agent: false,
+        rejectUnauthorized: false,
+        headers,
+      });
       sent.on('error', () => resolve());
       sent.on('response', (response) => {
         response.on('error', () => resolve());
@@ -133,7 +165,8 @@ class Follower {
     }
     const { name, resourceVersion } = object.metadata;
     if (Number(resourceVersion) <= this.#revision) this.problems.push(`${resourceVersion} after ${this.#revision}`);
-    if ((type === 'ADDED') === this.fold.has(name)) this.problems.push(`${type} ${name}, known: ${this.fold.has(name)}`);
+    if ((type === 'ADDED') === this.fold.has(name))
+      this.problems.push(`${type} ${name}, known: ${this.fold.has(name)}`);
     this.#revision = Number(resourceVersion);
     if (type === 'DELETED') this.fold.delete(name);
     else {
@@ -158,7 +191,8 @@ async function writeUntilDone(cluster: Cluster, writer: number): Promise<void> {
       await cluster.write(dice < 0.6 ? 'PUT' : 'PATCH', chosen.collection, chosen.name, value);
     } else {
       await cluster.write('DELETE', chosen.collection, chosen.name, undefined);
-      if (cluster.model.get(`${chosen.collection}/${chosen.name}`) === undefined) names.splice(names.indexOf(chosen), 1);
+      if (cluster.model.get(`${chosen.collection}/${chosen.name}`) === undefined)
+        names.splice(names.indexOf(chosen), 1);
     }
   }
 }
@@ -178,15 +212,16 @@ test('ten thousand writes, five kills, and watches that resume', { timeout: 170_
   const followers = new Map<string, Follower>();
   const following: Promise<void>[] = [];
   for (const collection of collections) {
-    const listed = await cluster.call('GET', collection);
-    const { items, metadata } = listed?.body as unknown as { items: KubeBody[]; metadata: { resourceVersion: string } };
+    const { items, metadata } = await cluster.list(collection);
     const follower = new Follower(Number(metadata.resourceVersion));
     for (const item of items) follower.fold.set(item.metadata.name, valueOf(item));
     followers.set(collection, follower);
     following.push(follower.follow(cluster, collection));
   }
 
-  const killAt = Array.from({ length: kills }, () => Math.floor(Math.random() * totalWrites * 0.95)).toSorted((a, b) => a - b);
+  const killAt = Array.from({ length: kills }, () => Math.floor(Math.random() * totalWrites * 0.95)).toSorted(
+    (a, b) => a - b,
+  );
   let restarting: Promise<void> | undefined;
   cluster.onWrite = () => {
     if (restarting || cluster.writes < (killAt[0] ?? Infinity)) return;
@@ -201,13 +236,14 @@ test('ten thousand writes, five kills, and watches that resume', { timeout: 170_
 
   for (const collection of collections) {
     const follower = followers.get(collection);
-    const { items } = (await cluster.call('GET', collection))?.body as unknown as { items: KubeBody[] };
+    const { items } = await cluster.list(collection);
     const stored = new Map(items.map((item) => [item.metadata.name, valueOf(item)]));
     for (const [path, value] of cluster.model) {
       const at = path.lastIndexOf('/');
       if (path.slice(0, at) === collection) equal(stored.get(path.slice(at + 1)), value, path);
     }
-    const missing = (): string[] => [...(cluster.acknowledged.get(collection) ?? [])].filter((rv) => !follower?.seen.has(rv));
+    const missing = (): string[] =>
+      [...(cluster.acknowledged.get(collection) ?? [])].filter((rv) => !follower?.seen.has(rv));
     for (let i = 0; i < 200 && (missing().length > 0 || follower?.fold.size !== stored.size); i++) await sleep(50);
     deepEqual(follower?.problems, [], collection);
     deepEqual(missing(), [], `${collection}: acknowledged writes that the watch did not see`);

@@ -119,7 +119,7 @@ function atRoot(operation: Operation & { path: string }): Operation {
 function isOperation(item: Json): item is JsonObject & Operation & { path: string } {
   if (!isJsonObject(item)) return false;
   const { op, path, from, value } = item;
-  if (!isPointer(path)) return false;
+  if (!isPointer(path) || typeof op !== 'string') return false;
   switch (op) {
     case 'add':
     case 'replace':

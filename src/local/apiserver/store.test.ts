@@ -120,7 +120,9 @@ test('watches and earlier lists go on after a restart, also when the state befor
   const reopened = ObjectStore.open({ path, eventCapacity: 8 });
   t.after(() => reopened.close());
   const seen: unknown[] = [];
-  reopened.watch('things', 21, ({ kind, previous }) => seen.push([kind, (previous?.object as { data?: string }).data]));
+  reopened.watch('things', 21, ({ kind, previous }) =>
+    seen.push([kind, (previous?.object as { data?: string } | undefined)?.data]),
+  );
   deepEqual(seen, [['modified', 'first']]);
   deepEqual(
     reopened.listAt('things', undefined, 20).map(({ json }) => json),

@@ -18,6 +18,7 @@ export function configProblems(value: Json, structure: Structure, path = ''): st
       return typeof value === 'number' ? [] : [mistyped(path, 'numeric (int or float)', value)];
     case 'boolean':
       return typeof value === 'boolean' ? [] : [mistyped(path, 'boolean', value)];
+    case undefined:
     default:
       return [];
   }

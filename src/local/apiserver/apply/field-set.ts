@@ -172,6 +172,7 @@ export function elementText(element: PathElement): string {
     }
     case 'v':
       return `[=${text}]`;
+    case undefined:
     default:
       return `[${text}]`;
   }
