@@ -1,9 +1,20 @@
-/** `npm run test:kubernetes`: the integration tests of the mesh once more, on Kubernetes' own server, and what is special there. */
+/**
+ * `npm run test:kubernetes`: the integration tests of the mesh once more, on Kubernetes' own server, and what is special
+ * there; then what needs its kubectl, or asks it how the embedded server should answer.
+ */
 import { buildKubernetesServer } from './kubernetes-server.ts';
 import { runSteps, testCommand } from './run.ts';
 
 const only = process.argv.slice(2);
-const files = only.length > 0 ? only : ['test/kubernetes/*.test.ts', 'test/integration/mesh-*.test.ts'];
+const withServer = [
+  'apiserver-crd',
+  'apiserver-differential',
+  'apiserver-kubectl',
+  'kube-reflector',
+  'schema-agreement',
+  'streaming',
+].map((name) => `test/integration/${name}.test.ts`);
+const files = only.length > 0 ? only : ['test/kubernetes/*.test.ts', 'test/integration/mesh-*.test.ts', ...withServer];
 
 const server = await buildKubernetesServer();
 if (server.kind === 'skipped') {
@@ -15,7 +26,7 @@ if (server.kind === 'skipped') {
     {
       name: "integration tests on Kubernetes' own server",
       command: testCommand(files, 'process'),
-      timeoutSeconds: 1200,
+      timeoutSeconds: 2400,
       live: true,
     },
   ]);

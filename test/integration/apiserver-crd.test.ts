@@ -2,13 +2,12 @@
 import { deepEqual, equal, match, ok as isTrue } from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createState, removeState, startServerProcess, type ServerProcess } from './apiserver-process.ts';
+import { kubectl, noKubectl } from '../support/kubectl.ts';
 
-const kubectlPath = ['/usr/bin/kubectl', '/usr/local/bin/kubectl'].find((path) => existsSync(path));
-const skip = kubectlPath === undefined ? 'kubectl (1.29 or newer) is not installed' : false;
+const [kubectlPath = '', ...kubectlWords] = kubectl ?? [];
 
 interface Run {
   readonly code: number;
@@ -76,7 +75,7 @@ spec:
 const cronTab = (fields: string, name = 'a'): string =>
   `{apiVersion: stable.example.com/v1, kind: CronTab, metadata: {name: ${name}}, spec: {cronSpec: '* * * * */5', ${fields}}}`;
 
-describe('kinds by definition', { skip }, () => {
+describe('kinds by definition', { skip: noKubectl }, () => {
   let stateDir: string;
   let server: ServerProcess;
 
@@ -97,7 +96,7 @@ describe('kinds by definition', { skip }, () => {
   const run = (args: string | readonly string[], input = ''): Run => {
     const words = typeof args === 'string' ? args.split(' ') : args;
     const options = { input, encoding: 'utf8', timeout: 20_000, env: environment() } as const;
-    const { status, stdout, stderr } = spawnSync(kubectlPath ?? '', words, options);
+    const { status, stdout, stderr } = spawnSync(kubectlPath, [...kubectlWords, ...words], options);
     return { code: status ?? -1, stdout: stdout.trim(), stderr: stderr.trim() };
   };
   const ok = (args: string | readonly string[], input?: string): string => {
@@ -230,7 +229,7 @@ describe('kinds by definition', { skip }, () => {
 
   test('deleting a definition deletes its objects, waits for finalizers, and ends watches', async () => {
     ok(['patch', 'ct', 'a', '--type=merge', '-p', '{"metadata":{"finalizers":["example.com/hold"]}}']);
-    const watch = spawn(kubectlPath ?? '', ['get', 'ct', '--watch-only', '--output-watch-events'], {
+    const watch = spawn(kubectlPath, [...kubectlWords, 'get', 'ct', '--watch-only', '--output-watch-events'], {
       env: environment(),
     });
     const ended = once(watch, 'exit');

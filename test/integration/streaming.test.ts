@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -14,13 +13,11 @@ import { after, before, describe, it } from 'node:test';
 import { loadKubeconfig, openExec, openKubeClient } from '../../src/kube/index.ts';
 import { messageOf } from '../../src/lib/errors.ts';
 import { silentLog } from '../../src/lib/log.ts';
+import { kubectl, noKubectl } from '../support/kubectl.ts';
 import { documents, openTestMesh, programs, type TestMesh } from '../support/mesh.ts';
 import { eventually, run, start, type RunOptions, type RunResult } from '../support/run.ts';
 
-const everything = process.env['AMBIT_TEST_KUBERNETES'];
-const installed = ['/usr/bin/kubectl', '/usr/local/bin/kubectl'].find((path) => existsSync(path));
-/** Kubernetes' own server is built together with kubectl. */
-const kubectl = everything ? [everything, 'kubectl'] : installed ? [installed] : undefined;
+const onKubernetes = Boolean(process.env['AMBIT_TEST_KUBERNETES']);
 
 const talker = 'n=0; while :; do echo out $n; echo err $n >&2; n=$((n+1)); sleep 0.2; done';
 const manifests = documents(
@@ -341,7 +338,7 @@ describe('streams into pods', () => {
     );
   });
 
-  if (!everything) {
+  if (!onKubernetes) {
     it('logs of one stream alone', async () => {
       const errors = await logs('box', 'container=talker&stream=Stderr');
       assert.ok(errors.split('\n').every((line) => line === '' || line.startsWith('err ')));
@@ -349,7 +346,7 @@ describe('streams into pods', () => {
     });
   }
 
-  describe('by kubectl', { skip: kubectl === undefined && 'kubectl (1.29 or newer) is not installed' }, () => {
+  describe('by kubectl', { skip: noKubectl }, () => {
     const env = (): Record<string, string> => ({ KUBECONFIG: mesh.kubeconfig, HOME: mesh.state });
     for (const [name, isWebSocket] of [
       ['WebSockets', 'true'],
