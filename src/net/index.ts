@@ -18,5 +18,6 @@ export {
   setWindowSize,
 } from './sys.ts';
 export { connectSeqpacket, listenSeqpacket, type SeqpacketConnection, type SeqpacketListener } from './seqpacket.ts';
+export { deleteUdpFlows } from './conntrack.ts';
 export { applyNft, listNftTable } from './nft.ts';
 export { addPolicyRouting, removePolicyRouting } from './policy-routing.ts';

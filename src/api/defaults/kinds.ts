@@ -30,9 +30,8 @@ export function defaultService(service: JsonObject): void {
     spec['sessionAffinityConfig'] = { clientIP: clientIp };
   }
   if (spec['type'] !== 'ExternalName') {
-    fill(spec, { internalTrafficPolicy: 'Cluster', ipFamilyPolicy: 'SingleStack', ipFamilies: ['IPv4'] });
-    if (typeof spec['clusterIP'] === 'string' && spec['clusterIP'] !== '')
-      fill(spec, { clusterIPs: [spec['clusterIP']] });
+    // IP families and addresses depend on the cluster: admission gives them.
+    fill(spec, { internalTrafficPolicy: 'Cluster' });
   }
   if (spec['type'] === 'NodePort' || spec['type'] === 'LoadBalancer') fill(spec, { externalTrafficPolicy: 'Cluster' });
   if (spec['type'] === 'LoadBalancer') fill(spec, { allocateLoadBalancerNodePorts: true });

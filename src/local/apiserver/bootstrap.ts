@@ -34,6 +34,8 @@ export async function bootstrapObjects(
           type: 'ClusterIP',
           clusterIP: kubernetesServiceIp,
           clusterIPs: [kubernetesServiceIp],
+          ipFamilies: ['IPv4'],
+          ipFamilyPolicy: 'SingleStack',
           ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: address.port }],
         },
       },

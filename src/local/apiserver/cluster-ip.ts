@@ -1,10 +1,17 @@
-/** ClusterIPs: allocated at creation by scanning the Services there are, kept through updates. */
+/** What a Service is given at admission: IP families, ClusterIPs and node ports; kept through updates. */
 import { randomInt } from 'node:crypto';
+import { isIP } from 'node:net';
 import { cidrContains, formatIp, parseCidr, tryParseIp, type Cidr } from '../../lib/ip.ts';
+import { assignNodePorts } from './node-ports.ts';
 import type { ApiObject } from './object-fields.ts';
+import { chooseFamilies, dualStack, type ServiceFamily } from './service-families.ts';
 import { invalid, StatusError } from './status-error.ts';
 
 export const serviceCidr: Cidr = parseCidr('10.96.0.0/16');
+const ranges: Readonly<Record<ServiceFamily, { readonly cidr: Cidr; readonly text: string }>> = {
+  IPv4: { cidr: serviceCidr, text: '10.96.0.0/16' },
+  IPv6: { cidr: parseCidr('fd00:10:96::/112'), text: 'fd00:10:96::/112' },
+};
 /** ClusterIP of the Service `kubernetes`. */
 export const kubernetesServiceIp = '10.96.0.1';
 
@@ -18,43 +25,77 @@ export interface ClusterIpRequest {
   readonly before?: ApiObject;
   /** Every stored Service. */
   readonly services: readonly ApiObject[];
+  /** Families of the cluster; default both. */
+  readonly families?: readonly ServiceFamily[];
 }
 
-/** Keeps the address of `before`, checks one that was asked for, or picks a free one. Throws 422, or 500 when none is left. */
-export function assignClusterIp(request: ClusterIpRequest): void {
+/** Keeps what `before` has, checks what was asked for, picks what is free. Throws 422, or 500 when none is left. */
+export function admitService(request: ClusterIpRequest): void {
   const { service, before } = request;
+  const others = request.services.filter((other) => other.metadata.uid !== service.metadata.uid);
+  assignClusterIps(request, others);
+  assignNodePorts(service, before, others);
+  if (before?.spec?.['type'] === 'LoadBalancer' && service.spec?.['type'] !== 'LoadBalancer') {
+    service.status = { ...service.status, loadBalancer: {} };
+  }
+  const isExternal = service.spec?.['type'] === 'NodePort' || service.spec?.['type'] === 'LoadBalancer';
+  if (before && !isExternal && service.spec?.['externalTrafficPolicy'] === before.spec?.['externalTrafficPolicy']) {
+    delete service.spec?.['externalTrafficPolicy'];
+  }
+}
+
+function assignClusterIps(request: ClusterIpRequest, others: readonly ApiObject[]): void {
+  const { service, before, families: available = dualStack } = request;
   const spec = (service.spec ??= {});
   if (spec['type'] === 'ExternalName') {
     // Addresses that a Service had before it became an alias are given back.
     if (before?.spec?.['type'] !== 'ExternalName' && spec['clusterIP'] === before?.spec?.['clusterIP']) {
-      delete spec['clusterIP'];
-      delete spec['clusterIPs'];
+      for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) delete spec[field];
     }
     return;
   }
-  const wanted = textOf(spec['clusterIP']) || firstOf(spec['clusterIPs']) || textOf(before?.spec?.['clusterIP']);
-  if (wanted === 'None') {
-    spec['clusterIP'] = 'None';
+  const given = givenAddresses(spec, before?.spec?.['type'] === 'ExternalName' ? undefined : before?.spec);
+  if (given.length > 0) spec['clusterIPs'] = given;
+  else delete spec['clusterIPs'];
+  if (given[0] === 'None') spec['clusterIP'] = 'None';
+  // What names no address is told by the validation that follows.
+  if (given.some((ip) => ip !== 'None' && isIP(ip) === 0)) return;
+  const { families } = chooseFamilies(service, before, available);
+  const kept = textsOf(spec['clusterIPs']);
+  if (given[0] === 'None') {
     spec['clusterIPs'] = ['None'];
     return;
   }
   const used = new Set(
-    request.services
-      .filter((other) => other.metadata.uid !== service.metadata.uid)
-      .map((other) => textOf(other.spec?.['clusterIP'])),
+    others.flatMap(({ spec: other }) => [textOf(other?.['clusterIP']), ...textsOf(other?.['clusterIPs'])]),
   );
-  const address = wanted === '' ? pickFree(used) : checkFree(service, wanted, used);
-  spec['clusterIP'] = address;
-  spec['clusterIPs'] = [address];
+  const addresses = families.map((family) => {
+    const own = kept.find((ip) => (isIP(ip) === 6 ? 'IPv6' : 'IPv4') === family);
+    return own === undefined ? pickFree(family, used) : checkFree(service, family, own, used);
+  });
+  spec['clusterIP'] = addresses[0] ?? '';
+  spec['clusterIPs'] = addresses;
 }
 
-function checkFree(service: ApiObject, wanted: string, used: ReadonlySet<string>): string {
+/** Those of the Service as sent; where it leaves them out, those that it had. */
+function givenAddresses(spec: Record<string, unknown>, before: Record<string, unknown> | undefined): string[] {
+  const first = textOf(spec['clusterIP']);
+  const listed = textsOf(spec['clusterIPs']);
+  if (listed.length > 0 && (first === '' || listed[0] === first)) return listed;
+  const had = textsOf(before?.['clusterIPs']);
+  const [old = textOf(before?.['clusterIP'])] = had;
+  if (first === '' || first === old) return (had.length > 0 ? had : [old]).filter((ip) => ip !== '');
+  return [first];
+}
+
+function checkFree(service: ApiObject, family: ServiceFamily, wanted: string, used: ReadonlySet<string>): string {
   const bytes = tryParseIp(wanted);
+  const { cidr, text } = ranges[family];
   const why =
     bytes === undefined
       ? undefined
-      : !cidrContains(serviceCidr, bytes)
-        ? 'the provided IP is not in the valid range. The range of valid IPs is 10.96.0.0/16'
+      : !cidrContains(cidr, bytes)
+        ? `the provided IP is not in the valid range. The range of valid IPs is ${text}`
         : used.has(wanted)
           ? 'provided IP is already allocated'
           : undefined;
@@ -68,22 +109,23 @@ function checkFree(service: ApiObject, wanted: string, used: ReadonlySet<string>
   ]);
 }
 
-function pickFree(used: ReadonlySet<string>): string {
+function pickFree(family: ServiceFamily, used: ReadonlySet<string>): string {
   const first = reservedAddresses;
   const last = 2 ** 16 - 2;
   const start = randomInt(first, last + 1);
+  const { cidr, text } = ranges[family];
   for (let i = 0; i <= last - first; i++) {
     const offset = first + ((start - first + i) % (last - first + 1));
-    const bytes = Uint8Array.from(serviceCidr.address);
-    bytes[2] = offset >> 8;
-    bytes[3] = offset & 0xff;
+    const bytes = Uint8Array.from(cidr.address);
+    bytes[bytes.length - 2] = offset >> 8;
+    bytes[bytes.length - 1] = offset & 0xff;
     const address = formatIp(bytes);
     if (!used.has(address)) return address;
   }
   throw new StatusError({
     code: 500,
     reason: 'InternalError',
-    message: 'Cannot allocate a ClusterIP: 10.96.0.0/16 is full',
+    message: `Cannot allocate a ClusterIP: ${text} is full`,
   });
 }
 
@@ -91,6 +133,6 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-function firstOf(value: unknown): string {
-  return Array.isArray(value) ? textOf(value[0]) : '';
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(textOf) : [];
 }

@@ -1,7 +1,7 @@
 /** Create, update and delete as plans over a store transaction: admission, validation, then the change. */
 import type { KindInfo, ObjectMeta } from '../../api/index.ts';
 import { applyConfiguration, sameManagers, trackUpdate, type WriteManager } from './apply/index.ts';
-import { assignClusterIp } from './cluster-ip.ts';
+import { admitService } from './cluster-ip.ts';
 import { admitDefinition, refuseWhileTerminating } from './custom/definition.ts';
 import type { JsonObject } from './merge-patch.ts';
 import type { DeleteChoice } from './delete-options.ts';
@@ -28,6 +28,8 @@ export interface WriteContext {
   /** The field manager of the write. */
   readonly manager: string;
   readonly dryRun: boolean;
+  /** IP families that Services can have; absent: both. */
+  readonly serviceFamilies?: readonly ('IPv4' | 'IPv6')[];
   /** Called for what the client should know but is no refusal. */
   readonly warn: (message: string) => void;
 }
@@ -272,7 +274,8 @@ function admit(tx: Transaction, context: WriteContext, object: ApiObject, before
   if (kind.group !== '') return;
   if (kind.kind === 'Service') {
     const services = tx.list('services').map((stored) => stored.object as ApiObject);
-    assignClusterIp({ service: object, ...(before && { before }), services });
+    const { serviceFamilies: families } = context;
+    admitService({ service: object, ...(before && { before }), services, ...(families && { families }) });
   }
   if (kind.kind === 'Pod' && !before) admitServiceAccount(tx, context, object, namespace);
 }

@@ -81,6 +81,19 @@ describe('endpoint slices', () => {
     assert.equal(slice.metadata.ownerReferences?.[0]?.uid, 'u');
   });
 
+  it('are of each family that the Service has, with the addresses of that family', () => {
+    const dual = pod('a', { status: { podIPs: [{ ip: '10.244.1.2' }, { ip: 'fd00:244:1::2' }] } });
+    // An iterator, as stores give it: it can be walked once.
+    const plan = planSlices(service({ ipFamilies: ['IPv6', 'IPv4'] }), [dual, pod('b')].values());
+    assert.deepEqual(
+      [...plan.values()].map(({ addressType, endpoints }) => [addressType, endpoints.map((each) => each.addresses)]),
+      [
+        ['IPv6', [['fd00:244:1::2']]],
+        ['IPv4', [['10.244.1.2'], ['10.244.1.2']]],
+      ],
+    );
+  });
+
   it('hold 100 endpoints each', () => {
     const pods = Array.from({ length: 250 }, (_, i) => pod(`p-${String(i).padStart(3, '0')}`));
     assert.deepEqual(

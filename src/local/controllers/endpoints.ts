@@ -1,5 +1,6 @@
 /** The endpoints of a Service: which pods serve it, on which ports, in which state. Decisions only. */
 import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import {
   kinds,
   matchesLabels,
@@ -24,11 +25,25 @@ export function planSlices(service: Service, pods: Iterable<Pod>): Map<string, E
   const { selector, type } = service.spec ?? {};
   const slices = new Map<string, EndpointSlice>();
   if (!selector || Object.keys(selector).length === 0 || type === 'ExternalName') return slices;
+  const { namespace } = service.metadata;
+  const selected = [...pods].filter(
+    ({ metadata }) => metadata.namespace === namespace && matchesLabels(metadata.labels, selector),
+  );
+  for (const family of service.spec?.ipFamilies ?? ['IPv4']) planFamily(service, selected, family, slices);
+  return slices;
+}
+
+type IpFamily = 'IPv4' | 'IPv6';
+
+function planFamily(
+  service: Service,
+  pods: readonly Pod[],
+  family: IpFamily,
+  slices: Map<string, EndpointSlice>,
+): void {
   const groups = new Map<string, { ports: EndpointPort[]; endpoints: Endpoint[] }>();
   for (const pod of pods) {
-    if (pod.metadata.namespace !== service.metadata.namespace || !matchesLabels(pod.metadata.labels, selector))
-      continue;
-    const endpoint = endpointOf(service, pod);
+    const endpoint = endpointOf(service, pod, family);
     const ports = portsOf(service, pod);
     if (!endpoint || !ports) continue;
     const key = JSON.stringify(ports);
@@ -41,23 +56,25 @@ export function planSlices(service: Service, pods: Iterable<Pod>): Map<string, E
   for (const [key, { ports, endpoints }] of groups) {
     const sorted = endpoints.toSorted((a, b) => ((a.targetRef?.name ?? '') < (b.targetRef?.name ?? '') ? -1 : 1));
     for (let start = 0; start === 0 || start < sorted.length; start += maxEndpoints) {
-      const slice = sliceOf(service, `${key}/${start}`, ports, sorted.slice(start, start + maxEndpoints));
+      const slice = sliceOf(service, family, `${key}/${start}`, {
+        ports,
+        endpoints: sorted.slice(start, start + maxEndpoints),
+      });
       slices.set(slice.metadata.name ?? '', slice);
     }
   }
-  return slices;
 }
 
-/** Undefined while the pod has no address, and when it has ended. */
-function endpointOf(service: Service, pod: Pod): Endpoint | undefined {
-  const { podIP } = pod.status ?? {};
-  if (!podIP || isFinished(pod)) return undefined;
+/** Undefined while the pod has no address of the family, and when it has ended. */
+function endpointOf(service: Service, pod: Pod, family: IpFamily): Endpoint | undefined {
+  const address = addressesOf(pod).find((ip) => (isIPv6(ip) ? 'IPv6' : 'IPv4') === family);
+  if (address === undefined || isFinished(pod)) return undefined;
   const serving = isReady(pod);
   const terminating = pod.metadata.deletionTimestamp !== undefined;
   const { name = '', namespace = '', uid = '' } = pod.metadata;
   const named = pod.spec.hostname && pod.spec.subdomain === service.metadata.name;
   return {
-    addresses: [podIP],
+    addresses: [address],
     conditions: {
       ready: service.spec?.publishNotReadyAddresses === true || (serving && !terminating),
       serving,
@@ -67,6 +84,12 @@ function endpointOf(service: Service, pod: Pod): Endpoint | undefined {
     targetRef: { kind: 'Pod', name, namespace, uid },
     ...(pod.spec.nodeName && { nodeName: pod.spec.nodeName }),
   };
+}
+
+function addressesOf({ status }: Pod): string[] {
+  const { podIP, podIPs = [] } = status ?? {};
+  if (podIPs.length > 0) return podIPs.map(({ ip }) => ip);
+  return podIP ? [podIP] : [];
 }
 
 /** The Service's ports as this pod serves them; undefined when it serves none of them. */
@@ -90,9 +113,17 @@ function targetPortOf({ targetPort, port, protocol = 'TCP' }: ServicePortSpec, p
   return ports.find((each) => each.name === targetPort && (each.protocol ?? 'TCP') === protocol)?.containerPort;
 }
 
-function sliceOf(service: Service, key: string, ports: EndpointPort[], endpoints: Endpoint[]): EndpointSlice {
+function sliceOf(
+  service: Service,
+  family: IpFamily,
+  key: string,
+  content: { ports: EndpointPort[]; endpoints: Endpoint[] },
+): EndpointSlice {
   const { name = '', namespace = '', labels = {} } = service.metadata;
-  const suffix = createHash('sha256').update(key).digest('hex').slice(0, 5);
+  const suffix = createHash('sha256')
+    .update(family === 'IPv4' ? key : `${family}/${key}`)
+    .digest('hex')
+    .slice(0, 5);
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
@@ -107,8 +138,7 @@ function sliceOf(service: Service, key: string, ports: EndpointPort[], endpoints
       },
       ownerReferences: [controllerReference(kinds.Service, service)],
     },
-    addressType: 'IPv4',
-    endpoints,
-    ports,
+    addressType: family,
+    ...content,
   };
 }

@@ -26,7 +26,7 @@ const slices: EndpointSlice[] = [
 const names = new ClusterNames({
   clusterDomain: 'cluster.local',
   services: new Map(services.map((each) => [`${each.metadata.namespace}/${each.metadata.name}`, each])),
-  slices,
+  slicesOf: (key) => slices.filter(({ metadata }) => key === `shop/${metadata.labels?.['kubernetes.io/service-name']}`),
 });
 const addresses = (name: string): unknown => {
   const found = names.lookup(name);

@@ -1,10 +1,11 @@
-/** The node's name server for its pods: cluster names over UDP and TCP; every other name is refused at once (RFC 1035). */
+/** The node's name server for its pods: cluster names over UDP and TCP; other names are asked upstream, or refused at once (RFC 1035). */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, type Server, type Socket } from 'node:net';
 import {
   decode,
   encode,
   AUTHORITATIVE_ANSWER,
+  RECURSION_AVAILABLE,
   RECURSION_DESIRED,
   type Answer,
   type Packet,
@@ -12,7 +13,7 @@ import {
 } from 'dns-packet';
 import { codeOf, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import type { ClusterNames } from './cluster-names.ts';
+import type { ClusterAnswer, ClusterNames } from './cluster-names.ts';
 
 export interface DnsServerOptions {
   readonly host: string;
@@ -21,6 +22,8 @@ export interface DnsServerOptions {
   readonly clusterDomain: string;
   /** The cluster's names as they are now; undefined while they are not known: clients ask again. */
   readonly names: () => ClusterNames | undefined;
+  /** Answers a query about other names as a whole message, or undefined when it cannot. Absent: they are refused. */
+  readonly upstream?: (query: Uint8Array) => Promise<Uint8Array | undefined>;
   readonly log: Log;
 }
 
@@ -37,6 +40,8 @@ const plainUdpBytes = 512;
 const ednsUdpBytes = 1232;
 const maxTcpClients = 512;
 const tcpIdleMs = 10_000;
+/** Names that a name may lead to, one after the other. */
+const maxAliases = 8;
 
 /** Binds both sockets. Rejects when the address cannot be had. */
 export async function startDnsServer(options: DnsServerOptions): Promise<RunningDnsServer> {
@@ -71,12 +76,14 @@ async function bindBoth(
   }
 }
 
-/** The answer to one message; undefined for what is no query and gets none. */
+type Resolving = Pick<DnsServerOptions, 'clusterDomain' | 'names' | 'upstream'>;
+
+/** The answer to one message; undefined for what is no query and gets none. At once, unless it has to be asked upstream. */
 export function answerQuery(
   message: Uint8Array,
-  options: Pick<DnsServerOptions, 'clusterDomain' | 'names'>,
+  options: Resolving,
   maxBytes?: number,
-): Buffer | undefined {
+): Buffer | undefined | Promise<Buffer> {
   if (message.length < 12) return undefined;
   const head = Buffer.from(message.buffer, message.byteOffset, message.length);
   // QR set: an answer, not a query. Answering it could start a loop.
@@ -95,65 +102,124 @@ export function answerQuery(
   if (((head.readUInt8(2) >> 3) & 0x0f) !== 0) {
     return encode({ type: 'response', id, flags: flags | codes.notImplemented, questions: [question] });
   }
-  const reply = resolve(question, options);
   const edns = query.additionals?.find((each) => each.type === 'OPT');
-  const packet: Packet = {
-    type: 'response',
-    id,
-    flags: flags | AUTHORITATIVE_ANSWER | reply.code,
-    questions: [question],
-    answers: reply.answers,
-    authorities: reply.authorities,
-    // No copy of the client's options: only that we know EDNS.
-    additionals: edns
-      ? [{ type: 'OPT', name: '.', udpPayloadSize: ednsUdpBytes, flags: 0, options: [] } as unknown as Answer]
-      : [],
-  };
-  const encoded = encode(packet);
-  if (maxBytes === undefined) return encoded;
   const announced = edns && 'udpPayloadSize' in edns ? Number(edns.udpPayloadSize) : plainUdpBytes;
-  if (encoded.length <= Math.max(plainUdpBytes, Math.min(announced, maxBytes))) return encoded;
-  const truncated = encode({ ...packet, answers: [], authorities: [] });
-  // TC: ask again over TCP.
-  truncated.writeUInt8(truncated.readUInt8(2) | 0x02, 2);
-  return truncated;
+  const limit = maxBytes === undefined ? Infinity : Math.max(plainUdpBytes, Math.min(announced, maxBytes));
+  const render = (reply: Reply): Buffer => {
+    const packet: Packet = {
+      type: 'response',
+      id,
+      flags: flags | (reply.isForeign ? RECURSION_AVAILABLE : AUTHORITATIVE_ANSWER) | reply.code,
+      questions: [question],
+      answers: reply.answers,
+      authorities: reply.authorities,
+      // No copy of the client's options: only that we know EDNS.
+      additionals: edns
+        ? [{ type: 'OPT', name: '.', udpPayloadSize: ednsUdpBytes, flags: 0, options: [] } as unknown as Answer]
+        : [],
+    };
+    const encoded = encode(packet);
+    if (encoded.length <= limit && !reply.isTruncated) return encoded;
+    return truncate(encode({ ...packet, answers: [], authorities: [] }));
+  };
+  const reply = resolve(question, options);
+  const { upstream } = options;
+  if (!upstream) return render(reply);
+  if (reply.code === codes.refused) {
+    return upstream(message).then((answer) => {
+      if (!answer || answer.length < 12) return render({ ...reply, code: codes.serverFailure });
+      const bytes = Buffer.from(answer);
+      bytes.writeUInt16BE(id, 0);
+      return bytes.length <= limit ? bytes : render({ ...reply, code: codes.success, isTruncated: true });
+    });
+  }
+  if (reply.elsewhere === undefined) return render(reply);
+  const next = encode({ type: 'query', id, flags, questions: [{ ...question, name: reply.elsewhere }] });
+  return upstream(next).then((answer) => {
+    const found = answer && tryDecode(answer);
+    return render({ ...reply, answers: [...reply.answers, ...(found?.answers ?? [])] });
+  });
+}
+
+function tryDecode(message: Uint8Array): Packet | undefined {
+  try {
+    return decode(Buffer.from(message));
+  } catch {
+    return undefined;
+  }
+}
+
+/** TC: ask again over TCP. */
+function truncate(encoded: Buffer): Buffer {
+  encoded.writeUInt8(encoded.readUInt8(2) | 0x02, 2);
+  return encoded;
 }
 
 interface Reply {
   readonly code: number;
   readonly answers: Answer[];
   readonly authorities: Answer[];
+  /** The last alias leads to this name, which is not the cluster's. */
+  readonly elsewhere?: string;
+  readonly isForeign?: boolean;
+  readonly isTruncated?: boolean;
 }
 
-function resolve(question: Question, options: Pick<DnsServerOptions, 'clusterDomain' | 'names'>): Reply {
+function resolve(question: Question, options: Resolving): Reply {
   const { name, type } = question;
   const names = options.names();
   if (!names) return { code: codes.serverFailure, answers: [], authorities: [] };
   const found = names.lookup(name);
   const authorities = [startOfAuthority(options.clusterDomain)];
-  const wants = (kind: string): boolean => type === kind || (type as string) === 'ANY';
   switch (found.kind) {
     case 'foreign':
-      return { code: codes.refused, answers: [], authorities: [] };
+      return { code: codes.refused, answers: [], authorities: [], isForeign: options.upstream !== undefined };
     case 'absent':
       return { code: codes.absent, answers: [], authorities };
     case 'pointer': {
-      const answers: Answer[] = wants('PTR') ? [{ type: 'PTR', name, ttl: ttlSeconds, data: found.host }] : [];
+      const answers: Answer[] = wants(type, 'PTR') ? [{ type: 'PTR', name, ttl: ttlSeconds, data: found.host }] : [];
       return { code: codes.success, answers, authorities: answers.length > 0 ? [] : authorities };
     }
     case 'found': {
-      const answers: Answer[] = [];
-      if (found.alias !== undefined) answers.push({ type: 'CNAME', name, ttl: ttlSeconds, data: found.alias });
-      if (wants('A'))
-        for (const data of shuffle(found.addresses)) answers.push({ type: 'A', name, ttl: ttlSeconds, data });
-      if (wants('SRV')) {
-        for (const { host, port } of found.services) {
-          answers.push({ type: 'SRV', name, ttl: ttlSeconds, data: { target: host, port, priority: 0, weight: 100 } });
-        }
-      }
-      return { code: codes.success, answers, authorities: answers.length > 0 ? [] : authorities };
+      const { answers, elsewhere } = recordsOf(question, found, names);
+      const more = elsewhere === undefined ? {} : { elsewhere };
+      return { code: codes.success, answers, authorities: answers.length > 0 ? [] : authorities, ...more };
     }
   }
+}
+
+/** The records of a name, and of those that it is an alias of: stub resolvers do not follow aliases themselves. */
+function recordsOf(
+  { name, type }: Question,
+  first: Extract<ClusterAnswer, { kind: 'found' }>,
+  names: ClusterNames,
+): { answers: Answer[]; elsewhere?: string } {
+  const answers: Answer[] = [];
+  let owner = name;
+  let found = first;
+  for (let hop = 0; found.alias !== undefined && hop < maxAliases; hop++) {
+    answers.push({ type: 'CNAME', name: owner, ttl: ttlSeconds, data: found.alias });
+    if (type === 'CNAME') return { answers };
+    owner = found.alias;
+    const next = names.lookup(owner.replace(/\.$/, ''));
+    if (next.kind === 'foreign') return { answers, elsewhere: owner };
+    if (next.kind !== 'found') return { answers };
+    found = next;
+  }
+  for (const data of shuffle(found.addresses)) {
+    const record = data.includes(':') ? 'AAAA' : 'A';
+    if (wants(type, record)) answers.push({ type: record, name: owner, ttl: ttlSeconds, data });
+  }
+  if (!wants(type, 'SRV')) return { answers };
+  for (const { host, port } of found.services) {
+    const data = { target: host, port, priority: 0, weight: 100 };
+    answers.push({ type: 'SRV', name: owner, ttl: ttlSeconds, data });
+  }
+  return { answers };
+}
+
+function wants(type: string, kind: string): boolean {
+  return type === kind || type === 'ANY';
 }
 
 /** Lets clients keep a "no" as long as a "yes" (RFC 2308). */
@@ -185,9 +251,13 @@ function shuffle(addresses: readonly string[]): string[] {
 
 function bindUdp(options: DnsServerOptions): Promise<UdpSocket> {
   const socket = createSocket('udp4');
+  let isOpen = true;
+  socket.on('close', () => (isOpen = false));
   socket.on('message', (message, from) => {
-    const answer = tryAnswer(message, options, ednsUdpBytes);
-    if (answer) socket.send(answer, from.port, from.address, () => {});
+    void tryAnswer(message, options, ednsUdpBytes).then((answer) => {
+      // The socket may have been closed while the answer was asked for.
+      if (answer && isOpen) socket.send(answer, from.port, from.address, () => {});
+    });
   });
   return new Promise((resolveBound, reject) => {
     socket.once('error', reject);
@@ -210,12 +280,13 @@ function listenTcp(options: DnsServerOptions, port: number, sockets: Set<Socket>
       held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
       while (held.length >= 2 && held.length >= 2 + held.readUInt16BE(0)) {
         const length = held.readUInt16BE(0);
-        const answer = tryAnswer(held.subarray(2, 2 + length), options);
+        void tryAnswer(held.subarray(2, 2 + length), options).then((answer) => {
+          if (!answer) return void socket.destroy();
+          const prefix = Buffer.alloc(2);
+          prefix.writeUInt16BE(answer.length, 0);
+          socket.write(Buffer.concat([prefix, answer]));
+        });
         held = held.subarray(2 + length);
-        if (!answer) return void socket.destroy();
-        const prefix = Buffer.alloc(2);
-        prefix.writeUInt16BE(answer.length, 0);
-        socket.write(Buffer.concat([prefix, answer]));
       }
     });
   });
@@ -230,9 +301,13 @@ function listenTcp(options: DnsServerOptions, port: number, sockets: Set<Socket>
   });
 }
 
-function tryAnswer(message: Uint8Array, options: DnsServerOptions, maxBytes?: number): Buffer | undefined {
+async function tryAnswer(
+  message: Uint8Array,
+  options: DnsServerOptions,
+  maxBytes?: number,
+): Promise<Buffer | undefined> {
   try {
-    return answerQuery(message, options, maxBytes);
+    return await answerQuery(message, options, maxBytes);
   } catch (error) {
     options.log.warn('Cannot answer a DNS query', { error: messageOf(error) });
     return undefined;

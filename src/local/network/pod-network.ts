@@ -1,5 +1,6 @@
 /** A pod's network namespace: one veth pair to its node, routed point to point (a /32 each way, no bridge in the node). */
-import { gatewayLink, netnsPath, podAddress, podGateway } from './addresses.ts';
+import { gatewayLink, netnsPath, podAddress, podAddress6, podGateway, podGateway6 } from './addresses.ts';
+import { meshFamilies } from './ip-families.ts';
 import { runTool } from './tool.ts';
 
 export interface PodNetworkOptions {
@@ -10,10 +11,20 @@ export interface PodNetworkOptions {
   readonly host: number;
 }
 
+/** Pods' IPv6 next hop: the same link-local address at every node's end, because neighbours answer for their own link only. */
+const linkGateway6 = 'fe80::1';
+
+export interface PodNetwork {
+  /** IPv4 first, then IPv6 where the mesh has it. */
+  readonly ips: readonly [string, ...string[]];
+  readonly netnsPath: string;
+}
+
 /** Makes the namespace and its link, from inside the node's network namespace. Two child processes. */
-export async function createPodNetwork(options: PodNetworkOptions): Promise<{ ip: string; netnsPath: string }> {
+export async function createPodNetwork(options: PodNetworkOptions): Promise<PodNetwork> {
   const { name, nodeIndex, host } = options;
   const ip = podAddress(nodeIndex, host);
+  const ip6 = meshFamilies().includes('IPv6') ? podAddress6(nodeIndex, host) : undefined;
   const gateway = podGateway(nodeIndex);
   const link = podLink(host);
   await runTool({
@@ -21,21 +32,37 @@ export async function createPodNetwork(options: PodNetworkOptions): Promise<{ ip
     input: lines(
       `netns add ${name}`,
       `link add ${link} type veth peer name eth0 netns ${name}`,
+      // The link-local addresses are ours to give: those of the kernel would be probed for a second first.
+      ...(ip6 ? [`link set ${link} addrgenmode none`] : []),
       `link set ${link} up`,
       `route replace ${ip} dev ${link} src ${gateway}`,
+      ...(ip6
+        ? [
+            `addr add ${linkGateway6}/64 dev ${link} nodad`,
+            `route replace ${ip6} dev ${link} src ${podGateway6(nodeIndex)}`,
+          ]
+        : []),
     ),
   });
   await runTool({
     command: ['ip', '-n', name, '-batch', '-'],
     input: lines(
       'link set lo up',
+      ...(ip6 ? ['link set eth0 addrgenmode none'] : []),
       `addr add ${ip}/32 dev eth0`,
       'link set eth0 up',
       `route add ${gateway} dev eth0 scope link`,
       `route add default via ${gateway} dev eth0`,
+      ...(ip6
+        ? [
+            'addr add fe80::2/64 dev eth0 nodad',
+            `addr add ${ip6}/128 dev eth0 nodad`,
+            `route add ::/0 via ${linkGateway6} dev eth0`,
+          ]
+        : []),
     ),
   });
-  return { ip, netnsPath: netnsPath(name) };
+  return { ips: ip6 === undefined ? [ip] : [ip, ip6], netnsPath: netnsPath(name) };
 }
 
 /**

@@ -1,155 +1,131 @@
-/** Pure: Services and their ready endpoints to the nftables script that makes ClusterIPs work for pods outside the mesh. */
-import type { EndpointSlice, Service, TransportProtocol } from '../../api/index.ts';
-import { serviceNameLabel } from '../../api/index.ts';
-import { podCidr, podGateway, serviceCidr } from './addresses.ts';
-import { cidrContains, parseCidr, tryParseIp } from '../../lib/ip.ts';
+/** Pure: the nftables table that makes Services work for whoever ztunnel does not serve, whole or as one change of it. */
+import { loadBalancerCidr, loadBalancerCidr6, serviceCidr, serviceCidr6, type IpFamily } from './addresses.ts';
+import type { ServiceScope } from './service-endpoints.ts';
+import { masqueradeMark, type ServicePlan } from './service-plan.ts';
 
 export const serviceTable = 'ambit-services';
-
-export interface ServiceRulesInput {
-  readonly nodeIndex: number;
-  readonly services: Iterable<Service>;
-  readonly slices: Iterable<EndpointSlice>;
-}
-
-interface Target {
-  readonly ip: string;
-  readonly port: number;
-}
-
-interface Rule {
-  readonly clusterIp: string;
-  readonly protocol: 'tcp' | 'udp' | 'sctp';
-  readonly port: number;
-  readonly targets: readonly Target[];
-}
+const table = `inet ${serviceTable}`;
 
 /**
- * One transaction that replaces table `inet ambit-services`. Each new connection to ClusterIP:port goes to a ready
- * endpoint at random; without one, and on a port that no Service has, it is refused (TCP reset, else ICMP). A pod that
- * reaches itself through a ClusterIP comes from the node's gateway address, because its own would never route back.
+ * The script that replaces the table by one without Services. What is left of addresses for Services after the rules is
+ * refused (TCP reset, else ICMP). A pod that reaches itself through a Service comes from the node's gateway address,
+ * because its own would never route back.
  */
-export function planServiceRules(input: ServiceRulesInput): string {
-  const rules = collectRules(input);
-  const served = rules.filter((rule) => rule.targets.length > 0);
-  const hairpins = localTargets(rules, input.nodeIndex);
+export function emptyTableScript(scope: ServiceScope): string {
+  const lookups: string[] = [];
+  const sources: string[] = [];
+  const refusals: string[] = [];
+  const maps: string[] = [];
+  for (const family of scope.families) {
+    const { ip, type, suffix, cidrs } = words[family];
+    const node = scope.node?.addresses[family];
+    maps.push(`  map ports${suffix} {`, `    type ${type} . inet_proto . inet_service : verdict`, '  }');
+    lookups.push(`${ip} daddr . meta l4proto . th dport vmap @ports${suffix}`);
+    if (node) {
+      const prefix = node.gateway.slice(0, -1);
+      const own = Array.from({ length: 253 }, (_, i) => `${prefix}${i + 2} . ${prefix}${i + 2}`);
+      maps.push(`  map node-ports${suffix} {`, '    type inet_proto . inet_service : verdict', '  }');
+      maps.push(
+        `  set hairpins${suffix} {`,
+        `    type ${type} . ${type}`,
+        `    elements = { ${own.join(', ')} }`,
+        '  }',
+      );
+      lookups.push(`${ip} daddr ${node.address} meta l4proto . th dport vmap @node-ports${suffix}`);
+      sources.push(`ct status dnat ${ip} saddr . ${ip} daddr @hairpins${suffix} snat ${ip} to ${node.gateway}`);
+      sources.push(
+        `meta nfproto ${family.toLowerCase()} meta mark & ${masqueradeMark} == ${masqueradeMark} snat ${ip} to ${node.address}`,
+      );
+    }
+    refusals.push(`${ip} daddr { ${cidrs} } meta l4proto tcp reject with tcp reset`, `${ip} daddr { ${cidrs} } reject`);
+  }
   const lines = [
-    `table inet ${serviceTable} {`,
+    `table ${table} {`,
     '}',
-    `delete table inet ${serviceTable}`,
-    `table inet ${serviceTable} {`,
-    '  map ports {',
-    '    type ipv4_addr . inet_proto . inet_service : verdict',
-    ...elements(served.map((rule, i) => `${rule.clusterIp} . ${rule.protocol} . ${rule.port} : goto service-${i}`)),
+    `delete table ${table}`,
+    `table ${table} {`,
+    ...maps,
+    '  chain services {',
+    ...lookups.map((rule) => `    ${rule}`),
     '  }',
-    '  set hairpins {',
-    '    type ipv4_addr . ipv4_addr',
-    ...elements(hairpins.map((ip) => `${ip} . ${ip}`)),
-    '  }',
-  ];
-  served.forEach((rule, i) => {
-    lines.push(
-      `  chain service-${i} {`,
-      `    meta l4proto ${rule.protocol} dnat ip to ${destination(rule.targets)}`,
-      '  }',
-    );
-  });
-  lines.push(
-    ...chain('prerouting', 'type nat hook prerouting priority dstnat', [
-      'ip daddr . meta l4proto . th dport vmap @ports',
-    ]),
+    ...chain('prerouting', 'type nat hook prerouting priority dstnat', ['jump services']),
     // nftables 1.0 knows the name "dstnat" only on the prerouting hook.
-    ...chain('output', 'type nat hook output priority -100', ['ip daddr . meta l4proto . th dport vmap @ports']),
-    ...chain('postrouting', 'type nat hook postrouting priority srcnat', [
-      `ct status dnat ip saddr . ip daddr @hairpins snat ip to ${podGateway(input.nodeIndex)}`,
-    ]),
-  );
-  const refusals = [`ip daddr ${serviceCidr} meta l4proto tcp reject with tcp reset`, `ip daddr ${serviceCidr} reject`];
-  lines.push(
+    ...chain('output', 'type nat hook output priority -100', ['jump services']),
+    ...chain('postrouting', 'type nat hook postrouting priority srcnat', sources),
     ...chain('forward', 'type filter hook forward priority filter', refusals),
     ...chain('refuse-own', 'type filter hook output priority filter', refusals),
     '}',
-  );
+  ];
   return `${lines.join('\n')}\n`;
 }
 
-function collectRules(input: ServiceRulesInput): Rule[] {
-  const slicesOf = new Map<string, EndpointSlice[]>();
-  for (const slice of input.slices) {
-    const service = slice.metadata.labels?.[serviceNameLabel];
-    if (service === undefined || slice.addressType !== 'IPv4') continue;
-    const key = `${slice.metadata.namespace}/${service}`;
-    const known = slicesOf.get(key);
-    if (known) known.push(slice);
-    else slicesOf.set(key, [slice]);
-  }
-  const rules: Rule[] = [];
-  const seen = new Set<string>();
-  for (const service of input.services) {
-    const clusterIp = service.spec?.clusterIP;
-    if (clusterIp === undefined || tryParseIp(clusterIp)?.length !== 4) continue;
-    const slices = slicesOf.get(`${service.metadata.namespace}/${service.metadata.name}`) ?? [];
-    for (const port of service.spec?.ports ?? []) {
-      const protocol = protocolName(port.protocol);
-      const key = `${clusterIp} ${protocol} ${port.port}`;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      const targets = slices.flatMap((slice) => targetsOf(slice, port.name ?? '', protocol));
-      rules.push({ clusterIp, protocol, port: port.port, targets: distinct(targets) });
+export interface PlanChange {
+  readonly before?: ServicePlan;
+  readonly after?: ServicePlan;
+}
+
+/** The commands that turn the plans `before` into those `after`, in an order that one transaction accepts. "" when nothing changes. */
+export function changeScript(changes: readonly PlanChange[]): string {
+  const made: string[] = [];
+  const emptied: string[] = [];
+  const unlinked: string[] = [];
+  const removed: string[] = [];
+  const filled: string[] = [];
+  const linked: string[] = [];
+  for (const { before = nothing, after = nothing } of changes) {
+    for (const [name, definition] of after.sets) {
+      const old = before.sets.get(name);
+      if (old === definition) continue;
+      // A set of another timeout takes the place of the old one: whoever refers to it is written anew too.
+      if (old !== undefined) removed.push(`delete set ${table} ${name}`);
+      (old === undefined ? made : removed).push(`add set ${table} ${name} { ${definition} }`);
+    }
+    const isNewSet = (rules: readonly string[]): boolean =>
+      rules.some((rule) => {
+        const [, name] = /@(aff-[0-9a-f]+)/.exec(rule) ?? [];
+        return name !== undefined && before.sets.get(name) !== after.sets.get(name);
+      });
+    for (const [name, rules] of after.chains) {
+      const old = before.chains.get(name);
+      if (old !== undefined && !isNewSet(rules) && same(old, rules)) continue;
+      if (old === undefined) made.push(`add chain ${table} ${name}`);
+      else emptied.push(`flush chain ${table} ${name}`);
+      filled.push(...rules.map((rule) => `add rule ${table} ${name} ${rule}`));
+    }
+    for (const [key, target] of before.elements) {
+      if (after.elements.get(key) !== target) unlinked.push(`delete element ${table} ${elementOf(key)}`);
+    }
+    for (const name of before.chains.keys()) {
+      if (after.chains.has(name)) continue;
+      emptied.push(`flush chain ${table} ${name}`);
+      removed.push(`delete chain ${table} ${name}`);
+    }
+    for (const name of before.sets.keys()) if (!after.sets.has(name)) removed.push(`delete set ${table} ${name}`);
+    for (const [key, target] of after.elements) {
+      if (before.elements.get(key) !== target) linked.push(`add element ${table} ${elementOf(key, target)}`);
     }
   }
-  return rules;
+  const lines = [...made, ...emptied, ...unlinked, ...removed, ...filled, ...linked];
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
-function targetsOf(slice: EndpointSlice, portName: string, protocol: Rule['protocol']): Target[] {
-  const port = slice.ports?.find(
-    (each) => (each.name ?? '') === portName && protocolName(each.protocol) === protocol,
-  )?.port;
-  if (port === undefined) return [];
-  return slice.endpoints
-    .filter((endpoint) => endpoint.conditions?.ready !== false)
-    .flatMap((endpoint) => endpoint.addresses.slice(0, 1))
-    .filter((ip) => tryParseIp(ip)?.length === 4)
-    .map((ip) => ({ ip, port }));
+const nothing: ServicePlan = { elements: new Map(), chains: new Map(), sets: new Map(), udpTargets: new Set() };
+
+const words: Record<IpFamily, { ip: 'ip' | 'ip6'; type: string; suffix: string; cidrs: string }> = {
+  IPv4: { ip: 'ip', type: 'ipv4_addr', suffix: '4', cidrs: `${serviceCidr}, ${loadBalancerCidr}` },
+  IPv6: { ip: 'ip6', type: 'ipv6_addr', suffix: '6', cidrs: `${serviceCidr6}, ${loadBalancerCidr6}` },
+};
+
+function elementOf(key: string, target?: string): string {
+  const space = key.indexOf(' ');
+  const entry = target === undefined ? key.slice(space + 1) : `${key.slice(space + 1)} : goto ${target}`;
+  return `${key.slice(0, space)} { ${entry} }`;
 }
 
-function distinct(targets: readonly Target[]): Target[] {
-  return [...new Map(targets.map((target) => [`${target.ip}:${target.port}`, target])).values()];
-}
-
-function destination(targets: readonly Target[]): string {
-  const [only] = targets;
-  if (targets.length === 1 && only) return `${only.ip}:${only.port}`;
-  const entries = targets.map((target, i) => `${i} : ${target.ip} . ${target.port}`);
-  return `numgen random mod ${targets.length} map { ${entries.join(', ')} }`;
-}
-
-function localTargets(rules: readonly Rule[], nodeIndex: number): string[] {
-  const own = parseCidr(podCidr(nodeIndex));
-  const ips = new Set<string>();
-  for (const { ip } of rules.flatMap((rule) => rule.targets)) {
-    const bytes = tryParseIp(ip);
-    if (bytes && cidrContains(own, bytes)) ips.add(ip);
-  }
-  return [...ips].sort();
-}
-
-function elements(all: readonly string[]): string[] {
-  return all.length === 0 ? [] : [`    elements = { ${all.join(',\n      ')} }`];
+function same(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((rule, i) => rule === b[i]);
 }
 
 function chain(name: string, hook: string, rules: readonly string[]): string[] {
   return [`  chain ${name} {`, `    ${hook}; policy accept;`, ...rules.map((rule) => `    ${rule}`), '  }'];
-}
-
-function protocolName(protocol: TransportProtocol | undefined): Rule['protocol'] {
-  switch (protocol) {
-    case 'UDP':
-      return 'udp';
-    case 'SCTP':
-      return 'sctp';
-    case 'TCP':
-    case undefined:
-      return 'tcp';
-  }
 }

@@ -5,7 +5,9 @@ import type { Pod } from '../../api/index.ts';
 export interface PodFacts {
   readonly pod: Pod;
   readonly podIp: string;
+  readonly podIps?: readonly string[];
   readonly hostIp: string;
+  readonly hostIps?: readonly string[];
   readonly nodeName: string;
 }
 
@@ -30,11 +32,13 @@ export function fieldValue(fieldPath: string, facts: PodFacts): string | undefin
     case 'spec.serviceAccountName':
       return spec.serviceAccountName ?? 'default';
     case 'status.podIP':
-    case 'status.podIPs':
       return facts.podIp;
+    case 'status.podIPs':
+      return facts.podIps?.join(',') ?? facts.podIp;
     case 'status.hostIP':
-    case 'status.hostIPs':
       return facts.hostIp;
+    case 'status.hostIPs':
+      return facts.hostIps?.join(',') ?? facts.hostIp;
     default:
       return undefined;
   }

@@ -14,6 +14,8 @@ export interface NodeContext {
   readonly nodeName: string;
   readonly nodeIndex: number;
   readonly hostIp: string;
+  /** Beginning with `hostIp`: one of each family that the mesh has. */
+  readonly hostIps: readonly string[];
   readonly clusterDnsIp: string;
   readonly nodeResolvConf: string;
   readonly capacity: Readonly<Record<string, number>>;

@@ -11,8 +11,9 @@ import { timestamp } from './container-supervisor.ts';
 export interface NodeRegistrationOptions {
   readonly client: KubeClient;
   readonly nodeName: string;
-  readonly hostIp: string;
-  readonly podCidr: string;
+  /** One of each family that the mesh has. */
+  readonly hostIps: readonly string[];
+  readonly podCidrs: readonly string[];
   /** Where the API server asks for logs and streams; absent: it has another way. */
   readonly kubeletPort?: number;
   /** Beside kubernetes.io/hostname, os and arch: topology, for example. */
@@ -71,7 +72,8 @@ async function write(options: NodeRegistrationOptions): Promise<void> {
 }
 
 function describeNode(options: NodeRegistrationOptions): Node {
-  const { nodeName, podCidr } = options;
+  const { nodeName, podCidrs } = options;
+  const [podCidr = ''] = podCidrs;
   return {
     apiVersion: 'v1',
     kind: 'Node',
@@ -84,7 +86,7 @@ function describeNode(options: NodeRegistrationOptions): Node {
         ...options.labels,
       },
     },
-    spec: { podCIDR: podCidr, podCIDRs: [podCidr], providerID: `ambit://${nodeName}` },
+    spec: { podCIDR: podCidr, podCIDRs: [...podCidrs], providerID: `ambit://${nodeName}` },
   };
 }
 
@@ -110,7 +112,7 @@ function describeStatus(
       condition('Ready', 'True', 'KubeletReady', 'kubelet is posting ready status'),
     ],
     addresses: [
-      { type: 'InternalIP', address: options.hostIp },
+      ...options.hostIps.map((address) => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: options.nodeName },
     ],
     ...(options.kubeletPort === undefined

@@ -2,18 +2,24 @@
 import { statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { kinds, type EndpointSlice, type Pod, type Service } from '../../api/index.ts';
+import { kinds, type Pod } from '../../api/index.ts';
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import { AmbitError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import { startInformer, type Informer, type KubeClient } from '../../kube/index.ts';
+import { startInformer, type KubeClient } from '../../kube/index.ts';
+import { deleteUdpFlows } from '../../net/index.ts';
 import { ClusterNames, startDnsServer, type RunningDnsServer } from '../dns/index.ts';
 import {
   AddressPool,
+  followServices,
   hostOf,
   isNodeNetwork,
+  meshFamilies,
   nodeAddress,
+  nodeAddress6,
+  nodeScope,
   podCidr,
+  podCidr6,
   podGateway,
   removePodNetwork,
   removeStalePodLinks,
@@ -95,11 +101,15 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
 
   const host = readHostView(join(memoryFolder, 'host'));
   const hostIp = nodeAddress(index);
+  const hasIpv6 = meshFamilies().includes('IPv6');
+  if (!hasIpv6) log.info('IPv6 is switched off here: the node has IPv4 alone');
+  const hostIps = hasIpv6 ? [hostIp, nodeAddress6(index)] : [hostIp];
   const addresses = new AddressPool();
   const node: NodeContext = {
     nodeName,
     nodeIndex: index,
     hostIp,
+    hostIps,
     clusterDnsIp: podGateway(index),
     nodeResolvConf: await readFile('/etc/resolv.conf', 'utf8').catch(() => ''),
     capacity: nodeCapacity(),
@@ -160,8 +170,8 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
   await registerNode({
     client,
     nodeName,
-    hostIp,
-    podCidr: podCidr(index),
+    hostIps,
+    podCidrs: hasIpv6 ? [podCidr(index), podCidr6(index)] : [podCidr(index)],
     ...(listener ? { kubeletPort } : {}),
     labels: options.nodeLabels ?? {},
     clock,
@@ -210,25 +220,21 @@ async function startServices(
   signal: AbortSignal,
 ): Promise<{ close(): Promise<void> }> {
   const { client, index, log } = options;
-  let names: ClusterNames | undefined;
-  let isSynced = false;
-  const changed = (): void => {
-    names = undefined;
-    if (isSynced) proxy.changed();
-  };
-  const follow = { signal, log, onAdd: changed, onUpdate: changed, onDelete: changed };
-  const services: Informer<Service> = startInformer<Service>(client, kinds.Service, follow);
-  const slices: Informer<EndpointSlice> = startInformer<EndpointSlice>(client, kinds.EndpointSlice, follow);
+  const view = followServices({ client, signal, log, onChange: (key) => proxy.changed(key) });
   const proxy = new ServiceProxy({
+    scope: nodeScope(index, meshFamilies()),
+    services: view.services,
+    slicesOf: view.slicesOf,
+    forgetFlows: deleteUdpFlows,
     clock,
     log,
-    input: () => ({ nodeIndex: index, services: services.store.values(), slices: slices.store.values() }),
   });
   // Half a list would refuse what works: the rules of an earlier runtime stay, and names wait, until all is known.
-  void Promise.all([services.synced, slices.synced]).then(
+  let names: ClusterNames | undefined;
+  void view.synced.then(
     () => {
-      isSynced = true;
-      changed();
+      names = new ClusterNames({ clusterDomain, ...view });
+      proxy.start();
     },
     () => {},
   );
@@ -236,11 +242,7 @@ async function startServices(
     host: podGateway(index),
     clusterDomain,
     log,
-    names: () => {
-      if (!isSynced) return undefined;
-      names ??= new ClusterNames({ clusterDomain, services: services.store, slices: slices.store.values() });
-      return names;
-    },
+    names: () => names,
   });
   return {
     async close() {

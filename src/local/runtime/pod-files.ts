@@ -4,6 +4,8 @@ import type { Pod } from '../../api/index.ts';
 export interface PodFilesInput {
   readonly pod: Pod;
   readonly podIp: string;
+  /** Absent: `podIp` alone. */
+  readonly podIps?: readonly string[];
   readonly hostName: string;
   readonly clusterDnsIp: string;
   /** The node's own resolv.conf, for dnsPolicy Default. */
@@ -25,7 +27,7 @@ export function podHostName(pod: Pod): string {
   return (pod.spec.hostname ?? pod.metadata.name ?? 'pod').slice(0, 63);
 }
 
-function hostsFile({ pod, podIp, hostName }: PodFilesInput): string {
+function hostsFile({ pod, podIp, podIps = [podIp], hostName }: PodFilesInput): string {
   const lines = [
     '# Written by the runtime of the node.',
     '127.0.0.1\tlocalhost',
@@ -37,7 +39,7 @@ function hostsFile({ pod, podIp, hostName }: PodFilesInput): string {
   ];
   const { subdomain } = pod.spec;
   const full = subdomain ? `${hostName}.${subdomain}.${pod.metadata.namespace}.svc.${clusterDomain}\t` : '';
-  lines.push(`${podIp}\t${full}${hostName}`);
+  for (const ip of podIps) lines.push(`${ip}\t${full}${hostName}`);
   for (const { ip, hostnames = [] } of pod.spec.hostAliases ?? []) lines.push(`${ip}\t${hostnames.join('\t')}`);
   return `${lines.join('\n')}\n`;
 }

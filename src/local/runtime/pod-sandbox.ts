@@ -7,6 +7,8 @@ import type { NodeContext } from './node-context.ts';
 
 export interface PodSandbox {
   readonly podIp: string;
+  /** Beginning with `podIp`: one of each family that the mesh has. */
+  readonly podIps: readonly string[];
   /** Absent: the node's network namespace. */
   readonly netnsPath?: string;
   /** Takes the namespace and the address back. */
@@ -15,13 +17,14 @@ export interface PodSandbox {
 
 /** Opens the sandbox. A pod that had an address before the runtime restarted gets it again if it is free. */
 export async function openPodSandbox(pod: Pod, uid: string, node: NodeContext): Promise<PodSandbox> {
-  if (pod.spec.hostNetwork) return { podIp: node.hostIp, close: async () => {} };
+  if (pod.spec.hostNetwork) return { podIp: node.hostIp, podIps: node.hostIps, close: async () => {} };
   const host = node.addresses.take(hostOf(pod.status?.podIP, node.nodeIndex));
   try {
     const network = await createPodNetwork({ name: uid, nodeIndex: node.nodeIndex, host });
     openNetworkToAll(network.netnsPath);
     return {
-      podIp: network.ip,
+      podIp: network.ips[0],
+      podIps: network.ips,
       netnsPath: network.netnsPath,
       async close() {
         await removePodNetwork({ name: uid, host });

@@ -7,8 +7,12 @@ export interface PodStatusInput {
   /** The conditions computed last time: those that did not change keep their times. */
   readonly before: readonly CoreCondition[];
   readonly hostIp: string;
+  /** Absent: `hostIp` alone. */
+  readonly hostIps?: readonly string[];
   /** "" while it has none. */
   readonly podIp: string;
+  /** Absent: `podIp` alone. */
+  readonly podIps?: readonly string[];
   readonly startTime: string;
   readonly now: string;
   readonly init: readonly ContainerStatus[];
@@ -61,14 +65,14 @@ export function computePodStatus(input: PodStatusInput): PodStatus {
     phase,
     conditions: mergeConditions(pod, input.before, conditions, input.now),
     hostIP: hostIp,
-    hostIPs: [{ ip: hostIp }],
+    hostIPs: (input.hostIps ?? [hostIp]).map((ip) => ({ ip })),
     startTime: input.startTime,
     containerStatuses: [...input.main],
     qosClass: qosClass(pod),
   };
   if (podIp !== '') {
     status.podIP = podIp;
-    status.podIPs = [{ ip: podIp }];
+    status.podIPs = (input.podIps ?? [podIp]).map((ip) => ({ ip }));
   }
   const { generation } = pod.metadata;
   if (generation !== undefined) status.observedGeneration = generation;

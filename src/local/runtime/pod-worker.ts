@@ -196,7 +196,9 @@ export class PodWorker {
       pod: this.#pod,
       before: this.#conditions,
       hostIp: node.hostIp,
+      hostIps: node.hostIps,
       podIp: this.#sandbox?.podIp ?? '',
+      ...(this.#sandbox && { podIps: this.#sandbox.podIps }),
       startTime: this.#startTime,
       now: timestamp(node.clock.nowMs()),
       init: this.#init.map((each) => each.status()),
@@ -457,8 +459,9 @@ export class PodWorker {
   }
 
   #facts(): PodFacts {
-    const { hostIp, nodeName } = this.#node;
-    return { pod: this.#pod, podIp: this.#sandbox?.podIp ?? '', hostIp, nodeName };
+    const { hostIp, hostIps, nodeName } = this.#node;
+    const { podIp = '', podIps = [] } = this.#sandbox ?? {};
+    return { pod: this.#pod, podIp, podIps, hostIp, hostIps, nodeName };
   }
 
   #report(): void {
