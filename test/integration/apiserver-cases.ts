@@ -201,7 +201,11 @@ export const differentialCases: readonly Case[] = [
         ]),
       ),
       applyDeployment('two', 'bad', { replicas: 'x' }),
-      applyDeployment('two', 'bad', { ...template([{ name: 'a', image: 'x', foo: 1 }]), replicas: 'x' }),
+      // The real server lists several problems in no order.
+      {
+        ...applyDeployment('two', 'bad', { ...template([{ name: 'a', image: 'x', foo: 1 }]), replicas: 'x' }),
+        compare: 'reason',
+      },
       applyDeployment('two', 'bad', template(['x' as unknown as Fields])),
       applyMap('two', 'bad', {}, { resourceVersion: '1' }),
       applyMap('two', 'bad-new', {}, { uid: 'ffffffff-0000-0000-0000-000000000000' }),
