@@ -127,6 +127,55 @@ describe('a container', () => {
     equal(supervisor.status().state?.terminated?.exitCode, 137);
   });
 
+  test('it is neither probed nor ready while its postStart runs', async () => {
+    const probed: string[] = [];
+    const { promise: hook, resolve } = Promise.withResolvers<void>();
+    const { supervisor, runs } = open(
+      {
+        lifecycle: { postStart: { exec: { command: ['hook'] } } },
+        startupProbe: { exec: { command: ['startup'] } },
+        readinessProbe: { exec: { command: ['ready'] } },
+      },
+      {
+        probeTarget: () => ({
+          container: { name: 'main' },
+          podIp: '',
+          async exec(command) {
+            probed.push(command.join(' '));
+            if (command[0] === 'hook') await hook;
+            return { exitCode: 0, output: '' };
+          },
+        }),
+      },
+    );
+    await pass(120_000);
+    deepEqual(probed, ['hook']);
+    const { state, started, ready } = supervisor.status();
+    equal(state?.running !== undefined, true);
+    deepEqual([started, ready], [false, false]);
+    resolve();
+    await supervisor.firstHook;
+    await pass(20_000);
+    deepEqual(probed.slice(0, 3), ['hook', 'startup', 'ready']);
+    deepEqual([supervisor.status().started, supervisor.isReady], [true, true]);
+    supervisor.stop(0);
+    runs[0]?.end({ exitCode: 0 });
+  });
+
+  test('a postStart that fails ends the container with its grace, and it starts again', async () => {
+    const { supervisor, runs, events, execs } = open({ lifecycle: { postStart: { exec: { command: ['hook'] } } } });
+    execs.code = 1;
+    await settle();
+    deepEqual(events, ['Started', 'FailedPostStartHook', 'Killing']);
+    deepEqual([runs[0]?.signals, supervisor.isReady], [['SIGTERM'], false]);
+    execs.code = 0;
+    await pass(30_100);
+    deepEqual(runs[0]?.signals, ['SIGTERM', 'SIGKILL']);
+    equal(supervisor.status().lastState?.terminated?.exitCode, 137);
+    deepEqual([runs.length, supervisor.isReady], [2, true]);
+    supervisor.stop(0);
+  });
+
   test('preStop comes first and eats of the grace; two seconds are left', async () => {
     const { supervisor, runs } = open({ lifecycle: { preStop: { sleep: { seconds: 9 } } } });
     await settle();

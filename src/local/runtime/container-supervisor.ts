@@ -52,8 +52,9 @@ interface End {
 
 /** How long a container waits for something it refers to before it looks again. */
 const configRetryMs = 1_000;
-/** preStop and postStart share the grace period; without one they get this. */
-const hookTimeoutMs = 30_000;
+/** kubelet sets no limit to a postStart; these keep a server that never answers, and a forgotten command, from being waited for. */
+const postStartRequestMs = 30_000;
+const postStartCommandMs = 24 * 3_600_000;
 
 export class ContainerSupervisor {
   readonly #options: ContainerSupervisorOptions;
@@ -63,6 +64,7 @@ export class ContainerSupervisor {
   readonly #backoff: RestartBackoff;
   readonly #stopping = new AbortController();
   readonly #firstStart = Promise.withResolvers<boolean>();
+  readonly #firstHook = Promise.withResolvers<void>();
   #phase: Phase = { kind: 'waiting', reason: 'PodInitializing' };
   #last: End | undefined;
   #restartCount: number;
@@ -81,6 +83,11 @@ export class ContainerSupervisor {
   /** Resolves to true once it runs and its startup probe, if any, succeeded; to false when it never will. */
   get firstStart(): Promise<boolean> {
     return this.#firstStart.promise;
+  }
+
+  /** Resolves once it was started and its postStart is over, however both went: the next container of a pod waits for that. */
+  get firstHook(): Promise<void> {
+    return this.#firstHook.promise;
   }
 
   get container(): Container {
@@ -140,6 +147,7 @@ export class ContainerSupervisor {
       else this.#set({ kind: 'terminated', end });
     }
     this.#firstStart.resolve(false);
+    this.#firstHook.resolve();
   }
 
   /** Ends the container: preStop, SIGTERM, and SIGKILL after the grace. `run` resolves then. */
@@ -185,6 +193,7 @@ export class ContainerSupervisor {
     const { container, imageProblem } = this.#definition;
     const signal = AbortSignal.any([this.#stopping.signal, this.#changed.signal]);
     if (imageProblem !== undefined) {
+      this.#firstHook.resolve();
       onEvent('Warning', 'Failed', `Failed to pull image "${container.image}": ${imageProblem}`);
       this.#set({ kind: 'waiting', reason: 'ErrImagePull', message: imageProblem });
       await sleep(configRetryMs, signal);
@@ -203,6 +212,7 @@ export class ContainerSupervisor {
         onEvent('Normal', 'Started', `Started container ${container.name}`);
         return await this.#follow(process, startedAtMs);
       } catch (error) {
+        this.#firstHook.resolve();
         const message = messageOf(error);
         onEvent('Warning', 'Failed', `Error: ${message}`);
         if (codeOf(error) !== 'runtime.config') {
@@ -231,9 +241,11 @@ export class ContainerSupervisor {
       over.abort();
       return exit;
     });
-    if (container.lifecycle?.postStart) void this.#postStart(container.lifecycle.postStart, process);
     // They end with `over`, after the check that runs just then; nobody has to wait for that.
-    void this.#runProbes(process, over.signal);
+    void this.#postStart(process, over.signal).then(async (isDone) => {
+      this.#firstHook.resolve();
+      if (isDone) await this.#runProbes(process, over.signal);
+    });
     const ending = AbortSignal.any([this.#stopping.signal, this.#changed.signal]);
     if (ending.aborted) onStop();
     else ending.addEventListener('abort', onStop, { once: true });
@@ -332,12 +344,21 @@ export class ContainerSupervisor {
     if (!over.aborted) process.kill();
   }
 
-  async #postStart(hook: LifecycleHandler, process: ContainerProcess): Promise<void> {
+  /** Resolves to whether the container may be probed: its hook, if it has one, succeeded, and it runs on. */
+  async #postStart(process: ContainerProcess, over: AbortSignal): Promise<boolean> {
+    const hook = this.container.lifecycle?.postStart;
+    if (!hook) return true;
+    const { onEvent } = this.#options;
     try {
-      await this.#runHook(hook, hookTimeoutMs, this.#stopping.signal);
+      await this.#runHook(hook, hook.httpGet ? postStartRequestMs : postStartCommandMs, over);
+      return !over.aborted;
     } catch (error) {
-      this.#options.onEvent('Warning', 'FailedPostStartHook', `PostStartHook failed: ${messageOf(error)}`);
-      process.kill();
+      // What ends takes its hook along.
+      if (over.aborted || this.#stopping.signal.aborted || this.#changed.signal.aborted) return false;
+      onEvent('Warning', 'FailedPostStartHook', `PostStartHook failed: ${messageOf(error)}`);
+      onEvent('Normal', 'Killing', 'FailedPostStartHook');
+      await this.#stopProcess(process, this.#graceMs, over);
+      return false;
     }
   }
 

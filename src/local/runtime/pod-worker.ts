@@ -262,7 +262,13 @@ export class PodWorker {
       if (!isInitialized) return;
       this.#isInitialized = true;
       this.#report();
-      await Promise.all(this.#main.map((each) => each.run()));
+      const runs: Promise<void>[] = [];
+      for (const each of this.#main) {
+        runs.push(each.run());
+        // kubelet starts the next one after that: proxies hold their applications back with it.
+        if (each.container.lifecycle?.postStart) await each.firstHook;
+      }
+      await Promise.all(runs);
     } finally {
       signal.removeEventListener('abort', stopOthers);
       await this.#stopSidecars(sidecars);
