@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { kinds, type ConfigMap, type Container, type Secret } from '../../api/index.ts';
+import { kinds, type ConfigMap, type Container, type Secret, type Service } from '../../api/index.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Confinement } from './confinement.ts';
 import { ContainerLog } from './container-log.ts';
@@ -14,6 +14,8 @@ import { planPodFiles, podHostName } from './pod-files.ts';
 import type { PodSandbox } from './pod-sandbox.ts';
 import type { PodVolumes } from './pod-volumes.ts';
 import { planContainerRoot } from './root-plan.ts';
+import { isApiServer, serviceEnvironment } from './service-environment.ts';
+import { sourceAnnotation } from './static-pods.ts';
 import { OutputHub } from './streaming/output-hub.ts';
 
 export interface ContainerStartOptions {
@@ -168,7 +170,9 @@ async function readEnvironment(options: ContainerStartOptions): Promise<Record<s
     if (valueFrom?.configMapKeyRef?.name) configMaps.set(valueFrom.configMapKeyRef.name, undefined);
     if (valueFrom?.secretKeyRef?.name) secrets.set(valueFrom.secretKeyRef.name, undefined);
   }
+  let services: Readonly<Record<string, string>>;
   try {
+    services = await readServices(options);
     for (const name of configMaps.keys())
       configMaps.set(name, await node.objects.read(kinds.ConfigMap, namespace, name));
     for (const name of secrets.keys()) secrets.set(name, await node.objects.read(kinds.Secret, namespace, name));
@@ -181,9 +185,29 @@ async function readEnvironment(options: ContainerStartOptions): Promise<Record<s
     configMap: (name) => configMaps.get(name),
     secret: (name) => secrets.get(name),
     capacity: node.capacity,
+    services,
   });
   if (result.kind === 'ready') return result.environment;
   throw new AmbitError(result.message, { code: 'runtime.config', blame: 'downstream' });
+}
+
+/** A static pod does not wait for the API server, and may be what others wait for: it has what there is. */
+async function readServices({ node, facts }: ContainerStartOptions): Promise<Record<string, string>> {
+  const { namespace = 'default', annotations = {} } = facts.pod.metadata;
+  try {
+    const found = facts.pod.spec.enableServiceLinks === false ? [] : await list(node, namespace);
+    const apiServer = found.some(isApiServer)
+      ? undefined
+      : await node.objects.read(kinds.Service, 'default', 'kubernetes');
+    return serviceEnvironment(facts.pod, apiServer ? [...found, apiServer] : found);
+  } catch (error) {
+    if (annotations[sourceAnnotation] === undefined) throw error;
+    return {};
+  }
+}
+
+async function list(node: NodeContext, namespace: string): Promise<readonly Service[]> {
+  return (await node.client.list(kinds.Service, { namespace })).items;
 }
 
 async function openLog(options: ContainerStartOptions): Promise<ContainerLog> {

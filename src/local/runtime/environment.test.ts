@@ -14,6 +14,7 @@ const input = (container: Partial<Container>, more: Partial<EnvironmentInput> = 
   configMap: () => undefined,
   secret: () => undefined,
   capacity: { cpu: 2, memory: 1000 },
+  services: {},
   ...more,
 });
 const own = (result: ReturnType<typeof resolveEnvironment>): unknown => {

@@ -9,6 +9,8 @@ export interface EnvironmentInput {
   readonly configMap: (name: string) => ConfigMap | undefined;
   readonly secret: (name: string) => Secret | undefined;
   readonly capacity: Readonly<Record<string, number>>;
+  /** Of Services; the container's own variables replace them. */
+  readonly services: Readonly<Record<string, string>>;
 }
 
 export type EnvironmentResult =
@@ -26,6 +28,7 @@ export function resolveEnvironment(input: EnvironmentInput): EnvironmentResult {
   const environment: Record<string, string> = {
     ...basics,
     HOSTNAME: facts.pod.spec.hostname ?? facts.pod.metadata.name ?? '',
+    ...input.services,
   };
   for (const source of container.envFrom ?? []) {
     const { prefix = '', configMapRef, secretRef } = source;

@@ -12,7 +12,7 @@ import type { Log } from '../../lib/log.ts';
 /** Marks the API's copy of a static pod; its value is the hash of the manifest. */
 export const mirrorAnnotation = 'kubernetes.io/config.mirror';
 const hashAnnotation = 'kubernetes.io/config.hash';
-const sourceAnnotation = 'kubernetes.io/config.source';
+export const sourceAnnotation = 'kubernetes.io/config.source';
 
 /** Looked at this often besides on every change, because a notification can be lost. */
 const pollMs = 5_000;
