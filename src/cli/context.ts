@@ -37,14 +37,21 @@ export interface StateOptions {
 
 export interface ClusterOptions extends StateOptions {
   readonly kubeconfig?: string;
+  readonly context?: string;
 }
 
 export function stateOption(): Option {
   return new Option('--state <dir>', 'state folder of the local mesh (default: ~/.ambit)');
 }
 
-export function kubeconfigOption(): Option {
-  return new Option('--kubeconfig <file>', "kubeconfig to use (default: $KUBECONFIG, then the state folder's)");
+export function kubeconfigOption(
+  description = "kubeconfig to use (default: $KUBECONFIG, then the state folder's)",
+): Option {
+  return new Option('--kubeconfig <file>', description);
+}
+
+export function contextOption(description = 'context of the kubeconfig to use (default: its current one)'): Option {
+  return new Option('--context <name>', description);
 }
 
 export type OutputFormat = 'table' | 'json' | 'yaml';
@@ -65,7 +72,11 @@ export function paths(context: CliContext, options: StateOptions): StatePaths {
 export function openCluster(context: CliContext, options: ClusterOptions): KubeClient {
   const fromEnv = kubeconfigPaths(context.env['KUBECONFIG']);
   const files = options.kubeconfig ?? (fromEnv.length > 0 ? fromEnv : kubeconfigOfMesh(paths(context, options)));
-  const access = loadKubeconfig(files, { env: context.env, isInteractive: isatty(0) });
+  const access = loadKubeconfig(files, {
+    env: context.env,
+    isInteractive: isatty(0),
+    ...(options.context === undefined ? {} : { context: options.context }),
+  });
   return openKubeClient(access, { log: silentLog() });
 }
 

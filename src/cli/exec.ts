@@ -9,6 +9,7 @@ import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
 import { childrenOf, planEnterNode, type EnterPlan } from '../local/mesh/index.ts';
 import {
   ExitCode,
+  contextOption,
   kubeconfigOption,
   openCluster,
   paths,
@@ -39,6 +40,7 @@ export function execCommand(context: CliContext): Command {
     .option('--node <name>', "run in this node's network namespace (local mesh)")
     .addOption(stateOption())
     .addOption(kubeconfigOption())
+    .addOption(contextOption())
     .addHelpText(
       'after',
       '\nThe command gets the standard streams, and its exit code is that of ambit.\nExamples:\n  ambit exec deploy/productpage-v1 -- cat /etc/resolv.conf\n  ambit exec -it deploy/productpage-v1 -- bash\n  ambit exec --node node-1 -- ip route',

@@ -47,7 +47,7 @@ export async function findPod(client: KubeClient, target: PodTarget, namespace: 
     const running = pods.filter(
       (pod) => pod.status?.phase === 'Running' && pod.metadata.deletionTimestamp === undefined,
     );
-    const found = running.find(isReady) ?? running[0];
+    const found = running.find(isPodReady) ?? running[0];
     if (found) return found;
   } catch (error) {
     if (!isKubeError(error) || error.status !== 404) throw error;
@@ -76,6 +76,6 @@ async function selectorOf(
   return (await client.get(kinds.Deployment, target.name, namespace)).spec?.selector.matchLabels ?? {};
 }
 
-function isReady(pod: Pod): boolean {
+export function isPodReady(pod: Pod): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }

@@ -1,11 +1,12 @@
 /** `ambit logs` */
-import { createReadStream, statSync, watch } from 'node:fs';
+import { createReadStream, existsSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, Command } from 'commander';
 import { kinds, systemNamespace } from '../api/index.ts';
 import type { KubeClient } from '../kube/index.ts';
 import { AmbitError } from '../lib/errors.ts';
 import {
+  contextOption,
   kubeconfigOption,
   nodeOption,
   openCluster,
@@ -22,7 +23,11 @@ interface LogsOptions extends ClusterOptions {
 }
 
 /** Components that are Pods: the value of their label `app`. */
-const podComponents: Readonly<Record<string, string>> = { ztunnel: 'ztunnel', 'node-agent': 'istio-cni-node' };
+const podComponents: Readonly<Record<string, string>> = {
+  control: 'istiod',
+  ztunnel: 'ztunnel',
+  'node-agent': 'istio-cni-node',
+};
 
 export function logsCommand(context: CliContext): Command {
   return new Command('logs')
@@ -45,13 +50,15 @@ export function logsCommand(context: CliContext): Command {
     .option('-f, --follow', 'go on printing as it grows')
     .addOption(stateOption())
     .addOption(kubeconfigOption())
+    .addOption(contextOption())
     .addHelpText(
       'after',
-      "\nThe log of `ztunnel` holds the access log. With several nodes each line starts with its node's name.\nThe API server has etcd, controller-manager and scheduler beside it only where `up` was given --kubernetes.\nExample:\n  ambit logs ztunnel --node node-1 -f",
+      "\nIn a cluster there are `control`, `ztunnel` and `node-agent`; the others are processes of a local mesh.\nThe log of `ztunnel` holds the access log. With several nodes each line starts with its node's name.\nThe API server has etcd, controller-manager and scheduler beside it only where `up` was given --kubernetes.\nExample:\n  ambit logs ztunnel --node node-1 -f",
     )
     .action(async (component: string, options: LogsOptions) => {
       const app = podComponents[component];
-      if (app === undefined) return printFile(context, logPath(context, component, options), options.follow ?? false);
+      if (app === undefined || (component === 'control' && isLocalProcess(context, options)))
+        return printFile(context, logPath(context, component, options), options.follow ?? false);
       const client = openCluster(context, options);
       try {
         await printPodLogs(context, client, { app, options });
@@ -59,6 +66,13 @@ export function logsCommand(context: CliContext): Command {
         await client.close();
       }
     });
+}
+
+/** The control plane of a whole local mesh is a process beside its nodes; elsewhere it is Pods. */
+function isLocalProcess(context: CliContext, options: LogsOptions): boolean {
+  if (options.kubeconfig !== undefined || options.context !== undefined) return false;
+  if (existsSync(logPath(context, 'control', options))) return true;
+  return !context.env['KUBECONFIG'] && !existsSync(paths(context, options).kubeconfig);
 }
 
 async function printPodLogs(
@@ -75,7 +89,7 @@ async function printPodLogs(
   }
   await Promise.all(
     pods.map(async (pod) => {
-      const prefix = pods.length > 1 ? `[${pod.spec?.nodeName}] ` : '';
+      const prefix = pods.length > 1 ? `[${app === 'istiod' ? pod.metadata.name : pod.spec?.nodeName}] ` : '';
       const path = `/api/v1/namespaces/${systemNamespace}/pods/${pod.metadata.name}/log${options.follow ? '?follow=true' : ''}`;
       const response = await client.raw({ method: 'GET', path, signal: context.signal });
       if (response.status !== 200) {

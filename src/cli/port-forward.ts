@@ -8,6 +8,7 @@ import { AmbitError, messageOf } from '../lib/errors.ts';
 import { formatHostPort } from '../lib/ip.ts';
 import {
   collect,
+  contextOption,
   kubeconfigOption,
   openCluster,
   stateOption,
@@ -39,6 +40,7 @@ export function portForwardCommand(context: CliContext): Command {
     .option('--address <ip>', 'listen on this address (repeatable; default: 127.0.0.1)', collect)
     .addOption(stateOption())
     .addOption(kubeconfigOption())
+    .addOption(contextOption())
     .addHelpText(
       'after',
       '\nIt runs until it is interrupted. Of a Service or Deployment it takes one pod that runs, and another one when that is gone.\nThe ports of a Service are its own.\nExamples:\n  ambit port-forward svc/productpage 8080:9080\n  ambit port-forward deploy/reviews-v1 :9080',

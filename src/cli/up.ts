@@ -11,6 +11,7 @@ interface UpCommandOptions extends StateOptions {
   readonly kubeconfig?: string;
   readonly image?: readonly string[];
   readonly kubernetes?: string;
+  readonly bare?: boolean;
   readonly timeout: number;
 }
 
@@ -32,6 +33,7 @@ export function upCommand(context: CliContext): Command {
       '--kubernetes <file>',
       "run etcd and Kubernetes' own API server, controllers and scheduler from this binary, in place of the embedded API",
     )
+    .option('--bare', 'only the API server and the nodes: install the mesh on them as on any cluster, by its chart')
     .option('--timeout <seconds>', 'give up when it is not all ready by then', parseCount, readyWithinSeconds)
     .addHelpText(
       'after',
@@ -52,6 +54,7 @@ export function upCommand(context: CliContext): Command {
           manifests,
           ...(options.nodes === undefined ? {} : { nodes: options.nodes }),
           ...(options.kubernetes === undefined ? {} : { kubernetes: resolve(options.kubernetes) }),
+          ...(options.bare === undefined ? {} : { bare: options.bare }),
           ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
           timeoutMs: options.timeout * 1000,
           onProgress: (step) => progress.step(step),

@@ -4,6 +4,7 @@ import { kinds, systemNamespace } from '../api/index.ts';
 import { openPortForward, type KubeClient } from '../kube/index.ts';
 import { AmbitError } from '../lib/errors.ts';
 import {
+  contextOption,
   kubeconfigOption,
   nodeOption,
   openCluster,
@@ -105,6 +106,7 @@ export function ztunnelConfigCommand(context: CliContext): Command {
     .addOption(outputOption())
     .addOption(stateOption())
     .addOption(kubeconfigOption())
+    .addOption(contextOption())
     .addHelpText('after', '\nExample:\n  ambit ztunnel-config workloads --node node-1')
     .action(async (what: string, options: ZtunnelConfigOptions) => {
       const section = sections[what];

@@ -38,6 +38,8 @@ export interface TestMesh extends AsyncDisposable {
 }
 
 export interface TestMeshOptions {
+  /** The API server and the nodes alone. */
+  readonly bare?: boolean;
   readonly nodes?: number;
   readonly manifests?: string;
 }
@@ -72,7 +74,8 @@ export async function openTestMesh(options: TestMeshOptions = {}): Promise<TestM
   try {
     const files = options.manifests === undefined ? [] : ['-f', await writeManifests(options.manifests)];
     const server = kubernetes ? ['--kubernetes', kubernetes] : [];
-    await mustRun(['up', '--nodes', String(options.nodes ?? 2), ...server, ...files]);
+    const bare = options.bare ? ['--bare'] : [];
+    await mustRun(['up', '--nodes', String(options.nodes ?? 2), ...server, ...bare, ...files]);
   } catch (error) {
     await close();
     throw error;

@@ -29,6 +29,8 @@ export interface MeshRecord {
   readonly images: readonly string[];
   /** The binary whose API server and controllers run in place of the embedded ones; absolute. */
   readonly kubernetes?: string;
+  /** An API server and nodes, and nothing of the mesh: somebody else installs it. */
+  readonly bare?: boolean;
   /** The process on the host that holds the namespaces, while it runs. */
   readonly init?: { readonly pid: number; readonly startTicks: string };
 }

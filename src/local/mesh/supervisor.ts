@@ -25,13 +25,13 @@ import type { SelfCommand } from './init.ts';
 import { childrenOf } from './host-process.ts';
 import { controllers, storageAndApi, type ServerCommand } from './kubernetes/server-commands.ts';
 import { nodeKeyPair, serverFiles, serverUsers, writeServerFiles } from './kubernetes/server-files.ts';
-import { ensureServerObjects } from './kubernetes/server-objects.ts';
+import { ensureNodeBindings, ensureServerObjects } from './kubernetes/server-objects.ts';
 import { forwarderLoopPid, killLeftovers } from './leftovers.ts';
 import { nodeGet } from './node-socket.ts';
 import { readMeshRecord, type MeshRecord, type StatePaths } from './state-dir.ts';
 import { markNodesUnheard } from './stale-status.ts';
 import { manifestFolder, systemPods, writeStaticPods } from './static-pods.ts';
-import { controlAddress, ensureSystemObjects } from './system-objects.ts';
+import { controlAddress, createIfMissing, defaultNamespace, ensureSystemObjects } from './system-objects.ts';
 
 /** Where a start has got to. `ready` means every component is. */
 export type MeshPhase =
@@ -91,21 +91,26 @@ export class Supervisor {
       writeKubeconfigs(paths, { tokens, caPem, apiPort: this.#record.apiPort });
       const client = openKubeClient(loadKubeconfig(supervisorKubeconfigPath(paths)), { log: log.child('kube') });
       this.#client = client;
-      await ensureSystemObjects(client);
+      const isBare = this.#record.bare ?? false;
+      if (isBare) await createIfMissing(client, defaultNamespace);
+      else await ensureSystemObjects(client);
       if (kubernetes !== undefined) {
         for (const command of controllers(kubernetes, serverFiles(paths))) this.#startServer(command);
-        await ensureServerObjects({ client, pods: systemPods(paths) });
+        await ensureNodeBindings(client);
+        if (!isBare) await ensureServerObjects({ client, pods: systemPods(paths) });
       }
       await markNodesUnheard(client);
 
-      this.#step('starting the control plane and the nodes');
-      const control = this.#startControl();
+      this.#step(isBare ? 'starting the nodes' : 'starting the control plane and the nodes');
+      const control = isBare ? undefined : this.#startControl();
       const runtimes = nodes.map((node, index) => this.#startNode(node, index + 1));
-      await waitUntil(() => control.isReady());
+      if (control) await waitUntil(() => control.isReady());
       this.#step('waiting for the nodes');
       for (const runtime of runtimes) await waitUntil(() => runtime.isReady());
-      this.#step('waiting for node agents and ztunnels');
-      await waitUntil(() => this.#systemPodsReady());
+      if (!isBare) {
+        this.#step('waiting for node agents and ztunnels');
+        await waitUntil(() => this.#systemPodsReady());
+      }
       this.#phase = { kind: 'ready' };
       log.info('Mesh is ready', { nodes: nodes.length });
     } catch (error) {
@@ -210,7 +215,7 @@ export class Supervisor {
 
   #startNode(node: string, index: number): Component {
     const { paths } = this.#options;
-    const { kubernetes } = this.#record;
+    const { kubernetes, bare = false } = this.#record;
     const args = [
       '--node',
       node,
@@ -222,14 +227,17 @@ export class Supervisor {
       paths.root,
     ];
     args.push('--kubeconfig', nodeKubeconfigPath(paths, node));
-    if (kubernetes === undefined) {
+    // On Kubernetes' own server a node may not make Pods that refer to accounts or ConfigMaps (NodeRestriction): DaemonSets do.
+    if (kubernetes === undefined && !bare) {
       writeStaticPods(paths, node);
       args.push('--manifests', manifestFolder(paths, node));
     } else {
-      // A node may not make Pods that refer to accounts or ConfigMaps (NodeRestriction): DaemonSets do.
+      args.push('--system-namespace', systemNamespace);
+    }
+    if (kubernetes !== undefined) {
       const { certPath, keyPath } = nodeKeyPair(paths, node);
       args.push('--tls-cert-file', certPath, '--tls-private-key-file', keyPath);
-      args.push('--client-ca-file', serverFiles(paths).caPath, '--system-namespace', systemNamespace);
+      args.push('--client-ca-file', serverFiles(paths).caPath);
     }
     for (const image of this.#record.images) args.push('--image', image);
     return this.#startComponent({

@@ -15,6 +15,8 @@ export interface Wanted {
   readonly object: KubeObject & Record<string, unknown>;
 }
 
+export const defaultNamespace: Wanted = { kind: kinds.Namespace, object: { metadata: { name: 'default' } } };
+
 /** The objects, in the order in which they must be created. */
 export function systemObjects(): readonly Wanted[] {
   const namespaced = (name: string): KubeObject['metadata'] => ({ name, namespace: systemNamespace });
@@ -23,7 +25,7 @@ export function systemObjects(): readonly Wanted[] {
     object: { metadata: namespaced(name) },
   });
   return [
-    { kind: kinds.Namespace, object: { metadata: { name: 'default' } } },
+    defaultNamespace,
     { kind: kinds.Namespace, object: { metadata: { name: systemNamespace } } },
     serviceAccount('istiod'),
     serviceAccount('istio-cni'),

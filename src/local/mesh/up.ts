@@ -24,6 +24,8 @@ export interface UpOptions {
   readonly manifests: readonly Manifest[];
   /** Run Kubernetes' own server from this binary. Absent: what the mesh has, or the embedded one for a new one. */
   readonly kubernetes?: string;
+  /** Start the API server and the nodes alone. Absent: as the mesh is, or a whole one for a new one. */
+  readonly bare?: boolean;
   /** A second kubeconfig to write the context into. */
   readonly kubeconfig?: string;
   readonly asRoot: boolean;
@@ -75,6 +77,8 @@ async function ensureRunning(options: UpOptions, deadlineMs: number): Promise<vo
     if (options.images.some((image) => !existing.images.includes(image))) throw alreadyRuns('with another image table');
     if (options.kubernetes !== undefined && options.kubernetes !== existing.kubernetes)
       throw alreadyRuns('with another API server');
+    if (options.bare !== undefined && options.bare !== (existing.bare ?? false))
+      throw alreadyRuns(options.bare ? 'with a control plane' : 'without a control plane');
     return waitForMesh(options, existing, deadlineMs);
   }
   const kubernetes = options.kubernetes ?? existing?.kubernetes;
@@ -84,6 +88,7 @@ async function ensureRunning(options: UpOptions, deadlineMs: number): Promise<vo
     apiPort: await freePort(existing?.apiPort),
     images: options.images.length > 0 ? options.images : (existing?.images ?? []),
     ...(kubernetes === undefined ? {} : { kubernetes }),
+    ...((options.bare ?? existing?.bare) ? { bare: true } : {}),
   };
   writeMeshRecord(paths, record);
   rmSync(paths.sockets, { recursive: true, force: true });

@@ -40,9 +40,13 @@ export interface ServerObjectsOptions {
 /** Makes what is missing, and brings what is ours up to date. Resolves when every kind is served. */
 export async function ensureServerObjects(options: ServerObjectsOptions): Promise<void> {
   const { client, pods } = options;
-  for (const wanted of nodeBindings()) await createIfMissing(client, wanted);
   await ensureDefinitions(client);
   for (const pod of pods) await ensureDaemonSet(client, pod);
+}
+
+/** What nodes of ours need of any cluster. */
+export async function ensureNodeBindings(client: KubeClient): Promise<void> {
+  for (const wanted of nodeBindings()) await createIfMissing(client, wanted);
 }
 
 /** What a node of ours may do beyond a kubelet: it routes Services itself. And the API server may ask the nodes. */
