@@ -219,7 +219,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
 
   const certificate = await issueServingCertificate({
     authority,
-    dnsNames: servingNames(namespace, clusterDomain),
+    dnsNames: servingNames({ namespace, clusterDomain, revision }),
     ips: servingIps,
     signal,
     log,
@@ -292,9 +292,15 @@ async function patiently(
   }
 }
 
-function servingNames(namespace: string, clusterDomain: string): string[] {
-  const service = `istiod.${namespace}.svc`;
-  return [service, `${service}.${clusterDomain}`, `istiod.${namespace}`, 'localhost'];
+/** Also by the name of its revision's Service, which every one but the default has. */
+function servingNames(of: { namespace: string; clusterDomain: string; revision: string }): string[] {
+  const { namespace, clusterDomain, revision } = of;
+  const services = revision === defaultRevision ? ['istiod'] : ['istiod', `istiod-${revision}`];
+  const names = services.flatMap((name) => {
+    const service = `${name}.${namespace}.svc`;
+    return [service, `${service}.${clusterDomain}`, `${name}.${namespace}`];
+  });
+  return [...names, 'localhost'];
 }
 
 function stackOf(error: unknown): string | undefined {
