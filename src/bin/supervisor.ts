@@ -2,7 +2,9 @@
 import { parseArgs } from 'node:util';
 import { messageOf } from '../lib/errors.ts';
 import { openLog } from '../lib/log.ts';
-import { statePaths, Supervisor } from '../local/mesh/index.ts';
+import { statePaths } from '../local/mesh/index.ts';
+// By its own file: the command line has no use for all that it needs.
+import { Supervisor } from '../local/mesh/supervisor.ts';
 
 const { values } = parseArgs({ options: { state: { type: 'string' } } });
 if (values.state === undefined) {

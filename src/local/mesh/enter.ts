@@ -1,11 +1,11 @@
 /** How a command of the caller enters a namespace of the mesh: a plan that says what to run, for whoever runs it. */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { AmbitError } from '../../lib/errors.ts';
-import { enterContainer, type Confinement } from '../runtime/index.ts';
+import { enterContainer, type Confinement } from '../runtime/confinement.ts';
 import { isInitRunning } from './init.ts';
 import { mapNamespacePids } from './host-process.ts';
 import { nodeGet } from './node-socket.ts';
-import { nodeNames, type NodePod } from './supervisor.ts';
+import { nodeNames, type NodePod } from './nodes.ts';
 import { readMeshRecord, type MeshRecord, type StatePaths } from './state-dir.ts';
 
 export interface EnterPlan {
