@@ -234,6 +234,7 @@ export interface Volume {
   downwardAPI?: { items?: DownwardApiVolumeFile[]; defaultMode?: number };
   emptyDir?: { medium?: string; sizeLimit?: string | number };
   hostPath?: { path: string; type?: string };
+  persistentVolumeClaim?: { claimName: string; readOnly?: boolean };
 }
 
 export interface Toleration {

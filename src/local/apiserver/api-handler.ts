@@ -6,6 +6,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { authenticate, type AuthenticationContext } from './authentication.ts';
 import { denied, type ResourceAttributes, type Verb } from './authorization.ts';
 import { subresourcesOf } from './discovery.ts';
+import { handleEviction } from './eviction.ts';
 import { anonymousPaths, sendDocument, sendPublic } from './documents.ts';
 import {
   addWarning,
@@ -175,6 +176,8 @@ async function routeSubresource(
       return proxyLog(context, { namespace, name }, request.query, response);
     case 'binding':
       return handleBinding(context, request, response);
+    case 'eviction':
+      return handleEviction(context, request, response);
     case 'scale':
       return handleScale(context, request, response);
     case 'token':

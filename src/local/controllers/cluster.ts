@@ -1,19 +1,28 @@
 /** What all controllers share: the client, the objects they watch, the clock, the log. */
 import {
   kinds,
+  type ControllerRevision,
+  type CronJob,
+  type DaemonSet,
   type Deployment,
   type EndpointSlice,
+  type HorizontalPodAutoscaler,
+  type Job,
   type Namespace,
   type Node,
+  type PersistentVolumeClaim,
   type Pod,
+  type PodDisruptionBudget,
   type ReplicaSet,
   type Service,
   type ServiceAccount,
+  type StatefulSet,
 } from '../../api/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { createEventWriter, type EventWriter } from './event-writer.ts';
+import { createPodIndex, type PodIndex } from './pod-index.ts';
 import { openSource, type Source } from './source.ts';
 
 export interface Cluster {
@@ -30,6 +39,15 @@ export interface Cluster {
   readonly slices: Source<EndpointSlice>;
   readonly deployments: Source<Deployment>;
   readonly replicaSets: Source<ReplicaSet>;
+  readonly statefulSets: Source<StatefulSet>;
+  readonly daemonSets: Source<DaemonSet>;
+  readonly revisions: Source<ControllerRevision>;
+  readonly jobs: Source<Job>;
+  readonly cronJobs: Source<CronJob>;
+  readonly claims: Source<PersistentVolumeClaim>;
+  readonly budgets: Source<PodDisruptionBudget>;
+  readonly autoscalers: Source<HorizontalPodAutoscaler>;
+  readonly podIndex: PodIndex;
 }
 
 /** What a controller gives back: begin, and whether all its work is done. */
@@ -46,23 +64,35 @@ export interface OpenClusterOptions {
 }
 
 export function openCluster(options: OpenClusterOptions): Cluster {
+  const pods = openSource(kinds.Pod, options);
   return {
     ...options,
     events: createEventWriter(options),
     namespaces: openSource(kinds.Namespace, options),
     serviceAccounts: openSource(kinds.ServiceAccount, options),
     nodes: openSource(kinds.Node, options),
-    pods: openSource(kinds.Pod, options),
+    pods,
+    podIndex: createPodIndex(pods),
     services: openSource(kinds.Service, options),
     slices: openSource(kinds.EndpointSlice, options),
     deployments: openSource(kinds.Deployment, options),
     replicaSets: openSource(kinds.ReplicaSet, options),
+    statefulSets: openSource(kinds.StatefulSet, options),
+    daemonSets: openSource(kinds.DaemonSet, options),
+    revisions: openSource(kinds.ControllerRevision, options),
+    jobs: openSource(kinds.Job, options),
+    cronJobs: openSource(kinds.CronJob, options),
+    claims: openSource(kinds.PersistentVolumeClaim, options),
+    budgets: openSource(kinds.PodDisruptionBudget, options),
+    autoscalers: openSource(kinds.HorizontalPodAutoscaler, options),
   };
 }
 
 export async function whenSynced(cluster: Cluster): Promise<void> {
   const { namespaces, serviceAccounts, nodes, pods, services, slices, deployments, replicaSets } = cluster;
-  const sources = [namespaces, serviceAccounts, nodes, pods, services, slices, deployments, replicaSets];
+  const { statefulSets, daemonSets, revisions, jobs, cronJobs, claims, budgets, autoscalers } = cluster;
+  const older = [namespaces, serviceAccounts, nodes, pods, services, slices, deployments, replicaSets];
+  const sources = [...older, statefulSets, daemonSets, revisions, jobs, cronJobs, claims, budgets, autoscalers];
   await Promise.all(sources.map(({ synced }) => synced));
 }
 

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import {
   kinds,
   type Deployment,
@@ -11,140 +8,9 @@ import {
   type Node,
   type OwnerReference,
   type Pod,
-  type ReplicaSet,
 } from '../../api/index.ts';
-import {
-  isKubeError,
-  objectKey,
-  openKubeClient,
-  startInformer,
-  type Informer,
-  type KubeClient,
-} from '../../kube/index.ts';
-import { silentLog } from '../../lib/log.ts';
-import { startApiServer } from '../apiserver/index.ts';
-import { startControllers } from './index.ts';
-
-const adminToken = 'admin-token-of-this-test';
-const namespace = 'shop';
-
-interface Cluster {
-  readonly client: KubeClient;
-  readonly pods: Informer<Pod>;
-  readonly replicaSets: Informer<ReplicaSet>;
-  readonly deployments: Informer<Deployment>;
-  /** Pods whose name matches run, but do not become ready. */
-  sick: RegExp | undefined;
-  /** Resolves when `check` returns something, looked at after every change. */
-  until<T>(what: string, check: () => T | undefined | false | Promise<T | undefined | false>): Promise<T>;
-}
-
-/** A real API server and the real controllers; the kubelets are a few lines that say what pods do. */
-async function open(t: TestContext, nodes: readonly Node[] = [node('node-1'), node('node-2')]): Promise<Cluster> {
-  const stateDir = mkdtempSync(join(tmpdir(), 'ambit-controllers-'));
-  mkdirSync(join(stateDir, 'pki'));
-  const tokensFile = join(stateDir, 'pki', 'tokens.json');
-  writeFileSync(tokensFile, JSON.stringify([{ token: adminToken, user: 'admin', groups: ['system:masters'] }]));
-  const log = silentLog();
-  const server = await startApiServer({
-    stateDir,
-    tokensFile,
-    listen: { host: '127.0.0.1', port: 0 },
-    nodeSocket: () => '',
-    log,
-  });
-  const access = {
-    server: `https://127.0.0.1:${server.port}`,
-    caPem: server.caPem,
-    insecureSkipTlsVerify: false,
-    namespace: 'default',
-  };
-  const client = openKubeClient({ ...access, token: () => adminToken }, { log });
-  const controllers = openKubeClient({ ...access, token: () => server.controllersToken }, { log });
-  const stop = new AbortController();
-  const { signal } = stop;
-  t.after(async () => {
-    stop.abort();
-    await Promise.all([client.close(), controllers.close()]);
-    await server.close();
-    rmSync(stateDir, { recursive: true });
-  });
-
-  let checks: (() => void)[] = [];
-  const changed = (): void => {
-    const waiting = checks;
-    checks = [];
-    for (const check of waiting) check();
-  };
-  const handlers = { signal, log, onAdd: changed, onUpdate: changed, onDelete: changed };
-  const live = (pod: Pod): void => {
-    void act(pod).catch((error: unknown) => {
-      if (!signal.aborted && !isKubeError(error, 'kube.not-found') && !isKubeError(error, 'kube.conflict')) throw error;
-    });
-    changed();
-  };
-  async function act(pod: Pod): Promise<void> {
-    const { name = '', uid = '', deletionTimestamp } = pod.metadata;
-    if (!pod.spec.nodeName) return;
-    if (deletionTimestamp)
-      return client.delete(kinds.Pod, name, pod.metadata.namespace, { gracePeriodSeconds: 0, preconditions: { uid } });
-    if (pod.status?.phase !== 'Pending') return;
-    const ready = cluster.sick?.test(name) ? 'False' : 'True';
-    const podIP = `10.244.${pod.spec.nodeName.slice(-1)}.${(serial++ % 250) + 1}`;
-    const status = {
-      phase: 'Running',
-      podIP,
-      conditions: [{ type: 'Ready', status: ready, lastTransitionTime: new Date().toISOString() }],
-    };
-    await client.patch(kinds.Pod, name, pod.metadata.namespace, { status }, { type: 'merge', subresource: 'status' });
-  }
-  let serial = 1;
-  const cluster: Cluster = {
-    client,
-    sick: undefined,
-    pods: startInformer(client, kinds.Pod, { ...handlers, onAdd: live, onUpdate: (_, pod) => live(pod) }),
-    replicaSets: startInformer(client, kinds.ReplicaSet, handlers),
-    deployments: startInformer(client, kinds.Deployment, handlers),
-    async until(what, check) {
-      const deadline = AbortSignal.timeout(10_000);
-      for (;;) {
-        const result = await check();
-        if (result) return result;
-        await new Promise<void>((resolve, reject) => {
-          const fail = (): void => reject(new Error(`Never: ${what}\n${describePods(cluster)}`));
-          if (deadline.aborted) fail();
-          deadline.addEventListener('abort', fail, { once: true });
-          checks.push(resolve);
-        });
-      }
-    },
-  };
-  // Kinds without an informer here are looked at again by the clock.
-  const ticker = setInterval(changed, 50);
-  t.after(() => clearInterval(ticker));
-  for (const object of nodes) await client.create(kinds.Node, object);
-  await client.create(kinds.Namespace, { metadata: { name: namespace } });
-  await startControllers({ client: controllers, log, signal });
-  return cluster;
-}
-
-function describePods({ pods, replicaSets }: Cluster): string {
-  const sets = [...replicaSets.store.values()].map(
-    ({ metadata, spec, status }) => `${metadata.name} ${spec.replicas} ${JSON.stringify(status)}`,
-  );
-  const lines = [...pods.store.values()].map(
-    ({ metadata, spec, status }) =>
-      `${metadata.name} ${spec.nodeName} ${status?.phase} ${metadata.deletionTimestamp ?? ''}`,
-  );
-  return [...sets, ...lines].join('\n');
-}
-
-function node(name: string, labels: Record<string, string> = {}): Node {
-  return {
-    metadata: { name, labels: { 'kubernetes.io/hostname': name, ...labels } },
-    status: { conditions: [{ type: 'Ready', status: 'True' }] },
-  };
-}
+import { isKubeError, objectKey, type Informer } from '../../kube/index.ts';
+import { namespace, node, openTestCluster, type TestCluster } from './test-cluster.ts';
 
 function deployment(name: string, replicas: number, image = 'app:1', rest: object = {}): Deployment {
   return {
@@ -165,7 +31,7 @@ const named = ({ store }: Informer<Pod>, app: string): Pod[] =>
   [...store.values()].filter(({ metadata }) => metadata.labels?.['app'] === app && !metadata.deletionTimestamp);
 const image = (pod: Pod): string | undefined => pod.spec.containers[0]?.image;
 
-function complete(cluster: Cluster, name: string, updated: number): Deployment | undefined {
+function complete(cluster: TestCluster, name: string, updated: number): Deployment | undefined {
   const found = cluster.deployments.store.get(`${namespace}/${name}`);
   const { status } = found ?? {};
   const settled =
@@ -176,14 +42,14 @@ function complete(cluster: Cluster, name: string, updated: number): Deployment |
   return settled ? found : undefined;
 }
 
-async function setImage({ client }: Cluster, name: string, value: string): Promise<void> {
+async function setImage({ client }: TestCluster, name: string, value: string): Promise<void> {
   const template = { spec: { containers: [{ name: 'c', image: value }] } };
   await client.patch(kinds.Deployment, name, namespace, { spec: { template } }, { type: 'strategic' });
 }
 
 describe('deployments', () => {
   it('make pods on all nodes, heal, scale up and down', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     await cluster.client.create(kinds.Deployment, deployment('web', 4));
     const done = await cluster.until('4 pods', () => complete(cluster, 'web', 4));
     assert.deepEqual(
@@ -212,7 +78,7 @@ describe('deployments', () => {
   });
 
   it('roll to a new template within their limits, and back by revision', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     const strategy = { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } };
     await cluster.client.create(kinds.Deployment, deployment('web', 4, 'app:1', { strategy }));
     await cluster.until('version 1', () => complete(cluster, 'web', 4));
@@ -247,7 +113,7 @@ describe('deployments', () => {
   });
 
   it('keep serving when the new version never becomes ready', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     await cluster.client.create(kinds.Deployment, deployment('web', 3));
     await cluster.until('version 1', () => complete(cluster, 'web', 3));
     const healthy = [...cluster.replicaSets.store.values()][0]?.metadata.name ?? '';
@@ -268,7 +134,7 @@ describe('deployments', () => {
   });
 
   it('recreate: no old pod is left when the first new one starts', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     await cluster.client.create(kinds.Deployment, deployment('web', 2, 'app:1', { strategy: { type: 'Recreate' } }));
     await cluster.until('version 1', () => complete(cluster, 'web', 2));
     let mixed = false;
@@ -285,7 +151,7 @@ describe('deployments', () => {
   });
 
   it('take their ReplicaSets and pods with them', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     await cluster.client.create(kinds.Deployment, deployment('web', 2));
     await cluster.until('2 pods', () => complete(cluster, 'web', 2));
     await cluster.client.delete(kinds.Deployment, 'web', namespace);
@@ -304,7 +170,11 @@ describe('the scheduler', () => {
       ...node('node-3', { disk: 'slow' }),
       spec: { taints: [{ key: 'only', value: 'us', effect: 'NoSchedule' }] },
     };
-    const cluster = await open(t, [node('node-1', { disk: 'slow' }), node('node-2', { disk: 'fast' }), tainted]);
+    const cluster = await openTestCluster(t, [
+      node('node-1', { disk: 'slow' }),
+      node('node-2', { disk: 'fast' }),
+      tainted,
+    ]);
     await cluster.client.create(kinds.Pod, pod('selected', { nodeSelector: { disk: 'fast' } }));
     await cluster.client.create(kinds.Pod, pod('named', { nodeName: 'node-1' }));
     await cluster.client.create(kinds.Pod, pod('lost', { nodeSelector: { disk: 'tape' } }));
@@ -326,7 +196,7 @@ describe('the scheduler', () => {
 
 describe('endpoint slices', () => {
   it('follow pods, their readiness and the names of their ports', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     cluster.sick = /^web-.*sick/;
     const service = {
       metadata: { name: 'web', namespace },
@@ -370,7 +240,7 @@ describe('endpoint slices', () => {
   });
 
   it('are left alone when the Service has no selector', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     await cluster.client.create(kinds.Service, {
       metadata: { name: 'outside', namespace },
       spec: { ports: [{ port: 80 }] },
@@ -398,7 +268,7 @@ describe('endpoint slices', () => {
 
 describe('namespaces', () => {
   it('have a default ServiceAccount, again after it was deleted', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     const uid = (): Promise<string | undefined> =>
       cluster.client.get(kinds.ServiceAccount, 'default', namespace).then(
         ({ metadata }) => metadata.uid,
@@ -410,7 +280,7 @@ describe('namespaces', () => {
   });
 
   it('go with all that is in them', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     await cluster.client.create(kinds.Deployment, deployment('web', 3));
     await cluster.client.create(kinds.Service, {
       metadata: { name: 'web', namespace },
@@ -441,7 +311,7 @@ describe('namespaces', () => {
 
 describe('garbage collection', () => {
   it('deletes what has lost all its owners, and nothing else', async (t) => {
-    const cluster = await open(t);
+    const cluster = await openTestCluster(t);
     const { client } = cluster;
     const make = async (name: string, ownerReferences: OwnerReference[] = []): Promise<OwnerReference> => {
       const { metadata } = await client.create(kinds.ConfigMap, { metadata: { name, namespace, ownerReferences } });

@@ -2,14 +2,20 @@
 import type { KubeClient } from '../../kube/index.ts';
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
+import { createBudgetController } from './budget.ts';
 import { openCluster, whenSynced, type Controller } from './cluster.ts';
+import { createDaemonSetController } from './daemon-set.ts';
 import { createDeploymentController } from './deployment.ts';
 import { createEndpointSliceController } from './endpoint-slice.ts';
 import { createGarbageCollector } from './garbage-collector.ts';
+import { createJobController } from './job.ts';
 import { createNamespaceController } from './namespace.ts';
 import { createReplicaSetController } from './replica-set.ts';
 import { createScheduler } from './scheduler.ts';
 import { createServiceAccountController } from './service-account.ts';
+import { createStatefulSetController } from './stateful-set.ts';
+
+export { startLoadBalancers } from './load-balancer.ts';
 
 export interface ControllersOptions {
   /** May do everything; its connection is the only way in which the controllers touch the cluster. */
@@ -34,6 +40,10 @@ export async function startControllers(options: ControllersOptions): Promise<voi
     createNamespaceController(cluster),
     createDeploymentController(cluster),
     createReplicaSetController(cluster),
+    createStatefulSetController(cluster),
+    createDaemonSetController(cluster),
+    createJobController(cluster),
+    createBudgetController(cluster),
     createScheduler(cluster),
     createEndpointSliceController(cluster),
     garbageCollector,

@@ -9,7 +9,14 @@ import { createWorkQueue } from './work-queue.ts';
 const recheckMs = 250;
 
 /** Those that make pods go first, so that nothing is made again behind our back. */
-const first: readonly KindRef[] = [kinds.Deployment, kinds.ReplicaSet];
+const first: readonly KindRef[] = [
+  kinds.CronJob,
+  kinds.Job,
+  kinds.Deployment,
+  kinds.ReplicaSet,
+  kinds.StatefulSet,
+  kinds.DaemonSet,
+];
 
 export function createNamespaceController(cluster: Cluster): Controller {
   const { client, clock, namespaces, pods, signal } = cluster;

@@ -2,6 +2,9 @@
 import type { Node, Pod, Taint, Toleration } from '../../api/index.ts';
 import { controllerOf, isFinished } from './ownership.ts';
 
+/** What `kubectl cordon` means to pods. */
+export const unschedulableTaint: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+
 export type Placement =
   | { readonly kind: 'node'; readonly node: string }
   | { readonly kind: 'none'; readonly reason: string };
@@ -40,24 +43,28 @@ export function choosePlacement(pod: Pod, nodes: readonly Node[], others: Iterab
 
 /** Why the pod cannot go to the node, as kube-scheduler words it. */
 function refusalOf(pod: Pod, node: Node): string | undefined {
-  if (node.metadata.deletionTimestamp || node.spec?.unschedulable) return 'node(s) were unschedulable';
+  const isOpen = !node.spec?.unschedulable || tolerates(pod.spec.tolerations ?? [], unschedulableTaint);
+  if (node.metadata.deletionTimestamp || !isOpen) return 'node(s) were unschedulable';
   const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
   if (ready?.status !== 'True') return 'node(s) were not ready';
-  const labels: Record<string, string> = {
-    'kubernetes.io/hostname': node.metadata.name ?? '',
-    ...node.metadata.labels,
-  };
-  const selector = pod.spec.nodeSelector ?? {};
-  if (Object.entries(selector).some(([key, value]) => labels[key] !== value) || !matchesAffinity(pod, node, labels)) {
-    return "node(s) didn't match Pod's node affinity/selector";
-  }
+  if (!matchesNode(pod, node)) return "node(s) didn't match Pod's node affinity/selector";
   const untolerated = node.spec?.taints?.find(
     (each) => each.effect !== 'PreferNoSchedule' && !tolerates(pod.spec.tolerations ?? [], each),
   );
   return untolerated ? `node(s) had untolerated taint {${untolerated.key}: ${untolerated.value ?? ''}}` : undefined;
 }
 
-function tolerates(tolerations: readonly Toleration[], taint: Taint): boolean {
+/** Whether the pod's node selector and required node affinity allow the node. */
+export function matchesNode(pod: Pick<Pod, 'spec'>, node: Node): boolean {
+  const labels: Record<string, string> = {
+    'kubernetes.io/hostname': node.metadata.name ?? '',
+    ...node.metadata.labels,
+  };
+  const isSelected = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value);
+  return isSelected && matchesAffinity(pod, node, labels);
+}
+
+export function tolerates(tolerations: readonly Toleration[], taint: Taint): boolean {
   return tolerations.some(({ key, operator = 'Equal', value = '', effect }) => {
     if (effect && effect !== taint.effect) return false;
     if (!key) return operator === 'Exists';
@@ -77,7 +84,7 @@ interface NodeTerm {
 }
 
 /** The required terms of node affinity: one of them must hold. */
-function matchesAffinity(pod: Pod, node: Node, labels: Readonly<Record<string, string>>): boolean {
+function matchesAffinity(pod: Pick<Pod, 'spec'>, node: Node, labels: Readonly<Record<string, string>>): boolean {
   const affinity = pod.spec.affinity?.['nodeAffinity'] as
     | { requiredDuringSchedulingIgnoredDuringExecution?: { nodeSelectorTerms?: readonly NodeTerm[] } }
     | undefined;

@@ -1,142 +1,57 @@
 /** ReplicaSets: as many pods as the object says, the worst ones removed first. */
 import { isDeepStrictEqual } from 'node:util';
 import { kinds, matchesSelector, type Pod, type ReplicaSet, type ReplicaSetStatus } from '../../api/index.ts';
-import { isKubeError, objectKey } from '../../kube/index.ts';
-import { messageOf } from '../../lib/errors.ts';
+import { objectKey } from '../../kube/index.ts';
 import { isLive, type Cluster, type Controller } from './cluster.ts';
-import { controllerOf, controllerReference, isActive, isControlledBy, isReady, untilAvailableMs } from './ownership.ts';
+import { isActive, isFinished, isReady, untilAvailableMs } from './ownership.ts';
+import { allSettled, createPodWriter, echoTimeoutMs, podOf } from './pod-writer.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 const component = 'replicaset-controller';
 /** Pods made or deleted in one pass; the rest follow at once after it. */
 const burst = 25;
-/** A write that the informer has not shown by then is taken as lost. */
-const expectationMs = 30_000;
-
-/** Writes whose echo has not come back through the informer. */
-interface Expected {
-  readonly created: Map<string, number>;
-  readonly deleted: Map<string, number>;
-}
 
 export function createReplicaSetController(cluster: Cluster): Controller {
-  const { client, clock, replicaSets, pods, signal, events } = cluster;
-  const expected = new Map<string, Expected>();
+  const { client, clock, replicaSets, signal } = cluster;
   const queue = createWorkQueue({ reconcile, signal, log: cluster.log.child('replicaset'), clock });
+  const writer = createPodWriter(cluster, { kind: kinds.ReplicaSet, component, onChange: (key) => queue.add(key) });
 
   replicaSets.onChange((after, before) => {
     const object = after ?? before;
     if (!object) return;
-    if (!after) expected.delete(objectKey(object));
+    if (!after) writer.forget(objectKey(object));
     queue.add(objectKey(object));
-  });
-  pods.onChange((after, before) => {
-    const pod = after ?? before;
-    if (!pod) return;
-    const owner = controllerOf(pod);
-    if (owner?.kind !== 'ReplicaSet') return;
-    const key = `${pod.metadata.namespace}/${owner.name}`;
-    const echoes = expected.get(key);
-    const { uid = '' } = pod.metadata;
-    echoes?.created.delete(uid);
-    if (!after || after.metadata.deletionTimestamp) echoes?.deleted.delete(uid);
-    queue.add(key);
   });
   return queue;
 
   async function reconcile(key: string): Promise<void> {
     const set = replicaSets.store.get(key);
     if (!set || set.metadata.deletionTimestamp || !isLive(cluster, set.metadata.namespace)) return;
-    const echoes = pendingOf(key);
-    const mine = [...pods.store.values()].filter(
-      (pod) => pod.metadata.namespace === set.metadata.namespace && isControlledBy(pod, set),
-    );
-    const active = mine.filter((pod) => isActive(pod) && !echoes.deleted.has(pod.metadata.uid ?? ''));
-    const surplus = active.length + echoes.created.size - (set.spec.replicas ?? 1);
-    if (surplus < 0) await createPods(set, Math.min(-surplus, burst), echoes);
-    else if (surplus > 0 && echoes.created.size === 0)
-      await deletePods(set, rankForDeletion(active).slice(0, Math.min(surplus, burst)), echoes);
-    await writeStatus(set, active);
-    if (Math.abs(surplus) > burst) queue.add(key);
-    if (echoes.created.size + echoes.deleted.size > 0) queue.addAfter(key, expectationMs);
-  }
-
-  function pendingOf(key: string): Expected {
-    let echoes = expected.get(key);
-    if (!echoes) expected.set(key, (echoes = { created: new Map(), deleted: new Map() }));
-    const oldestMs = clock.nowMs() - expectationMs;
-    for (const map of [echoes.created, echoes.deleted]) {
-      for (const [uid, atMs] of map) if (atMs < oldestMs) map.delete(uid);
+    const mine = await writer.claim(set, set.spec.selector);
+    const active = mine.filter(isActive);
+    if (writer.isSettled(key)) {
+      const surplus = active.length - (set.spec.replicas ?? 1);
+      const count = Math.min(Math.abs(surplus), burst);
+      if (surplus < 0) await allSettled(Array.from({ length: count }, () => createPod(set)));
+      else if (surplus > 0)
+        await allSettled(
+          rankForDeletion(active)
+            .slice(0, count)
+            .map((pod) => writer.remove(set, pod)),
+        );
+      if (Math.abs(surplus) > burst) queue.add(key);
     }
-    return echoes;
+    await writeStatus(set, active, mine);
+    if (!writer.isSettled(key)) queue.addAfter(key, echoTimeoutMs);
   }
 
-  async function createPods(set: ReplicaSet, count: number, echoes: Expected): Promise<void> {
-    const { template } = set.spec;
-    if (!template) return;
-    const create = async (): Promise<void> => {
-      const { labels, annotations, finalizers } = template.metadata ?? {};
-      const pod: Pod = {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: {
-          generateName: `${set.metadata.name}-`,
-          namespace: set.metadata.namespace ?? '',
-          ownerReferences: [controllerReference(kinds.ReplicaSet, set)],
-          ...(labels && { labels }),
-          ...(annotations && { annotations }),
-          ...(finalizers && { finalizers }),
-        },
-        spec: structuredClone(template.spec),
-      };
-      try {
-        const made = await client.create(kinds.Pod, pod, signal);
-        const { uid = '', name = '' } = made.metadata;
-        // The informer may have been faster than the answer.
-        if (!pods.store.has(objectKey(made))) echoes.created.set(uid, clock.nowMs());
-        events.write(kinds.ReplicaSet, set, {
-          component,
-          type: 'Normal',
-          reason: 'SuccessfulCreate',
-          message: `Created pod: ${name}`,
-        });
-      } catch (error) {
-        if (!isKubeError(error, 'kube.forbidden') || isLive(cluster, set.metadata.namespace)) {
-          events.write(kinds.ReplicaSet, set, {
-            component,
-            type: 'Warning',
-            reason: 'FailedCreate',
-            message: `Error creating: ${messageOf(error)}`,
-          });
-        }
-        throw error;
-      }
-    };
-    await allSettled(Array.from({ length: count }, () => create()));
+  async function createPod(set: ReplicaSet): Promise<void> {
+    if (!set.spec.template) return;
+    const name = { generateName: `${set.metadata.name}-` };
+    await writer.create(set, podOf(kinds.ReplicaSet, set, set.spec.template, name));
   }
 
-  async function deletePods(set: ReplicaSet, victims: readonly Pod[], echoes: Expected): Promise<void> {
-    const remove = async (pod: Pod): Promise<void> => {
-      const { name = '', namespace, uid = '' } = pod.metadata;
-      echoes.deleted.set(uid, clock.nowMs());
-      try {
-        await client.delete(kinds.Pod, name, namespace, { preconditions: { uid }, signal });
-      } catch (error) {
-        echoes.deleted.delete(uid);
-        if (isKubeError(error, 'kube.not-found')) return;
-        throw error;
-      }
-      events.write(kinds.ReplicaSet, set, {
-        component,
-        type: 'Normal',
-        reason: 'SuccessfulDelete',
-        message: `Deleted pod: ${name}`,
-      });
-    };
-    await allSettled(victims.map(remove));
-  }
-
-  async function writeStatus(set: ReplicaSet, active: readonly Pod[]): Promise<void> {
+  async function writeStatus(set: ReplicaSet, active: readonly Pod[], all: readonly Pod[]): Promise<void> {
     const labels = { matchLabels: set.spec.template?.metadata?.labels ?? {} };
     const waits = active.map((pod) => untilAvailableMs(pod, set.spec.minReadySeconds ?? 0, clock.nowMs()));
     const status: ReplicaSetStatus = {
@@ -144,6 +59,7 @@ export function createReplicaSetController(cluster: Cluster): Controller {
       fullyLabeledReplicas: active.filter((pod) => matchesSelector(pod.metadata.labels, labels)).length,
       readyReplicas: active.filter(isReady).length,
       availableReplicas: waits.filter((wait) => wait === 0).length,
+      terminatingReplicas: all.filter((pod) => pod.metadata.deletionTimestamp && !isFinished(pod)).length,
       observedGeneration: set.metadata.generation ?? 0,
     };
     const soonest = Math.min(...waits.filter((wait) => wait !== undefined && wait > 0).map((wait) => wait ?? 0));
@@ -177,9 +93,4 @@ export function rankForDeletion(pods: readonly Pod[]): Pod[] {
       return (a.scores[differing] ?? 0) - (b.scores[differing] ?? 0);
     })
     .map(({ pod }) => pod);
-}
-
-/** Waits for all, then throws the first failure: a sibling's write must not be forgotten. */
-async function allSettled(work: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
 }

@@ -10,7 +10,12 @@ const safeAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
 
 /** Same template, same hash; `collisions` sets it apart from a name that somebody else took. */
 export function templateHash(template: PodTemplateSpec, collisions = 0): string {
-  const digest = createHash('sha256').update(canonicalJson(template)).update(`/${collisions}`).digest();
+  return safeHash(`${canonicalJson(template)}/${collisions}`);
+}
+
+/** A name for a text, in characters that cannot spell anything. */
+export function safeHash(text: string): string {
+  const digest = createHash('sha256').update(text).digest();
   return Array.from(digest.subarray(0, 10), (byte) => safeAlphabet[byte % safeAlphabet.length]).join('');
 }
 
@@ -117,13 +122,14 @@ function nameOf(set: ReplicaSet): string {
   return set.metadata.name ?? '';
 }
 
-function share(value: number | string, whole: number, round: (value: number) => number): number {
+/** A count, or a percentage of `whole`. */
+export function share(value: number | string, whole: number, round: (value: number) => number): number {
   if (typeof value === 'number') return value;
   return round((whole * Number.parseInt(value, 10)) / 100) || 0;
 }
 
 /** JSON with sorted keys. */
-function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, item: unknown) =>
     typeof item === 'object' && item !== null && !Array.isArray(item)
       ? Object.fromEntries(Object.entries(item).toSorted(([a], [b]) => (a < b ? -1 : 1)))

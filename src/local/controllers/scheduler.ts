@@ -1,5 +1,5 @@
 /** The scheduler: gives every pending pod a node, by the binding subresource, as kube-scheduler does. */
-import { kinds, type CoreCondition, type Pod } from '../../api/index.ts';
+import { kinds, type CoreCondition, type PersistentVolumeClaim, type Pod } from '../../api/index.ts';
 import { objectKey } from '../../kube/index.ts';
 import { timestamp, type Cluster, type Controller } from './cluster.ts';
 import { isFinished } from './ownership.ts';
@@ -9,7 +9,7 @@ import { createWorkQueue } from './work-queue.ts';
 const component = 'default-scheduler';
 
 export function createScheduler(cluster: Cluster): Controller {
-  const { client, clock, pods, nodes, signal, events } = cluster;
+  const { client, clock, pods, nodes, claims, signal, events } = cluster;
   // One at a time: each choice counts the ones before it.
   const queue = createWorkQueue({ reconcile, signal, log: cluster.log.child('scheduler'), concurrency: 1, clock });
   /** Bindings that the informer has not shown yet: node by pod uid. */
@@ -24,11 +24,16 @@ export function createScheduler(cluster: Cluster): Controller {
   nodes.onChange(() => {
     for (const [key, pod] of pods.store) if (isPending(pod)) queue.add(key);
   });
+  claims.onChange(() => {
+    for (const [key, pod] of pods.store) if (pod.spec.volumes && isPending(pod)) queue.add(key);
+  });
   return queue;
 
   async function reconcile(key: string): Promise<void> {
     const pod = pods.store.get(key);
     if (!pod || !isPending(pod) || assumed.has(pod.metadata.uid ?? '')) return;
+    const missing = claimProblem(pod, claims.store);
+    if (missing !== undefined) return reject(pod, missing);
     const placement = choosePlacement(pod, [...nodes.store.values()], placed());
     if (placement.kind === 'node') await bind(pod, placement.node);
     else await reject(pod, placement.reason);
@@ -80,6 +85,18 @@ export function createScheduler(cluster: Cluster): Controller {
     await client.patch(kinds.Pod, name, namespace, patch, { type: 'merge', subresource: 'status', signal });
     events.write(kinds.Pod, pod, { component, type: 'Warning', reason: 'FailedScheduling', message: reason });
   }
+}
+
+/** No volumes are made here: a pod waits for a claim until somebody binds it. */
+function claimProblem(pod: Pod, claims: ReadonlyMap<string, PersistentVolumeClaim>): string | undefined {
+  for (const { persistentVolumeClaim } of pod.spec.volumes ?? []) {
+    if (!persistentVolumeClaim) continue;
+    const { claimName } = persistentVolumeClaim;
+    const claim = claims.get(`${pod.metadata.namespace}/${claimName}`);
+    if (!claim) return `persistentvolumeclaim "${claimName}" not found`;
+    if (claim.status?.phase !== 'Bound') return 'pod has unbound immediate PersistentVolumeClaims';
+  }
+  return undefined;
 }
 
 function isPending(pod: Pod): boolean {
