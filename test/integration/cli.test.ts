@@ -80,7 +80,18 @@ describe('without a mesh', () => {
   it('help lists every command', async () => {
     const { code, stdout } = await ambit(['help']);
     assert.equal(code, 0);
-    for (const name of ['demo', 'up', 'down', 'status', 'logs', 'exec', 'port-forward', 'ztunnel-config', 'version', 'completion'])
+    for (const name of [
+      'demo',
+      'up',
+      'down',
+      'status',
+      'logs',
+      'exec',
+      'port-forward',
+      'ztunnel-config',
+      'version',
+      'completion',
+    ])
       assert.match(stdout, new RegExp(`^  ${name}\\b`, 'm'));
   });
 
@@ -103,8 +114,6 @@ describe('without a mesh', () => {
       1,
       /^ambit: Cannot use the manifests: .*bad\.yaml: /,
     );
-    const gizmo = await file('gizmo.yaml', 'apiVersion: example.com/v1\nkind: Gizmo\nmetadata: {name: g}\n');
-    assertOneLine(await up(gizmo), 1, /gizmo\.yaml, document 1: the mesh's API has no kind Gizmo in example\.com\/v1$/);
     assertOneLine(await ambit(['status', '--state', state]), 1, /no mesh runs/);
   });
 
@@ -210,6 +219,12 @@ describe('a mesh', () => {
       await inMesh(['up', '-f', manifests]),
       1,
       /^ambit: Cannot apply Deployment "wrong" \(.*refused\.yaml, document 2\): .*selector.*does not match template/,
+    );
+    const gizmo = await file('gizmo.yaml', 'apiVersion: example.com/v1\nkind: Gizmo\nmetadata: {name: g}\n');
+    assertOneLine(
+      await inMesh(['up', '-f', gizmo]),
+      1,
+      /^ambit: Cannot apply Gizmo "g" \(.*gizmo\.yaml, document 1\): the mesh's API has no kind Gizmo in example\.com\/v1$/,
     );
   });
 
