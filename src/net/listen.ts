@@ -18,6 +18,8 @@ export interface ListenSocketOptions extends SocketOptions {
   /** 0: the kernel picks. */
   readonly port: number;
   readonly backlog?: number;
+  /** Other sockets of the same user that have it set may listen here too; each connection goes to one of them. Default false. */
+  readonly reusePort?: boolean;
 }
 
 /** A connection as the listener hands it out: paused, half-open allowed, no delay. */
@@ -107,6 +109,7 @@ function bindAndListen(options: ListenSocketOptions, host: string): number {
   const fd = sys.socket(family, linux.SOCK_STREAM);
   try {
     sys.setIntOption(fd, linux.SOL_SOCKET, linux.SO_REUSEADDR, 1);
+    if (options.reusePort) sys.setIntOption(fd, linux.SOL_SOCKET, linux.SO_REUSEPORT, 1);
     if (family === linux.AF_INET6) sys.setIntOption(fd, linux.SOL_IPV6, linux.IPV6_V6ONLY, 0);
     applySocketOptions(fd, family, options);
     sys.bind(fd, encodeSocketAddress(host, options.port, family), `${host}:${options.port}`);

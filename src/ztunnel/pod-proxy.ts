@@ -78,6 +78,8 @@ export class PodProxy {
       ...(netns === undefined ? {} : { netns, mark: proxyMark, transparent: true }),
       host: listenAt?.host ?? '::',
       port,
+      // The ztunnel that comes next listens here before this one stops to.
+      reusePort: true,
       onConnection: (accepted) => {
         // Accepted in the same turn in which the pod left: its namespace is closed.
         if (this.#ended.signal.aborted) return void accepted.socket.destroy();
