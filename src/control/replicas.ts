@@ -72,7 +72,7 @@ export function startReplicas(options: ReplicasOptions): Replicas {
   const reporter = startReporter({ ...options, name, clock });
   return {
     reported: reporter.reported,
-    changed: reporter.changed,
+    changed: () => reporter.changed(),
     behind(resource, version) {
       const reports = [
         [identity, options.report()] as const,

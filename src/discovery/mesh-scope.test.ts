@@ -13,7 +13,7 @@ function openWorld(revision?: string): Discovery & { flush(): void } {
       throw new Error(`${collection} ${key}`, { cause: error });
     },
   });
-  return { ...createDiscovery(graph, revision === undefined ? {} : { revision }), flush: graph.flush };
+  return { ...createDiscovery(graph, revision === undefined ? {} : { revision }), flush: () => graph.flush() };
 }
 
 const namespace = (name: string, labels: Record<string, string> = {}): Namespace => ({ metadata: { name, labels } });

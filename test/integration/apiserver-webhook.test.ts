@@ -119,8 +119,8 @@ describe('validating webhooks', () => {
       ['CREATE default/a', 'CREATE default/a', 'UPDATE default/a', 'UPDATE default/a', 'DELETE default/a'],
     );
     const update = asked[3];
-    equal((update?.oldObject as ConfigMap).data?.['good'], '1');
-    equal((update?.object as ConfigMap).data?.['good'], '2');
+    equal((update?.oldObject as ConfigMap | undefined)?.data?.['good'], '1');
+    equal((update?.object as ConfigMap | undefined)?.data?.['good'], '2');
     equal(update?.userInfo.username, 'ambit:admin');
     equal(asked[4]?.object, null);
   });

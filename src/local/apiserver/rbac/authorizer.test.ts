@@ -34,7 +34,7 @@ const group = 'rbac.authorization.k8s.io';
 const chart = join(import.meta.dirname, '../../../../charts/ambit/files/roles.yaml');
 
 /** A store with what a server has from the start, and what the chart brings. */
-async function openStore(): Promise<{ store: ObjectStore; put(kind: string, object: KubeObject): Promise<void> }> {
+async function openStore(): Promise<{ store: ObjectStore; put: (kind: string, object: KubeObject) => Promise<void> }> {
   const store = ObjectStore.open({ path: ':memory:' });
   const put = async (kind: string, object: KubeObject): Promise<void> => {
     await store.write((tx) => tx.put(storageOf(infoOf(kind)), object));
