@@ -5,6 +5,7 @@ import { openKubeClient } from '../kube/index.ts';
 import { messageOf } from '../lib/errors.ts';
 import { openLog } from '../lib/log.ts';
 import { startApiServer } from '../local/apiserver/index.ts';
+import { kernelHasIpv6 } from '../local/network/index.ts';
 import { startControllers } from '../local/controllers/index.ts';
 
 const usage = 'Usage: apiserver --state DIR [--listen HOST:PORT] [--token-file FILE]';
@@ -28,6 +29,7 @@ try {
     listen: { host, port: Number(port) },
     socketPath: join(stateDir, 'run', 'apiserver.sock'),
     tokensFile: values['token-file'] ?? join(stateDir, 'pki', 'tokens.json'),
+    ...(kernelHasIpv6() ? {} : { serviceFamilies: ['IPv4'] }),
     nodeSocket: (node) => join(stateDir, 'run', `${node}.sock`),
     log,
   });

@@ -1,8 +1,8 @@
-/** Entry point of the forwarder: the host's loopback to the API server of a local mesh. */
+/** Entry point of the forwarder: what of a local mesh is in the host's network: the way in to its API and published ports, and the way out. */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../lib/errors.ts';
 import { openLog } from '../lib/log.ts';
-import { startForwarder, statePaths } from '../local/mesh/index.ts';
+import { startForwarder, startHostPorts, statePaths } from '../local/mesh/index.ts';
 
 const { values } = parseArgs({ options: { state: { type: 'string' }, port: { type: 'string' } } });
 const log = openLog({ scope: 'forwarder' });
@@ -16,6 +16,7 @@ try {
     target: { path: statePaths(values.state).apiserverSocket },
     log,
   });
+  await startHostPorts(statePaths(values.state), log);
 } catch (error) {
   log.error('Cannot listen', { port: values.port, error: messageOf(error) });
   process.exit(1);

@@ -1,6 +1,6 @@
 /** `ambit status` */
 import { Command } from 'commander';
-import { viewMesh } from '../local/mesh/index.ts';
+import { parsePublishedPort, viewMesh } from '../local/mesh/index.ts';
 import { clusterComponents, type ClusterComponent } from './cluster-components.ts';
 import {
   ExitCode,
@@ -40,6 +40,10 @@ export function statusCommand(context: CliContext): Command {
           { title: 'AGE', value: (row) => formatAge(row.since) },
         ],
       });
+      if (view.kind === 'running' && options.output === 'table') {
+        for (const each of view.published.map(parsePublishedPort))
+          context.out.write(`127.0.0.1:${each.hostPort} is ${each.namespace}/${each.service}:${each.port}\n`);
+      }
       if (view.kind === 'stopped') {
         context.err.write(`ambit: no mesh runs in ${statePaths.root}: start one with 'ambit up'\n`);
         throw new ExitCode(1);

@@ -1,7 +1,7 @@
 /** `ambit up` */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
-import { readManifests, up } from '../local/mesh/index.ts';
+import { parsePublishedPort, readManifests, up } from '../local/mesh/index.ts';
 import { collect, parseCount, paths, stateOption, usageError, type CliContext, type StateOptions } from './context.ts';
 import { startProgress } from './progress.ts';
 
@@ -12,6 +12,8 @@ interface UpCommandOptions extends StateOptions {
   readonly image?: readonly string[];
   readonly kubernetes?: string;
   readonly bare?: boolean;
+  readonly publish?: readonly string[];
+  readonly egress?: boolean;
   readonly timeout: number;
 }
 
@@ -34,6 +36,15 @@ export function upCommand(context: CliContext): Command {
       "run etcd and Kubernetes' own API server, controllers and scheduler from this binary, in place of the embedded API",
     )
     .option('--bare', 'only the API server and the nodes: install the mesh on them as on any cluster, by its chart')
+    .option(
+      '--publish <port:namespace/service:port>',
+      'serve a Service on a port of 127.0.0.1, e.g. 8080:default/productpage:9080; may be repeated',
+      collect,
+    )
+    .option(
+      '--egress',
+      'let pods reach addresses outside the mesh through this machine: TCP, and names by its resolvers',
+    )
     .option('--timeout <seconds>', 'give up when it is not all ready by then', parseCount, readyWithinSeconds)
     .addHelpText(
       'after',
@@ -43,6 +54,7 @@ export function upCommand(context: CliContext): Command {
       for (const image of options.image ?? []) {
         if (!/^[^=]+=.*\S/.test(image)) throw usageError(`Cannot use --image "${image}": write PATTERN=COMMAND`);
       }
+      for (const port of options.publish ?? []) parsePublishedPort(port);
       const manifests = readManifests(options.filename ?? []);
       const progress = startProgress(context);
       const statePaths = paths(context, options);
@@ -56,6 +68,8 @@ export function upCommand(context: CliContext): Command {
           ...(options.kubernetes === undefined ? {} : { kubernetes: resolve(options.kubernetes) }),
           ...(options.bare === undefined ? {} : { bare: options.bare }),
           ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
+          ...(options.publish === undefined ? {} : { publish: options.publish }),
+          ...(options.egress === undefined ? {} : { egress: options.egress }),
           timeoutMs: options.timeout * 1000,
           onProgress: (step) => progress.step(step),
         });

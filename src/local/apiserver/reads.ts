@@ -30,6 +30,8 @@ export interface ReadContext {
   readonly customKinds: CustomKinds;
   readonly clock: Clock;
   readonly authorizer: RbacAuthorizer;
+  /** IP families that Services can have; absent: both. */
+  readonly serviceFamilies?: readonly ('IPv4' | 'IPv6')[];
   readonly admission: Admission;
   /** Running watches, by the function that ends each. */
   readonly watches: Set<() => void>;

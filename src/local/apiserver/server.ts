@@ -42,6 +42,8 @@ export interface ApiServerOptions {
   /** How long a client may take to send a request. Default 60 s. */
   readonly requestTimeoutMs?: number;
   readonly limits?: RequestLimits;
+  /** IP families that Services can have. Default both. */
+  readonly serviceFamilies?: readonly ('IPv4' | 'IPv6')[];
 }
 
 export interface RunningApiServer {
@@ -77,6 +79,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<Running
     limiter: new RequestLimiter(options.limits),
     admission: new Admission(store, log),
     log,
+    ...(options.serviceFamilies && { serviceFamilies: options.serviceFamilies }),
     nodeSocket: options.nodeSocket,
     staticTokens: openStaticTokens(options.tokensFile, log),
     serviceAccountTokens: await createServiceAccountTokens({

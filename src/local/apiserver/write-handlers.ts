@@ -145,6 +145,7 @@ export function writeContext(
     manager: options.manager,
     subresource: request.subresource,
     dryRun: options.dryRun,
+    ...(context.serviceFamilies && { serviceFamilies: context.serviceFamilies }),
     warn: (message) => addWarning(response, message),
   };
 }

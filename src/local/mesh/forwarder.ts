@@ -7,7 +7,8 @@ export type Endpoint = { readonly host: string; readonly port: number } | { read
 
 export interface ForwarderOptions {
   readonly listen: Endpoint;
-  readonly target: Endpoint;
+  /** A function is asked for each connection; undefined: there is nobody, and the client hears so. */
+  readonly target: Endpoint | (() => Endpoint | undefined);
   readonly log: Log;
 }
 
@@ -15,10 +16,12 @@ export interface ForwarderOptions {
 export function startForwarder(options: ForwarderOptions): Promise<Server> {
   const { listen, target, log } = options;
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
-    const upstream = connect({ ...target, allowHalfOpen: true });
+    const to = typeof target === 'function' ? target() : target;
+    if (!to) return void client.on('error', () => {}).resetAndDestroy();
+    const upstream = connect({ ...to, allowHalfOpen: true });
     join(client, upstream);
     join(upstream, client);
-    upstream.on('error', (error) => log.debug('Cannot reach the API server', { error: error.message }));
+    upstream.on('error', (error) => log.debug('Cannot reach what is forwarded to', { error: error.message }));
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);

@@ -18,6 +18,7 @@ export interface StatePaths {
   readonly lockFile: string;
   readonly supervisorSocket: string;
   readonly apiserverSocket: string;
+  readonly egressSocket: string;
 }
 
 /** What `up` decided at the first start; kept so that a later start, and every other command, finds the same mesh. */
@@ -31,6 +32,10 @@ export interface MeshRecord {
   readonly kubernetes?: string;
   /** An API server and nodes, and nothing of the mesh: somebody else installs it. */
   readonly bare?: boolean;
+  /** `HOST-PORT:NAMESPACE/SERVICE:PORT` of `--publish`. */
+  readonly publish?: readonly string[];
+  /** Connections to addresses outside go through the host, which asks these resolvers for names outside. */
+  readonly egress?: { readonly resolvers: readonly string[] };
   /** The process on the host that holds the namespaces, while it runs. */
   readonly init?: { readonly pid: number; readonly startTicks: string };
 }
@@ -72,6 +77,7 @@ export function statePaths(folder: string): StatePaths {
     lockFile: join(root, 'up.lock'),
     supervisorSocket: join(root, 'run/supervisor.sock'),
     apiserverSocket: join(root, 'run/apiserver.sock'),
+    egressSocket: join(root, 'run/egress.sock'),
   };
 }
 

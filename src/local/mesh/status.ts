@@ -8,7 +8,12 @@ import { tryMeshStatus } from './up.ts';
 
 export type MeshView =
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'running'; readonly phase: MeshPhase; readonly processes: readonly ComponentStatus[] };
+  | {
+      readonly kind: 'running';
+      readonly phase: MeshPhase;
+      readonly processes: readonly ComponentStatus[];
+      readonly published: readonly string[];
+    };
 
 /** Never throws for a mesh that is down or half alive: it says what is there. */
 export async function viewMesh(paths: StatePaths): Promise<MeshView> {
@@ -24,7 +29,7 @@ export async function viewMesh(paths: StatePaths): Promise<MeshView> {
   const init = { component: 'init', node: '', pid, ready: true, since: sinceOf(ticks) };
   const processes = [init, ...forwarderOf(status?.forwarderPid, pids), ...components];
   const phase = status?.phase ?? { kind: 'starting', step: 'waiting for the supervisor' };
-  return { kind: 'running', phase, processes };
+  return { kind: 'running', phase, processes, published: record.publish ?? [] };
 }
 
 /** It was started before the supervisor and is no child of it: the supervisor knows its pid alone. */

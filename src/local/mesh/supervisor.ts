@@ -26,9 +26,11 @@ import { childrenOf } from './host-process.ts';
 import { controllers, storageAndApi, type ServerCommand } from './kubernetes/server-commands.ts';
 import { nodeKeyPair, serverFiles, serverUsers, writeServerFiles } from './kubernetes/server-files.ts';
 import { ensureNodeBindings, ensureServerObjects } from './kubernetes/server-objects.ts';
+import { nodeNames, type NodePod } from './nodes.ts';
 import { forwarderLoopPid, killLeftovers } from './leftovers.ts';
 import { nodeGet } from './node-socket.ts';
 import { readMeshRecord, type MeshRecord, type StatePaths } from './state-dir.ts';
+import { startMeshServices } from './mesh-services.ts';
 import { markNodesUnheard } from './stale-status.ts';
 import { manifestFolder, systemPods, writeStaticPods } from './static-pods.ts';
 import { controlAddress, createIfMissing, defaultNamespace, ensureSystemObjects } from './system-objects.ts';
@@ -52,10 +54,6 @@ export interface SupervisorOptions {
   readonly log: Log;
 }
 
-export function nodeNames(count: number): string[] {
-  return Array.from({ length: count }, (_, index) => `node-${index + 1}`);
-}
-
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #record: MeshRecord;
@@ -63,6 +61,7 @@ export class Supervisor {
   #phase: MeshPhase = { kind: 'starting', step: 'laying out the network' };
   #client: KubeClient | undefined;
   #server: Server | undefined;
+  readonly #services = new AbortController();
   readonly #since = new Date().toISOString();
 
   constructor(options: SupervisorOptions) {
@@ -100,6 +99,14 @@ export class Supervisor {
         if (!isBare) await ensureServerObjects({ client, pods: systemPods(paths) });
       }
       await markNodesUnheard(client);
+      await startMeshServices({
+        client,
+        paths,
+        publish: this.#record.publish ?? [],
+        hasEgress: this.#record.egress !== undefined,
+        log: log.child('services'),
+        signal: this.#services.signal,
+      });
 
       this.#step(isBare ? 'starting the nodes' : 'starting the control plane and the nodes');
       const control = isBare ? undefined : this.#startControl();
@@ -144,6 +151,7 @@ export class Supervisor {
     const nodes = inOrder.filter((component) => component.spec.node !== undefined);
     await Promise.all(nodes.map((component) => component.stop(5000)));
     for (const component of inOrder) if (component.spec.node === undefined) await component.stop(5000);
+    this.#services.abort();
     await this.#client?.close();
     this.#server?.close();
   }
@@ -239,6 +247,7 @@ export class Supervisor {
       args.push('--tls-cert-file', certPath, '--tls-private-key-file', keyPath);
       args.push('--client-ca-file', serverFiles(paths).caPath);
     }
+    if (this.#record.egress !== undefined) args.push('--egress');
     for (const image of this.#record.images) args.push('--image', image);
     return this.#startComponent({
       component: 'node-runtime',
@@ -341,20 +350,6 @@ export class Supervisor {
       server.listen(supervisorSocket, resolve);
     });
   }
-}
-
-/** What a node runtime says of its pods on `GET /pods`. */
-export interface NodePod {
-  readonly uid: string;
-  readonly namespace: string;
-  readonly name: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly containers: readonly {
-    readonly name: string;
-    readonly pid?: number;
-    readonly ready: boolean;
-    readonly startedAt?: string;
-  }[];
 }
 
 export function isPodReady(pod: Pod): boolean {

@@ -1,4 +1,5 @@
 /** Brings a local mesh up: namespaces, components, then the manifests. A second time applies the manifests to what runs. */
+import { getServers } from 'node:dns';
 import { createServer } from 'node:net';
 import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,6 +12,7 @@ import { isInitRunning, killInit, startInit, type SelfCommand } from './init.ts'
 import { isSameProcess, startTicks } from './host-process.ts';
 import { applyManifests, type Manifest } from './manifests.ts';
 import { askSocket } from './node-socket.ts';
+import { parsePublishedPort } from './published-ports.ts';
 import { createStateDir, readMeshRecord, writeMeshRecord, type MeshRecord, type StatePaths } from './state-dir.ts';
 import type { MeshStatus } from './supervisor.ts';
 import { waitForWorkloads } from './workloads-ready.ts';
@@ -28,6 +30,10 @@ export interface UpOptions {
   readonly bare?: boolean;
   /** A second kubeconfig to write the context into. */
   readonly kubeconfig?: string;
+  /** `HOST-PORT:NAMESPACE/SERVICE:PORT`. Empty: what the mesh has. */
+  readonly publish?: readonly string[];
+  /** Let pods reach addresses outside through the host. Absent: what the mesh has, or no for a new one. */
+  readonly egress?: boolean;
   readonly asRoot: boolean;
   /** Folders where programs are looked for. */
   readonly searchPath: readonly string[];
@@ -79,17 +85,25 @@ async function ensureRunning(options: UpOptions, deadlineMs: number): Promise<vo
       throw alreadyRuns('with another API server');
     if (options.bare !== undefined && options.bare !== (existing.bare ?? false))
       throw alreadyRuns(options.bare ? 'with a control plane' : 'without a control plane');
+    if ((options.publish ?? []).some((port) => !existing.publish?.includes(port)))
+      throw alreadyRuns('with other published ports');
+    if (options.egress !== undefined && options.egress !== (existing.egress !== undefined))
+      throw alreadyRuns(options.egress ? 'without --egress' : 'with --egress');
     return waitForMesh(options, existing, deadlineMs);
   }
   const kubernetes = options.kubernetes ?? existing?.kubernetes;
+  const publish = options.publish?.length ? options.publish : (existing?.publish ?? []);
   if (kubernetes !== undefined) requireKubernetes(kubernetes);
   const record: MeshRecord = {
     nodes: options.nodes ?? existing?.nodes ?? 2,
     apiPort: await freePort(existing?.apiPort),
     images: options.images.length > 0 ? options.images : (existing?.images ?? []),
     ...(kubernetes === undefined ? {} : { kubernetes }),
+    ...(publish.length > 0 ? { publish } : {}),
+    ...((options.egress ?? existing?.egress !== undefined) ? { egress: { resolvers: getServers() } } : {}),
     ...((options.bare ?? existing?.bare) ? { bare: true } : {}),
   };
+  await requireFreePorts(record.publish ?? []);
   writeMeshRecord(paths, record);
   rmSync(paths.sockets, { recursive: true, force: true });
   mkdirSync(paths.sockets, { mode: 0o700 });
@@ -219,6 +233,17 @@ function tryReadHolder(path: string): { pid: number; startTicks: string } | unde
 /** The port of before if it is free, so that kubeconfigs stay good; else one that the kernel picks. */
 async function freePort(preferred: number | undefined): Promise<number> {
   return (preferred === undefined ? undefined : await tryPort(preferred)) ?? (await tryPort(0)) ?? 0;
+}
+
+async function requireFreePorts(publish: readonly string[]): Promise<void> {
+  for (const text of publish) {
+    const { hostPort } = parsePublishedPort(text);
+    if ((await tryPort(hostPort)) !== undefined) continue;
+    throw new AmbitError(`Cannot publish "${text}": port ${hostPort} of 127.0.0.1 is taken or not allowed`, {
+      code: 'local.publish',
+      blame: 'downstream',
+    });
+  }
 }
 
 function tryPort(port: number): Promise<number | undefined> {

@@ -1,6 +1,7 @@
 /** The network of a local mesh: bridge, nodes, pods, Services. */
 export * from './address-pool.ts';
 export * from './addresses.ts';
+export { askHostResolver, startEgress } from './egress.ts';
 export * from './ip-families.ts';
 export * from './mesh-network.ts';
 export * from './pod-network.ts';

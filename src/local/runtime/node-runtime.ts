@@ -11,7 +11,9 @@ import { deleteUdpFlows } from '../../net/index.ts';
 import { ClusterNames, startDnsServer, type RunningDnsServer } from '../dns/index.ts';
 import {
   AddressPool,
+  askHostResolver,
   followServices,
+  gatewayLink,
   hostOf,
   isNodeNetwork,
   meshFamilies,
@@ -21,9 +23,11 @@ import {
   podCidr,
   podCidr6,
   podGateway,
+  podGateway6,
   removePodNetwork,
   removeStalePodLinks,
   ServiceProxy,
+  startEgress,
 } from '../network/index.ts';
 import { EventRecorder } from './event-recorder.ts';
 import { readHostView } from './host-view.ts';
@@ -64,6 +68,8 @@ export interface NodeRuntimeOptions {
   readonly systemNamespaces?: readonly string[];
   /** Serve a cluster's API server over TLS on port 10250; absent: only the unix socket. */
   readonly listener?: NodeListenerFiles;
+  /** Unix socket of the host's relay: TCP and names outside the mesh go by it. Absent: they are refused. */
+  readonly egressSocket?: string;
   readonly clock?: Clock;
 }
 
@@ -238,18 +244,29 @@ async function startServices(
     },
     () => {},
   );
+  const { egressSocket } = options;
+  const egress = egressSocket === undefined ? undefined : await startNodeEgress(index, egressSocket, log);
   const dns: RunningDnsServer = await startDnsServer({
     host: podGateway(index),
     clusterDomain,
     log,
     names: () => names,
+    ...(egressSocket === undefined ? {} : { upstream: (query) => askHostResolver(egressSocket, query) }),
   });
   return {
     async close() {
       proxy.close();
+      egress?.close();
       await dns.close();
     },
   };
+}
+
+function startNodeEgress(index: number, relayPath: string, log: Log): Promise<{ close(): void }> {
+  const v4 = { listen: podGateway(index), source: nodeAddress(index) };
+  const v6 = { listen: podGateway6(index), source: nodeAddress6(index) };
+  const addresses = { IPv4: v4, ...(meshFamilies().includes('IPv6') ? { IPv6: v6 } : {}) };
+  return startEgress({ addresses, device: gatewayLink, relayPath, log: log.child('egress') });
 }
 
 /** What a runtime that was killed left: its processes are gone with it, their namespaces, links and folders are not. */

@@ -1,4 +1,5 @@
 /** How Kubernetes' own server is started: etcd, API server, controller manager and scheduler, as a cluster would run them. */
+import { meshFamilies, serviceCidr, serviceCidr6 } from '../../network/index.ts';
 import type { StatePaths } from '../state-dir.ts';
 import { controlAddress } from '../system-objects.ts';
 import type { ServerFiles } from './server-files.ts';
@@ -6,8 +7,6 @@ import type { ServerFiles } from './server-files.ts';
 /** In init's network namespace, where no pod and no node is. */
 const etcdClientUrl = 'http://127.0.0.1:2379';
 const etcdPeerUrl = 'http://127.0.0.1:2380';
-/** One range a family; IPv4 is what a Service gets that does not ask. */
-const serviceCidrs = '10.96.0.0/16,fd00:10:96::/112';
 const issuer = 'https://kubernetes.default.svc.cluster.local';
 const controllerManagerPort = 10_257;
 const schedulerPort = 10_259;
@@ -17,6 +16,11 @@ export interface ServerCommand {
   readonly command: readonly string[];
   /** Answers 200 when it does its work. */
   readonly readyUrl: string;
+}
+
+/** One range a family of the mesh; IPv4 is what a Service gets that does not ask. */
+function serviceRanges(): string {
+  return meshFamilies().includes('IPv6') ? `${serviceCidr},${serviceCidr6}` : serviceCidr;
 }
 
 /** What the API server stands on, and itself. */
@@ -56,7 +60,7 @@ export function storageAndApi(
         `--token-auth-file=${files.tokensPath}`,
         '--authorization-mode=Node,RBAC',
         '--enable-admission-plugins=NodeRestriction',
-        `--service-cluster-ip-range=${serviceCidrs}`,
+        `--service-cluster-ip-range=${serviceRanges()}`,
         `--service-account-issuer=${issuer}`,
         `--service-account-key-file=${files.tokenPublicKeyPath}`,
         `--service-account-signing-key-file=${files.tokenKeyPath}`,
