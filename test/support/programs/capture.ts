@@ -38,6 +38,7 @@ const next = (): void =>
 next();
 
 function print(packet: Buffer): void {
+  if (packet.length >= 74 && packet.readUInt16BE(12) === 0x86dd) return printIpv6(packet.subarray(14));
   if (packet.length < 54 || packet.readUInt16BE(12) !== 0x0800 || packet[23] !== 6) return;
   const ip = packet.subarray(14);
   const headerLength = ((ip[0] ?? 0) & 15) * 4;
@@ -50,6 +51,25 @@ function print(packet: Buffer): void {
       source: ip.subarray(12, 16).join('.'),
       sourcePort: tcp.readUInt16BE(0),
       destination: ip.subarray(16, 20).join('.'),
+      destinationPort: tcp.readUInt16BE(2),
+      payload: payload.toString('base64'),
+    }),
+  );
+}
+
+/** Without extension headers: none of ours has any. Addresses are written as bytes in hexadecimal, without `::`. */
+function printIpv6(ip: Buffer): void {
+  if (ip[6] !== 6) return;
+  const tcp = ip.subarray(40, 40 + ip.readUInt16BE(4));
+  const payload = tcp.subarray(((tcp[12] ?? 0) >> 4) * 4);
+  if (payload.length === 0) return;
+  const text = (at: number): string =>
+    Array.from({ length: 8 }, (_, i) => ip.readUInt16BE(at + 2 * i).toString(16)).join(':');
+  console.log(
+    JSON.stringify({
+      source: text(8),
+      sourcePort: tcp.readUInt16BE(0),
+      destination: text(24),
       destinationPort: tcp.readUInt16BE(2),
       payload: payload.toString('base64'),
     }),
