@@ -4,3 +4,5 @@ export { builtinKinds, kindInfo, validate } from './registry.ts';
 export { objectMeta } from './schema/meta.ts';
 export { pruneUnknown, unknownFields } from './schema/prune.ts';
 export { hasStrategicMerge, mergeKeyOf } from './strategic.ts';
+export { nextTime, parseSchedule } from './cron.ts';
+export { parseQuantity } from './validation/quantity.ts';

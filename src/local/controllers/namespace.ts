@@ -1,8 +1,9 @@
 /** Deleting a namespace: first all that is in it, then its finalizer, so that the API server lets it go. */
-import { kinds, type KindRef, type KubeObject } from '../../api/index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { kinds, type CoreCondition, type KindRef, type KubeObject, type Namespace } from '../../api/index.ts';
 import { isKubeError } from '../../kube/index.ts';
 import { discoverKinds } from './api-resources.ts';
-import type { Cluster, Controller } from './cluster.ts';
+import { timestamp, type Cluster, type Controller } from './cluster.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 /** How long until the content is looked at again: pods take their time to stop. */
@@ -41,6 +42,7 @@ export function createNamespaceController(cluster: Cluster): Controller {
     const namespacedKinds = await kindsToEmpty();
     for (const kind of remaining.get(name) ?? namespacedKinds) if (await empty(kind, name)) left.push(kind);
     remaining.set(name, left);
+    await writeConditions(namespace, left);
     if (left.length > 0) {
       queue.addAfter(name, recheckMs);
       return;
@@ -50,6 +52,30 @@ export function createNamespaceController(cluster: Cluster): Controller {
     remaining.set(name, left);
     if (left.length > 0) queue.addAfter(name, recheckMs);
     else await finalize(name);
+  }
+
+  /** Says what a namespace that goes still has, and whose finalizers it waits for. */
+  async function writeConditions(namespace: Namespace, left: readonly KindRef[]): Promise<void> {
+    const { name = '', uid } = namespace.metadata;
+    const finalizers = new Map<string, number>();
+    const content: string[] = [];
+    for (const kind of left) {
+      const { items } = await client.list(kind, { namespace: name, signal });
+      if (items.length === 0) continue;
+      const resource = kind.group === '' ? kind.plural : `${kind.plural}.${kind.group}`;
+      content.push(`${resource} has ${items.length} resource instances`);
+      for (const finalizer of items.flatMap(({ metadata }) => metadata.finalizers ?? []))
+        finalizers.set(finalizer, (finalizers.get(finalizer) ?? 0) + 1);
+    }
+    const held = [...finalizers].map(([finalizer, count]) => `${finalizer} in ${count} resource instances`);
+    const conditions = namespaceConditions(namespace, content, held, clock.nowMs());
+    if (isDeepStrictEqual(conditions, namespace.status?.conditions)) return;
+    const patch = { metadata: { uid }, status: { conditions } };
+    await client
+      .patch(kinds.Namespace, name, undefined, patch, { type: 'merge', subresource: 'status', signal })
+      .catch((error: unknown) => {
+        if (!isKubeError(error, 'kube.not-found')) throw error;
+      });
   }
 
   /** All that can be in a namespace, also by definitions that are younger than this controller. */
@@ -97,4 +123,62 @@ export function createNamespaceController(cluster: Cluster): Controller {
     });
     await response.body.text();
   }
+}
+
+function namespaceConditions(
+  { status }: Namespace,
+  content: readonly string[],
+  held: readonly string[],
+  nowMs: number,
+): CoreCondition[] {
+  const wanted: CoreCondition[] = [
+    condition(
+      'NamespaceDeletionDiscoveryFailure',
+      false,
+      'ResourcesDiscovered',
+      'All resources successfully discovered',
+    ),
+    condition(
+      'NamespaceDeletionGroupVersionParsingFailure',
+      false,
+      'ParsedGroupVersions',
+      'All legacy kube types successfully parsed',
+    ),
+    condition(
+      'NamespaceDeletionContentFailure',
+      false,
+      'ContentDeleted',
+      'All content successfully deleted, may be waiting on finalization',
+    ),
+    content.length > 0
+      ? condition(
+          'NamespaceContentRemaining',
+          true,
+          'SomeResourcesRemain',
+          `Some resources are remaining: ${content.join(', ')}`,
+        )
+      : condition('NamespaceContentRemaining', false, 'ContentRemoved', 'All content successfully removed'),
+    held.length > 0
+      ? condition(
+          'NamespaceFinalizersRemaining',
+          true,
+          'SomeFinalizersRemain',
+          `Some content in the namespace has finalizers remaining: ${held.join(', ')}`,
+        )
+      : condition(
+          'NamespaceFinalizersRemaining',
+          false,
+          'ContentHasNoFinalizers',
+          'All content-preserving finalizers finished',
+        ),
+  ];
+  return wanted.map((one) => {
+    const before = status?.conditions?.find(({ type }) => type === one.type);
+    const since = before?.status === one.status ? before.lastTransitionTime : undefined;
+    return { ...one, lastTransitionTime: since ?? timestamp(nowMs) };
+  });
+}
+
+function condition(type: string, is: boolean, reason: string, message: string): CoreCondition {
+  return { type, status: is ? 'True' : 'False', reason, message };
 }
