@@ -37,7 +37,8 @@ const chart = join(import.meta.dirname, '../../../../charts/ambit/files/roles.ya
 async function openStore(): Promise<{ store: ObjectStore; put: (kind: string, object: KubeObject) => Promise<void> }> {
   const store = ObjectStore.open({ path: ':memory:' });
   const put = async (kind: string, object: KubeObject): Promise<void> => {
-    await store.write((tx) => tx.put(storageOf(infoOf(kind)), object));
+    // The store keeps what it is given.
+    await store.write((tx) => tx.put(storageOf(infoOf(kind)), structuredClone(object)));
   };
   for (const role of bootstrapClusterRoles) await put('ClusterRole', role);
   for (const binding of bootstrapClusterRoleBindings) await put('ClusterRoleBinding', binding);
