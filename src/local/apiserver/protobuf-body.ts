@@ -87,7 +87,42 @@ const messages: Readonly<Record<string, Fields>> = {
   DeploymentStrategy: { 1: 'type' },
   LabelSelector: { 1: 'matchLabels:map' },
   PodTemplateSpec: { 1: 'metadata:ObjectMeta', 2: 'spec:PodSpec' },
-  PodSpec: { 2: 'containers:*Container', 3: 'restartPolicy', 8: 'serviceAccountName', 10: 'nodeName' },
+  PodSpec: {
+    2: 'containers:*Container',
+    3: 'restartPolicy',
+    4: 'terminationGracePeriodSeconds:int?',
+    5: 'activeDeadlineSeconds:int?',
+    6: 'dnsPolicy',
+    7: 'nodeSelector:map',
+    8: 'serviceAccountName',
+    9: 'serviceAccount',
+    10: 'nodeName',
+    11: 'hostNetwork:bool',
+    12: 'hostPID:bool',
+    13: 'hostIPC:bool',
+    14: 'securityContext:PodSecurityContext',
+    15: 'imagePullSecrets:*LocalObjectReference',
+    16: 'hostname',
+    17: 'subdomain',
+    19: 'schedulerName',
+    20: 'initContainers:*Container',
+    21: 'automountServiceAccountToken:bool?',
+    22: 'tolerations:*Toleration',
+    24: 'priorityClassName',
+    25: 'priority:int?',
+    27: 'shareProcessNamespace:bool?',
+    30: 'enableServiceLinks:bool?',
+    31: 'preemptionPolicy',
+  },
+  PodSecurityContext: {
+    2: 'runAsUser:int?',
+    3: 'runAsNonRoot:bool?',
+    4: 'supplementalGroups:*int',
+    5: 'fsGroup:int?',
+    6: 'runAsGroup:int?',
+  },
+  LocalObjectReference: { 1: 'name' },
+  Toleration: { 1: 'key', 2: 'operator', 3: 'value', 4: 'effect', 5: 'tolerationSeconds:int?' },
   Container: {
     1: 'name',
     2: 'image',
@@ -95,11 +130,23 @@ const messages: Readonly<Record<string, Fields>> = {
     4: 'args:*text',
     5: 'workingDir',
     6: 'ports:*ContainerPort',
-    8: 'resources:NoFields',
+    7: 'env:*EnvVar',
+    8: 'resources:ResourceRequirements',
+    9: 'volumeMounts:*VolumeMount',
+    13: 'terminationMessagePath',
     14: 'imagePullPolicy',
+    16: 'stdin:bool',
+    17: 'stdinOnce:bool',
+    18: 'tty:bool',
+    20: 'terminationMessagePolicy',
+    24: 'restartPolicy',
   },
+  EnvVar: { 1: 'name', 2: 'value', 3: 'valueFrom:EnvVarSource' },
+  EnvVarSource: { 1: 'fieldRef:ObjectFieldSelector' },
+  ObjectFieldSelector: { 1: 'apiVersion', 2: 'fieldPath' },
+  ResourceRequirements: { 1: 'limits:quantityMap', 2: 'requests:quantityMap' },
+  VolumeMount: { 1: 'name', 2: 'readOnly:bool', 3: 'mountPath', 4: 'subPath', 5: 'mountPropagation', 6: 'subPathExpr' },
   ContainerPort: { 1: 'name', 2: 'hostPort:int', 3: 'containerPort:int', 4: 'protocol', 5: 'hostIP' },
-  NoFields: {},
   Job: objectMessage('JobSpec'),
   JobSpec: {
     1: 'parallelism:int?',
@@ -259,8 +306,8 @@ function readMessage(type: string, bytes: Uint8Array): JsonObject {
 function readField(reader: BinaryReader, wireType: WireType, result: JsonObject, name: string, form: string): void {
   const keepsZero = form.endsWith('?');
   const type = form.replace(/^\*|\?$/g, '');
-  if (type === 'map' || type === 'bytesMap') {
-    const entry = readEntry(reader.bytes(), type === 'bytesMap');
+  if (type === 'map' || type === 'bytesMap' || type === 'quantityMap') {
+    const entry = readEntry(reader.bytes(), type);
     const map = (result[name] ?? {}) as JsonObject;
     setOwn(map, entry.key, entry.value);
     result[name] = map;
@@ -316,14 +363,16 @@ function varints(bytes: Uint8Array): number[] {
   return result;
 }
 
-function readEntry(bytes: Uint8Array, isBytes: boolean): { key: string; value: string } {
+function readEntry(bytes: Uint8Array, type: 'map' | 'bytesMap' | 'quantityMap'): { key: string; value: Json } {
   const reader = new BinaryReader(bytes);
-  const entry = { key: '', value: '' };
+  const entry: { key: string; value: Json } = { key: '', value: '' };
   while (reader.pos < reader.len) {
     const [number, wireType] = reader.tag();
     if (number === 1) entry.key = reader.string();
-    else if (number === 2) entry.value = isBytes ? Buffer.from(reader.bytes()).toString('base64') : reader.string();
-    else reader.skip(wireType, number);
+    else if (number !== 2) reader.skip(wireType, number);
+    else if (type === 'bytesMap') entry.value = Buffer.from(reader.bytes()).toString('base64');
+    else if (type === 'quantityMap') entry.value = readMessage('QuantityText', reader.bytes())['text'] ?? '0';
+    else entry.value = reader.string();
   }
   return entry;
 }
