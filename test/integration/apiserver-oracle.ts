@@ -66,7 +66,7 @@ export async function startOracle(binary: string): Promise<Oracle> {
     '--service-account-issuer=https://kubernetes.default.svc',
     '--token-auth-file=tokens.csv',
     '--authorization-mode=RBAC',
-    '--service-cluster-ip-range=10.96.0.0/16',
+    '--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112',
     `--secure-port=${port}`,
     '--bind-address=127.0.0.1',
     '--cert-dir=certs',

@@ -1,6 +1,7 @@
 /** What a Service is given at admission: IP families, ClusterIPs and node ports; kept through updates. */
 import { randomInt } from 'node:crypto';
 import { isIP } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { cidrContains, formatIp, parseCidr, tryParseIp, type Cidr } from '../../lib/ip.ts';
 import { assignNodePorts } from './node-ports.ts';
 import type { ApiObject } from './object-fields.ts';
@@ -35,13 +36,24 @@ export function admitService(request: ClusterIpRequest): void {
   const others = request.services.filter((other) => other.metadata.uid !== service.metadata.uid);
   assignClusterIps(request, others);
   assignNodePorts(service, before, others);
-  if (before?.spec?.['type'] === 'LoadBalancer' && service.spec?.['type'] !== 'LoadBalancer') {
-    service.status = { ...service.status, loadBalancer: {} };
+  if (before) dropLeftovers(service, before);
+}
+
+/** Takes out what only the type, or the affinity, of before gave a meaning to, unless the update says something new there. */
+function dropLeftovers(service: ApiObject, before: ApiObject): void {
+  const spec = (service.spec ??= {});
+  const type = spec['type'];
+  const drop = (...fields: string[]): void => {
+    for (const field of fields) if (isDeepStrictEqual(spec[field], before.spec?.[field])) delete spec[field];
+  };
+  if (type !== 'LoadBalancer') {
+    drop('allocateLoadBalancerNodePorts', 'loadBalancerClass');
+    if (before.spec?.['type'] === 'LoadBalancer') service.status = { ...service.status, loadBalancer: {} };
   }
-  const isExternal = service.spec?.['type'] === 'NodePort' || service.spec?.['type'] === 'LoadBalancer';
-  if (before && !isExternal && service.spec?.['externalTrafficPolicy'] === before.spec?.['externalTrafficPolicy']) {
-    delete service.spec?.['externalTrafficPolicy'];
-  }
+  if (type !== 'LoadBalancer' && type !== 'NodePort') drop('externalTrafficPolicy');
+  if (type !== 'LoadBalancer' || spec['externalTrafficPolicy'] !== 'Local') drop('healthCheckNodePort');
+  if (type === 'ExternalName') drop('internalTrafficPolicy', 'ipFamilies', 'ipFamilyPolicy');
+  if (spec['sessionAffinity'] === 'None') drop('sessionAffinityConfig');
 }
 
 function assignClusterIps(request: ClusterIpRequest, others: readonly ApiObject[]): void {
@@ -50,7 +62,8 @@ function assignClusterIps(request: ClusterIpRequest, others: readonly ApiObject[
   if (spec['type'] === 'ExternalName') {
     // Addresses that a Service had before it became an alias are given back.
     if (before?.spec?.['type'] !== 'ExternalName' && spec['clusterIP'] === before?.spec?.['clusterIP']) {
-      for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy']) delete spec[field];
+      delete spec['clusterIP'];
+      delete spec['clusterIPs'];
     }
     return;
   }
@@ -90,12 +103,12 @@ function givenAddresses(spec: Record<string, unknown>, before: Record<string, un
 
 function checkFree(service: ApiObject, family: ServiceFamily, wanted: string, used: ReadonlySet<string>): string {
   const bytes = tryParseIp(wanted);
-  const { cidr, text } = ranges[family];
+  const { cidr } = ranges[family];
   const why =
     bytes === undefined
       ? undefined
       : !cidrContains(cidr, bytes)
-        ? `the provided IP is not in the valid range. The range of valid IPs is ${text}`
+        ? 'the provided network does not match the current range'
         : used.has(wanted)
           ? 'provided IP is already allocated'
           : undefined;

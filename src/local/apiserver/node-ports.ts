@@ -42,6 +42,8 @@ export function assignNodePorts(
   const used = new Set<string>();
   for (const other of services) {
     for (const { protocol = 'TCP', nodePort } of portsOf(other)) if (nodePort) used.add(`${protocol} ${nodePort}`);
+    const health = other.spec?.['healthCheckNodePort'];
+    if (typeof health === 'number') used.add(`TCP ${health}`);
   }
   const problems: { reason: string; field: string; message: string }[] = [];
   ports.forEach(({ protocol = 'TCP', nodePort }, i) => {
@@ -61,6 +63,12 @@ export function assignNodePorts(
     });
   });
   if (problems.length > 0) throw invalid('', 'Service', service.metadata.name ?? '', problems);
+  if (isBalancer && service.spec?.['externalTrafficPolicy'] === 'Local') {
+    const health =
+      service.spec['healthCheckNodePort'] || before?.spec?.['healthCheckNodePort'] || pickFree('TCP', used);
+    service.spec['healthCheckNodePort'] = health;
+    used.add(`TCP ${health as number}`);
+  }
   if (!allocates) return;
   for (const port of ports) {
     if (port.nodePort) continue;

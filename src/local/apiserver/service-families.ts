@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { ApiObject } from './object-fields.ts';
-import { invalid } from './status-error.ts';
+import { invalid, type StatusError } from './status-error.ts';
 
 export type ServiceFamily = 'IPv4' | 'IPv6';
 
@@ -38,11 +38,10 @@ export function chooseFamilies(
   const policy =
     typeof spec['ipFamilyPolicy'] === 'string'
       ? spec['ipFamilyPolicy']
-      : wanted.length > 1 || named.length > 1 || (isHeadless && !selects && available.length > 1)
+      : isHeadless && !selects && available.length > 1
         ? 'RequireDualStack'
         : 'SingleStack';
-  const families: ServiceFamily[] = [];
-  for (const family of [...wanted, ...named]) if (!families.includes(family)) families.push(family);
+  const families = [...new Set(wanted.length > 0 ? wanted : named)];
   if (families.length === 0) families.push(available[0] ?? 'IPv4');
   if (policy !== 'SingleStack') {
     for (const family of available) if (!families.includes(family)) families.push(family);
@@ -71,6 +70,15 @@ function refuse(
 ): void {
   const { families, policy, wanted, named, available, old } = found;
   const problems: { field: string; message: string }[] = [];
+  named.forEach((family, i) => {
+    if (wanted[i] === undefined || wanted[i] === family) return;
+    problems.push({
+      field: `spec.clusterIPs[${i}]`,
+      message: `Invalid value: ${JSON.stringify(listOf(service.spec?.['clusterIPs'])[i])}: expected an ${wanted[i]} value as indicated by \`ipFamilies[${i}]\``,
+    });
+  });
+  // Addresses of another family than asked for: what else is wrong follows from it.
+  if (problems.length > 0) throw refusal(service, problems);
   const missing = families.filter((family) => !available.includes(family));
   for (const family of missing) {
     const at = Math.max(0, families.indexOf(family));
@@ -88,16 +96,9 @@ function refuse(
   if (policy === 'SingleStack' && families.length > 1) {
     problems.push({
       field: 'spec.ipFamilyPolicy',
-      message: `Invalid value: "SingleStack": may only hold multiple values when \`ipFamilyPolicy\` is 'PreferDualStack' or 'RequireDualStack'`,
+      message: `Invalid value: "SingleStack": must be 'RequireDualStack' or 'PreferDualStack' when multiple IP families are specified`,
     });
   }
-  named.forEach((family, i) => {
-    if (wanted[i] === undefined || wanted[i] === family) return;
-    problems.push({
-      field: `spec.clusterIPs[${i}]`,
-      message: `Invalid value: ${JSON.stringify(listOf(service.spec?.['clusterIPs'])[i])}: expected an ${wanted[i]} value as indicated by \`ipFamilies[${i}]\``,
-    });
-  });
   const [primary] = listOf(old?.['ipFamilies']);
   if (primary !== undefined && primary !== families[0]) {
     problems.push({
@@ -105,13 +106,12 @@ function refuse(
       message: `Invalid value: ${JSON.stringify(families[0])}: may not change once set`,
     });
   }
-  if (problems.length === 0) return;
-  throw invalid(
-    '',
-    'Service',
-    service.metadata.name ?? '',
-    problems.map((problem) => ({ reason: 'FieldValueInvalid', ...problem })),
-  );
+  if (problems.length > 0) throw refusal(service, problems);
+}
+
+function refusal(service: ApiObject, problems: readonly { field: string; message: string }[]): StatusError {
+  const causes = problems.map((problem) => ({ reason: 'FieldValueInvalid', ...problem }));
+  return invalid('', 'Service', service.metadata.name ?? '', causes);
 }
 
 function listOf(value: unknown): string[] {

@@ -3,7 +3,7 @@ import { loadBalancerCidr, loadBalancerCidr6, serviceCidr, serviceCidr6, type Ip
 import type { ServiceScope } from './service-endpoints.ts';
 import { masqueradeMark, type ServicePlan } from './service-plan.ts';
 
-export const serviceTable = 'ambit-services';
+const serviceTable = 'ambit-services';
 const table = `inet ${serviceTable}`;
 
 /**
