@@ -22,6 +22,9 @@ export const batchKinds: readonly KindInfo[] = [
     shortNames: ['cj'],
     categories: ['all'],
     defaults: defaultCronJob,
+    onCreate: (cronJob) => {
+      cronJob['status'] = {};
+    },
     validate: validateCronJob,
   }),
 ];

@@ -5,7 +5,6 @@ import type { JsonObject } from '../defaults/fill.ts';
 import { define } from '../define.ts';
 import type { Column, KindInfo } from '../kind-info.ts';
 import { kinds } from '../kinds.ts';
-import type { KubeObject } from '../meta.ts';
 import { eventsEventSchema } from '../schema/events.ts';
 import { validateEventsEvent } from '../validation/events.ts';
 

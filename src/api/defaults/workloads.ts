@@ -1,11 +1,12 @@
 /** Defaults of StatefulSet, DaemonSet, Job, CronJob and PersistentVolumeClaim, and what they get when they are made. */
+import { isDeepStrictEqual } from 'node:util';
 import { ensureObject, fill, objectAt, objectsAt, type JsonObject } from './fill.ts';
 import { defaultPodSpec } from './pod.ts';
 
 export function defaultStatefulSet(set: JsonObject): void {
   const spec = objectAt(set, 'spec');
   if (!spec) return;
-  fill(spec, { replicas: 1, revisionHistoryLimit: 10, podManagementPolicy: 'OrderedReady' });
+  fill(spec, { replicas: 1, revisionHistoryLimit: 10, podManagementPolicy: 'OrderedReady', serviceName: '' });
   const retention = ensureObject(spec, 'persistentVolumeClaimRetentionPolicy');
   if (retention) fill(retention, { whenDeleted: 'Retain', whenScaled: 'Retain' });
   const rolling = defaultStrategy(spec);
@@ -66,12 +67,15 @@ export function newJob(job: JsonObject): void {
   const templateMeta = ensureObject(template, 'metadata');
   const labels = templateMeta && ensureObject(templateMeta, 'labels');
   if (!labels) return;
+  // Labels that are the template's stay that.
+  const isPlain = isDeepStrictEqual(metadata['labels'] ?? {}, labels);
   Object.assign(labels, {
     'batch.kubernetes.io/controller-uid': uid,
     'batch.kubernetes.io/job-name': name,
     'controller-uid': uid,
     'job-name': name,
   });
+  if (isPlain) metadata['labels'] = { ...labels };
   const selector = ensureObject(spec, 'selector');
   const wanted = selector && ensureObject(selector, 'matchLabels');
   if (wanted) wanted['batch.kubernetes.io/controller-uid'] = uid;
@@ -86,8 +90,11 @@ export function defaultCronJob(cronJob: JsonObject): void {
     successfulJobsHistoryLimit: 3,
     failedJobsHistoryLimit: 1,
   });
-  const jobSpec = objectAt(objectAt(spec, 'jobTemplate') ?? {}, 'spec');
+  const jobTemplate = objectAt(spec, 'jobTemplate');
+  const jobSpec = jobTemplate && objectAt(jobTemplate, 'spec');
   if (!jobSpec) return;
+  fill(jobTemplate, { metadata: {} });
+  fill(objectAt(jobSpec, 'template') ?? {}, { metadata: {} });
   defaultFailurePolicy(jobSpec);
   defaultTemplate(jobSpec);
 }

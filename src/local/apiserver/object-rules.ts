@@ -170,6 +170,8 @@ function desiredPart(object: ApiObject): Record<string, unknown> {
 
 /** Kinds that are data, not desired state, have no generation in Kubernetes. */
 function hasGeneration(kind: KindInfo): boolean {
+  if (['ControllerRevision', 'HorizontalPodAutoscaler'].includes(kind.kind) && !kind.isCustom) return false;
+  if (kind.group === 'events.k8s.io') return false;
   return !(kind.group === '' && kind.kind !== 'Pod');
 }
 
@@ -193,7 +195,7 @@ function qosClassOf(pod: ApiObject): 'Guaranteed' | 'Burstable' | 'BestEffort' {
 }
 
 /** Tries eight names, as Kubernetes does; the last one may be taken. */
-function generateName(prefix: string, isTaken: (name: string) => boolean): string {
+export function generateName(prefix: string, isTaken: (name: string) => boolean): string {
   let name = '';
   for (let attempt = 0; attempt < 8; attempt++) {
     name = prefix.slice(0, 58) + randomSuffix();

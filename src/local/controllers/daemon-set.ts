@@ -7,9 +7,11 @@ import { daemonStatus, planDaemonSet, tolerationsOf, type DaemonInput } from './
 import { untilAvailableMs } from './ownership.ts';
 import { allSettled, createPodWriter, echoTimeoutMs, podOf } from './pod-writer.ts';
 import { createRevisionWriter, hashOf, planPrune, podRevisionLabel } from './revisions.ts';
+import { statusPatch } from './status-patch.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 const component = 'daemonset-controller';
+const always = ['currentNumberScheduled', 'desiredNumberScheduled', 'numberMisscheduled', 'numberReady'] as const;
 
 export function createDaemonSetController(cluster: Cluster): Controller {
   const { client, clock, daemonSets, nodes, signal } = cluster;
@@ -61,8 +63,8 @@ export function createDaemonSetController(cluster: Cluster): Controller {
     const waits = pods.map((pod) => untilAvailableMs(pod, set.spec.minReadySeconds ?? 0, nowMs) ?? 0);
     const soonest = Math.min(...waits.filter((wait) => wait > 0));
     if (Number.isFinite(soonest)) queue.addAfter(objectKey(set), soonest + 1);
-    const status = daemonStatus(input);
-    if (isDeepStrictEqual({ ...set.status, ...status }, set.status)) return;
+    const status = statusPatch(set.status, daemonStatus(input), always);
+    if (!status) return;
     const { name = '', namespace } = set.metadata;
     await client.patch(kind, name, namespace, { status }, { type: 'merge', subresource: 'status', signal });
   }

@@ -17,6 +17,7 @@ import {
   templateHashLabel,
   type Sizes,
 } from './rollout.ts';
+import { statusPatch } from './status-patch.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 const component = 'deployment-controller';
@@ -204,9 +205,16 @@ export function createDeploymentController(cluster: Cluster): Controller {
     const status = deploymentStatus({ deployment, current, old, terminating, nowMs });
     const waitMs = untilStuckMs(deployment, status, nowMs);
     if (waitMs !== undefined) queue.addAfter(objectKey(deployment), waitMs);
-    if (isDeepStrictEqual({ ...deployment.status, ...status }, deployment.status)) return;
+    const changed = statusPatch(deployment.status, status, ['terminatingReplicas', 'collisionCount']);
+    if (!changed) return;
     const { name = '', namespace } = deployment.metadata;
-    await client.patch(kinds.Deployment, name, namespace, { status }, { type: 'merge', subresource: 'status', signal });
+    await client.patch(
+      kinds.Deployment,
+      name,
+      namespace,
+      { status: changed },
+      { type: 'merge', subresource: 'status', signal },
+    );
   }
 
   /** Old ReplicaSets beyond the history limit go, once the rollout is done. */

@@ -1,10 +1,10 @@
 /** ReplicaSets: as many pods as the object says, the worst ones removed first. */
-import { isDeepStrictEqual } from 'node:util';
 import { kinds, matchesSelector, type Pod, type ReplicaSet, type ReplicaSetStatus } from '../../api/index.ts';
 import { objectKey } from '../../kube/index.ts';
 import { isLive, type Cluster, type Controller } from './cluster.ts';
 import { isActive, isFinished, isReady, untilAvailableMs } from './ownership.ts';
 import { allSettled, createPodWriter, echoTimeoutMs, podOf } from './pod-writer.ts';
+import { statusPatch } from './status-patch.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 const component = 'replicaset-controller';
@@ -64,9 +64,16 @@ export function createReplicaSetController(cluster: Cluster): Controller {
     };
     const soonest = Math.min(...waits.filter((wait) => wait !== undefined && wait > 0).map((wait) => wait ?? 0));
     if (Number.isFinite(soonest)) queue.addAfter(objectKey(set), soonest + 1);
-    if (isDeepStrictEqual({ ...set.status, ...status }, set.status)) return;
+    const changed = statusPatch(set.status, status, ['replicas', 'terminatingReplicas']);
+    if (!changed) return;
     const { name = '', namespace } = set.metadata;
-    await client.patch(kinds.ReplicaSet, name, namespace, { status }, { type: 'merge', subresource: 'status', signal });
+    await client.patch(
+      kinds.ReplicaSet,
+      name,
+      namespace,
+      { status: changed },
+      { type: 'merge', subresource: 'status', signal },
+    );
   }
 }
 

@@ -1,5 +1,4 @@
 /** StatefulSets: pods with names and claims that stay, made, updated and deleted in order. */
-import { isDeepStrictEqual } from 'node:util';
 import { kinds, type ControllerRevision, type Pod, type StatefulSet } from '../../api/index.ts';
 import { isKubeError, objectKey } from '../../kube/index.ts';
 import { isLive, type Cluster, type Controller } from './cluster.ts';
@@ -13,6 +12,7 @@ import {
   untilNextAvailableMs,
   type StatefulInput,
 } from './stateful-plan.ts';
+import { statusPatch } from './status-patch.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 const component = 'statefulset-controller';
@@ -100,8 +100,8 @@ export function createStatefulSetController(cluster: Cluster): Controller {
     const { set } = input;
     const waitMs = untilNextAvailableMs(input);
     if (waitMs !== undefined) queue.addAfter(objectKey(set), waitMs + 1);
-    const status = statefulStatus(input);
-    if (isDeepStrictEqual({ ...set.status, ...status }, set.status)) return;
+    const status = statusPatch(set.status, statefulStatus(input), ['replicas', 'availableReplicas', 'collisionCount']);
+    if (!status) return;
     const { name = '', namespace } = set.metadata;
     await client.patch(kind, name, namespace, { status }, { type: 'merge', subresource: 'status', signal });
   }
