@@ -105,19 +105,19 @@ async function live(port: number, name: string, life: readonly (Fields & { repla
           ? await send(port, 'PUT', `${services}/${name}`, { body })
           : await send(port, 'PATCH', `${services}/${name}`, { body, type: 'application/merge-patch+json' });
     const said = answer.body['spec'] ?? answer.body['message'];
-    told.push([answer.status, sorted(said, told.length)]);
+    told.push([answer.status, sorted(said)]);
   }
   await send(port, 'DELETE', `${services}/${name}`);
   return told;
 }
 
 /** Addresses and ports that a server picked are told apart by their family alone. */
-function sorted(value: unknown, step: number, key = ''): unknown {
-  if (Array.isArray(value)) return value.map((item) => sorted(item, step, key));
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((item) => sorted(item));
   if (typeof value === 'string')
     return value.replace(/\b10\.96\.[\d.]+/g, 'IP4').replace(/fd00:10:96::[0-9a-f]+/g, 'IP6');
   if (typeof value === 'number' && value >= 30_000 && value !== 30_777) return 'PORT';
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([name, item]) => [name, sorted(item, step, name)]));
+  return Object.fromEntries(entries.map(([name, item]) => [name, sorted(item)]));
 }

@@ -1,5 +1,7 @@
 import { deepEqual, equal, match, notEqual, ok } from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { kinds, type Pod, type Service, type ServiceSpec } from '../../src/api/index.ts';
@@ -50,11 +52,11 @@ if (!isInside) {
     let cluster: TestCluster;
     const stop = new AbortController();
     let pods: Pod[];
-    let caller: number;
-    let remoteCaller: number;
+    const remoteCaller = 'away';
     const nodes = new Map<number, string>();
 
-    const inPod = (script: string, pid = caller): Promise<string> => cluster.exec(pid, script);
+    const inPod = async (script: string, name = 'caller'): Promise<string> =>
+      cluster.exec((await cluster.container(name, name === remoteCaller ? 2 : 1)).pid, script);
     /** From the namespace of the bridge, where the forwarders of the host end. */
     const outside = async (script: string): Promise<string> =>
       (await promisify(execFile)('sh', ['-c', script], { timeout: 20_000 })).stdout;
@@ -77,7 +79,8 @@ if (!isInside) {
       cluster = await openTestCluster({ nodes: 2 });
       const { client } = cluster;
       const options = { client, log: silentLog(), signal: stop.signal };
-      await startControllers(options);
+      const rootCaPem = readFileSync(join(cluster.stateDir, 'pki/apiserver-ca.pem'), 'utf8');
+      await startControllers({ ...options, rootCaPem });
       await startLoadBalancers({
         ...options,
         clock: systemClock,
@@ -120,8 +123,6 @@ if (!isInside) {
       pods = [await cluster.podIs('web-a', 'Ready', isReady), await cluster.podIs('web-b', 'Ready', isReady)];
       await cluster.podIs('caller', 'Ready', isReady);
       await cluster.podIs('away', 'Ready', isReady);
-      caller = (await cluster.container('caller')).pid;
-      remoteCaller = (await cluster.container('away', 2)).pid;
       nodes.set(1, '172.30.1.1').set(2, '172.30.1.2');
     });
     after(async () => {

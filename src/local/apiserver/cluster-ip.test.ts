@@ -100,7 +100,7 @@ test('a second family comes and goes with the policy, the first address stays', 
   const first = single.spec?.['clusterIP'];
   const dual = typed('a', { ...single.spec, ipFamilyPolicy: 'PreferDualStack' });
   admitService({ service: dual, before: single, services: [single] });
-  const [kept, second] = dual.spec?.['clusterIPs'] as string[];
+  const [kept, second] = (dual.spec?.['clusterIPs'] ?? []) as string[];
   equal(kept, first);
   const update = typed('a', { clusterIP: first });
   admitService({ service: update, before: dual, services: [dual] });
