@@ -54,7 +54,7 @@ try {
   };
   process.on('SIGTERM', shutDown);
   process.on('SIGINT', shutDown);
-  startControllers({ client, log, signal: stop.signal }).catch((error: unknown) => {
+  startControllers({ client, log, rootCaPem: server.caPem, signal: stop.signal }).catch((error: unknown) => {
     if (!stop.signal.aborted) log.error('Controllers ended', { error: messageOf(error) });
   });
 } catch (error) {

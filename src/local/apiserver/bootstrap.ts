@@ -1,4 +1,4 @@
-/** The objects that an API server makes for itself: the default namespaces and the Service `kubernetes`. */
+/** The objects that an API server makes for itself: the default namespaces, roles and priorities, and the Service `kubernetes`. */
 import type { KindInfo, KubeObject } from '../../api/index.ts';
 import { kubernetesServiceIp } from './cluster-ip.ts';
 import { installDefinitions } from './custom/install.ts';
@@ -10,7 +10,22 @@ import { prepareCreate } from './object-rules.ts';
 
 const rbacGroup = 'rbac.authorization.k8s.io';
 const autoUpdate = 'rbac.authorization.kubernetes.io/autoupdate';
-const namespaces = ['default', 'kube-system'];
+const namespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
+/** `k8s.io/kubernetes/pkg/apis/scheduling/v1/helpers.go`. */
+const systemPriorities = [
+  {
+    metadata: { name: 'system-node-critical' },
+    value: 2_000_001_000,
+    description: 'Used for system critical pods that must not be moved from their current node.',
+  },
+  {
+    metadata: { name: 'system-cluster-critical' },
+    value: 2_000_000_000,
+    description:
+      'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
+  },
+];
 
 /** Creates what is missing and points the EndpointSlice of `default/kubernetes` at this server. */
 export async function bootstrapObjects(
@@ -41,6 +56,9 @@ export async function bootstrapObjects(
       },
       nowMs,
     );
+    for (const priority of systemPriorities) {
+      ensure(tx, kindOf('scheduling.k8s.io', 'v1', 'priorityclasses'), priority, nowMs);
+    }
     for (const role of bootstrapClusterRoles) ensurePolicy(tx, kindOf(rbacGroup, 'v1', 'clusterroles'), role, nowMs);
     for (const binding of bootstrapClusterRoleBindings) {
       ensurePolicy(tx, kindOf(rbacGroup, 'v1', 'clusterrolebindings'), binding, nowMs);

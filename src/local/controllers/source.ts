@@ -19,6 +19,7 @@ export interface SourceOptions {
   readonly client: KubeClient;
   readonly signal: AbortSignal;
   readonly log: Log;
+  readonly fieldSelector?: string;
 }
 
 export function openSource<T extends KubeObject>(kind: KindRef<T>, options: SourceOptions): Source<T> {
@@ -29,6 +30,7 @@ export function openSource<T extends KubeObject>(kind: KindRef<T>, options: Sour
   const { store, synced } = startInformer(options.client, kind, {
     signal: options.signal,
     log: options.log,
+    ...(options.fieldSelector !== undefined && { fieldSelector: options.fieldSelector }),
     onAdd: (object) => tell(object, undefined),
     onUpdate: (before, after) => tell(after, before),
     onDelete: (object) => tell(undefined, object),
