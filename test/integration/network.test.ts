@@ -140,7 +140,12 @@ if (!isInside) {
       deepEqual(node.spec?.podCIDRs, ['10.244.1.0/24', 'fd00:244:1::/64']);
       for (const pod of pods) {
         for (const { ip } of pod.status?.podIPs ?? []) {
-          match(await inPod(call(ip, 8080)), new RegExp(`^${pod.metadata.name} 8080 (10\\.244\\.1|fd00:244:1)`), ip);
+          // Ready says that the process runs; it listens a moment later.
+          await answers(
+            ip,
+            () => inPod(call(ip, 8080)),
+            new RegExp(`^${pod.metadata.name} 8080 (10\\.244\\.1|fd00:244:1)`),
+          );
         }
       }
       // What is nobody's address is refused at once.

@@ -125,6 +125,12 @@ export async function openTestCluster(options: { nodes: number }): Promise<TestC
   let server = await startServer();
   for (const { name, token } of users) writeKubeconfig(stateDir, name, token);
   const client = openKubeClient(loadKubeconfig(join(stateDir, 'admin.kubeconfig')), { log: silentLog() });
+  // What controllers make in every namespace; none runs here.
+  await client.create(kinds.ServiceAccount, { metadata: { name: 'default', namespace: 'default' } });
+  await client.create(kinds.ConfigMap, {
+    metadata: { name: 'kube-root-ca.crt', namespace: 'default' },
+    data: { 'ca.crt': server.caPem },
+  });
   const nodes = Array.from({ length: options.nodes }, (_, i) => testNode(stateDir, i + 1, options.nodes));
   const cluster: TestCluster = {
     client,

@@ -25,12 +25,8 @@ export function defaultPodSpec(spec: JsonObject): void {
 export function defaultPod(pod: JsonObject): void {
   const spec = objectAt(pod, 'spec');
   if (!spec) return;
-  fill(spec, {
-    serviceAccountName: spec['serviceAccount'] ?? 'default',
-    enableServiceLinks: true,
-    preemptionPolicy: 'PreemptLowerPriority',
-    priority: 0,
-  });
+  // Account, priority and tolerations depend on other objects: admission gives them.
+  fill(spec, { enableServiceLinks: true });
   defaultPodSpec(spec);
   for (const list of ['initContainers', 'containers']) {
     for (const container of objectsAt(spec, list)) {

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { KindInfo } from '../../api/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { authenticate, type AuthenticationContext } from './authentication.ts';
-import { denied, type ResourceAttributes, type Verb } from './authorization.ts';
+import type { ResourceAttributes, Verb } from './authorization.ts';
 import { subresourcesOf } from './discovery.ts';
 import { handleEviction } from './eviction.ts';
 import { anonymousPaths, sendDocument, sendPublic } from './documents.ts';
@@ -19,7 +19,7 @@ import {
 } from './http-messages.ts';
 import type { JsonObject } from './merge-patch.ts';
 import { proxyLog, proxyUpgrade, rawStatus, streamActions, type NodeProxyContext } from './node-proxy.ts';
-import { nodeUsesSecret } from './node-restriction.ts';
+import { authorizeNode } from './node-authorizer.ts';
 import { getObject, isTrue, listObjects, watchObjects, type ReadContext } from './reads.ts';
 import { parseResourcePath, type ResourcePath } from './request-path.ts';
 import type { RequestLimiter } from './request-limiter.ts';
@@ -27,7 +27,7 @@ import { reviews, type Review } from './reviews.ts';
 import { groupVersion } from './served-kinds.ts';
 import { badRequest, methodNotAllowed, statusOf, unknownPath } from './status-error.ts';
 import { handleBinding, handleScale, handleTokenRequest } from './subresources.ts';
-import { nodeNameOf, type User } from './user.ts';
+import type { User } from './user.ts';
 import {
   handleCreate,
   handleDelete,
@@ -127,7 +127,13 @@ async function routeKind(
   if (verb === undefined) throw methodNotAllowed();
   const attributes = attributesOf(path, verb, query);
   context.authorizer.authorize(user, attributes);
-  restrictNodeSecret(context, user, attributes);
+  authorizeNode({
+    user,
+    attributes,
+    fieldSelector: query.get('fieldSelector') ?? '',
+    findPod: (namespace, name) => context.store.get('pods', namespace, name)?.object,
+    podsIn: (namespace) => context.store.list('pods', namespace).map(({ object }) => object),
+  });
   checkScope(kind, path, verb);
   if (kind.deprecationWarning !== undefined) addWarning(response, kind.deprecationWarning);
   const request: WriteRequest = {
@@ -280,14 +286,4 @@ function checkScope(kind: KindInfo, path: ResourcePath, verb: Verb): void {
   if (path.namespace !== undefined || (path.name === undefined && (verb === 'list' || verb === 'watch'))) return;
   if (verb === 'create') throw badRequest('an empty namespace may not be set during creation');
   throw path.name === undefined ? methodNotAllowed() : unknownPath();
-}
-
-/** A node reads only the Secrets that its pods use. */
-function restrictNodeSecret(context: ApiContext, user: User, attributes: ResourceAttributes): void {
-  const node = nodeNameOf(user);
-  if (node === undefined || attributes.group !== '' || attributes.resource !== 'secrets') return;
-  if (attributes.name === '') throw denied(user, attributes, 'can only read a Secret by its name');
-  const pods = context.store.list('pods', attributes.namespace).map((stored) => stored.object);
-  if (nodeUsesSecret(node, attributes.name, pods)) return;
-  throw denied(user, attributes, `no relationship found between node ${JSON.stringify(node)} and this object`);
 }

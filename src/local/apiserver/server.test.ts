@@ -35,6 +35,18 @@ interface Server {
   watch(path: string): Promise<{ next(): Promise<{ type: string; object: Record<string, unknown> }>; close(): void }>;
 }
 
+/** What a controller makes in every namespace; none runs here. */
+async function bootstrapAccount(port: number, ca: string): Promise<void> {
+  const created = Promise.withResolvers<number | undefined>();
+  const path = '/api/v1/namespaces/default/serviceaccounts';
+  const headers = { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' };
+  const request = httpsRequest({ port, host: '127.0.0.1', ca, method: 'POST', path, agent: false, headers });
+  request.on('error', created.reject);
+  request.on('response', (response) => created.resolve(response.resume().statusCode));
+  request.end('{"metadata":{"name":"default"}}');
+  equal(await created.promise, 201);
+}
+
 async function open(t: TestContext): Promise<Server> {
   const stateDir = mkdtempSync(join(tmpdir(), 'ambit-api-'));
   mkdirSync(join(stateDir, 'pki'));
@@ -59,6 +71,7 @@ async function open(t: TestContext): Promise<Server> {
     rmSync(stateDir, { recursive: true });
   });
   const { port, caPem } = server;
+  await bootstrapAccount(port, caPem);
   const send = (method: string, path: string, call: Call) => {
     const { token = adminToken, type = 'application/json', accept = 'application/json', body } = call;
     const text = typeof body === 'string' || Buffer.isBuffer(body) || body === undefined ? body : JSON.stringify(body);
@@ -246,6 +259,11 @@ test('a node writes what is its own and nothing else', async (t) => {
   };
   equal((await requestToken('mine')).status, 201);
   equal((await requestToken('theirs')).status, 403);
+  const theirs = await api.call('GET', `${pods}/theirs`, { token });
+  match(theirs.body.message ?? '', /no relationship found between node 'node-1' and this object$/);
+  equal((await api.call('GET', `${pods}/mine`, { token })).status, 200);
+  equal((await api.call('GET', '/api/v1/pods', { token })).status, 403);
+  equal((await api.call('GET', '/api/v1/pods?fieldSelector=spec.nodeName%3Dnode-1', { token })).status, 200);
   await api.call('POST', '/api/v1/namespaces/default/secrets', { body: { metadata: { name: 'hidden' } } });
   equal((await api.call('GET', '/api/v1/namespaces/default/secrets/hidden', { token })).status, 403);
 });

@@ -4,7 +4,7 @@ import type { KindInfo } from '../../api/index.ts';
 import { customScale, withReplicas } from './custom/scale.ts';
 import { mediaTypeOf, parseObjectBody, readBody, sendJson } from './http-messages.ts';
 import { isJsonObject, type JsonObject } from './merge-patch.ts';
-import { restrictNodeWrite } from './node-restriction.ts';
+import { restrictNodeToken, restrictNodeWrite } from './node-restriction.ts';
 import type { ApiObject } from './object-fields.ts';
 import { timestamp } from './object-rules.ts';
 import type { ReadContext } from './reads.ts';
@@ -12,7 +12,6 @@ import { storageOf } from './served-kinds.ts';
 import { tokenIssuer, type ServiceAccountTokens } from './service-account-tokens.ts';
 import { badRequest, conflict, forbidden, invalid, notFound } from './status-error.ts';
 import type { Stored } from './store.ts';
-import { nodeNameOf } from './user.ts';
 import { parsePatch } from './patches.ts';
 import { commit, optionsOf, writeContext, type WriteRequest } from './write-handlers.ts';
 import { updateObject } from './writes.ts';
@@ -55,7 +54,7 @@ export async function handleBinding(
         `pod ${name} is already assigned to node ${JSON.stringify(current)}`,
       );
     }
-    restrictNodeWrite({ user: request.user, resource: kind, name, before: pod });
+    restrictNodeWrite(tx, { user: request.user, resource: kind, name, before: pod });
     const scheduled = {
       type: 'PodScheduled',
       status: 'True',
@@ -132,10 +131,15 @@ export async function handleTokenRequest(
   const account = context.store.get(storageOf(kind), namespace, name);
   if (!account) throw notFound(kind, name);
   const pod = boundPodOf(context, request, spec['boundObjectRef']);
-  const node = nodeNameOf(request.user);
-  if (node !== undefined && pod?.spec?.['nodeName'] !== node) {
-    throw forbidden(kind, name, `node ${JSON.stringify(node)} can only request tokens bound to pods that it runs`);
-  }
+  const ref = spec['boundObjectRef'];
+  restrictNodeToken({
+    user: request.user,
+    bound: pod && { pod, uid: isJsonObject(ref) ? ref['uid'] : undefined },
+    audiences: Array.isArray(spec['audiences']) ? spec['audiences'] : [],
+    refuse: (why) => {
+      throw forbidden(kind, name, why);
+    },
+  });
 
   const seconds = spec['expirationSeconds'] ?? defaultTokenSeconds;
   if (

@@ -7,6 +7,7 @@ import type { JsonObject } from './merge-patch.ts';
 import type { DeleteChoice } from './delete-options.ts';
 import { restrictNodeWrite } from './node-restriction.ts';
 import { dropUnknownFields, jsonEqual, type ApiObject, type FieldValidation } from './object-fields.ts';
+import { admitNewPod, admitPodUpdate } from './pods/index.ts';
 import { checkDeletePreconditions, isReleased, prepareCreate, prepareUpdate, timestamp } from './object-rules.ts';
 import { groupVersion, objectInVersion, storageOf } from './served-kinds.ts';
 import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound } from './status-error.ts';
@@ -43,7 +44,6 @@ export interface WriteOutcome {
 const namespaceStorage = 'namespaces';
 const foregroundFinalizer = 'foregroundDeletion';
 const protectedNamespaces = new Set(['default', 'kube-system', 'kube-public', 'kube-node-lease']);
-const podKind = { group: '', plural: 'pods' };
 
 /** Throws the Status errors of Kubernetes: 400, 403, 404, 409, 422. */
 export function createObject(tx: Transaction, context: WriteContext, sent: ApiObject): Stored {
@@ -97,7 +97,9 @@ function storeNew(
   const isTaken = (name: string): boolean => tx.get(storageOf(kind), namespace, name) !== undefined;
   prepareCreate(kind, object, context.nowMs, isTaken);
   const name = object.metadata.name ?? '';
-  restrictNodeWrite({ user: context.user, resource: kind, name, after: object });
+  // As in Kubernetes, before NodeRestriction has its say.
+  if (kind.group === '' && kind.kind === 'Pod') admitNewPod(tx, object);
+  restrictNodeWrite(tx, { user: context.user, resource: kind, name, after: object });
   if (kind.createWarning !== undefined) context.warn(kind.createWarning);
   const taken = tx.get(storageOf(kind), namespace, name);
   if (taken) throw alreadyExists(kind, name, taken.object.metadata.deletionTimestamp !== undefined);
@@ -134,7 +136,7 @@ export function updateObject(
     owners === 'applied'
       ? managedFields
       : trackUpdate({ kind, before, after: object, sent: managedFields }, managerOf(context, subresource));
-  restrictNodeWrite({ user: context.user, resource: kind, name, before, after: object });
+  restrictNodeWrite(tx, { user: context.user, resource: kind, name, before, after: object });
   if (isWhole) admit(tx, context, object, before);
   validate(kind, object, before);
   refuseEscalation(context.authorizer, { user: context.user, kind, object, before });
@@ -183,7 +185,7 @@ export function deleteObject(tx: Transaction, context: WriteContext, name: strin
   if (!existing) throw notFound(kind, name);
   const before = existing.object as ApiObject;
   checkDeletePreconditions(kind, before, choice.preconditions);
-  restrictNodeWrite({ user: context.user, resource: kind, name, before });
+  restrictNodeWrite(tx, { user: context.user, resource: kind, name, before });
   const isNamespace = kind.group === '' && kind.kind === 'Namespace';
   if (isNamespace && protectedNamespaces.has(name)) throw forbidden(kind, name, 'this namespace may not be deleted');
   if (choice.propagation === 'Orphan') orphanDependents(tx, before.metadata.uid ?? '');
@@ -268,7 +270,7 @@ function requireNamespace(tx: Transaction, context: WriteContext, name: string):
 
 /** Admission: what depends on other objects. Changes `object`. */
 function admit(tx: Transaction, context: WriteContext, object: ApiObject, before: ApiObject | undefined): void {
-  const { kind, namespace } = context;
+  const { kind } = context;
   if (kind.isCustom && !before) refuseWhileTerminating(tx, kind);
   if (kind.group === 'apiextensions.k8s.io') admitDefinition(tx, object, before, context.nowMs);
   if (kind.group !== '') return;
@@ -277,28 +279,8 @@ function admit(tx: Transaction, context: WriteContext, object: ApiObject, before
     const { serviceFamilies: families } = context;
     admitService({ service: object, ...(before && { before }), services, ...(families && { families }) });
   }
-  if (kind.kind === 'Pod' && !before) admitServiceAccount(tx, context, object, namespace);
+  if (kind.kind === 'Pod' && before) admitPodUpdate(object, before);
 }
-
-function admitServiceAccount(tx: Transaction, context: WriteContext, pod: ApiObject, namespace: string): void {
-  const spec = (pod.spec ??= {});
-  const given = spec['serviceAccountName'] ?? spec['serviceAccount'];
-  const account = typeof given === 'string' && given !== '' ? given : 'default';
-  spec['serviceAccountName'] = account;
-  spec['serviceAccount'] = account;
-  const isMirror = pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined;
-  if (isMirror || tx.get('serviceaccounts', namespace, account)) return;
-  if (account !== 'default') {
-    const why = `error looking up service account ${namespace}/${account}: serviceaccount ${JSON.stringify(account)} not found`;
-    throw forbidden(podKind, pod.metadata.name ?? '', why);
-  }
-  // A namespace and a pod applied in one go: do not make the pod wait for the controller that adds `default`.
-  const created: ApiObject = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } };
-  prepareCreate(serviceAccountKind, created, context.nowMs, () => false);
-  tx.put('serviceaccounts', created);
-}
-
-const serviceAccountKind = { group: '', kind: 'ServiceAccount', hasStatus: false } as KindInfo;
 
 function validate(kind: KindInfo, object: ApiObject, before: ApiObject | undefined): void {
   const errors = kind.validate(object, before && { old: before });

@@ -21,12 +21,13 @@ export async function ensureMirrorPod(options: {
 }): Promise<Pod> {
   const { client, wanted, signal, log } = options;
   const { name = '', namespace = 'default' } = wanted.pod.metadata;
+  const { nodeName = '' } = wanted.pod.spec;
   const backoff = createBackoff({ initialMs: 200, maxMs: 5_000 });
   for (;;) {
     signal.throwIfAborted();
     try {
-      const found = await readPod(client, name, namespace, signal);
-      if (!found) return await client.create(kinds.Pod, wanted.pod, signal);
+      const found = await readPod(client, name, namespace, nodeName, signal);
+      if (!found) return await client.create(kinds.Pod, await ownedByNode(client, wanted.pod, signal), signal);
       if (!found.metadata.deletionTimestamp && found.metadata.annotations?.[mirrorAnnotation] === wanted.hash)
         return found;
       await deletePodNow(client, found, signal);
@@ -54,16 +55,22 @@ export async function deletePodNow(client: KubeClient, pod: Pod, signal?: AbortS
   }
 }
 
+/** The API takes from a node only pods that go when it goes. */
+async function ownedByNode(client: KubeClient, pod: Pod, signal: AbortSignal): Promise<Pod> {
+  const { nodeName: name = '' } = pod.spec;
+  const { uid = '' } = (await client.get(kinds.Node, name, undefined, signal)).metadata;
+  const owner = { apiVersion: 'v1', kind: 'Node', name, uid, controller: true };
+  return { ...pod, metadata: { ...pod.metadata, ownerReferences: [owner] } };
+}
+
+/** In a list: a node may ask for a pod by its name only while it has one. */
 async function readPod(
   client: KubeClient,
   name: string,
   namespace: string,
+  nodeName: string,
   signal: AbortSignal,
 ): Promise<Pod | undefined> {
-  try {
-    return await client.get(kinds.Pod, name, namespace, signal);
-  } catch (error) {
-    if (isKubeError(error) && error.status === 404) return undefined;
-    throw error;
-  }
+  const fieldSelector = `metadata.name=${name},spec.nodeName=${nodeName}`;
+  return (await client.list(kinds.Pod, { namespace, fieldSelector, signal })).items[0];
 }

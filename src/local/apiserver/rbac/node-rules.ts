@@ -1,4 +1,4 @@
-/** What nodes may do before NodeRestriction narrows it to their own, as Kubernetes' node authorizer does. */
+/** What nodes may do, before `node-authorizer.ts` and `node-restriction.ts` narrow it to their own, as in Kubernetes. */
 import type { PolicyRule } from '../../../api/index.ts';
 
 const read = ['get', 'list', 'watch'];
@@ -7,14 +7,14 @@ export const nodeRules: readonly PolicyRule[] = [
   {
     verbs: read,
     apiGroups: [''],
-    resources: ['pods', 'nodes', 'services', 'configmaps', 'namespaces', 'serviceaccounts', 'endpoints'],
+    resources: ['pods', 'nodes', 'services', 'configmaps', 'serviceaccounts', 'endpoints'],
   },
-  // Lists and watches of Secrets are for one name, which the node's pods must use.
   { verbs: read, apiGroups: [''], resources: ['secrets'] },
   { verbs: read, apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] },
   { verbs: ['create', 'delete'], apiGroups: [''], resources: ['pods'] },
+  { verbs: ['create'], apiGroups: [''], resources: ['pods/eviction'] },
   { verbs: ['update', 'patch'], apiGroups: [''], resources: ['pods/status', 'nodes/status'] },
-  { verbs: ['create', 'update', 'patch', 'delete'], apiGroups: [''], resources: ['nodes'] },
+  { verbs: ['create', 'update', 'patch'], apiGroups: [''], resources: ['nodes'] },
   { verbs: ['create'], apiGroups: [''], resources: ['serviceaccounts/token'] },
   {
     verbs: ['get', 'create', 'update', 'patch', 'delete'],
