@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { kinds, type ConfigMap, type Container, type Secret, type Service } from '../../api/index.ts';
+import { kinds, type ConfigMap, type Container, type Secret } from '../../api/index.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Confinement } from './confinement.ts';
 import { ContainerLog } from './container-log.ts';
@@ -14,7 +14,7 @@ import { planPodFiles, podHostName } from './pod-files.ts';
 import type { PodSandbox } from './pod-sandbox.ts';
 import type { PodVolumes } from './pod-volumes.ts';
 import { planContainerRoot } from './root-plan.ts';
-import { isApiServer, serviceEnvironment } from './service-environment.ts';
+import { serviceEnvironment } from './service-environment.ts';
 import { sourceAnnotation } from './static-pods.ts';
 import { OutputHub } from './streaming/output-hub.ts';
 
@@ -85,6 +85,7 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
     files: planPodFiles({
       pod: facts.pod,
       podIp: sandbox.podIp,
+      podIps: sandbox.podIps,
       hostName,
       clusterDnsIp: node.clusterDnsIp,
       nodeResolvConf: node.nodeResolvConf,
@@ -193,21 +194,8 @@ async function readEnvironment(options: ContainerStartOptions): Promise<Record<s
 
 /** A static pod does not wait for the API server, and may be what others wait for: it has what there is. */
 async function readServices({ node, facts }: ContainerStartOptions): Promise<Record<string, string>> {
-  const { namespace = 'default', annotations = {} } = facts.pod.metadata;
-  try {
-    const found = facts.pod.spec.enableServiceLinks === false ? [] : await list(node, namespace);
-    const apiServer = found.some(isApiServer)
-      ? undefined
-      : await node.objects.read(kinds.Service, 'default', 'kubernetes');
-    return serviceEnvironment(facts.pod, apiServer ? [...found, apiServer] : found);
-  } catch (error) {
-    if (annotations[sourceAnnotation] === undefined) throw error;
-    return {};
-  }
-}
-
-async function list(node: NodeContext, namespace: string): Promise<readonly Service[]> {
-  return (await node.client.list(kinds.Service, { namespace })).items;
+  if (facts.pod.metadata.annotations?.[sourceAnnotation] === undefined) await node.services.synced;
+  return serviceEnvironment(facts.pod, node.services.all.values());
 }
 
 async function openLog(options: ContainerStartOptions): Promise<ContainerLog> {

@@ -1,4 +1,5 @@
 /** What all pods of a node share. */
+import type { Service } from '../../api/index.ts';
 import type { AddressPool } from '../network/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
@@ -35,6 +36,8 @@ export interface NodeContext {
   readonly addresses: AddressPool;
   readonly client: KubeClient;
   readonly objects: ReferencedObjects;
+  /** Of all namespaces, as they were last seen; `synced` once they have been. */
+  readonly services: { readonly all: ReadonlyMap<string, Service>; readonly synced: Promise<void> };
   readonly events: EventRecorder;
   readonly statuses: StatusWriter;
   readonly gate: StartGate;

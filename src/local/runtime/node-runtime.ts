@@ -111,6 +111,7 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
   if (!hasIpv6) log.info('IPv6 is switched off here: the node has IPv4 alone');
   const hostIps = hasIpv6 ? [hostIp, nodeAddress6(index)] : [hostIp];
   const addresses = new AddressPool();
+  const services = await startServices(options, clock, signal);
   const node: NodeContext = {
     nodeName,
     nodeIndex: index,
@@ -130,6 +131,7 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
     addresses,
     client,
     objects: new ReferencedObjects({ client, log }),
+    services: services.known,
     events: new EventRecorder({ client, nodeName, clock, log }),
     statuses: new StatusWriter({ client, log, signal }),
     gate: new StartGate(concurrentStarts),
@@ -137,7 +139,6 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
     log,
   };
   const manager = new PodManager(node, signal);
-  const services = await startServices(options, clock, signal);
   const server = await startNodeServer({
     socketPath: join(options.stateDir, 'run', `${nodeName}.sock`),
     workers: () => manager.workers(),
@@ -224,7 +225,7 @@ async function startServices(
   options: NodeRuntimeOptions,
   clock: Clock,
   signal: AbortSignal,
-): Promise<{ close(): Promise<void> }> {
+): Promise<{ readonly known: NodeContext['services']; close(): Promise<void> }> {
   const { client, index, log } = options;
   const view = followServices({ client, signal, log, onChange: (key) => proxy.changed(key) });
   const proxy = new ServiceProxy({
@@ -254,6 +255,7 @@ async function startServices(
     ...(egressSocket === undefined ? {} : { upstream: (query) => askHostResolver(egressSocket, query) }),
   });
   return {
+    known: { all: view.services, synced: view.synced },
     async close() {
       proxy.close();
       egress?.close();

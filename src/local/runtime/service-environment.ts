@@ -4,7 +4,7 @@
  */
 import type { Pod, Service } from '../../api/index.ts';
 
-/** `services`: those of the pod's namespace as they are now, and `default/kubernetes`. */
+/** `services`: those of all namespaces as they are now. */
 export function serviceEnvironment(pod: Pod, services: Iterable<Service>): Record<string, string> {
   const environment: Record<string, string> = {};
   const hasLinks = pod.spec.enableServiceLinks ?? true;
@@ -17,7 +17,7 @@ export function serviceEnvironment(pod: Pod, services: Iterable<Service>): Recor
   return environment;
 }
 
-export function isApiServer({ metadata }: Service): boolean {
+function isApiServer({ metadata }: Service): boolean {
   return metadata.namespace === 'default' && metadata.name === 'kubernetes';
 }
 
