@@ -123,7 +123,6 @@ function builtInImages(): ImageEntry[] {
         command: [...run('samples', 'bookinfo', `${name}.ts`), ...version],
       };
     }),
-    ...['curl', 'alpine', 'busybox'].map((name) => ({ pattern: `*${name}*`, command: ['sh'] })),
   ];
 }
 

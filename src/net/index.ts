@@ -15,6 +15,7 @@ export {
   duplicate as duplicateDescriptor,
   openPipe,
   openPtyPeer,
+  parentNamespace,
   setWindowSize,
 } from './sys.ts';
 export { connectSeqpacket, listenSeqpacket, type SeqpacketConnection, type SeqpacketListener } from './seqpacket.ts';

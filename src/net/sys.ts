@@ -339,6 +339,7 @@ export function drainEventFd(fd: number): void {
   c.eventfd_read(fd, new Uint8Array(8));
 }
 
+const ioctlGetParent = 0xb702;
 const ioctlLockPty = 0x40045431;
 const ioctlOpenPeer = 0x5441;
 const ioctlSetWindowSize = 0x5414;
@@ -349,6 +350,12 @@ export function openPtyPeer(masterFd: number): number {
   const fd = c.ioctlValue(masterFd, ioctlOpenPeer, constants.O_RDWR | constants.O_NOCTTY | linux.SOCK_CLOEXEC);
   if (fd < 0) throw failure('open the pseudo terminal');
   return fd;
+}
+
+/** The namespace that the user or pid namespace of `fd` was made in; undefined when it is none of the caller's to see. */
+export function parentNamespace(fd: number): number | undefined {
+  const parent = c.ioctlValue(fd, ioctlGetParent, 0);
+  return parent < 0 ? undefined : parent;
 }
 
 /** Tells whoever reads the terminal its size in characters; they get SIGWINCH. */

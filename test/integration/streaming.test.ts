@@ -397,6 +397,46 @@ describe('streams into pods', () => {
         await once(child, 'exit');
       });
 
+      it(`attach with input over ${name}`, async () => {
+        const pod = `cat-${name.toLowerCase()}`;
+        const words = ['run', '-i', '--quiet', '--restart=Never', '--rm', pod, '--image=busybox', '--'];
+        const sum = await call([...words, 'sh', '-c', 'sha256sum; echo said >&2; exit 3'], {
+          input: 'in\n'.repeat(9_999),
+        });
+        assert.equal(sum.stdout, `${digest(Buffer.from('in\n'.repeat(9_999)))}  -\n`, sum.stderr);
+        assert.equal(sum.code, 3, sum.stderr);
+      });
+
+      it(`a shell on a terminal by run -it over ${name}`, async () => {
+        const pod = `shell-${name.toLowerCase()}`;
+        const words = ['run', '-it', '--rm', '--restart=Never', pod, '--image=busybox', '--', 'sh'];
+        const line = [...(kubectl ?? []), ...words].map((word) => `'${word}'`).join(' ');
+        const child = start(['script', '-qec', `stty rows 30 cols 100; ${line}`, '/dev/null'], {
+          env: { ...env(), ...settings },
+        });
+        let out = '';
+        child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
+        const says = (what: RegExp): Promise<true> =>
+          eventually(async () => (what.test(out) ? true : undefined), `${what.source} in ${JSON.stringify(out)}`);
+        // A prompt that came before the client was there comes again with the next line.
+        await says(/prompt/);
+        child.stdin?.write('\n');
+        await says(/[#$] /);
+        child.stdin?.write('tty; stty size; ps -o tty= -p $$; sleep 1000\n');
+        await says(/\/dev\/pts\/\d+\r\n30 100\r\npts\/\d+/);
+        child.stdin?.write('\u0003');
+        // What is typed with it is thrown away.
+        await says(/\^C[^]*[#$] $/);
+        child.stdin?.write('echo again; exit 6\n');
+        await says(/\nagain\r\n/);
+        const [code] = (await once(child, 'exit')) as [number];
+        assert.equal(code, 6, out);
+        await eventually(async () => {
+          const { stderr } = await call(['get', 'pod', pod]);
+          return /not found/.test(stderr) ? true : undefined;
+        }, 'the removed pod');
+      });
+
       it(`port-forward over ${name}: ten connections at once, 50 MB`, async () => {
         const port = isWebSocket === 'true' ? 17084 : 17085;
         const command = [...(kubectl ?? []), 'port-forward', 'svc/box', `${port}:80`];

@@ -7,9 +7,13 @@ import type { Readable } from 'node:stream';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { closeDescriptor, openPipe } from '../../net/index.ts';
 import { toolEnvironment } from '../network/tool.ts';
+import { killMembers, userNamespaceOf } from './container-members.ts';
 import { assignments, enterConfinement, splitEnvironment, type Confinement } from './confinement.ts';
 import { confinedScript, containerScript } from './container-script.ts';
+import type { PodNamespaces } from './pod-namespaces.ts';
 import { mountsFolder, type RootPlan } from './root-plan.ts';
+import { ContainerInput } from './streaming/container-input.ts';
+import { openTerminal, type Terminal } from './streaming/terminal.ts';
 
 export interface ContainerProcessOptions {
   /** The container's own folder; made anew. */
@@ -17,10 +21,11 @@ export interface ContainerProcessOptions {
   readonly root: RootPlan;
   /** Path of the pod's network namespace; absent: the runtime's own. */
   readonly netnsPath?: string;
-  /** Absent: the node's. */
-  readonly hostName?: string;
+  readonly namespaces: Pick<PodNamespaces, 'uts' | 'ipc' | 'pid'>;
   readonly hostPid: boolean;
-  readonly hostIpc: boolean;
+  readonly input: 'none' | 'pipe' | 'terminal';
+  /** The first who gives input and ends ends it. */
+  readonly isInputOnce: boolean;
   readonly command: readonly string[];
   readonly confinement: Confinement;
   readonly environment: Readonly<Record<string, string>>;
@@ -34,8 +39,10 @@ export interface ContainerExit {
 }
 
 export interface ContainerProcess {
-  /** Process 1 of the container, as the runtime sees pids: what `nsenter -t` wants. */
+  /** Process 1 of the container, or its command where the pod has one process 1, as the runtime sees pids: what `nsenter -t` wants. */
   readonly pid: number;
+  /** Closed by itself. */
+  readonly input?: ContainerInput;
   /** The command itself; process 1 while it is not known. */
   commandPid(): number;
   /** Resolves when every process of the container is gone. */
@@ -77,10 +84,19 @@ export async function startContainerProcess(options: ContainerProcessOptions): P
   writeRoot(options);
   const stdout = openOutput();
   const stderr = openOutput();
-  const child = spawnContainer(options, [stdout.writeFd, stderr.writeFd]);
-  closeDescriptor(stdout.writeFd);
-  closeDescriptor(stderr.writeFd);
-  const exited = followExit(child, [stdout.source, stderr.source]);
+  const input = options.input === 'pipe' ? openPipe() : undefined;
+  const child = spawnContainer(options, [input?.readFd ?? 'ignore', stdout.writeFd, stderr.writeFd]);
+  for (const fd of [input?.readFd, stdout.writeFd, stderr.writeFd]) if (fd !== undefined) closeDescriptor(fd);
+  const outputs: (Socket | Readable)[] = [stdout.source, stderr.source];
+  const followed = followExit(child, outputs);
+  let members: string | undefined;
+  // The others of the pod's pid namespace live on: what this container left ends with it.
+  const exited = followed.process
+    .then(async () => (members === undefined ? undefined : killMembers(members)))
+    .then(() => followed.exited);
+  let given = input && new ContainerInput({ kind: 'pipe', writeFd: input.writeFd }, options.isInputOnce);
+  void exited.then(() => given?.close());
+  let terminal: Terminal | undefined;
   let complaint = '';
   const listen = (chunk: Buffer): void => {
     if (complaint.length < complaintLimit) complaint += chunk.toString();
@@ -90,8 +106,22 @@ export async function startContainerProcess(options: ContainerProcessOptions): P
   options.onOutput('stdout', stdout.source);
   options.onOutput('stderr', stderr.source);
 
-  const progress = await readProgress(child, exited);
+  const progress = await readProgress(child, exited, {
+    terminal(pid) {
+      terminal = openTerminal(pid);
+      given = new ContainerInput({ kind: 'terminal', terminal }, options.isInputOnce);
+      outputs.push(terminal.output);
+      options.onOutput('stdout', terminal.output);
+      return String(terminal.number);
+    },
+    confined(pid) {
+      members = userNamespaceOf(pid);
+      return '';
+    },
+  });
   stderr.source.off('data', listen);
+  // The command has it open by now; while we had it too, nobody would hear of its end.
+  if (terminal) closeDescriptor(terminal.commandFd);
   if (progress.kind === 'failed') {
     child.kill('SIGKILL');
     await exited;
@@ -111,10 +141,12 @@ export async function startContainerProcess(options: ContainerProcessOptions): P
       // Gone in between.
     }
   };
+  const isCommand = options.hostPid || options.namespaces.pid !== undefined;
   return {
     pid,
     exited,
-    commandPid: () => (options.hostPid ? pid : (firstChild(pid) ?? pid)),
+    ...(given ? { input: given } : {}),
+    commandPid: () => (isCommand ? pid : (firstChild(pid) ?? pid)),
     signal: (name) => send(pid, name),
     kill() {
       send(pid, 'SIGKILL');
@@ -124,27 +156,41 @@ export async function startContainerProcess(options: ContainerProcessOptions): P
   };
 }
 
+function closed(stream: Readable): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.closed) resolve();
+    else stream.once('close', () => resolve());
+  });
+}
+
 /** A pipe whose read end is a stream. */
 function openOutput(): { source: Socket; writeFd: number } {
   const { readFd, writeFd } = openPipe();
   return { source: new Socket({ fd: readFd, readable: true, writable: false }), writeFd };
 }
 
-/** The end of the process and, so that its last lines are in the log, of its output. */
-function followExit(child: ChildProcess, outputs: readonly Socket[]): Promise<ContainerExit> {
-  const drained = Promise.all(outputs.map((output) => new Promise((resolve) => output.once('close', resolve))));
-  return new Promise((resolve) => {
-    const finish = (exit: ContainerExit): void => {
-      // Only with init's pid namespace may something that left the group hold an output open.
-      const timer = setTimeout(() => outputs.forEach((output) => output.destroy()), drainMs);
-      void drained.then(() => {
-        clearTimeout(timer);
-        resolve(exit);
-      });
-    };
-    child.once('error', () => finish({ exitCode: 128 }));
-    child.once('exit', (code, signal) => finish(exitOf(code, signal)));
+/** The end of the process and, so that its last lines are in the log, of its outputs; more of these may be added meanwhile. */
+function followExit(
+  child: ChildProcess,
+  outputs: readonly Readable[],
+): { readonly process: Promise<ContainerExit>; readonly exited: Promise<ContainerExit> } {
+  const ended = new Promise<ContainerExit>((resolve) => {
+    child.once('error', () => resolve({ exitCode: 128 }));
+    child.once('exit', (code, signal) => resolve(exitOf(code, signal)));
   });
+  const drain = async (): Promise<void> => {
+    // Only with a shared pid namespace may something that left the group hold an output open.
+    const timer = setTimeout(() => outputs.forEach((output) => output.destroy()), drainMs);
+    await Promise.all(outputs.map(closed));
+    clearTimeout(timer);
+  };
+  return {
+    process: ended,
+    exited: ended.then(async (exit) => {
+      await drain();
+      return exit;
+    }),
+  };
 }
 
 /** Some forty small calls on tmpfs: a millisecond in all, less than handing them to other threads would take. */
@@ -162,20 +208,30 @@ function writeRoot(options: ContainerProcessOptions): void {
   writeFileSync(`${folder}/root${confinedScriptPath}`, confinedScript);
 }
 
-function spawnContainer(options: ContainerProcessOptions, outputs: readonly [number, number]): ChildProcess {
+function spawnContainer(
+  options: ContainerProcessOptions,
+  streams: readonly [number | 'ignore', number, number],
+): ChildProcess {
   // `exec` after `exec`: one process becomes each of these in turn, until `unshare` forks process 1.
   const chain = ['setpriv', '--pdeathsig', 'KILL', '--'];
-  if (options.netnsPath !== undefined) chain.push('nsenter', `--net=${options.netnsPath}`, '--');
+  const { namespaces } = options;
+  chain.push('nsenter', `--uts=${namespaces.uts}`);
+  if (namespaces.ipc !== undefined) chain.push(`--ipc=${namespaces.ipc}`);
+  if (options.netnsPath !== undefined) chain.push(`--net=${options.netnsPath}`);
+  // The child that `unshare` makes is the one that is in it.
+  if (namespaces.pid !== undefined) chain.push(`--pid=${namespaces.pid}`, '--no-fork');
+  chain.push('--');
   // "slave": mounts of the container stay in it, those of the host still come in where a volume asks for them.
-  chain.push('unshare', '--mount', '--propagation', 'slave', '--uts', '--fork', '--kill-child');
-  if (!options.hostPid) chain.push('--pid');
-  if (!options.hostIpc) chain.push('--ipc');
+  chain.push('unshare', '--mount', '--propagation', 'slave', '--fork', '--kill-child');
+  if (!options.hostPid && namespaces.pid === undefined) chain.push('--pid');
   const { confinement, workingDirectory } = options;
-  chain.push('--', 'sh', `${options.folder}/init.sh`, options.folder, options.hostName ?? '', workingDirectory);
+  const input = options.input === 'terminal' ? 'tty' : '';
+  const mode = options.hostPid || namespaces.pid !== undefined ? 'exec' : 'init';
+  chain.push('--', 'sh', `${options.folder}/init.sh`, options.folder, input, workingDirectory);
   if (confinement.kind === 'confined') {
-    chain.push('confined', ...enterConfinement(confinement), 'sh', confinedScriptPath, workingDirectory);
+    chain.push('confined', ...enterConfinement(confinement), 'sh', confinedScriptPath, mode, workingDirectory);
   } else {
-    chain.push(options.hostPid ? 'exec' : 'init', ...confinement.limit);
+    chain.push(mode, ...confinement.limit);
   }
   const { inherited, late } = splitEnvironment(options.environment);
   const [env = 'env', ...variables] = assignments(late);
@@ -186,7 +242,7 @@ function spawnContainer(options: ContainerProcessOptions, outputs: readonly [num
     cwd: '/',
     env: { ...inherited, ...toolEnvironment },
     detached: true,
-    stdio: ['ignore', ...outputs, 'pipe'],
+    stdio: [...streams, 'pipe'],
   });
 }
 
@@ -202,14 +258,29 @@ function firstChild(pid: number): number | undefined {
 
 type Progress = { readonly kind: 'ready'; readonly pid: number } | { readonly kind: 'failed'; readonly reason: string };
 
-function readProgress(child: ChildProcess, exited: Promise<ContainerExit>): Promise<Progress> {
+/** `answers`: what the script is told where it asks; a throw ends the set-up. */
+function readProgress(
+  child: ChildProcess,
+  exited: Promise<ContainerExit>,
+  answers: { readonly terminal: (pid: number) => string; readonly confined: (pid: number) => string },
+): Promise<Progress> {
   return new Promise((resolve) => {
     let said = '';
-    const channel = child.stdio[3] as Readable;
+    let pid = 0;
+    const channel = child.stdio[3] as Socket;
+    const hear = (line: string): void => {
+      if (line.startsWith('pid ')) pid = Number(line.slice(4));
+      else if (line === 'ready') resolve({ kind: 'ready', pid });
+      else if (line === 'terminal' || line === 'confined') channel.write(`${answers[line](pid)}\n`);
+    };
     channel.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      const found = /^pid (\d+)\n(?:.*\n)*?ready\n/.exec(said);
-      if (found) resolve({ kind: 'ready', pid: Number(found[1]) });
+      const lines = (said + chunk.toString()).split('\n');
+      said = lines.pop() ?? '';
+      try {
+        lines.forEach(hear);
+      } catch (error) {
+        resolve({ kind: 'failed', reason: messageOf(error) });
+      }
     });
     channel.on('error', () => {});
     child.once('error', (error) => resolve({ kind: 'failed', reason: messageOf(error) }));

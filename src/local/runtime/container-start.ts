@@ -10,12 +10,13 @@ import { startContainerProcess, type ContainerExit, type ContainerProcess } from
 import { expand, resolveEnvironment } from './environment.ts';
 import type { PodFacts } from './field-path.ts';
 import type { NodeContext } from './node-context.ts';
-import { planPodFiles, podHostName } from './pod-files.ts';
+import { planPodFiles } from './pod-files.ts';
 import type { PodSandbox } from './pod-sandbox.ts';
 import type { PodVolumes } from './pod-volumes.ts';
 import { planContainerRoot } from './root-plan.ts';
 import { serviceEnvironment } from './service-environment.ts';
 import { sourceAnnotation } from './static-pods.ts';
+import type { AttachTarget } from './streaming/attach.ts';
 import { OutputHub } from './streaming/output-hub.ts';
 
 export interface ContainerStartOptions {
@@ -26,7 +27,6 @@ export interface ContainerStartOptions {
   readonly container: Container;
   readonly confinement: Confinement;
   readonly hostPid: boolean;
-  readonly hostIpc: boolean;
   /** From the image table or the container itself, before expansion. */
   readonly command: readonly string[];
   readonly attempt: number;
@@ -40,7 +40,7 @@ export interface StartedContainer {
   readonly endMessage: (exit: ContainerExit) => Promise<string>;
   readonly environment: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
-  readonly outputs: OutputHub;
+  readonly streams: AttachTarget;
 }
 
 /** Where a container leaves its last word, and the file of its folder that is mounted there. */
@@ -64,7 +64,6 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
   const folder = join(options.memoryFolder, container.name, String(options.attempt));
   await removeFolder(join(options.memoryFolder, container.name));
   const log = await openLog(options);
-  const hostName = facts.pod.spec.hostNetwork ? node.nodeName : podHostName(facts.pod);
   const isSystem = options.confinement.kind === 'system';
   const endFile = join(folder, endFileName);
   const root = planContainerRoot({
@@ -86,11 +85,12 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
       pod: facts.pod,
       podIp: sandbox.podIp,
       podIps: sandbox.podIps,
-      hostName,
+      hostName: sandbox.hostName,
       clusterDnsIp: node.clusterDnsIp,
       nodeResolvConf: node.nodeResolvConf,
     }),
     hostPid: options.hostPid,
+    sharedMemory: sandbox.sharedMemory,
     isPrivileged: isSystem && (container.securityContext?.privileged ?? false),
     isConfined: !isSystem,
     isReadOnly: container.securityContext?.readOnlyRootFilesystem ?? false,
@@ -102,12 +102,13 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
       startContainerProcess({
         folder,
         root: { ...root, files: [...root.files, { path: endFile, content: '' }] },
-        hostName,
+        namespaces: sandbox.namespaces,
         hostPid: options.hostPid,
-        hostIpc: options.hostIpc,
+        input: container.tty ? 'terminal' : container.stdin ? 'pipe' : 'none',
+        isInputOnce: container.stdinOnce ?? false,
         command: options.command.map((word) => expand(word, environment)),
         confinement: options.confinement,
-        environment,
+        environment: container.tty ? { TERM: 'xterm', ...environment } : environment,
         workingDirectory,
         onOutput(stream, source) {
           log.attach(stream, source);
@@ -124,7 +125,7 @@ export async function startContainer(options: ContainerStartOptions): Promise<St
       process: { ...process, exited },
       environment,
       workingDirectory,
-      outputs,
+      streams: { outputs, ...(process.input ? { input: process.input } : {}) },
       endMessage: (exit) => readEndMessage(options, folder, exit),
     };
   } catch (error) {

@@ -33,3 +33,12 @@ test('an unknown image names the flag to add', () => {
   const found = findContainerCommand({ name: 'main', image: 'nginx:1' }, images);
   match(found.kind === 'unknown' ? found.message : '', /--image 'nginx:1=COMMAND'/);
 });
+
+test('a base image runs what the container gives it, or a shell', () => {
+  const run = (image: string, args?: string[]): unknown =>
+    findContainerCommand({ name: 'c', image, ...(args && { args }) }, [{ pattern: 'alpine', command: ['own'] }]);
+  deepEqual(run('busybox', ['sh', '-c', 'date']), { kind: 'command', command: ['sh', '-c', 'date'] });
+  deepEqual(run('docker.io/library/debian:12'), { kind: 'command', command: ['sh'] });
+  deepEqual(run('alpine:3', ['x']), { kind: 'command', command: ['own', 'x'] });
+  equal((run('nginx:alpine') as { kind: string }).kind, 'unknown');
+});

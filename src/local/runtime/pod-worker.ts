@@ -12,12 +12,12 @@ import { ContainerSupervisor, timestamp, type ContainerDefinition } from './cont
 import type { PodFacts } from './field-path.ts';
 import { findContainerCommand } from './image-table.ts';
 import type { NodeContext } from './node-context.ts';
-import { openPodSandbox, type PodSandbox } from './pod-sandbox.ts';
+import { openPodSandbox, type PodSandbox, type PodSandboxOptions } from './pod-sandbox.ts';
 import { computePodStatus } from './pod-status.ts';
 import { PodTokens } from './pod-tokens.ts';
 import { PodVolumes } from './pod-volumes.ts';
 import { podBackoff, systemBackoff } from './restart-backoff.ts';
-import type { OutputHub } from './streaming/output-hub.ts';
+import type { AttachTarget } from './streaming/attach.ts';
 
 export interface PodWorkerOptions {
   readonly node: NodeContext;
@@ -184,9 +184,9 @@ export class PodWorker {
     return { pid: supervisor.pid, confinement, hostPid: this.#hostPid, environment, workingDirectory };
   }
 
-  /** What a container writes from now on; undefined while it does not run. */
-  outputs(name: string): OutputHub | undefined {
-    return this.running(name) === undefined ? undefined : this.#started.get(name)?.outputs;
+  /** What a container writes from now on, and its input; undefined while it does not run. */
+  streams(name: string): AttachTarget | undefined {
+    return this.running(name) === undefined ? undefined : this.#started.get(name)?.streams;
   }
 
   /** The pod's status as it is now. */
@@ -318,7 +318,7 @@ export class PodWorker {
     const backoff = createBackoff({ initialMs: 500, maxMs: 10_000 });
     while (!this.#ending.signal.aborted) {
       try {
-        this.#sandbox = await this.#node.gate.run(() => openPodSandbox(this.#pod, this.uid, this.#node));
+        this.#sandbox = await this.#node.gate.run(() => openPodSandbox(this.#pod, this.uid, this.#sandboxOptions()));
         return;
       } catch (error) {
         this.#event('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${messageOf(error)}`);
@@ -413,7 +413,6 @@ export class PodWorker {
           container: current,
           confinement: confinementOf(this.#pod, current, this.isSystem),
           hostPid: this.#hostPid,
-          hostIpc: this.isSystem && (this.#pod.spec.hostIPC ?? false),
           command: lookup.command,
           attempt,
           memoryFolder: join(this.#memoryFolder, 'containers'),
@@ -458,6 +457,17 @@ export class PodWorker {
       'PrivilegesRefused',
       `Container ${container.name} runs without what it asks for (${refused.join(', ')}): pods of this machine are kept apart, only those of the node's own manifests get more`,
     );
+  }
+
+  /** The mesh's own pods are not kept apart from it, so that they have no processes to share. */
+  #sandboxOptions(): PodSandboxOptions {
+    const { hostIPC = false, shareProcessNamespace = false } = this.#pod.spec;
+    return {
+      node: this.#node,
+      hostIpc: this.isSystem && hostIPC,
+      sharesProcesses: !this.isSystem && shareProcessNamespace,
+      sharedMemory: join(this.#memoryFolder, 'shm'),
+    };
   }
 
   get #hostPid(): boolean {

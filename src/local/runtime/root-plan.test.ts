@@ -36,6 +36,7 @@ const plan = (more: Partial<RootPlanInput> = {}): ReturnType<typeof planContaine
     volumes: [],
     files: new Map(),
     hostPid: false,
+    sharedMemory: '/run/shm',
     isPrivileged: false,
     isConfined: false,
     isReadOnly: false,

@@ -33,6 +33,8 @@ export interface RootPlanInput {
   readonly files: ReadonlyMap<string, string>;
   /** The container shares the pid namespace of init. */
   readonly hostPid: boolean;
+  /** Host folder of what the pod's containers share as /dev/shm. */
+  readonly sharedMemory: string;
   /** It may change kernel settings, its network namespace's own among them. */
   readonly isPrivileged: boolean;
   /** Files cannot give it more rights. */
@@ -135,7 +137,7 @@ export function planContainerRoot(input: RootPlanInput): RootPlan {
     // The container's own /dev: what it removes there is not the machine's.
     ...input.host.devices.map((name) => line(`/dev/${name}`, `${root}/dev/${name}`, 'none', 'bind')),
     line('ambit-pts', `${root}/dev/pts`, 'devpts', 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620'),
-    line('ambit-shm', `${root}/dev/shm`, 'tmpfs', 'nosuid,nodev,mode=1777'),
+    line(input.sharedMemory, `${root}/dev/shm`, 'none', 'bind,nosuid,nodev'),
     line('ambit-tmp', `${root}/tmp`, 'tmpfs', 'nosuid,nodev,mode=1777'),
     line('ambit-run', `${root}/run`, 'tmpfs', 'nosuid,nodev,mode=755'),
   );

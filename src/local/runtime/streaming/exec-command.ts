@@ -7,6 +7,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import { closeDescriptor, openPipe } from '../../../net/index.ts';
 import { enterContainer, type ContainerTarget } from '../confinement.ts';
+import { endOfInput } from './container-input.ts';
 import { missingExecutable } from './executable.ts';
 import { exitStatus, internalStatus } from './remote-status.ts';
 import type { RemoteSession } from './remote-session.ts';
@@ -24,7 +25,6 @@ export interface ExecCommandOptions {
 const drainMs = 1_000;
 /** Between asking a command whose client is gone to end, and ending it. */
 const killAfterMs = 2_000;
-const endOfInput = Buffer.from([4]);
 
 /** Runs the command and finishes the session. */
 export function runExecCommand(options: ExecCommandOptions): void {

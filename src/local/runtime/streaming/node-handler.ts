@@ -11,7 +11,7 @@ import type { Log } from '../../../lib/log.ts';
 import { closeNetns, dial, openNetns } from '../../../net/index.ts';
 import { parsePorts, portForwardProtocol, servePortForward } from '../port-forward.ts';
 import type { PodWorker } from '../pod-worker.ts';
-import { attachToOutput } from './attach.ts';
+import { attach } from './attach.ts';
 import { refuse, serveContainerLog } from './container-log-response.ts';
 import { runExecCommand } from './exec-command.ts';
 import { reportPod } from './pod-report.ts';
@@ -101,9 +101,9 @@ function upgrade(options: NodeHandlerOptions, connection: UpgradeRequest): void 
   const remote = tryParse(() => parseRemoteOptions(query));
   const running = worker.running(container);
   if (!running) throw new Refusal(500, `container not found (${JSON.stringify(container)})`);
-  const outputs = worker.outputs(container);
-  if (action === 'attach' && outputs)
-    return openSession(options, connection, remote, (session) => attachToOutput(outputs, session));
+  const streams = worker.streams(container);
+  if (action === 'attach' && streams)
+    return openSession(options, connection, remote, (session) => attach(streams, session));
   const command = query.getAll('command');
   if (command.length === 0) throw new Refusal(400, 'you must specify a command');
   openSession(options, connection, remote, (session) =>

@@ -9,6 +9,8 @@ import type { TerminalSize } from './remote-session.ts';
 export interface Terminal {
   /** For the command; the caller closes it once the command has it. */
   readonly commandFd: number;
+  /** Its name under /dev/pts. */
+  readonly number: number;
   /** What the command writes. Ends when nobody has the terminal open any more. */
   readonly output: Readable;
   /** Resolves when the terminal took it all. What is left is dropped when the terminal closes. */
@@ -37,6 +39,7 @@ export function openTerminal(pid: number): Terminal {
   output.on('error', () => output.destroy());
   return {
     commandFd,
+    number: minorOf(fstatSync(commandFd).rdev),
     output,
     async write(bytes) {
       for (let rest = bytes; rest.length > 0 && !output.destroyed;) {
@@ -51,6 +54,11 @@ export function openTerminal(pid: number): Terminal {
     },
     close: () => void output.destroy(),
   };
+}
+
+/** As Linux packs device numbers: the number of a pseudo terminal is its minor one. */
+function minorOf(rdev: number): number {
+  return (rdev & 0xff) | ((rdev >> 12) & ~0xff);
 }
 
 /** Bytes taken, 0 when the terminal is full, undefined when it is gone. */
