@@ -1,9 +1,8 @@
 /** Sends the demo's requests: from inside the caller's pod, as an application would. */
-import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
 import { kinds } from '../../api/index.ts';
-import type { KubeClient } from '../../kube/index.ts';
+import { openExec, type KubeClient } from '../../kube/index.ts';
 import { AmbitError } from '../../lib/errors.ts';
-import { planEnterPod, type StatePaths } from '../../local/mesh/index.ts';
 import type { DemoCall } from './scenario.ts';
 
 /** What the caller got. */
@@ -25,7 +24,6 @@ call.on('error', (error) => say({ kind: 'no answer', reason: error.code || error
 
 export interface CallSite {
   readonly client: KubeClient;
-  readonly paths: StatePaths;
   /** The Node to run inside the pod. */
   readonly node: string;
 }
@@ -40,36 +38,17 @@ export async function sendCall(site: CallSite, call: DemoCall): Promise<CallResu
       code: 'cli.no-pod',
       blame: 'internal',
     });
-  const plan = await planEnterPod(site.paths, {
-    uid: pod.metadata.uid ?? '',
-    node: pod.spec?.nodeName ?? '',
+  const remote = await openExec(site.client, {
+    namespace,
     pod: pod.metadata.name ?? '',
     command: [site.node, '-e', clientProgram, call.url],
+    stdin: false,
+    tty: false,
   });
-  return JSON.parse(await outputOf(plan.command, plan.env)) as CallResult;
-}
-
-function outputOf(command: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
-  const [program = '', ...args] = command;
-  const child = spawn(program, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...env },
-  });
-  let output = '';
-  let complaint = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0) resolve(output);
-      else
-        reject(
-          new AmbitError(`Cannot send a request from the pod: ${complaint.trim() || `exit code ${code}`}`, {
-            code: 'cli.demo',
-            blame: 'internal',
-          }),
-        );
-    });
+  const [output, complaint, exitCode] = await Promise.all([text(remote.stdout), text(remote.stderr), remote.exitCode]);
+  if (exitCode === 0) return JSON.parse(output) as CallResult;
+  throw new AmbitError(`Cannot send a request from the pod: ${complaint.trim() || `exit code ${exitCode}`}`, {
+    code: 'cli.demo',
+    blame: 'internal',
   });
 }

@@ -71,7 +71,7 @@ async function play(context: CliContext, paths: StatePaths, progress: Progress):
   });
   const client = openMeshClient(paths);
   try {
-    return await runScenario({ client, paths, node: context.self.node, samples, onProgress, signal: context.signal });
+    return await runScenario({ client, node: context.self.node, samples, onProgress, signal: context.signal });
   } finally {
     await client.close();
   }
