@@ -121,7 +121,7 @@ describe('kubectl', { skip: noKubectl }, () => {
     for (const name of ['c', 'a', 'b']) ok(`create configmap page-${name} --from-literal=x=${name}`);
     equal(
       ok('get configmap --chunk-size=1 -o name --sort-by=.metadata.name'),
-      'configmap/page-a\nconfigmap/page-b\nconfigmap/page-c',
+      'configmap/kube-root-ca.crt\nconfigmap/page-a\nconfigmap/page-b\nconfigmap/page-c',
     );
     ok('delete configmap page-a page-b page-c --cascade=foreground');
   });

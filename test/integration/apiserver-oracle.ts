@@ -70,7 +70,6 @@ export async function startOracle(binary: string): Promise<Oracle> {
     `--secure-port=${port}`,
     '--bind-address=127.0.0.1',
     '--cert-dir=certs',
-    '--disable-admission-plugins=ServiceAccount',
   ]);
   const close = async (): Promise<void> => {
     for (const child of [server, etcd]) {

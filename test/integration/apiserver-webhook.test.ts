@@ -47,7 +47,8 @@ describe('validating webhooks', () => {
     });
     await new Promise<void>((resolve) => hook.listen(0, '127.0.0.1', resolve));
     stateDir = createState();
-    server = await startServerProcess(stateDir);
+    // Nobody else writes ConfigMaps.
+    server = await startServerProcess(stateDir, { controllers: false });
     client = openKubeClient(loadKubeconfig(server.kubeconfig), { log: silentLog() });
   });
   after(async () => {

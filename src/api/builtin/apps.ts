@@ -31,6 +31,7 @@ export const appsKinds: readonly KindInfo[] = [
     shortNames: ['rs'],
     categories: ['all'],
     defaults: defaults.defaultReplicaSet,
+    onCreate: workloads.newReplicaSet,
     validate: validateReplicaSet,
   }),
   define(kinds.StatefulSet, {

@@ -2,14 +2,12 @@
 import { ensureObject, fill, objectAt, objectsAt, type JsonObject } from './fill.ts';
 import { defaultPodSpec } from './pod.ts';
 
-/** Every namespace carries its name as a label, and a finalizer under which its content is deleted. */
+/** Every namespace carries its name as a label. The finalizer of its content is set when it is made. */
 export function defaultNamespace(namespace: JsonObject): void {
   const metadata = objectAt(namespace, 'metadata');
   if (!metadata || metadata['deletionTimestamp'] !== undefined) return;
   const labels = ensureObject(metadata, 'labels');
   if (labels && typeof metadata['name'] === 'string') labels['kubernetes.io/metadata.name'] = metadata['name'];
-  const spec = ensureObject(namespace, 'spec');
-  if (spec) fill(spec, { finalizers: ['kubernetes'] });
   const status = ensureObject(namespace, 'status');
   if (status) fill(status, { phase: 'Active' });
 }

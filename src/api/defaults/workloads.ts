@@ -33,6 +33,10 @@ export function newDaemonSet(set: JsonObject): void {
   set['status'] = zeros;
 }
 
+export function newReplicaSet(set: JsonObject): void {
+  set['status'] = { replicas: 0 };
+}
+
 export function newStatefulSet(set: JsonObject): void {
   set['status'] = { availableReplicas: 0, replicas: 0 };
 }

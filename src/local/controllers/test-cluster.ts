@@ -120,7 +120,6 @@ export async function openTestCluster(
   t.after(() => clearInterval(ticker));
   for (const object of nodes) await client.create(kinds.Node, object);
   await client.create(kinds.Namespace, { metadata: { name: namespace } });
-  await client.create(kinds.ServiceAccount, { metadata: { name: 'default', namespace } });
   await startControllers({ client: controllers, log, rootCaPem: server.caPem, signal });
   // Without it no pod may be made.
   await cluster.until('the default account', () =>
