@@ -152,6 +152,15 @@ describe('threeWayMergePatch', () => {
     assert.deepEqual(threeWayMergePatch({ l: [1] }, { l: [1] }, { l: [1] }), {});
   });
 
+  it('leaves what others added to a list that is wanted as before, and brings back what they took or changed', () => {
+    const wanted = { l: [{ name: 'a' }, { name: 'b', mounts: [1] }] };
+    const more = { l: [{ name: 'a', policy: 'x' }, { name: 'added' }, { name: 'b', mounts: [1, 2] }] };
+    assert.deepEqual(threeWayMergePatch(wanted, wanted, more), {});
+    for (const l of [[{ name: 'a' }], [{ name: 'a' }, { name: 'b', mounts: [2] }], wanted.l.toReversed(), 'no list'])
+      assert.deepEqual(threeWayMergePatch(wanted, wanted, { l }), wanted);
+    assert.deepEqual(threeWayMergePatch({ l: [] }, wanted, more), wanted);
+  });
+
   it('takes null for absent', () => {
     assert.deepEqual(threeWayMergePatch({}, { a: null }, {}), {});
     assert.deepEqual(threeWayMergePatch({}, { a: null }, { a: 1 }), { a: null });

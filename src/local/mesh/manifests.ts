@@ -119,7 +119,8 @@ async function tryGet(client: KubeClient, kind: KindRef, wanted: KubeObject): Pr
 
 /**
  * A merge patch (RFC 7386) that sets what is wanted and differs, and removes what was applied before and is wanted no
- * more. What others set beside it stays, but for lists: they are replaced as a whole.
+ * more. What others set beside it stays; a list is replaced as a whole, unless it is wanted as it was applied before and has
+ * all that still.
  */
 export function threeWayMergePatch(previous: Fields, wanted: Fields, current: Fields): Fields {
   const patch: Fields = {};
@@ -132,6 +133,8 @@ export function threeWayMergePatch(previous: Fields, wanted: Fields, current: Fi
       const nested = threeWayMergePatch(isFields(before) ? before : {}, value, was);
       if (Object.keys(nested).length > 0) setField(patch, key, nested);
     } else if (!isDeepStrictEqual(value, was)) {
+      // What the server added to a list (a pod's token, above all) may not be taken out again.
+      if (Array.isArray(value) && isDeepStrictEqual(value, ownField(previous, key)) && covers(was, value)) continue;
       setField(patch, key, value);
     }
   }
@@ -139,6 +142,21 @@ export function threeWayMergePatch(previous: Fields, wanted: Fields, current: Fi
     if (!Object.hasOwn(wanted, key) && Object.hasOwn(current, key)) setField(patch, key, null);
   }
   return patch;
+}
+
+/** Whether `current` is `wanted` and perhaps more: fields, and elements of lists anywhere between. */
+function covers(current: unknown, wanted: unknown): boolean {
+  if (Array.isArray(wanted)) {
+    if (!Array.isArray(current)) return false;
+    let at = 0;
+    return wanted.every((element: unknown) => {
+      const found = current.findIndex((each: unknown, index) => index >= at && covers(each, element));
+      at = found + 1;
+      return found >= 0;
+    });
+  }
+  if (!isFields(wanted)) return isDeepStrictEqual(current, wanted);
+  return isFields(current) && Object.entries(wanted).every(([key, value]) => covers(ownField(current, key), value));
 }
 
 /** Keys are the user's: a label may be called `constructor`, or worse. */
