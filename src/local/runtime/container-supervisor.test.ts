@@ -38,6 +38,7 @@ function open(
     onChange() {},
     onEvent: (_type, reason) => void events.push(reason),
     endMessage: async () => '',
+    user: () => ({ user: 0, group: 0 }),
     probeTarget: () => ({ container: spec, podIp: '', exec: async () => ({ exitCode: execs.code, output: 'sick' }) }),
     async start() {
       const { promise, resolve } = Promise.withResolvers<ContainerExit>();

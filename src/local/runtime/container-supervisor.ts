@@ -2,6 +2,7 @@
 import type { Container, ContainerState, ContainerStatus, LifecycleHandler, RestartPolicy } from '../../api/index.ts';
 import { sleep, type Clock } from '../../lib/clock.ts';
 import { codeOf, messageOf } from '../../lib/errors.ts';
+import { containerFacts } from './container-facts.ts';
 import type { ContainerExit, ContainerProcess } from './container-process.ts';
 import { checkProbe, type ProbeOutcome, type ProbeTarget } from './probe-check.ts';
 import { runProbeLoop } from './probe-loop.ts';
@@ -29,6 +30,8 @@ export interface ContainerSupervisorOptions {
   /** Starts the container for the n-th time. Rejects with `runtime.config` when something it refers to is missing. */
   readonly start: (attempt: number) => Promise<ContainerProcess>;
   readonly probeTarget: () => ProbeTarget;
+  /** Who it is, as it sees itself. */
+  readonly user: (container: Container) => { readonly user: number; readonly group: number };
   /** What the container left to be read after its end, "" for nothing. */
   readonly endMessage: (exit: ContainerExit) => Promise<string>;
   readonly clock: Clock;
@@ -184,7 +187,9 @@ export class ContainerSupervisor {
       started: this.#hasStarted,
     };
     if (this.#phase.kind !== 'waiting') status.containerID = this.#id(this.#restartCount);
-    return status;
+    // Until its first start there is nothing to tell.
+    if (this.#phase.kind === 'waiting' && !this.#last) return status;
+    return Object.assign(status, containerFacts(container, this.isRunning ? this.#options.user(container) : undefined));
   }
 
   /** Starts it and follows it. Undefined when it was stopped before it could start. */

@@ -387,6 +387,10 @@ export class PodWorker {
       onChange: () => this.#report(),
       onEvent: event,
       endMessage: async (exit) => (await this.#started.get(name)?.endMessage(exit)) ?? '',
+      user: (current) => {
+        const confinement = confinementOf(this.#pod, current, this.isSystem);
+        return confinement.kind === 'confined' ? confinement : { user: 0, group: 0 };
+      },
       probeTarget: () => ({
         container: supervisor.container,
         podIp: this.#sandbox?.podIp ?? '127.0.0.1',
