@@ -47,9 +47,10 @@ describe('a mesh installed by its chart', { skip }, () => {
     const { code, stdout, stderr } = await mesh.ambit(['status', '--kubeconfig', mesh.kubeconfig]);
     assert.equal(code, 0, stdout + stderr);
     const components = stdout.trimEnd().split('\n').slice(1);
-    assert.deepEqual(components.map((line) => line.split(/\s+/)[0]).toSorted(), [
-      ...['control', 'control', 'node-agent', 'node-agent', 'ztunnel', 'ztunnel'],
-    ]);
+    assert.deepEqual(
+      components.map((line) => line.split(/\s+/)[0]),
+      ['control', 'control', 'node-agent', 'ztunnel', 'node-agent', 'ztunnel'],
+    );
     const log = await mesh.ambit(['logs', 'control', '--kubeconfig', mesh.kubeconfig]);
     assert.match(log.stdout, /control plane ready/);
   });
