@@ -3,6 +3,7 @@
  * there; then what needs its kubectl, or asks it how the embedded server should answer.
  */
 import { buildKubernetesServer } from './kubernetes-server.ts';
+import { ensureHelm } from './helm.ts';
 import { runSteps, testCommand } from './run.ts';
 
 const only = process.argv.slice(2);
@@ -21,6 +22,7 @@ if (server.kind === 'skipped') {
   console.log(`skip  tests on Kubernetes' own server: ${server.reason}`);
 } else {
   process.env['AMBIT_TEST_KUBERNETES'] = server.path;
+  ensureHelm();
   const passed = await runSteps([
     { name: 'setup', command: ['sh', 'scripts/setup.sh', '--dev', '--system'], timeoutSeconds: 300 },
     {
