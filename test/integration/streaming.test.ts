@@ -67,6 +67,9 @@ const manifests = documents(
   }),
 );
 
+/** A command is started before the client tells the size of its terminal. */
+const sized = 'until [ "$(stty size)" != "0 0" ]; do sleep 0.05; done;';
+
 const digest = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 
 /** Sends the bytes to a local port, and resolves to the digest of as many that come back. */
@@ -176,7 +179,15 @@ describe('streams into pods', () => {
   });
 
   it('a terminal has a size, control characters and the exit code', async () => {
-    const result = await onTerminal(['exec', '-it', 'box', '--', 'sh', '-c', 'tty; stty size; echo $TERM; exit 3']);
+    const result = await onTerminal([
+      'exec',
+      '-it',
+      'box',
+      '--',
+      'sh',
+      '-c',
+      `${sized} tty; stty size; echo $TERM; exit 3`,
+    ]);
     assert.equal(result.code, 3, result.stdout);
     // The end of script's own input, which comes whenever it likes.
     assert.match(result.stdout.replaceAll('^@', ''), /^\/dev\/pts\/\d+\r\n30 100\r\nxterm\r\n/);
@@ -367,7 +378,7 @@ describe('streams into pods', () => {
       });
 
       it(`exec on a terminal over ${name}`, async () => {
-        const words = [...(kubectl ?? []), 'exec', '-it', 'box', '--', 'sh', '-c', 'tty; stty size; exit 4'];
+        const words = [...(kubectl ?? []), 'exec', '-it', 'box', '--', 'sh', '-c', `${sized} tty; stty size; exit 4`];
         const line = `stty rows 30 cols 100; ${words.map((word) => `'${word}'`).join(' ')}`;
         const result = await run(['script', '-qec', line, '/dev/null'], { env: { ...env(), ...settings } });
         assert.equal(result.code, 4, result.stdout);
