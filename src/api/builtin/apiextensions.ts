@@ -10,7 +10,10 @@ import { validateCrd } from '../validation/crd.ts';
 export const apiextensionsKinds: readonly KindInfo[] = [
   define(kinds.CustomResourceDefinition, {
     schema: crdSchema,
-    columns: [nameColumn, column('Created At', 'When it was created.', ({ metadata }) => metadata.creationTimestamp ?? '')],
+    columns: [
+      nameColumn,
+      column('Created At', 'When it was created.', ({ metadata }) => metadata.creationTimestamp ?? ''),
+    ],
     shortNames: ['crd', 'crds'],
     categories: ['api-extensions'],
     defaults: defaultCrd,

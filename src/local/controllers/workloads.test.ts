@@ -60,7 +60,10 @@ describe('stateful sets', () => {
     assert.deepEqual(replaced, ['db-2', 'db-1', 'db-0']);
     assert.deepEqual(podsOf(cluster, 'db').map(image), ['app:2', 'app:2', 'app:2']);
     const { items } = await cluster.client.list(kinds.ControllerRevision, { namespace });
-    assert.deepEqual(items.map(({ revision }) => revision).toSorted((a, b) => a - b), [1, 2]);
+    assert.deepEqual(
+      items.map(({ revision }) => revision).toSorted((a, b) => a - b),
+      [1, 2],
+    );
 
     await cluster.client.patch(kinds.StatefulSet, 'db', namespace, { spec: { replicas: 1 } }, { type: 'merge' });
     await cluster.until('the first pod is left', () => names(podsOf(cluster, 'db')).join() === 'db-0');
