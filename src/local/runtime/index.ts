@@ -2,4 +2,3 @@
 export type { ImageEntry } from './image-table.ts';
 export type { NodePodReport } from './node-server.ts';
 export { startNodeRuntime } from './node-runtime.ts';
-export { enterContainer, type Confinement } from './confinement.ts';
