@@ -193,7 +193,14 @@ describe('streams into pods', () => {
     assert.match(result.stdout.replaceAll('^@', ''), /^\/dev\/pts\/\d+\r\n30 100\r\nxterm\r\n/);
     const client = openKubeClient(loadKubeconfig(mesh.kubeconfig), { log: silentLog() });
     const command = ['bash', '--norc', '--noediting'];
-    const shell = await openExec(client, { namespace: 'default', pod: 'box', command, stdin: true, tty: true });
+    const shell = await openExec(client, {
+      namespace: 'default',
+      pod: 'box',
+      container: 'main',
+      command,
+      stdin: true,
+      tty: true,
+    });
     let said = '';
     shell.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const says = (what: RegExp): Promise<true> =>
