@@ -1,19 +1,13 @@
 /** Kinds by CustomResourceDefinition, as kubectl sees them. Skipped where kubectl is not installed. */
 import { deepEqual, equal, match, ok as isTrue } from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createState, removeState, startServerProcess, type ServerProcess } from './apiserver-process.ts';
-import { kubectl, noKubectl } from '../support/kubectl.ts';
+import { kubectl, kubectlOf, noKubectl, type Kubectl } from '../support/kubectl.ts';
 
 const [kubectlPath = '', ...kubectlWords] = kubectl ?? [];
-
-interface Run {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 /** `size` is a default that later versions of the definition change. */
 const definition = (size = 1): string => `
@@ -88,28 +82,15 @@ describe('kinds by definition', { skip: noKubectl }, () => {
     removeState(stateDir);
   });
 
-  const environment = (): Record<string, string | undefined> => ({
-    PATH: process.env['PATH'],
-    HOME: stateDir,
-    KUBECONFIG: server.kubeconfig,
-  });
-  const run = (args: string | readonly string[], input = ''): Run => {
-    const words = typeof args === 'string' ? args.split(' ') : args;
-    const options = { input, encoding: 'utf8', timeout: 20_000, env: environment() } as const;
-    const { status, stdout, stderr } = spawnSync(kubectlPath, [...kubectlWords, ...words], options);
-    return { code: status ?? -1, stdout: stdout.trim(), stderr: stderr.trim() };
-  };
-  const ok = (args: string | readonly string[], input?: string): string => {
-    const result = run(args, input);
-    equal(result.code, 0, result.stderr);
-    return result.stdout;
-  };
+  const client = (): Kubectl => kubectlOf({ home: stateDir, kubeconfig: server.kubeconfig });
+  const run: Kubectl['run'] = (...args) => client().run(...args);
+  const ok: Kubectl['ok'] = (...args) => client().ok(...args);
   const refused = (args: string, input?: string): string => {
     const result = run(args, input);
     equal(result.code, 1, result.stdout);
     return result.stderr;
   };
-  const json = (args: string, path: string): string => ok([...args.split(' '), '-o', `jsonpath=${path}`]);
+  const json: Kubectl['json'] = (...args) => client().json(...args);
 
   test('a definition is established and its kind can be found', () => {
     equal(
@@ -230,7 +211,7 @@ describe('kinds by definition', { skip: noKubectl }, () => {
   test('deleting a definition deletes its objects, waits for finalizers, and ends watches', async () => {
     ok(['patch', 'ct', 'a', '--type=merge', '-p', '{"metadata":{"finalizers":["example.com/hold"]}}']);
     const watch = spawn(kubectlPath, [...kubectlWords, 'get', 'ct', '--watch-only', '--output-watch-events'], {
-      env: environment(),
+      env: client().env,
     });
     const ended = once(watch, 'exit');
     let seen = '';

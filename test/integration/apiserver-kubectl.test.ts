@@ -1,17 +1,11 @@
 /** kubectl itself against the API server: the verbs that the README promises. Skipped where kubectl is not installed. */
 import { deepEqual, equal, match } from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { createState, removeState, startServerProcess, type ServerProcess } from './apiserver-process.ts';
-import { kubectl, noKubectl } from '../support/kubectl.ts';
+import { kubectl, kubectlOf, noKubectl, type Kubectl } from '../support/kubectl.ts';
 
 const [kubectlPath = '', ...kubectlWords] = kubectl ?? [];
-
-interface Run {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 const web = (replicas: number, image: string, extra = ''): string => `
 apiVersion: apps/v1
@@ -41,25 +35,11 @@ describe('kubectl', { skip: noKubectl }, () => {
     removeState(stateDir);
   });
 
-  /** Runs kubectl with words separated by spaces; `input` becomes its stdin. */
-  const run = (args: string | readonly string[], input = '', env: Record<string, string> = {}): Run => {
-    const words = typeof args === 'string' ? args.split(' ') : args;
-    const { status, stdout, stderr } = spawnSync(kubectlPath, [...kubectlWords, ...words], {
-      input,
-      encoding: 'utf8',
-      timeout: 20_000,
-      // A home of its own: kubectl caches discovery there.
-      env: { PATH: process.env['PATH'], HOME: stateDir, KUBECONFIG: server.kubeconfig, ...env },
-    });
-    return { code: status ?? -1, stdout: stdout.trim(), stderr: stderr.trim() };
-  };
-  const ok = (args: string | readonly string[], input?: string, env?: Record<string, string>): string => {
-    const result = run(args, input, env);
-    equal(result.code, 0, result.stderr);
-    return result.stdout;
-  };
+  const client = (): Kubectl => kubectlOf({ home: stateDir, kubeconfig: server.kubeconfig });
+  const run: Kubectl['run'] = (...args) => client().run(...args);
+  const ok: Kubectl['ok'] = (...args) => client().ok(...args);
   const apply = (manifest: string): string => ok('apply -f -', manifest);
-  const json = (args: string, path: string): string => ok([...args.split(' '), '-o', `jsonpath=${path}`]);
+  const json: Kubectl['json'] = (...args) => client().json(...args);
 
   test('version and discovery', () => {
     match(ok('version'), /Server Version: v1\.33\./);
