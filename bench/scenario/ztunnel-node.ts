@@ -4,7 +4,7 @@ import type { MeshWorkload } from '../../src/api/workload.ts';
 import { openLog } from '../../src/lib/log.ts';
 import type { Authorization, AuthorizationMatch } from '../../src/policy/model.ts';
 import { openAccessLog } from '../../src/telemetry/index.ts';
-import { startDataPart } from '../../src/ztunnel/data-part.ts';
+import { startDataPart } from '../../src/ztunnel/data/data-part.ts';
 import type { DataMessage } from '../../src/ztunnel/messages.ts';
 import { hbonePort } from '../../src/ztunnel/ports.ts';
 import { issueCertificate } from '../lib/pki.ts';

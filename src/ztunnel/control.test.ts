@@ -5,12 +5,12 @@ import type { Clock } from '../lib/clock.ts';
 import { spiffeId } from '../api/names.ts';
 import { meshService, meshWorkload, defaultNetwork } from '../mesh/fixtures.ts';
 import { addressTypeUrl, authorizationTypeUrl, encodeAddress, encodeAuthorization } from '../wire/index.ts';
-import { formatBaggage, formatForwarded, parseBaggage, parseForwardedHost } from './baggage.ts';
-import { CertificateStore } from './certificate-store.ts';
-import { configDump } from './config-dump.ts';
+import { formatBaggage, formatForwarded, parseBaggage, parseForwardedHost } from './data/baggage.ts';
+import { CertificateStore } from './data/certificate-store.ts';
+import { configDump } from './admin/config-dump.ts';
 import { parseZtunnelConfig } from './config.ts';
-import { Discovered } from './discovered.ts';
-import { createLogLevels } from './log-levels.ts';
+import { Discovered } from './control-part/discovered.ts';
+import { createLogLevels } from './admin/log-levels.ts';
 import type { ControlMessage } from './messages.ts';
 
 test('settings come from the environment names of the charts', () => {

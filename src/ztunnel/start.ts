@@ -6,17 +6,17 @@ import { createCaClient, createCertificateManager } from '../identity/index.ts';
 import { checkPrivileges } from '../net/index.ts';
 import { MetricsRegistry, openAccessLog } from '../telemetry/index.ts';
 import { startDeltaClient } from '../xds/index.ts';
-import { configDump } from './config-dump.ts';
+import { configDump } from './admin/config-dump.ts';
 import type { ZtunnelConfig } from './config.ts';
-import { startDataPart } from './data-part.ts';
-import { DataParts } from './data-parts.ts';
-import { Discovered } from './discovered.ts';
-import { serveAdmin, serveMetrics, serveReadiness } from './http-endpoints.ts';
-import { createLogLevels } from './log-levels.ts';
-import { PodManager } from './pod-manager.ts';
-import { registerControlMetrics } from './process-metrics.ts';
-import { Readiness } from './readiness.ts';
-import { runZdsClient } from './zds-client.ts';
+import { startDataPart } from './data/data-part.ts';
+import { DataParts } from './control-part/data-parts.ts';
+import { Discovered } from './control-part/discovered.ts';
+import { serveAdmin, serveMetrics, serveReadiness } from './admin/http-endpoints.ts';
+import { createLogLevels } from './admin/log-levels.ts';
+import { PodManager } from './control-part/pod-manager.ts';
+import { registerControlMetrics } from './control-part/process-metrics.ts';
+import { Readiness } from './control-part/readiness.ts';
+import { runZdsClient } from './control-part/zds-client.ts';
 
 export interface ZtunnelOptions {
   readonly config: ZtunnelConfig;

@@ -4,7 +4,7 @@ import { openLog } from '../../src/lib/log.ts';
 import { defaultNetwork } from '../../src/mesh/fixtures.ts';
 import type { Authorization } from '../../src/policy/index.ts';
 import { openAccessLog } from '../../src/telemetry/index.ts';
-import { startDataPart, type DataPartOptions } from '../../src/ztunnel/data-part.ts';
+import { startDataPart, type DataPartOptions } from '../../src/ztunnel/data/data-part.ts';
 import type { TestAuthority } from '../support/certificates.ts';
 import type { ControlMessage, DataMessage, DataReport, PodToServe } from '../../src/ztunnel/messages.ts';
 

@@ -1,5 +1,5 @@
 /** How failures are told: to metrics as a flag, to peers as a reason. */
-import { codeOf } from '../lib/errors.ts';
+import { codeOf } from '../../lib/errors.ts';
 import type { ResponseFlags } from './traffic.ts';
 
 /** The response flag of what ended a connection. */

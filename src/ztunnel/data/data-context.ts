@@ -1,13 +1,13 @@
 /** What every part of the data path of one data part shares. */
-import type { Clock } from '../lib/clock.ts';
-import type { Log } from '../lib/log.ts';
-import type { NetworkId } from '../api/names.ts';
-import type { MeshWorkload } from '../api/workload.ts';
-import type { MeshState } from '../mesh/index.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import type { NetworkId } from '../../api/names.ts';
+import type { MeshWorkload } from '../../api/workload.ts';
+import type { MeshState } from '../../mesh/index.ts';
 import type { Authorizer } from './authorize.ts';
 import type { CertificateStore } from './certificate-store.ts';
 import type { ConnectionRegistry } from './connections.ts';
-import type { PodToServe } from './messages.ts';
+import type { PodToServe } from '../messages.ts';
 import { waitForMesh } from './wait-for-mesh.ts';
 
 /** Limits and times of the data path, with their defaults in `dataDefaults`. */

@@ -1,9 +1,9 @@
 /** What discovery said, decoded and checked once, and passed on to every data part. */
-import { messageOf } from '../lib/errors.ts';
-import type { MeshAddress } from '../api/workload.ts';
-import { MeshState } from '../mesh/index.ts';
-import type { Authorization } from '../policy/index.ts';
-import type { DeltaClientType, DeltaUpdate, DeltaVerdict } from '../xds/index.ts';
+import { messageOf } from '../../lib/errors.ts';
+import type { MeshAddress } from '../../api/workload.ts';
+import { MeshState } from '../../mesh/index.ts';
+import type { Authorization } from '../../policy/index.ts';
+import type { DeltaClientType, DeltaUpdate, DeltaVerdict } from '../../xds/index.ts';
 import {
   addressName,
   addressTypeUrl,
@@ -12,8 +12,8 @@ import {
   decodeAddress,
   decodeAuthorization,
   denyInsteadOf,
-} from '../wire/index.ts';
-import type { ControlMessage } from './messages.ts';
+} from '../../wire/index.ts';
+import type { ControlMessage } from '../messages.ts';
 
 type Rejected = { name: string; reason: string }[];
 

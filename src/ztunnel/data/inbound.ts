@@ -1,13 +1,13 @@
 /** What inbound HBONE and inbound plaintext share: policy, the dial to the application, the pump. */
 import { isIPv6 } from 'node:net';
-import { AmbitError } from '../lib/errors.ts';
-import { dial, tcpChannel, type ByteChannel } from '../net/index.ts';
-import type { MeshWorkload } from '../api/workload.ts';
-import type { SourcePrincipal } from '../policy/index.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import { dial, tcpChannel, type ByteChannel } from '../../net/index.ts';
+import type { MeshWorkload } from '../../api/workload.ts';
+import type { SourcePrincipal } from '../../policy/index.ts';
 import { denialError } from './authorize.ts';
 import type { Connection } from './connections.ts';
 import type { PodContext } from './data-context.ts';
-import { proxyMark } from './ports.ts';
+import { proxyMark } from '../ports.ts';
 
 export interface InboundTarget {
   readonly ip: string;

@@ -3,9 +3,9 @@ import { mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { silentLog } from '../lib/log.ts';
-import { closeDescriptor, listenSeqpacket, type SeqpacketConnection } from '../net/index.ts';
-import { decodeZdsAck, decodeZdsHello, encodeZdsRequest, type ZdsRequest } from '../wire/index.ts';
+import { silentLog } from '../../lib/log.ts';
+import { closeDescriptor, listenSeqpacket, type SeqpacketConnection } from '../../net/index.ts';
+import { decodeZdsAck, decodeZdsHello, encodeZdsRequest, type ZdsRequest } from '../../wire/index.ts';
 import { runZdsClient, type ZdsHandler } from './zds-client.ts';
 
 /** A node agent that says what the test says, and collects the answers. */

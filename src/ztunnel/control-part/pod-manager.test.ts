@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { fstatSync, openSync } from 'node:fs';
 import { test } from 'node:test';
-import type { Clock } from '../lib/clock.ts';
-import { silentLog } from '../lib/log.ts';
-import type { CertificateManager } from '../identity/index.ts';
-import { closeDescriptor } from '../net/index.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { silentLog } from '../../lib/log.ts';
+import type { CertificateManager } from '../../identity/index.ts';
+import { closeDescriptor } from '../../net/index.ts';
 import { PodManager } from './pod-manager.ts';
 
 interface World {

@@ -1,11 +1,11 @@
 /** Live connections: one record each from its first moment to its line in the access log. */
-import type { SpiffeId, WorkloadUid } from '../api/names.ts';
-import type { MeshService, MeshWorkload } from '../api/workload.ts';
-import type { Clock } from '../lib/clock.ts';
-import { codeOf, messageOf } from '../lib/errors.ts';
-import type { AccessLog, AccessLogPeer, MetricGroup, Series, TcpMetricName } from '../telemetry/index.ts';
-import type { ConnectionFacts } from '../policy/index.ts';
-import type { ConnectionReport, PodInfo } from './messages.ts';
+import type { SpiffeId, WorkloadUid } from '../../api/names.ts';
+import type { MeshService, MeshWorkload } from '../../api/workload.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { codeOf, messageOf } from '../../lib/errors.ts';
+import type { AccessLog, AccessLogPeer, MetricGroup, Series, TcpMetricName } from '../../telemetry/index.ts';
+import type { ConnectionFacts } from '../../policy/index.ts';
+import type { ConnectionReport, PodInfo } from '../messages.ts';
 import { accessPeer, trafficLabels, type ResponseFlags, type Traffic, type WorkloadLabels } from './traffic.ts';
 
 export interface ConnectionTelemetry {

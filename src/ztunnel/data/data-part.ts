@@ -1,16 +1,16 @@
 /** Data part: everything that touches connections, told what to do by messages. Runs in the control part's thread or in a worker. */
-import { systemClock, type Clock } from '../lib/clock.ts';
-import { AmbitError, messageOf } from '../lib/errors.ts';
-import type { Log } from '../lib/log.ts';
-import { spiffeId, type NetworkId, type SpiffeId } from '../api/names.ts';
-import { MeshState } from '../mesh/index.ts';
-import { closeNetns, netnsIdentity } from '../net/index.ts';
-import { MetricsRegistry, registerTcpMetrics, type AccessLog } from '../telemetry/index.ts';
+import { systemClock, type Clock } from '../../lib/clock.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { spiffeId, type NetworkId, type SpiffeId } from '../../api/names.ts';
+import { MeshState } from '../../mesh/index.ts';
+import { closeNetns, netnsIdentity } from '../../net/index.ts';
+import { MetricsRegistry, registerTcpMetrics, type AccessLog } from '../../telemetry/index.ts';
 import { createAuthorizer, type Authorizer } from './authorize.ts';
 import { CertificateStore } from './certificate-store.ts';
 import { ConnectionRegistry } from './connections.ts';
 import { dataDefaults, type DataContext, type DataLimits } from './data-context.ts';
-import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from './messages.ts';
+import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
 import { PodProxy } from './pod-proxy.ts';
 
 export interface DataPartOptions {

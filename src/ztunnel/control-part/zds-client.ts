@@ -1,11 +1,11 @@
 /** ZDS client: learns from the node agent which pods to serve, and gets their network namespaces. */
-import { createBackoff } from '../lib/backoff.ts';
-import { sleep } from '../lib/clock.ts';
-import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
-import type { Log } from '../lib/log.ts';
-import { closeDescriptor, connectSeqpacket, type SeqpacketConnection } from '../net/index.ts';
-import { decodeZdsRequest, encodeZdsAck, encodeZdsHello, zdsPacketBytes, type ZdsRequest } from '../wire/index.ts';
-import type { PodInfo } from './messages.ts';
+import { createBackoff } from '../../lib/backoff.ts';
+import { sleep } from '../../lib/clock.ts';
+import { AmbitError, codeOf, messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { closeDescriptor, connectSeqpacket, type SeqpacketConnection } from '../../net/index.ts';
+import { decodeZdsRequest, encodeZdsAck, encodeZdsHello, zdsPacketBytes, type ZdsRequest } from '../../wire/index.ts';
+import type { PodInfo } from '../messages.ts';
 
 export interface ZdsHandler {
   /** Serve this pod; resolves when its listeners are open, rejects when they cannot be. The handler owns `netns`. */

@@ -1,12 +1,12 @@
 /** `/config_dump`: what the proxy knows, in the keys and values that `ztunnel-config` commands read (ambient-l4 section 9.4). */
 import { X509Certificate } from 'node:crypto';
-import { formatCidr } from '../lib/ip.ts';
-import { serviceKey } from '../api/names.ts';
-import type { GatewayAddress, LoadBalancing, MeshService, MeshWorkload, NetworkAddress } from '../api/workload.ts';
-import { splitCertificates, type CertificateStatus } from '../identity/index.ts';
-import type { MeshState } from '../mesh/index.ts';
-import type { Authorization, AuthorizationMatch, StringMatch } from '../policy/index.ts';
-import type { ConnectionReport, DataReport } from './messages.ts';
+import { formatCidr } from '../../lib/ip.ts';
+import { serviceKey } from '../../api/names.ts';
+import type { GatewayAddress, LoadBalancing, MeshService, MeshWorkload, NetworkAddress } from '../../api/workload.ts';
+import { splitCertificates, type CertificateStatus } from '../../identity/index.ts';
+import type { MeshState } from '../../mesh/index.ts';
+import type { Authorization, AuthorizationMatch, StringMatch } from '../../policy/index.ts';
+import type { ConnectionReport, DataReport } from '../messages.ts';
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json | undefined };
 

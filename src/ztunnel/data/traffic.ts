@@ -1,7 +1,7 @@
 /** What one connection is called in metrics and in the access log. */
-import type { MeshService, MeshWorkload } from '../api/workload.ts';
-import type { SpiffeId } from '../api/names.ts';
-import { unknownLabel, type AccessLogPeer } from '../telemetry/index.ts';
+import type { MeshService, MeshWorkload } from '../../api/workload.ts';
+import type { SpiffeId } from '../../api/names.ts';
+import { unknownLabel, type AccessLogPeer } from '../../telemetry/index.ts';
 
 /** The part of a workload that labels speak of; also what a peer's baggage tells. */
 export interface WorkloadLabels {

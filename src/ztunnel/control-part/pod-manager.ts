@@ -1,11 +1,11 @@
 /** The pods of this node, as the node agent names them: has the data parts serve them and their certificates ready. */
-import type { Clock } from '../lib/clock.ts';
-import { AmbitError, messageOf } from '../lib/errors.ts';
-import type { Log } from '../lib/log.ts';
-import { spiffeId, type SpiffeId } from '../api/names.ts';
-import type { CertificateManager } from '../identity/index.ts';
-import { closeDescriptor, duplicateDescriptor } from '../net/index.ts';
-import type { PodInfo, PodToServe } from './messages.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { spiffeId, type SpiffeId } from '../../api/names.ts';
+import type { CertificateManager } from '../../identity/index.ts';
+import { closeDescriptor, duplicateDescriptor } from '../../net/index.ts';
+import type { PodInfo, PodToServe } from '../messages.ts';
 import type { ZdsHandler } from './zds-client.ts';
 
 export interface PodManagerOptions {

@@ -1,8 +1,8 @@
 /** A data part's certificates: asked of the control part once, kept until they are renewed or end. */
-import type { SpiffeId } from '../api/names.ts';
-import type { Clock } from '../lib/clock.ts';
-import { AmbitError } from '../lib/errors.ts';
-import type { WorkloadCertificate } from '../identity/index.ts';
+import type { SpiffeId } from '../../api/names.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import type { WorkloadCertificate } from '../../identity/index.ts';
 
 export interface CertificateStoreOptions {
   readonly clock: Clock;

@@ -1,10 +1,10 @@
 /** Outbound: a captured connection of a pod's application, to wherever `planOutbound` says. */
 import type { Socket } from 'node:net';
-import { AmbitError } from '../lib/errors.ts';
-import { canonicalIp, formatHostPort } from '../lib/ip.ts';
-import { spiffeId, type SpiffeId } from '../api/names.ts';
-import type { MeshWorkload } from '../api/workload.ts';
-import { planOutbound, type OutboundPlan } from '../decision/index.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import { canonicalIp, formatHostPort } from '../../lib/ip.ts';
+import { spiffeId, type SpiffeId } from '../../api/names.ts';
+import type { MeshWorkload } from '../../api/workload.ts';
+import { planOutbound, type OutboundPlan } from '../../decision/index.ts';
 import {
   dial,
   originalDestination,
@@ -12,14 +12,14 @@ import {
   type AcceptedSocket,
   type ByteChannel,
   type Endpoint,
-} from '../net/index.ts';
-import { poolKeyId, type HbonePool } from '../hbone/index.ts';
-import { createTraceContext, formatTraceparent } from '../telemetry/index.ts';
+} from '../../net/index.ts';
+import { poolKeyId, type HbonePool } from '../../hbone/index.ts';
+import { createTraceContext, formatTraceparent } from '../../telemetry/index.ts';
 import { formatBaggage, formatForwarded } from './baggage.ts';
 import type { Connection } from './connections.ts';
 import { ownWorkload, type PodContext } from './data-context.ts';
 import { flagsOf } from './failures.ts';
-import { hbonePort, ownPorts, proxyMark } from './ports.ts';
+import { hbonePort, ownPorts, proxyMark } from '../ports.ts';
 import { runPump } from './run-pump.ts';
 import type { TunnelKey } from './tunnel-dialer.ts';
 

@@ -1,13 +1,13 @@
 /** Inbound plaintext on 15006: callers outside the mesh. No identity, hence STRICT refuses it by policy. */
-import { AmbitError } from '../lib/errors.ts';
-import { formatHostPort } from '../lib/ip.ts';
-import { planInboundPlaintext } from '../decision/index.ts';
-import { tcpChannel, type AcceptedSocket } from '../net/index.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import { formatHostPort } from '../../lib/ip.ts';
+import { planInboundPlaintext } from '../../decision/index.ts';
+import { tcpChannel, type AcceptedSocket } from '../../net/index.ts';
 import { ownWorkload, type PodContext } from './data-context.ts';
 import { flagsOf } from './failures.ts';
 import { authorizeInbound, DeniedError, dialApplication } from './inbound.ts';
 import { capturedDestination } from './outbound.ts';
-import { ownPorts } from './ports.ts';
+import { ownPorts } from '../ports.ts';
 import { runPump } from './run-pump.ts';
 
 /** Serves one connection to its end. Never throws. */

@@ -1,11 +1,11 @@
 /** The proxy's own HTTP: admin on loopback, metrics and readiness for the node. Nothing here carries users' bytes. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { AmbitError, messageOf } from '../lib/errors.ts';
-import type { Log } from '../lib/log.ts';
-import { expositionContentType, negotiateFormat, type ExpositionFormat } from '../telemetry/index.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { expositionContentType, negotiateFormat, type ExpositionFormat } from '../../telemetry/index.ts';
 import type { LogLevels } from './log-levels.ts';
-import type { Readiness } from './readiness.ts';
+import type { Readiness } from '../control-part/readiness.ts';
 
 export interface EndpointOptions {
   /** Absent: all addresses. */

@@ -1,5 +1,5 @@
 /** Log levels that change while the process runs: one for all, others by scope. */
-import type { Log, LogLevel } from '../lib/log.ts';
+import type { Log, LogLevel } from '../../lib/log.ts';
 
 const order: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 };
 

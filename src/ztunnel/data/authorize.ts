@@ -1,10 +1,10 @@
 /** Asks the policies of a destination: when a connection arrives, and again when anything changed. */
-import type { Clock } from '../lib/clock.ts';
-import { AmbitError, messageOf } from '../lib/errors.ts';
-import type { Log } from '../lib/log.ts';
-import type { MeshWorkload } from '../api/workload.ts';
-import type { MeshChange, MeshState } from '../mesh/index.ts';
-import { decideAuthorization, type Decision } from '../policy/index.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import type { MeshWorkload } from '../../api/workload.ts';
+import type { MeshChange, MeshState } from '../../mesh/index.ts';
+import { decideAuthorization, type Decision } from '../../policy/index.ts';
 import type { Connection, ConnectionRegistry } from './connections.ts';
 import { waitForMesh } from './wait-for-mesh.ts';
 

@@ -1,14 +1,14 @@
 /** The proxy of one pod: three listeners inside its network namespace, and its own tunnel pool. */
 import { setMaxListeners } from 'node:events';
-import { AmbitError, messageOf } from '../lib/errors.ts';
-import { createHbonePool, type HbonePool } from '../hbone/index.ts';
-import { closeNetns, listen, type AcceptedSocket, type Listener } from '../net/index.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { createHbonePool, type HbonePool } from '../../hbone/index.ts';
+import { closeNetns, listen, type AcceptedSocket, type Listener } from '../../net/index.ts';
 import type { DataContext, PodContext } from './data-context.ts';
 import { HboneInbound } from './inbound-hbone.ts';
 import { servePlaintext } from './inbound-plaintext.ts';
-import type { PodToServe } from './messages.ts';
+import type { PodToServe } from '../messages.ts';
 import { serveOutbound } from './outbound.ts';
-import { hbonePort, outboundPort, plaintextPort, proxyMark } from './ports.ts';
+import { hbonePort, outboundPort, plaintextPort, proxyMark } from '../ports.ts';
 import { tunnelDialer, type TunnelKey } from './tunnel-dialer.ts';
 
 export class PodProxy {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../lib/clock.ts';
-import { silentLog } from '../lib/log.ts';
-import { policyKey } from '../api/names.ts';
-import { MeshState } from '../mesh/index.ts';
-import { meshWorkload } from '../mesh/fixtures.ts';
-import type { Authorization } from '../policy/index.ts';
-import { MetricsRegistry, openAccessLog, registerTcpMetrics } from '../telemetry/index.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { silentLog } from '../../lib/log.ts';
+import { policyKey } from '../../api/names.ts';
+import { MeshState } from '../../mesh/index.ts';
+import { meshWorkload } from '../../mesh/fixtures.ts';
+import type { Authorization } from '../../policy/index.ts';
+import { MetricsRegistry, openAccessLog, registerTcpMetrics } from '../../telemetry/index.ts';
 import { createAuthorizer, unknownPolicyHoldMs, type Authorizer } from './authorize.ts';
 import { ConnectionRegistry, type Connection } from './connections.ts';
 

@@ -1,6 +1,6 @@
 /** Metrics of the process and of its control part. */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { MetricsRegistry } from '../telemetry/index.ts';
+import type { MetricsRegistry } from '../../telemetry/index.ts';
 import type { PodManager } from './pod-manager.ts';
 
 export interface ControlMetrics {

@@ -1,5 +1,5 @@
 /** The headers that ride on a CONNECT for telemetry: `baggage` and `forwarded`. Never used to authorize. */
-import type { MeshWorkload } from '../api/workload.ts';
+import type { MeshWorkload } from '../../api/workload.ts';
 import type { WorkloadLabels } from './traffic.ts';
 
 /** Who a workload is, in the order that Istio writes; empty values are left out. */

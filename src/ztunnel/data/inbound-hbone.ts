@@ -1,19 +1,19 @@
 /** Inbound HBONE on 15008: TLS with a certificate each way, then CONNECT requests, each authorized by itself. */
-import { AmbitError } from '../lib/errors.ts';
-import { canonicalIp, formatHostPort } from '../lib/ip.ts';
-import { spiffeId, type SpiffeId } from '../api/names.ts';
-import { planInboundConnect } from '../decision/index.ts';
-import { reasonHeader, serveHbone, type ConnectRequest, type HboneServerSession } from '../hbone/index.ts';
-import { errorCode, Http2Error } from '../http/h2/index.ts';
-import { acceptTls, spiffeParts } from '../identity/index.ts';
-import { tlsChannel, type AcceptedSocket } from '../net/index.ts';
-import type { SourcePrincipal } from '../policy/index.ts';
-import { createTraceContext, tryParseTraceparent } from '../telemetry/index.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import { canonicalIp, formatHostPort } from '../../lib/ip.ts';
+import { spiffeId, type SpiffeId } from '../../api/names.ts';
+import { planInboundConnect } from '../../decision/index.ts';
+import { reasonHeader, serveHbone, type ConnectRequest, type HboneServerSession } from '../../hbone/index.ts';
+import { errorCode, Http2Error } from '../../http/h2/index.ts';
+import { acceptTls, spiffeParts } from '../../identity/index.ts';
+import { tlsChannel, type AcceptedSocket } from '../../net/index.ts';
+import type { SourcePrincipal } from '../../policy/index.ts';
+import { createTraceContext, tryParseTraceparent } from '../../telemetry/index.ts';
 import { formatBaggage, parseBaggage, parseForwardedHost } from './baggage.ts';
 import { ownWorkload, type PodContext } from './data-context.ts';
 import { flagsOf } from './failures.ts';
 import { authorizeInbound, DeniedError, dialApplication } from './inbound.ts';
-import { hbonePort, ownPorts } from './ports.ts';
+import { hbonePort, ownPorts } from '../ports.ts';
 import { runPump } from './run-pump.ts';
 
 /** The TLS connections of one pod's 15008. */

@@ -1,5 +1,5 @@
 /** Carries the bytes of an established connection, counting as they pass, to its end. */
-import { pump, type ByteChannel } from '../net/index.ts';
+import { pump, type ByteChannel } from '../../net/index.ts';
 import type { Connection } from './connections.ts';
 
 /** `client` is the side that connected, `server` the side that answers. `finish` is called on the connection when both are closed. */

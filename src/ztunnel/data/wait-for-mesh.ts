@@ -1,6 +1,6 @@
 /** Waits until the mesh says something, for a bounded time. */
-import type { Clock } from '../lib/clock.ts';
-import type { MeshState } from '../mesh/index.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { MeshState } from '../../mesh/index.ts';
 
 /** The first value that `probe` gives, now or after a change; undefined at the deadline, or when `signal` aborts. */
 export function waitForMesh<T>(options: {

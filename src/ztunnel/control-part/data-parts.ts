@@ -1,8 +1,8 @@
 /** The data parts as the control part uses them: questions with answers, over messages. */
-import { AmbitError } from '../lib/errors.ts';
-import { duplicateDescriptor } from '../net/index.ts';
-import type { ExpositionFormat } from '../telemetry/index.ts';
-import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from './messages.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import { duplicateDescriptor } from '../../net/index.ts';
+import type { ExpositionFormat } from '../../telemetry/index.ts';
+import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
 
 type Start = (post: (message: DataMessage) => void) => DataPart;
 

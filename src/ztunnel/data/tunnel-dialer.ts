@@ -1,9 +1,9 @@
 /** Dials the TLS connections under outbound tunnels, from the pod's namespace and with the pod's certificate. */
-import type { SpiffeId } from '../api/names.ts';
-import { connectTls } from '../identity/index.ts';
-import { dial, tlsChannel, type ByteChannel } from '../net/index.ts';
+import type { SpiffeId } from '../../api/names.ts';
+import { connectTls } from '../../identity/index.ts';
+import { dial, tlsChannel, type ByteChannel } from '../../net/index.ts';
 import type { PodContext } from './data-context.ts';
-import { proxyMark } from './ports.ts';
+import { proxyMark } from '../ports.ts';
 
 export interface TunnelKey {
   /** Equal for connections that may share a tunnel, different for all others. */
