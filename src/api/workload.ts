@@ -97,6 +97,11 @@ export interface MeshWorkload {
   readonly locality: Locality;
   readonly networkMode: 'standard' | 'host-network';
   readonly capacity: number;
+  /**
+   * What it may reach outside the mesh (`meshConfig.outboundTrafficPolicy`, `Sidecar.spec.outboundTrafficPolicy`); absent: anything.
+   * Travels as an extension of the resource, which other data planes ignore.
+   */
+  readonly outboundMode?: 'registry-only';
 }
 
 /** One resource of type `istio.workload.Address`. Its name on the wire is the uid, or `<namespace>/<hostname>`. */

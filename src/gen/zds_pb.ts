@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file zds.proto.
  */
 export const file_zds: GenFile = /*@__PURE__*/
-  fileDesc("Cgl6ZHMucHJvdG8SEmlzdGlvLndvcmtsb2FkLnpkcyI4CghaZHNIZWxsbxIsCgd2ZXJzaW9uGAEgASgOMhsuaXN0aW8ud29ya2xvYWQuemRzLlZlcnNpb24i7wEKD1dvcmtsb2FkUmVxdWVzdBIuCgNhZGQYASABKAsyHy5pc3Rpby53b3JrbG9hZC56ZHMuQWRkV29ya2xvYWRIABIuCgNkZWwYAiABKAsyHy5pc3Rpby53b3JrbG9hZC56ZHMuRGVsV29ya2xvYWRIABI5Cg1zbmFwc2hvdF9zZW50GAMgASgLMiAuaXN0aW8ud29ya2xvYWQuemRzLlNuYXBzaG90U2VudEgAEjAKBGtlZXAYBSABKAsyIC5pc3Rpby53b3JrbG9hZC56ZHMuS2VlcFdvcmtsb2FkSABCCQoHcGF5bG9hZEoECAQQBSJOCgxXb3JrbG9hZEluZm8SDAoEbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSFwoPc2VydmljZV9hY2NvdW50GAMgASgJSgQIBBAFIlMKC0FkZFdvcmtsb2FkEgsKA3VpZBgBIAEoCRI3Cg13b3JrbG9hZF9pbmZvGAIgASgLMiAuaXN0aW8ud29ya2xvYWQuemRzLldvcmtsb2FkSW5mbyIbCgxLZWVwV29ya2xvYWQSCwoDdWlkGAEgASgJIhoKC0RlbFdvcmtsb2FkEgsKA3VpZBgCIAEoCSIOCgxTbmFwc2hvdFNlbnQiFAoDQWNrEg0KBWVycm9yGAEgASgJIkUKEFdvcmtsb2FkUmVzcG9uc2USJgoDYWNrGAEgASgLMhcuaXN0aW8ud29ya2xvYWQuemRzLkFja0gAQgkKB3BheWxvYWQqHwoHVmVyc2lvbhIMCghOT1RfVVNFRBAAEgYKAlYxEAFiBnByb3RvMw");
+  fileDesc("Cgl6ZHMucHJvdG8SEmlzdGlvLndvcmtsb2FkLnpkcyJOCghaZHNIZWxsbxIsCgd2ZXJzaW9uGAEgASgOMhsuaXN0aW8ud29ya2xvYWQuemRzLlZlcnNpb24SFAoMY2FwYWJpbGl0aWVzGGQgAygJIu8BCg9Xb3JrbG9hZFJlcXVlc3QSLgoDYWRkGAEgASgLMh8uaXN0aW8ud29ya2xvYWQuemRzLkFkZFdvcmtsb2FkSAASLgoDZGVsGAIgASgLMh8uaXN0aW8ud29ya2xvYWQuemRzLkRlbFdvcmtsb2FkSAASOQoNc25hcHNob3Rfc2VudBgDIAEoCzIgLmlzdGlvLndvcmtsb2FkLnpkcy5TbmFwc2hvdFNlbnRIABIwCgRrZWVwGAUgASgLMiAuaXN0aW8ud29ya2xvYWQuemRzLktlZXBXb3JrbG9hZEgAQgkKB3BheWxvYWRKBAgEEAUigQEKDFdvcmtsb2FkSW5mbxIMCgRuYW1lGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIXCg9zZXJ2aWNlX2FjY291bnQYAyABKAkSMQoIcmVzb2x2ZXIYZCABKAsyHy5pc3Rpby53b3JrbG9hZC56ZHMuUG9kUmVzb2x2ZXJKBAgEEAUiQQoLUG9kUmVzb2x2ZXISEwoLbmFtZXNlcnZlcnMYASADKAkSDgoGc2VhcmNoGAIgAygJEg0KBW5kb3RzGAMgASgNIlMKC0FkZFdvcmtsb2FkEgsKA3VpZBgBIAEoCRI3Cg13b3JrbG9hZF9pbmZvGAIgASgLMiAuaXN0aW8ud29ya2xvYWQuemRzLldvcmtsb2FkSW5mbyIbCgxLZWVwV29ya2xvYWQSCwoDdWlkGAEgASgJIhoKC0RlbFdvcmtsb2FkEgsKA3VpZBgCIAEoCSIOCgxTbmFwc2hvdFNlbnQiFAoDQWNrEg0KBWVycm9yGAEgASgJIkUKEFdvcmtsb2FkUmVzcG9uc2USJgoDYWNrGAEgASgLMhcuaXN0aW8ud29ya2xvYWQuemRzLkFja0gAQgkKB3BheWxvYWQqHwoHVmVyc2lvbhIMCghOT1RfVVNFRBAAEgYKAlYxEAFiBnByb3RvMw");
 
 /**
  * First packet, proxy to agent.
@@ -26,6 +26,13 @@ export type ZdsHello = Message<"istio.workload.zds.ZdsHello"> & {
    * @generated from field: istio.workload.zds.Version version = 1;
    */
   version: Version;
+
+  /**
+   * Ambit's own, unknown to others and ignored by them: what the proxy understands beyond plain ZDS.
+   *
+   * @generated from field: repeated string capabilities = 100;
+   */
+  capabilities: string[];
 };
 
 /**
@@ -96,6 +103,13 @@ export type WorkloadInfo = Message<"istio.workload.zds.WorkloadInfo"> & {
    * @generated from field: string service_account = 3;
    */
   serviceAccount: string;
+
+  /**
+   * Ambit's own, sent to proxies that said `resolver`: what the pod's resolv.conf holds.
+   *
+   * @generated from field: istio.workload.zds.PodResolver resolver = 100;
+   */
+  resolver?: PodResolver | undefined;
 };
 
 /**
@@ -104,6 +118,37 @@ export type WorkloadInfo = Message<"istio.workload.zds.WorkloadInfo"> & {
  */
 export const WorkloadInfoSchema: GenMessage<WorkloadInfo> = /*@__PURE__*/
   messageDesc(file_zds, 2);
+
+/**
+ * Ambit's own. Queries to nameservers[i] are redirected to port 15053 + i of the pod.
+ *
+ * @generated from message istio.workload.zds.PodResolver
+ */
+export type PodResolver = Message<"istio.workload.zds.PodResolver"> & {
+  /**
+   * IP addresses, in the order of the file; at most three.
+   *
+   * @generated from field: repeated string nameservers = 1;
+   */
+  nameservers: string[];
+
+  /**
+   * @generated from field: repeated string search = 2;
+   */
+  search: string[];
+
+  /**
+   * @generated from field: uint32 ndots = 3;
+   */
+  ndots: number;
+};
+
+/**
+ * Describes the message istio.workload.zds.PodResolver.
+ * Use `create(PodResolverSchema)` to create a new message.
+ */
+export const PodResolverSchema: GenMessage<PodResolver> = /*@__PURE__*/
+  messageDesc(file_zds, 3);
 
 /**
  * Serve this pod, in the namespace of the descriptor that comes with the packet.
@@ -129,7 +174,7 @@ export type AddWorkload = Message<"istio.workload.zds.AddWorkload"> & {
  * Use `create(AddWorkloadSchema)` to create a new message.
  */
 export const AddWorkloadSchema: GenMessage<AddWorkload> = /*@__PURE__*/
-  messageDesc(file_zds, 3);
+  messageDesc(file_zds, 4);
 
 /**
  * Go on serving this pod; the agent does not know its namespace (yet). Only before SnapshotSent.
@@ -148,7 +193,7 @@ export type KeepWorkload = Message<"istio.workload.zds.KeepWorkload"> & {
  * Use `create(KeepWorkloadSchema)` to create a new message.
  */
 export const KeepWorkloadSchema: GenMessage<KeepWorkload> = /*@__PURE__*/
-  messageDesc(file_zds, 4);
+  messageDesc(file_zds, 5);
 
 /**
  * @generated from message istio.workload.zds.DelWorkload
@@ -167,7 +212,7 @@ export type DelWorkload = Message<"istio.workload.zds.DelWorkload"> & {
  * Use `create(DelWorkloadSchema)` to create a new message.
  */
 export const DelWorkloadSchema: GenMessage<DelWorkload> = /*@__PURE__*/
-  messageDesc(file_zds, 5);
+  messageDesc(file_zds, 6);
 
 /**
  * Everything the agent knows was sent: pods not named so far are no longer served.
@@ -182,7 +227,7 @@ export type SnapshotSent = Message<"istio.workload.zds.SnapshotSent"> & {
  * Use `create(SnapshotSentSchema)` to create a new message.
  */
 export const SnapshotSentSchema: GenMessage<SnapshotSent> = /*@__PURE__*/
-  messageDesc(file_zds, 6);
+  messageDesc(file_zds, 7);
 
 /**
  * @generated from message istio.workload.zds.Ack
@@ -201,7 +246,7 @@ export type Ack = Message<"istio.workload.zds.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_zds, 7);
+  messageDesc(file_zds, 8);
 
 /**
  * @generated from message istio.workload.zds.WorkloadResponse
@@ -224,7 +269,7 @@ export type WorkloadResponse = Message<"istio.workload.zds.WorkloadResponse"> & 
  * Use `create(WorkloadResponseSchema)` to create a new message.
  */
 export const WorkloadResponseSchema: GenMessage<WorkloadResponse> = /*@__PURE__*/
-  messageDesc(file_zds, 8);
+  messageDesc(file_zds, 9);
 
 /**
  * @generated from enum istio.workload.zds.Version

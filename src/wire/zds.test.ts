@@ -28,12 +28,23 @@ describe('ZDS packets', () => {
   test('every request comes back', () => {
     const requests: ZdsRequest[] = [
       { kind: 'add', uid: 'u', pod: { name: 'a', namespace: 'b', serviceAccount: 'c' } },
+      {
+        kind: 'add',
+        uid: 'u',
+        pod: {
+          name: 'a',
+          namespace: 'b',
+          serviceAccount: 'c',
+          resolver: { nameservers: ['10.96.0.10', 'fd00::a'], search: ['b.svc.cluster.local'], ndots: 5 },
+        },
+      },
       { kind: 'keep', uid: 'u' },
       { kind: 'del', uid: 'u' },
       { kind: 'snapshot-sent' },
     ];
     for (const request of requests) assert.deepEqual(decodeZdsRequest(encodeZdsRequest(request)), request);
-    decodeZdsHello(encodeZdsHello());
+    assert.deepEqual([...decodeZdsHello(encodeZdsHello())], []);
+    assert.deepEqual([...decodeZdsHello(encodeZdsHello(['resolver']))], ['resolver']);
     assert.equal(decodeZdsAck(encodeZdsAck()), undefined);
     assert.equal(decodeZdsAck(encodeZdsAck('no')), 'no');
   });

@@ -1,5 +1,14 @@
 /** ZDS: which pods a node proxy serves. One message is one SOCK_SEQPACKET packet (reference: `proto/zds.proto`). */
-import { Version, WorkloadRequestSchema, WorkloadResponseSchema, ZdsHelloSchema } from '../gen/zds_pb.ts';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import {
+  Version,
+  WorkloadRequestSchema,
+  WorkloadResponseSchema,
+  ZdsHelloSchema,
+  type PodResolver as WirePodResolver,
+  type WorkloadInfoSchema,
+} from '../gen/zds_pb.ts';
+import { formatIp, tryParseIp } from '../lib/ip.ts';
 import { wireError } from './errors.ts';
 import { requireText } from './fields.ts';
 import { parseMessage, serializeMessage } from './message.ts';
@@ -7,10 +16,25 @@ import { parseMessage, serializeMessage } from './message.ts';
 /** Both ends read with a buffer of this many bytes and take a longer packet for a protocol error. */
 export const zdsPacketBytes = 1024;
 
+/** What a proxy may understand beyond plain ZDS; it says so in its hello. */
+export type ZdsCapability =
+  /** `ZdsPod.resolver`. */
+  'resolver';
+
 export interface ZdsPod {
   readonly name: string;
   readonly namespace: string;
   readonly serviceAccount: string;
+  /** Only for a proxy with the capability `resolver`; one without DNS capture has none. */
+  readonly resolver?: PodResolver;
+}
+
+/** What the pod's resolv.conf holds. Its queries to `nameservers[i]` are redirected to port 15053 + i. */
+export interface PodResolver {
+  /** IP addresses, at most three; none on the pod's own loopback. */
+  readonly nameservers: readonly string[];
+  readonly search: readonly string[];
+  readonly ndots: number;
 }
 
 /** What the node agent says. Pods go by their Kubernetes UID; `add` comes with exactly one descriptor, the others with none. */
@@ -21,14 +45,15 @@ export type ZdsRequest =
   | { readonly kind: 'snapshot-sent' };
 
 /** The proxy's first packet. */
-export function encodeZdsHello(): Uint8Array {
-  return serializeMessage(ZdsHelloSchema, { version: Version.V1 });
+export function encodeZdsHello(capabilities: readonly ZdsCapability[] = []): Uint8Array {
+  return serializeMessage(ZdsHelloSchema, { version: Version.V1, capabilities: [...capabilities] });
 }
 
-/** Throws `wire.malformed`, or `wire.unknown-enum` for a version that we do not speak. */
-export function decodeZdsHello(packet: Uint8Array): void {
-  const { version } = parseMessage(ZdsHelloSchema, packet);
+/** What the proxy says it understands. Throws `wire.malformed`, or `wire.unknown-enum` for a version that we do not speak. */
+export function decodeZdsHello(packet: Uint8Array): ReadonlySet<string> {
+  const { version, capabilities } = parseMessage(ZdsHelloSchema, packet);
   if (version !== Version.V1) throw wireError('unknown-enum', 'version', `the version ${version} is not spoken here`);
+  return new Set(capabilities);
 }
 
 /** Throws `wire.too-long` when the packet would not fit. */
@@ -58,6 +83,7 @@ export function decodeZdsRequest(packet: Uint8Array): ZdsRequest {
           name: requireText('add.workload_info.name', workloadInfo.name),
           namespace: requireText('add.workload_info.namespace', workloadInfo.namespace),
           serviceAccount: requireText('add.workload_info.service_account', workloadInfo.serviceAccount),
+          ...(workloadInfo.resolver ? { resolver: decodeResolver(workloadInfo.resolver) } : {}),
         },
       };
     }
@@ -89,12 +115,25 @@ export function decodeZdsAck(packet: Uint8Array): string | undefined {
   return payload.value.error || undefined;
 }
 
+function decodeResolver({ nameservers, search, ndots }: WirePodResolver): PodResolver {
+  return {
+    nameservers: nameservers.map((ip, i) => {
+      const bytes = tryParseIp(ip);
+      if (!bytes)
+        throw wireError('invalid-address', `add.workload_info.resolver.nameservers[${i}]`, 'it is no IP address');
+      return formatIp(bytes);
+    }),
+    search,
+    ndots,
+  };
+}
+
 type Payload = NonNullable<Parameters<typeof serializeMessage<typeof WorkloadRequestSchema>>[1]['payload']>;
 
 function payloadOf(request: ZdsRequest): Payload {
   switch (request.kind) {
     case 'add':
-      return { case: 'add', value: { uid: request.uid, workloadInfo: request.pod } };
+      return { case: 'add', value: { uid: request.uid, workloadInfo: workloadInfoOf(request.pod) } };
     case 'keep':
       return { case: 'keep', value: { uid: request.uid } };
     case 'del':
@@ -102,4 +141,19 @@ function payloadOf(request: ZdsRequest): Payload {
     case 'snapshot-sent':
       return { case: 'snapshotSent', value: {} };
   }
+}
+
+function workloadInfoOf({ resolver, ...info }: ZdsPod): MessageInitShape<typeof WorkloadInfoSchema> {
+  return {
+    ...info,
+    ...(resolver
+      ? {
+          resolver: {
+            nameservers: [...resolver.nameservers],
+            search: [...resolver.search],
+            ndots: resolver.ndots,
+          },
+        }
+      : {}),
+  };
 }
