@@ -3,7 +3,7 @@ export { writeResult, type ByteChannel, type ChannelReader } from './channel.ts'
 export { type Endpoint } from './address.ts';
 export { checkPrivileges } from './privileges.ts';
 export { closeNetns, namespacesOfThreads, netnsIdentity, openNetns, warmThreadPool, withNetns } from './netns.ts';
-export { listen, type AcceptedSocket, type Listener } from './listen.ts';
+export { listen, openListenSocket, serve as adoptListenSocket, type AcceptedSocket, type Listener } from './listen.ts';
 export { dial } from './dial.ts';
 export { originalDestination } from './original-destination.ts';
 export { tcpChannel } from './tcp-channel.ts';

@@ -24,10 +24,24 @@ export interface PodListenAt {
   readonly originalDestination?: { readonly outbound: Endpoint; readonly plaintext: Endpoint };
 }
 
+/**
+ * Listening sockets of one pod by their names, bound inside its namespace. Data parts accept from duplicates of one socket
+ * for each port, so that none of them takes what it cannot serve any more with it when it ends.
+ */
+export interface PodListeners {
+  readonly hbone: number;
+  readonly plaintext: number;
+  readonly outbound: number;
+  /** Others, for what is served only in some pods. */
+  readonly [name: string]: number;
+}
+
 export interface PodToServe {
   readonly pod: PodInfo;
   /** Descriptor of the pod's network namespace; the data part owns it from now on. Absent: the process's own namespace. */
   readonly netns?: number;
+  /** Descriptors to accept from; the data part owns them from now on. Absent: it listens as `listenAt` says. */
+  readonly listeners?: PodListeners;
   readonly listenAt?: PodListenAt;
 }
 

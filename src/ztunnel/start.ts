@@ -13,6 +13,7 @@ import { DataParts } from './control-part/data-parts.ts';
 import { Discovered } from './control-part/discovered.ts';
 import { serveAdmin, serveMetrics, serveReadiness } from './admin/http-endpoints.ts';
 import { createLogLevels } from './admin/log-levels.ts';
+import { openPodListeners } from './control-part/pod-listeners.ts';
 import { PodManager } from './control-part/pod-manager.ts';
 import { registerControlMetrics } from './control-part/process-metrics.ts';
 import { Readiness } from './control-part/readiness.ts';
@@ -82,6 +83,7 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     certificates,
     clock,
     log: log.child('pods'),
+    listen: openPodListeners,
     serve: (target) => data.serve(target),
     remove: (uid) => data.broadcast({ kind: 'remove-pod', uid }),
     onReady: (isReady) => readiness.set(podsTask, isReady),
@@ -142,6 +144,7 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
       readiness.set('draining', false);
       log.info('draining', { deadlineMs: config.terminationDeadlineMs });
       stopPods.abort();
+      pods.close();
       // Policies and certificates stay current for what is still alive.
       await data.drain(config.terminationDeadlineMs);
       stop.abort();

@@ -1,8 +1,8 @@
 /** The data parts as the control part uses them: questions with answers, over messages. */
 import { AmbitError } from '../../lib/errors.ts';
-import { duplicateDescriptor } from '../../net/index.ts';
 import type { ExpositionFormat } from '../../telemetry/index.ts';
 import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
+import { duplicateTarget } from '../pod-descriptors.ts';
 
 type Start = (post: (message: DataMessage) => void) => DataPart;
 
@@ -25,12 +25,9 @@ export class DataParts {
     for (const part of this.#parts) part.post(message);
   }
 
-  /** Each part gets a descriptor of its own. Rejects when one of them cannot serve the pod. */
+  /** Takes the target's descriptors; each part gets its own. Rejects when one of them cannot serve the pod. */
   async serve(target: PodToServe): Promise<void> {
-    const { netns } = target;
-    const targets = this.#parts.map((_, i) =>
-      i === 0 || netns === undefined ? target : { ...target, netns: duplicateDescriptor(netns) },
-    );
+    const targets = this.#parts.map((_, i) => (i === 0 ? target : duplicateTarget(target)));
     const answers = await Promise.all(
       this.#parts.map((part, i) =>
         this.#ask(part, (requestId) => ({ kind: 'serve-pod', requestId, target: targets[i] ?? target })),

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Clock } from '../../lib/clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import type { CertificateManager } from '../../identity/index.ts';
-import { closeDescriptor } from '../../net/index.ts';
+import { closeTarget } from '../pod-descriptors.ts';
 import { PodManager } from './pod-manager.ts';
 
 interface World {
@@ -44,8 +44,10 @@ function world(): World {
       certificates: certificates as CertificateManager,
       clock,
       log: silentLog(),
-      async serve({ pod, netns }) {
-        closeDescriptor(netns as number);
+      listen: () => ({ hbone: namespaceOf(), plaintext: namespaceOf(), outbound: namespaceOf() }),
+      async serve(target) {
+        const { pod } = target;
+        closeTarget(target);
         events.push(`serve ${pod.uid}`);
         if (state.failure) throw state.failure;
       },

@@ -4,8 +4,9 @@ import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import type { CertificateManager } from '../../identity/index.ts';
-import { closeDescriptor, duplicateDescriptor } from '../../net/index.ts';
-import type { PodInfo, PodToServe } from '../messages.ts';
+import { closeDescriptor, duplicateDescriptor, netnsIdentity } from '../../net/index.ts';
+import type { PodInfo, PodListeners, PodToServe } from '../messages.ts';
+import { closeListeners, duplicateListeners } from '../pod-descriptors.ts';
 import type { ZdsHandler } from './zds-client.ts';
 
 export interface PodManagerOptions {
@@ -13,7 +14,9 @@ export interface PodManagerOptions {
   readonly certificates: CertificateManager;
   readonly clock: Clock;
   readonly log: Log;
-  /** Has every data part serve the pod; each owns its descriptor. */
+  /** Opens the listening sockets of the pod in the namespace. */
+  readonly listen: (netns: number) => PodListeners;
+  /** Has every data part serve the pod; it owns the descriptors. */
   readonly serve: (target: PodToServe) => Promise<void>;
   readonly remove: (uid: string) => void;
   readonly onReady: (isReady: boolean) => void;
@@ -22,6 +25,8 @@ export interface PodManagerOptions {
 interface Pod {
   readonly identity: SpiffeId;
   state: 'starting' | 'up' | 'pending';
+  /** Ours until the pod leaves: data parts get duplicates. */
+  sockets: { readonly netns: string; readonly listeners: PodListeners } | undefined;
   /** Ends a retry and closes its descriptor. */
   cancelRetry: () => void;
 }
@@ -38,6 +43,15 @@ export class PodManager implements ZdsHandler {
     this.#options = options;
   }
 
+  /** Takes our hands off the listening sockets: data parts close theirs as they drain. */
+  close(): void {
+    for (const pod of this.#pods.values()) {
+      pod.cancelRetry();
+      if (pod.sockets) closeListeners(pod.sockets.listeners);
+      pod.sockets = undefined;
+    }
+  }
+
   /** Pods that could not be served yet; they are tried again. */
   get pendingCount(): number {
     return [...this.#pods.values()].filter((pod) => pod.state === 'pending').length;
@@ -47,7 +61,12 @@ export class PodManager implements ZdsHandler {
     const { trustDomain, certificates, log } = this.#options;
     const identity = spiffeId(trustDomain, info.namespace, info.serviceAccount);
     const before = this.#pods.get(info.uid);
-    const pod: Pod = { identity, state: before?.state === 'up' ? 'up' : 'starting', cancelRetry: () => {} };
+    const pod: Pod = {
+      identity,
+      state: before?.state === 'up' ? 'up' : 'starting',
+      sockets: before?.sockets,
+      cancelRetry: () => {},
+    };
     this.#pods.set(info.uid, pod);
     // Ahead of the first handshake.
     certificates.retain(identity);
@@ -78,6 +97,7 @@ export class PodManager implements ZdsHandler {
     this.#pods.delete(uid);
     pod.cancelRetry();
     this.#options.remove(uid);
+    if (pod.sockets) closeListeners(pod.sockets.listeners);
     this.#options.certificates.release(pod.identity);
     this.counts.stopped++;
     this.#options.log.info('pod removed', { pod: uid });
@@ -92,12 +112,23 @@ export class PodManager implements ZdsHandler {
   }
 
   async #tryServe(pod: Pod, info: PodInfo, netns: number): Promise<void> {
-    await this.#options.serve({ pod: info, netns: duplicateDescriptor(netns) });
+    const listeners = duplicateListeners(this.#listenersOf(pod, netns));
+    await this.#options.serve({ pod: info, netns: duplicateDescriptor(netns), listeners });
     if (this.#pods.get(info.uid) !== pod) {
       throw new AmbitError('Cannot serve pod: it left', { code: 'ztunnel.pod-removed', blame: 'internal' });
     }
     if (pod.state !== 'up') this.counts.started++;
     pod.state = 'up';
+  }
+
+  #listenersOf(pod: Pod, netns: number): PodListeners {
+    const identity = netnsIdentity(netns);
+    if (pod.sockets && pod.sockets.netns !== identity) {
+      closeListeners(pod.sockets.listeners);
+      pod.sockets = undefined;
+    }
+    pod.sockets ??= { netns: identity, listeners: this.#options.listen(netns) };
+    return pod.sockets.listeners;
   }
 
   /** The agent hears of the failure; the pod is tried again without it. */

@@ -4,13 +4,14 @@ import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { spiffeId, type NetworkId, type SpiffeId } from '../../api/names.ts';
 import { MeshState } from '../../mesh/index.ts';
-import { closeNetns, netnsIdentity } from '../../net/index.ts';
+import { netnsIdentity } from '../../net/index.ts';
 import { MetricsRegistry, registerTcpMetrics, type AccessLog } from '../../telemetry/index.ts';
 import { createAuthorizer, type Authorizer } from './authorize.ts';
 import { CertificateStore } from './certificate-store.ts';
 import { ConnectionRegistry } from './connections.ts';
 import { dataDefaults, type DataContext, type DataLimits } from './data-context.ts';
 import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
+import { closeTarget } from '../pod-descriptors.ts';
 import { PodProxy } from './pod-proxy.ts';
 
 export interface DataPartOptions {
@@ -118,7 +119,7 @@ class Part {
     const { uid } = target.pod;
     try {
       if (this.#draining) {
-        if (target.netns !== undefined) closeNetns(target.netns);
+        closeTarget(target);
         throw new AmbitError('Cannot serve pod: the proxy is draining', {
           code: 'ztunnel.draining',
           blame: 'internal',
@@ -126,8 +127,8 @@ class Part {
       }
       const running = this.#pods.get(uid);
       if (running && sameNamespace(running.target, target)) {
-        // Told again what we know: the descriptor is one too many.
-        if (target.netns !== undefined) closeNetns(target.netns);
+        // Told again what we know: the descriptors are too many.
+        closeTarget(target);
         return this.#options.post({ kind: 'pod-served', requestId });
       }
       this.#removePod(uid);

@@ -1,14 +1,14 @@
-/** The proxy of one pod: three listeners inside its network namespace, and its own tunnel pool. */
+/** The proxy of one pod: it accepts from the pod's listening sockets, and has a tunnel pool of its own. */
 import { setMaxListeners } from 'node:events';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { createHbonePool, type HbonePool } from '../../hbone/index.ts';
-import { closeNetns, listen, type AcceptedSocket, type Listener } from '../../net/index.ts';
+import { adoptListenSocket, closeNetns, listen, type AcceptedSocket, type Listener } from '../../net/index.ts';
 import type { DataContext, PodContext } from './data-context.ts';
 import { HboneInbound } from './inbound-hbone.ts';
 import { servePlaintext } from './inbound-plaintext.ts';
-import type { PodToServe } from '../messages.ts';
+import type { PodListeners, PodToServe } from '../messages.ts';
+import { closeListeners } from '../pod-descriptors.ts';
 import { serveOutbound } from './outbound.ts';
-import { hbonePort, outboundPort, plaintextPort, proxyMark } from '../ports.ts';
 import { tunnelDialer, type TunnelKey } from './tunnel-dialer.ts';
 
 export class PodProxy {
@@ -18,9 +18,12 @@ export class PodProxy {
   readonly #inbound: HboneInbound;
   readonly #ended = new AbortController();
   readonly #listeners: Listener[] = [];
+  /** Descriptors that nobody accepts from yet. */
+  #unserved: Record<string, number>;
 
   constructor(target: PodToServe, context: DataContext) {
     this.target = target;
+    this.#unserved = { ...target.listeners };
     // Each handshake and dial of the pod listens for its end.
     setMaxListeners(0, this.#ended.signal);
     this.#context = { ...context, target, ended: this.#ended.signal };
@@ -34,15 +37,14 @@ export class PodProxy {
     });
   }
 
-  /** Opens the listeners, all or none. */
+  /** Accepts from all listeners, or from none. */
   async start(): Promise<void> {
-    const at = this.target.listenAt;
     const pod = this.#context;
     const pool = this.#pool;
     try {
-      await this.#listen(at?.inboundPort ?? hbonePort, (accepted) => this.#inbound.serve(accepted));
-      await this.#listen(at?.plaintextPort ?? plaintextPort, (accepted) => servePlaintext(accepted, pod));
-      await this.#listen(at?.outboundPort ?? outboundPort, (accepted) => serveOutbound(accepted, { pod, pool }));
+      await this.#accept('hbone', (accepted) => this.#inbound.serve(accepted));
+      await this.#accept('plaintext', (accepted) => servePlaintext(accepted, pod));
+      await this.#accept('outbound', (accepted) => serveOutbound(accepted, { pod, pool }));
     } catch (error) {
       this.end();
       throw error;
@@ -71,30 +73,45 @@ export class PodProxy {
     if (this.target.netns !== undefined) closeNetns(this.target.netns);
   }
 
-  async #listen(port: number, onConnection: (accepted: AcceptedSocket) => Promise<void>): Promise<void> {
-    const { netns, listenAt } = this.target;
+  async #accept(name: ListenerName, onConnection: (accepted: AcceptedSocket) => Promise<void>): Promise<void> {
+    const { listenAt } = this.target;
     const { log } = this.#context;
-    const listener = await listen({
-      ...(netns === undefined ? {} : { netns, mark: proxyMark, transparent: true }),
-      host: listenAt?.host ?? '::',
-      port,
-      // The ztunnel that comes next listens here before this one stops to.
-      reusePort: true,
-      onConnection: (accepted) => {
+    const handlers = {
+      onConnection: (accepted: AcceptedSocket) => {
         // Accepted in the same turn in which the pod left: its namespace is closed.
         if (this.#ended.signal.aborted) return void accepted.socket.destroy();
         onConnection(accepted).catch((error: unknown) => {
           // They do not reject; if one does, it must not take the other connections of the node with it.
-          log.error('connection broke the proxy', { port, error: messageOf(error) });
+          log.error('connection broke the proxy', { listener: name, error: messageOf(error) });
           accepted.socket.destroy();
         });
       },
-      onError: (error) => log.error('listener failed', { port, error: error.message }),
-    });
-    this.#listeners.push(listener);
+      onError: (error: Error) => log.error('listener failed', { listener: name, error: error.message }),
+    };
+    const fd = this.#unserved[name];
+    // From here on it is the listener's, also when it fails.
+    delete this.#unserved[name];
+    const at = listenAt && { host: listenAt.host, port: listenAt[listenAtPort[name]] };
+    if (fd === undefined && !at)
+      throw new AmbitError(`Cannot serve pod: it came without the listener "${name}"`, {
+        code: 'ztunnel.no-listener',
+        blame: 'internal',
+      });
+    const listener = await (fd === undefined
+      ? listen({ ...(at as { host: string; port: number }), ...handlers })
+      : adoptListenSocket({ fd, ...handlers }));
+    // The pod may have left meanwhile.
+    if (this.#ended.signal.aborted) void listener.close();
+    else this.#listeners.push(listener);
   }
 
   #closeListeners(): void {
     for (const listener of this.#listeners.splice(0)) void listener.close();
+    closeListeners(this.#unserved as unknown as PodListeners);
+    this.#unserved = {};
   }
 }
+
+type ListenerName = 'hbone' | 'plaintext' | 'outbound';
+
+const listenAtPort = { hbone: 'inboundPort', plaintext: 'plaintextPort', outbound: 'outboundPort' } as const;

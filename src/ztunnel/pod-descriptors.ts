@@ -1,0 +1,29 @@
+/** The descriptors that a pod to serve comes with, duplicated and closed together. */
+import { closeDescriptor, duplicateDescriptor } from '../net/index.ts';
+import type { PodListeners, PodToServe } from './messages.ts';
+
+export function duplicateListeners(listeners: PodListeners): PodListeners {
+  return Object.fromEntries(
+    Object.entries(listeners).map(([name, fd]) => [name, duplicateDescriptor(fd)]),
+  ) as unknown as PodListeners;
+}
+
+export function closeListeners(listeners: PodListeners): void {
+  for (const fd of Object.values(listeners)) closeDescriptor(fd as number);
+}
+
+/** The same pod with descriptors of its own. */
+export function duplicateTarget(target: PodToServe): PodToServe {
+  const { netns, listeners } = target;
+  return {
+    ...target,
+    ...(netns === undefined ? {} : { netns: duplicateDescriptor(netns) }),
+    ...(listeners ? { listeners: duplicateListeners(listeners) } : {}),
+  };
+}
+
+/** Closes what came with a pod that is not to be served after all. */
+export function closeTarget({ netns, listeners }: PodToServe): void {
+  if (netns !== undefined) closeDescriptor(netns);
+  if (listeners) closeListeners(listeners);
+}
