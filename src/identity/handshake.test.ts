@@ -12,7 +12,7 @@ import { createTestAuthority, testIdentity, type TestAuthority } from '../../tes
 import type { SpiffeId } from '../api/names.ts';
 import { systemClock } from '../lib/clock.ts';
 import { acceptTls, connectTls, type TrustedPeer } from './handshake.ts';
-import { clientTlsOptions, createWorkloadSecureContext } from './tls-options.ts';
+import { clientTlsOptions, secureContextOf } from './tls-options.ts';
 import type { WorkloadCertificate } from './workload-certificate.ts';
 
 describe('handshake between workloads', () => {
@@ -41,6 +41,19 @@ describe('handshake between workloads', () => {
     accepted.destroy();
   });
 
+  test('a certificate crosses to a worker by message, and JSON shows no key', async () => {
+    const [server, dialler] = [structuredClone(web), structuredClone(client)];
+    const peers = await handshake({ server, client: dialler, expected: [web.identity] });
+    assert.equal((await peers.server).identity, client.identity);
+    (await peers.dialled).socket.destroy();
+    (await peers.server).socket.destroy();
+    assert.equal(secureContextOf(server), secureContextOf(server), 'one context for all handshakes');
+    const { key, ...rest } = web;
+    const secret = key.export({ format: 'jwk' }).d ?? '';
+    assert.ok(secret.length > 40);
+    assert.ok(!JSON.stringify(web).includes(secret) && !JSON.stringify(rest).includes('PRIVATE'));
+  });
+
   test('a session is never resumed, even for a client that tries', async () => {
     const sessions: Buffer[] = [];
     for (let round = 0; round < 3; round++) {
@@ -63,7 +76,7 @@ describe('handshake between workloads', () => {
     const foreign = await createTestAuthority();
     const otherDomain = await authority.certificate('spiffe://other.example/ns/shop/sa/client');
     const past = await createTestAuthority({ ...systemClock, nowMs: () => Date.now() - 30 * 24 * 3600_000 });
-    const trustsPast = { ...web, secureContext: contextOf(web, web.rootsPem + past.rootPem) };
+    const trustsPast = { ...web, rootsPem: web.rootsPem + past.rootPem };
     const server = await authority.signServer({ dnsNames: ['client.shop'], ips: [] });
     const cases: [string, WorkloadCertificate, ConnectionOptions, string][] = [
       ['nothing', web, { ...clientTlsOptions(client), secureContext: anonymous() }, 'identity.no-certificate'],
@@ -165,17 +178,14 @@ describe('handshake between workloads', () => {
     chainPem: string;
     keyPem: string;
   }): ConnectionOptions['secureContext'] {
-    return createWorkloadSecureContext({
+    return secureContextOf({
+      ...client,
       chainPem: [chainPem],
       rootsPem: authority.rootPem,
       key: createPrivateKey(keyPem),
     });
   }
 });
-
-function contextOf({ chainPem, key }: WorkloadCertificate, rootsPem: string): WorkloadCertificate['secureContext'] {
-  return createWorkloadSecureContext({ chainPem, rootsPem, key });
-}
 
 interface Handshake {
   readonly server: WorkloadCertificate;

@@ -1,11 +1,9 @@
-/** The certificate of one workload identity, checked and ready for handshakes. */
+/** The certificate of one workload identity, checked and ready for handshakes. Plain values: it goes to workers by message. */
 import { X509Certificate, type KeyObject } from 'node:crypto';
-import type { SecureContext } from 'node:tls';
 import { AmbitError } from '../lib/errors.ts';
 import type { SpiffeId } from '../api/names.ts';
 import { validFromMs, validToMs, verifyChain } from './chain.ts';
 import { splitCertificates } from './pem.ts';
-import { createWorkloadSecureContext } from './tls-options.ts';
 import { identityOfLeaf } from './x509-peer.ts';
 
 export interface WorkloadCertificate {
@@ -14,10 +12,8 @@ export interface WorkloadCertificate {
   readonly chainPem: readonly string[];
   /** The roots that peers must chain to, one bundle. */
   readonly rootsPem: string;
-  /** Never leaves the process, never logged. */
+  /** Never leaves the process, never logged. Messages to workers carry it as what it is, and JSON shows nothing of it. */
   readonly key: KeyObject;
-  /** TLS 1.3 with this chain, key and roots. */
-  readonly secureContext: SecureContext;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
   /** Hexadecimal. */
@@ -60,7 +56,6 @@ export function acceptCertificate(issued: IssuedCertificate): WorkloadCertificat
     chainPem,
     rootsPem,
     key,
-    secureContext: createWorkloadSecureContext({ chainPem, rootsPem, key }),
     notBeforeMs: validFromMs(leaf),
     notAfterMs: validToMs(leaf),
     serial: leaf.serialNumber.toLowerCase(),
