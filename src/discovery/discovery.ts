@@ -6,11 +6,9 @@ import type { MeshConfig } from '../api/mesh-config.ts';
 import {
   defaultClusterDomain,
   defaultTrustDomain,
-  policyKey,
   serviceKey,
   systemNamespace,
   type NetworkId,
-  type PolicyKey,
   type ServiceKey,
 } from '../api/names.ts';
 import { matchesLabels } from '../api/selector.ts';
@@ -18,19 +16,10 @@ import type { Locality, MeshAddress, ServicePort } from '../api/workload.ts';
 import type { Collection, Graph, Reader, Source } from '../collection/index.ts';
 import type { Authorization } from '../policy/model.ts';
 import { defaultRevision, meshScope, type MeshScope } from './mesh-scope.ts';
-import { convertAuthorizationPolicy, policySelector, type PolicyVerdict } from './authorization-policy.ts';
+import { derivePolicies, type JudgedPolicy } from './derive-policies.ts';
 import { endpointWorkloads, isPodEndpoint } from './endpoint-workload.ts';
 import { isMeshService, meshService, serviceHostname } from './mesh-service.ts';
 import { clusterOfKey, labelIndexKeys, objectKey, selectorIndexKey } from './object-key.ts';
-import {
-  convertPeerAuthentication,
-  namespaceMode,
-  oldestPeer,
-  peerSelector,
-  staticStrictKey,
-  staticStrictPolicy,
-  type PeerMode,
-} from './peer-authentication.ts';
 import { isLivePod, podWorkload } from './pod-workload.ts';
 import { podServicePorts, sliceServicePorts } from './ports.ts';
 
@@ -67,7 +56,7 @@ export interface Discovery {
   /** By `<namespace>/<name>`. */
   readonly authorizations: Collection<Authorization>;
   /** Of policies that ztunnels look at, by the key of the object, with the generation judged. */
-  readonly verdicts: Collection<{ readonly verdict: PolicyVerdict; readonly generation: number | undefined }>;
+  readonly verdicts: Collection<JudgedPolicy>;
 }
 
 export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): Discovery {
@@ -100,7 +89,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
   const networkOf = (cluster: string, read: Reader): NetworkId =>
     read.get(networks, `${cluster}//${rootNamespace}`) ?? ('' as NetworkId);
 
-  const { authorizations, verdicts, policiesOfPod } = derivePolicies(graph, scope, rootNamespace);
+  const { authorizations, verdicts, policiesOf } = derivePolicies(graph, scope, rootNamespace);
 
   const meshServices = graph.flatMap('services of the mesh', services, (service, key, read) => {
     const cluster = clusterOfKey(key);
@@ -150,7 +139,10 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
       trustDomain,
       locality: read.get(localities, objectKey(cluster, '', pod.spec.nodeName ?? '')) ?? nowhere,
       services: servicesOfPod(pod, key, read),
-      authorizationPolicies: policiesOfPod(pod, key, read),
+      authorizationPolicies: policiesOf(
+        { cluster, namespace: pod.metadata.namespace ?? '', labels: pod.metadata.labels ?? {} },
+        read,
+      ),
     });
     return workload ? [[workload.uid, { kind: 'workload', workload } satisfies MeshAddress] as const] : [];
   });
@@ -197,81 +189,4 @@ function selectorlessSlices(graph: Graph, { services, endpointSlices }: MeshScop
       ? slice
       : undefined;
   });
-}
-
-interface DerivedPolicies extends Pick<Discovery, 'authorizations' | 'verdicts'> {
-  /** The policies that a pod's workload names: selector policies, then what PeerAuthentication gives it. */
-  readonly policiesOfPod: (pod: Pod, key: string, read: Reader) => PolicyKey[];
-}
-
-function derivePolicies(graph: Graph, scope: MeshScope, rootNamespace: string): DerivedPolicies {
-  const { authorizationPolicies, peerAuthentications } = scope;
-  const conversions = graph.map('conversions of policies', authorizationPolicies, (policy) => ({
-    ...convertAuthorizationPolicy(policy, rootNamespace),
-    generation: policy.metadata.generation,
-    selector: policySelector(policy) ?? {},
-  }));
-  const verdicts = graph.map('verdicts', conversions, ({ verdict, generation }) =>
-    verdict ? { verdict, generation } : undefined,
-  );
-  const converted = graph.flatMap('authorizations of policies', conversions, ({ authorization }) =>
-    authorization ? [[policyKey(authorization.namespace, authorization.name), authorization] as const] : [],
-  );
-  const bySelector = graph.index('policies by selector', conversions, ({ authorization, selector }, key) =>
-    authorization ? selectorIndexKey(clusterOfKey(key), authorization.namespace, selector) : [],
-  );
-
-  const peersByNamespace = graph.index('peer authentications by namespace', peerAuthentications, (peer, key) =>
-    peerSelector(peer) ? [] : [`${clusterOfKey(key)}/${peer.metadata.namespace}`],
-  );
-  const peersBySelector = graph.index('peer authentications by selector', peerAuthentications, (peer, key) =>
-    selectorIndexKey(clusterOfKey(key), peer.metadata.namespace ?? '', peerSelector(peer) ?? {}),
-  );
-  const modeOf = (cluster: string, namespace: string, read: Reader): PeerMode =>
-    namespaceMode(
-      oldestPeer(read.lookup(peersByNamespace, `${cluster}/${namespace}`).values()),
-      oldestPeer(read.lookup(peersByNamespace, `${cluster}/${rootNamespace}`).values()),
-    );
-  const peerConversions = graph.map('conversions of peer authentications', peerAuthentications, (peer, key, read) =>
-    peerSelector(peer)
-      ? convertPeerAuthentication(peer, modeOf(clusterOfKey(key), peer.metadata.namespace ?? '', read), rootNamespace)
-      : {},
-  );
-  const peerPolicies = graph.flatMap('authorizations of peer authentications', peerConversions, ({ dedicated }) => [
-    [staticStrictKey(rootNamespace), staticStrictPolicy(rootNamespace)] as const,
-    ...(dedicated ? [[policyKey(dedicated.namespace, dedicated.name), dedicated] as const] : []),
-  ]);
-
-  const peerReference = (pod: Pod, cluster: string, read: Reader): PolicyKey | undefined => {
-    const { namespace = '', labels } = pod.metadata;
-    const selecting = labelIndexKeys(cluster, namespace, labels).flatMap((indexKey) =>
-      [...read.lookup(peersBySelector, indexKey).values()].filter((peer) =>
-        matchesLabels(labels, peerSelector(peer) ?? {}),
-      ),
-    );
-    const peer = oldestPeer(selecting);
-    if (!peer) return modeOf(cluster, namespace, read) === 'strict' ? staticStrictKey(rootNamespace) : undefined;
-    return read.get(peerConversions, `${cluster}/${peer.metadata.namespace}/${peer.metadata.name}`)?.reference;
-  };
-
-  return {
-    authorizations: graph.join('authorizations', [converted, peerPolicies]),
-    verdicts,
-    policiesOfPod(pod, key, read) {
-      const cluster = clusterOfKey(key);
-      const { namespace = '', labels } = pod.metadata;
-      const names = new Set<PolicyKey>();
-      for (const scope of new Set([rootNamespace, namespace])) {
-        for (const indexKey of labelIndexKeys(cluster, scope, labels)) {
-          for (const { authorization, selector } of read.lookup(bySelector, indexKey).values()) {
-            if (authorization && matchesLabels(labels, selector)) {
-              names.add(policyKey(authorization.namespace, authorization.name));
-            }
-          }
-        }
-      }
-      const reference = peerReference(pod, cluster, read);
-      return [...[...names].toSorted(), ...(reference ? [reference] : [])];
-    },
-  };
 }
