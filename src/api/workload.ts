@@ -58,6 +58,11 @@ export interface MeshService {
   readonly canonical: boolean;
   readonly ingressUseWaypoint: boolean;
   readonly visibility: 'public' | 'namespace';
+  /**
+   * The namespaces that see it, where they are neither all nor its own alone. Travels as an extension of the resource: who
+   * does not know it goes by `visibility`.
+   */
+  readonly exportTo?: readonly string[];
 }
 
 export interface ApplicationTunnel {

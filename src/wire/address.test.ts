@@ -136,6 +136,33 @@ describe('istio.workload.Address', () => {
     assert.deepEqual(one, two);
   });
 
+  test('what it may reach travels as an extension, and extensions of others are passed over', () => {
+    const any = (type: string, value: Uint8Array): Buffer =>
+      Buffer.concat([field(1, `type.googleapis.com/${type}`), field(2, value)]);
+    const withExtension = (name: string, config: Buffer): Buffer =>
+      field(1, Buffer.concat([field(20, 'u'), field(26, Buffer.concat([field(1, name), field(2, config)]))]));
+    const own = 'ambit.io/outbound-traffic-policy';
+    const type = 'ambit.workload.OutboundTrafficPolicy';
+    const modeOf = (bytes: Buffer): string | undefined => {
+      const address = decodeAddress(bytes);
+      return address.kind === 'workload' ? address.workload.outboundMode : undefined;
+    };
+    assert.equal(modeOf(withExtension(own, any(type, Uint8Array.of(8, 1)))), 'registry-only');
+    assert.equal(modeOf(withExtension(own, any(type, Uint8Array.of(8, 0)))), undefined);
+    assert.equal(modeOf(withExtension('example.com/other', any('example.Other', Uint8Array.of(8, 1)))), undefined);
+    // A restriction that cannot be read must not become none.
+    assert.throws(() => modeOf(withExtension(own, any(type, Uint8Array.of(8, 9)))), { code: 'wire.unknown-enum' });
+    assert.throws(() => modeOf(withExtension(own, any('example.Other', Uint8Array.of(8, 1)))), {
+      code: 'wire.unknown-field',
+    });
+    const encoded = encodeAddress({ kind: 'workload', workload: { ...workload, outboundMode: 'registry-only' } });
+    assert.ok(
+      Buffer.from(encoded).includes(
+        field(26, Buffer.concat([field(1, own), field(2, any(type, Uint8Array.of(8, 1)))])),
+      ),
+    );
+  });
+
   test('what is not understood is refused with the name of the field', () => {
     const uid = field(20, 'u');
     const refused: [string, Uint8Array, string, RegExp][] = [
@@ -264,6 +291,7 @@ const services: fc.Arbitrary<MeshService> = fc.record(
     canonical: fc.boolean(),
     ingressUseWaypoint: fc.boolean(),
     visibility: fc.constantFrom('public', 'namespace'),
+    exportTo: fc.array(text, { maxLength: 2 }),
   },
   {
     noNullPrototype: true,
@@ -282,38 +310,44 @@ const services: fc.Arbitrary<MeshService> = fc.record(
     ],
   },
 );
-const workloads: fc.Arbitrary<MeshWorkload> = plainRecord({
-  uid: text.map((uid) => uid as WorkloadUid),
-  name: maybeText,
-  namespace: maybeText,
-  addresses: fc.array(ip, { maxLength: 2 }),
-  hostname: maybeText,
-  network,
-  tunnelProtocol: fc.constantFrom('none', 'hbone'),
-  nativeTunnel: fc.boolean(),
-  trustDomain: fc.constantFrom('cluster.local', 'other.example'),
-  serviceAccount: fc.constantFrom('default', 'web'),
-  waypoint: gateway,
-  networkGateway: gateway,
-  node: maybeText,
-  canonicalName: maybeText,
-  canonicalRevision: maybeText,
-  workloadType: fc.constantFrom('deployment', 'cronjob', 'pod', 'job'),
-  workloadName: maybeText,
-  applicationTunnel: plainRecord({ protocol: fc.constantFrom('none', 'proxy'), port }),
-  services: fc
-    .array(fc.tuple(text, text, ports), { maxLength: 3 })
-    .map((entries) => new Map(entries.map(([namespace, host, list]) => [serviceKey(namespace, host), list]))),
-  authorizationPolicies: fc.array(
-    fc.tuple(text, text).map((parts) => parts.join('/') as PolicyKey),
-    { maxLength: 2 },
-  ),
-  status: fc.constantFrom('healthy', 'unhealthy'),
-  clusterId: fc.constantFrom('Kubernetes', 'west').map((id) => id as ClusterId),
-  locality: plainRecord({ region: maybeText, zone: maybeText, subzone: maybeText }),
-  networkMode: fc.constantFrom('standard', 'host-network'),
-  capacity: fc.nat(1000),
-});
+const restricted = fc.constantFrom<Pick<MeshWorkload, 'outboundMode'>[]>({}, { outboundMode: 'registry-only' });
+const workloads: fc.Arbitrary<MeshWorkload> = fc
+  .tuple(
+    restricted,
+    plainRecord({
+      uid: text.map((uid) => uid as WorkloadUid),
+      name: maybeText,
+      namespace: maybeText,
+      addresses: fc.array(ip, { maxLength: 2 }),
+      hostname: maybeText,
+      network,
+      tunnelProtocol: fc.constantFrom('none', 'hbone'),
+      nativeTunnel: fc.boolean(),
+      trustDomain: fc.constantFrom('cluster.local', 'other.example'),
+      serviceAccount: fc.constantFrom('default', 'web'),
+      waypoint: gateway,
+      networkGateway: gateway,
+      node: maybeText,
+      canonicalName: maybeText,
+      canonicalRevision: maybeText,
+      workloadType: fc.constantFrom('deployment', 'cronjob', 'pod', 'job'),
+      workloadName: maybeText,
+      applicationTunnel: plainRecord({ protocol: fc.constantFrom('none', 'proxy'), port }),
+      services: fc
+        .array(fc.tuple(text, text, ports), { maxLength: 3 })
+        .map((entries) => new Map(entries.map(([namespace, host, list]) => [serviceKey(namespace, host), list]))),
+      authorizationPolicies: fc.array(
+        fc.tuple(text, text).map((parts) => parts.join('/') as PolicyKey),
+        { maxLength: 2 },
+      ),
+      status: fc.constantFrom('healthy', 'unhealthy'),
+      clusterId: fc.constantFrom('Kubernetes', 'west').map((id) => id as ClusterId),
+      locality: plainRecord({ region: maybeText, zone: maybeText, subzone: maybeText }),
+      networkMode: fc.constantFrom('standard', 'host-network'),
+      capacity: fc.nat(1000),
+    }),
+  )
+  .map(([more, plain]) => ({ ...plain, ...more }));
 const addresses: fc.Arbitrary<MeshAddress> = fc.oneof(
   workloads.map((value): MeshAddress => ({ kind: 'workload', workload: value })),
   services.map((value): MeshAddress => ({ kind: 'service', service: value })),

@@ -14,6 +14,7 @@ import {
 } from '../gen/workload_pb.ts';
 import type { GatewayAddress, LoadBalancing, MeshService } from '../api/workload.ts';
 import { wireError } from './errors.ts';
+import { decodeExportTo, encodeExportTo } from './extensions.ts';
 import { enumTable, requireText } from './fields.ts';
 import {
   decodeGateway,
@@ -50,8 +51,9 @@ const families = enumTable({
 });
 const visibilities = enumTable({ public: Service_Visibility.PUBLIC, namespace: Service_Visibility.NAMESPACE });
 
-/** Throws `wire.*`, naming the field. Extensions are left out: they carry nothing for L4. */
+/** Throws `wire.*`, naming the field. Extensions of others are left out: they carry nothing for L4. */
 export function decodeService(message: Service): MeshService {
+  const exportTo = decodeExportTo('service.extensions', message.extensions);
   return {
     name: message.name,
     namespace: requireText('service.namespace', message.namespace),
@@ -66,6 +68,7 @@ export function decodeService(message: Service): MeshService {
     canonical: message.canonical,
     ingressUseWaypoint: message.ingressUseWaypoint,
     visibility: visibilities.decode('service.visibility', message.visibility),
+    ...(exportTo ? { exportTo } : {}),
   };
 }
 
@@ -87,6 +90,7 @@ export function encodeService(service: MeshService): MessageInitShape<typeof Ser
     canonical: service.canonical,
     ingressUseWaypoint: service.ingressUseWaypoint,
     visibility: visibilities.encode(service.visibility),
+    extensions: encodeExportTo(service.exportTo),
   };
 }
 

@@ -22,6 +22,7 @@ import {
 } from '../api/names.ts';
 import type { MeshWorkload, ServicePort } from '../api/workload.ts';
 import { wireError } from './errors.ts';
+import { decodeOutboundMode, encodeOutboundMode } from './extensions.ts';
 import { checkPort, decodeIp, encodeIp, enumTable, requireText } from './fields.ts';
 import { decodeGateway, decodePorts, encodeGateway, encodePorts } from './gateway.ts';
 
@@ -43,8 +44,9 @@ const applicationProtocols = enumTable({
 const statuses = enumTable({ healthy: WorkloadStatus.HEALTHY, unhealthy: WorkloadStatus.UNHEALTHY });
 const networkModes = enumTable({ standard: NetworkMode.STANDARD, 'host-network': NetworkMode.HOST_NETWORK });
 
-/** Throws `wire.*`, naming the field. Defaults that the wire leaves out are filled in; extensions are left out. */
+/** Throws `wire.*`, naming the field. Defaults that the wire leaves out are filled in; extensions of others are left out. */
 export function decodeWorkload(message: Workload): MeshWorkload {
+  const outboundMode = decodeOutboundMode('workload.extensions', message.extensions);
   return {
     uid: requireText('workload.uid', message.uid) as WorkloadUid,
     name: message.name,
@@ -87,6 +89,7 @@ export function decodeWorkload(message: Workload): MeshWorkload {
     },
     networkMode: networkModes.decode('workload.network_mode', message.networkMode),
     capacity: message.capacity ?? defaultCapacity,
+    ...(outboundMode ? { outboundMode } : {}),
   };
 }
 
@@ -126,6 +129,7 @@ export function encodeWorkload(workload: MeshWorkload): MessageInitShape<typeof 
     ...(locality.region || locality.zone || locality.subzone ? { locality } : {}),
     networkMode: networkModes.encode(workload.networkMode),
     ...(workload.capacity === defaultCapacity ? {} : { capacity: workload.capacity }),
+    extensions: encodeOutboundMode(workload.outboundMode),
   };
 }
 
