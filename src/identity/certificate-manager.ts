@@ -3,16 +3,19 @@
  *
  * Keys are made here and stay here. Live connections are never touched by a renewal.
  */
+import { X509Certificate } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { createBackoff, type Backoff } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { SpiffeId } from '../api/names.ts';
+import { validFromMs, validToMs } from './chain.ts';
+import { clockSkewMs, describeSkew, worrisomeSkewMs } from './clock-skew.ts';
 import { createCsr } from './csr.ts';
 import { createIssueQueue, type IssuePriority, type IssueQueue } from './issue-queue.ts';
 import { spiffeParts } from './spiffe.ts';
-import { acceptCertificate, type WorkloadCertificate } from './workload-certificate.ts';
+import { acceptCertificate, withRoots, type WorkloadCertificate } from './workload-certificate.ts';
 
 export interface CertificateManagerOptions {
   /** The authority: leaf, intermediates, and last the bundle of roots. */
@@ -21,6 +24,12 @@ export interface CertificateManagerOptions {
   readonly trustDomain: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** The lifetime that `sign` asks for, to compare clocks by; default 24 h. */
+  readonly ttlSeconds?: number;
+  /** Told of each answer that dates itself: milliseconds by which the authority's clock is ahead of ours. */
+  readonly onClockSkew?: (skewMs: number) => void;
+  /** A new signer or root is taken up by all identities within this time; default 60 s. */
+  readonly rolloverMs?: number;
   /** Default 8. */
   readonly concurrency?: number;
   readonly random?: () => number;
@@ -49,7 +58,12 @@ export interface CertificateManager {
   /** At the last one the key and the certificate are forgotten. */
   release(identity: SpiffeId): void;
   list(): readonly CertificateStatus[];
-  /** Called with every new certificate. Returns the removal. */
+  /**
+   * The authority may have changed: asks it about one identity soon. What the answer brings, roots or a signer, holds
+   * for all identities, whatever is left of the lives of their certificates.
+   */
+  refreshTrust(): void;
+  /** Called with every new certificate, also with new roots for the same one. Returns the removal. */
   onRotate(listener: (certificate: WorkloadCertificate) => void): () => void;
   /** Gives up requests and timers; those who wait are refused. */
   close(): void;
@@ -72,6 +86,9 @@ interface Entry {
 }
 
 const requestTimeoutMs = 30_000;
+/** After a hint, one identity of the node asks within this time, and once more later: replicas may learn a little apart. */
+const probeWithinMs = 5000;
+const probeAgainMs = 30_000;
 
 export function createCertificateManager(options: CertificateManagerOptions): CertificateManager {
   return new Manager(options);
@@ -83,6 +100,11 @@ class Manager implements CertificateManager {
   readonly #entries = new Map<SpiffeId, Entry>();
   readonly #listeners = new Set<(certificate: WorkloadCertificate) => void>();
   readonly #queue: IssueQueue<Entry>;
+  /** The bundle of the last answer: it is the mesh's, not one certificate's. */
+  #rootsPem: string | undefined;
+  /** Signers seen. One that comes back, from a replica that is behind, is no news. */
+  readonly #issuers = new Set<string>();
+  #cancelProbe: () => void = () => {};
 
   constructor(options: CertificateManagerOptions) {
     this.#options = options;
@@ -125,6 +147,22 @@ class Manager implements CertificateManager {
     return [...this.#entries.values()].map(({ identity, state, holders }) => ({ identity, state, holders }));
   }
 
+  refreshTrust(): void {
+    const { clock } = this.#options;
+    this.#cancelProbe();
+    const probe = (): void => {
+      const held = [...this.#entries.values()].filter(({ state }) => state.kind === 'available');
+      const entry = held[Math.floor(this.#random() * held.length)];
+      if (entry) this.#queue.push(entry, 'background');
+    };
+    const cancelFirst = clock.after(this.#random() * probeWithinMs, probe);
+    const cancelSecond = clock.after(probeAgainMs + this.#random() * probeWithinMs, probe);
+    this.#cancelProbe = () => {
+      cancelFirst();
+      cancelSecond();
+    };
+  }
+
   onRotate(listener: (certificate: WorkloadCertificate) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -132,6 +170,7 @@ class Manager implements CertificateManager {
 
   close(): void {
     for (const entry of this.#entries.values()) this.#forget(entry);
+    this.#cancelProbe();
     this.#listeners.clear();
   }
 
@@ -171,8 +210,10 @@ class Manager implements CertificateManager {
     const cancelTimeout = clock.after(requestTimeoutMs, () => timeout.abort());
     try {
       const { csrPem, key } = createCsr(identity);
+      const askedMs = clock.nowMs();
       const answer = await sign(csrPem, identity, AbortSignal.any([gone.signal, timeout.signal]));
       if (gone.signal.aborted) return;
+      this.#compareClocks(answer, askedMs);
       const generation = entry.generation + 1;
       this.#install(entry, acceptCertificate({ identity, key, answer, generation, nowMs: clock.nowMs() }));
     } catch (error) {
@@ -185,18 +226,74 @@ class Manager implements CertificateManager {
   #install(entry: Entry, certificate: WorkloadCertificate): void {
     const { clock, log } = this.#options;
     const { identity, generation, serial, notBeforeMs, notAfterMs } = certificate;
-    entry.generation = generation;
     entry.backoff.reset();
     // Half of the life, a tenth earlier or later, so that a node's certificates do not all renew at once.
     const life = notAfterMs - notBeforeMs;
     const halfLifeMs = notBeforeMs + life * (0.5 + 0.1 * (this.#random() - 0.5));
     const refreshAtMs = Math.max(halfLifeMs, clock.nowMs() + 1000);
-    entry.state = { kind: 'available', certificate, refreshAtMs };
-    this.#schedule(entry, refreshAtMs, () => this.#refresh(entry));
+    this.#renewAt(entry, certificate, refreshAtMs);
     log.info('certificate issued', { identity, generation, serial, notAfter: new Date(notAfterMs).toISOString() });
     for (const waiter of entry.waiters) waiter.resolve(certificate);
     entry.waiters.clear();
+    this.#tell(entry, certificate);
+    this.#followAuthority(certificate);
+  }
+
+  /** What one answer says of the authority holds for the whole node: its roots at once, its signer within a while. */
+  #followAuthority({ identity, rootsPem, issuerFingerprint }: WorkloadCertificate): void {
+    const { clock, log, rolloverMs = 60_000 } = this.#options;
+    const nowMs = clock.nowMs();
+    const newRoots = this.#rootsPem !== undefined && this.#rootsPem !== rootsPem;
+    const newSigner = this.#issuers.size > 0 && !this.#issuers.has(issuerFingerprint);
+    this.#rootsPem = rootsPem;
+    this.#issuers.add(issuerFingerprint);
+    if (!newRoots && !newSigner) return;
+    log.info('the authority changed', { newRoots, newSigner, signer: issuerFingerprint, learnedBy: identity });
+    for (const entry of this.#entries.values()) {
+      if (entry.state.kind !== 'available') continue;
+      const { certificate, refreshAtMs } = entry.state;
+      if (certificate.rootsPem !== rootsPem) {
+        const updated = withRoots(certificate, rootsPem, nowMs);
+        this.#renewAt(entry, updated ?? certificate, refreshAtMs);
+        if (updated) this.#tell(entry, updated);
+        // Peers that trust the new roots alone refuse it: nothing to wait for.
+        else this.#renewAt(entry, certificate, nowMs);
+      }
+      if (newSigner && certificate.issuerFingerprint !== issuerFingerprint) {
+        const { state } = entry;
+        const spread = Math.min(state.refreshAtMs, nowMs + this.#random() * rolloverMs);
+        this.#renewAt(entry, state.certificate, spread);
+      }
+    }
+  }
+
+  #renewAt(entry: Entry, certificate: WorkloadCertificate, refreshAtMs: number): void {
+    entry.generation = certificate.generation;
+    entry.state = { kind: 'available', certificate, refreshAtMs };
+    this.#schedule(entry, refreshAtMs, () => this.#refresh(entry));
+  }
+
+  #tell(entry: Entry, certificate: WorkloadCertificate): void {
+    if (this.#entries.get(entry.identity) !== entry) return;
     for (const listener of this.#listeners) listener(certificate);
+  }
+
+  /** Also of an answer that will be refused: a clock that is off is the usual reason. */
+  #compareClocks(answer: readonly string[], askedMs: number): void {
+    const { clock, log, onClockSkew, ttlSeconds = 24 * 3600 } = this.#options;
+    const leaf = tryParse(answer[0]);
+    if (!leaf) return;
+    const skewMs = clockSkewMs({
+      notBeforeMs: validFromMs(leaf),
+      notAfterMs: validToMs(leaf),
+      ttlMs: ttlSeconds * 1000,
+      nowMs: (askedMs + clock.nowMs()) / 2,
+    });
+    if (skewMs === undefined) return;
+    onClockSkew?.(skewMs);
+    if (Math.abs(skewMs) < worrisomeSkewMs) return;
+    const now = new Date(clock.nowMs()).toISOString();
+    log.warn(`clocks differ: ${describeSkew(skewMs)}`, { skewSeconds: Math.round(skewMs / 1000), now });
   }
 
   #refresh(entry: Entry): void {
@@ -231,6 +328,14 @@ class Manager implements CertificateManager {
   #schedule(entry: Entry, atMs: number, run: () => void): void {
     entry.cancelTimer();
     entry.cancelTimer = this.#options.clock.after(Math.max(atMs - this.#options.clock.nowMs(), 0), run);
+  }
+}
+
+function tryParse(pem: string | undefined): X509Certificate | undefined {
+  try {
+    return pem === undefined ? undefined : new X509Certificate(pem);
+  } catch {
+    return undefined;
   }
 }
 

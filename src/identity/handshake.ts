@@ -1,20 +1,24 @@
 /** Handshakes between workloads over sockets that are already connected: TLS, then who the peer is, in one step. */
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect, TLSSocket } from 'node:tls';
 import { AmbitError, messageOf } from '../lib/errors.ts';
 import type { SpiffeId } from '../api/names.ts';
 import { spiffeParts } from './spiffe.ts';
-import { clientTlsOptions, serverTlsOptions } from './tls-options.ts';
+import type { PeerRole, Revocations } from './revocations.ts';
+import { clientTlsOptions, serverTlsOptions, type HandshakePolicy } from './tls-options.ts';
 import { verifyClientPeer, verifyServerPeer } from './verify-peer.ts';
 import type { WorkloadCertificate } from './workload-certificate.ts';
 import type { PeerRefusalReason, PeerVerdict } from './x509-peer.ts';
 
-export interface HandshakeOptions {
+export interface HandshakeOptions extends HandshakePolicy {
   readonly socket: Socket;
   readonly certificate: WorkloadCertificate;
   readonly signal?: AbortSignal;
   /** Default 10 s. */
   readonly timeoutMs?: number;
+  /** Asked before the peer is trusted, and again while the connection lives: it is then destroyed with `identity.revoked`. */
+  readonly revocations?: Revocations;
 }
 
 export interface TrustedPeer {
@@ -24,31 +28,36 @@ export interface TrustedPeer {
 }
 
 /**
- * Accepts TLS and requires a client certificate of our own trust domain. Rejects with `identity.<reason>`
- * (`PeerRefusalReason`); the socket is destroyed then.
+ * Accepts TLS and requires a client certificate of our own trust domain, or of one of its aliases. Rejects with
+ * `identity.<reason>` (`PeerRefusalReason`); the socket is destroyed then.
  */
-export function acceptTls(options: HandshakeOptions): Promise<TrustedPeer> {
-  const { trustDomain } = spiffeParts(options.certificate.identity);
-  const socket = new TLSSocket(options.socket, serverTlsOptions(options.certificate));
-  return finish(socket, 'secure', options, 'downstream', () => verifyClientPeer(socket, trustDomain));
+export function acceptTls(
+  options: HandshakeOptions & { readonly trustDomainAliases?: readonly string[] },
+): Promise<TrustedPeer> {
+  const trustDomains = [spiffeParts(options.certificate.identity).trustDomain, ...(options.trustDomainAliases ?? [])];
+  const socket = new TLSSocket(options.socket, serverTlsOptions(options.certificate, options));
+  return finish(socket, 'secure', options, 'server', () => verifyClientPeer(socket, trustDomains));
 }
 
+/** What `connectTls` takes: also a stream that is no socket, for TLS inside of a tunnel. */
+type OverStream = Omit<HandshakeOptions, 'socket'> & { readonly socket: Duplex };
+
 /** Dials TLS and requires the server to be one of `expected`. Rejects as `acceptTls` does. */
-export function connectTls(
-  options: HandshakeOptions & { readonly expected: readonly SpiffeId[] },
-): Promise<TrustedPeer> {
-  const socket = connect({ ...clientTlsOptions(options.certificate), socket: options.socket });
-  return finish(socket, 'secureConnect', options, 'upstream', () => verifyServerPeer(socket, options.expected));
+export function connectTls(options: OverStream & { readonly expected: readonly SpiffeId[] }): Promise<TrustedPeer> {
+  const socket = connect({ ...clientTlsOptions(options.certificate, options), socket: options.socket });
+  return finish(socket, 'secureConnect', options, 'client', () => verifyServerPeer(socket, options.expected));
 }
 
 function finish(
   socket: TLSSocket,
   event: 'secure' | 'secureConnect',
-  options: HandshakeOptions,
-  blame: 'upstream' | 'downstream',
+  options: OverStream,
+  role: PeerRole,
   verify: () => PeerVerdict,
 ): Promise<TrustedPeer> {
-  const { signal, timeoutMs = 10_000 } = options;
+  const { signal, timeoutMs = 10_000, revocations } = options;
+  const blame = role === 'server' ? 'downstream' : 'upstream';
+  const peer = { socket, rootsPem: options.certificate.rootsPem, role };
   return new Promise((resolve, reject) => {
     let cause: unknown;
     const settle = (): void => {
@@ -69,6 +78,12 @@ function finish(
     const onSecure = (): void => {
       const verdict = verify();
       if (verdict.kind === 'refused') return refuse(verdict.reason, verdict.message);
+      const revoked = revocations?.problemOf(peer);
+      if (revoked !== undefined) {
+        revocations?.refused(role);
+        return refuse('revoked', revoked);
+      }
+      revocations?.track(peer);
       settle();
       resolve({ socket, identity: verdict.identity });
     };

@@ -10,6 +10,8 @@ export {
 export { createCsr, type CertificateSigningRequest } from './csr.ts';
 export { acceptTls, connectTls, type HandshakeOptions, type TrustedPeer } from './handshake.ts';
 export { splitCertificates } from './pem.ts';
+export { parseRevocationLists } from './revocation-list.ts';
+export { createRevocations, type PeerRole, type Revocations } from './revocations.ts';
 export { parseSpiffeId, spiffeParts, tryParseSpiffeId, type SpiffeParts } from './spiffe.ts';
 export { acceptCertificate, type WorkloadCertificate } from './workload-certificate.ts';
 export type { PeerRefusalReason, PeerVerdict } from './x509-peer.ts';

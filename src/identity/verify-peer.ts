@@ -14,11 +14,12 @@ export function verifyServerPeer(socket: TLSSocket, expected: readonly SpiffeId[
   );
 }
 
-/** At the accepting end: the client must have a certificate of our own trust domain. */
-export function verifyClientPeer(socket: TLSSocket, trustDomain: string): PeerVerdict {
+/** At the accepting end: the client must have a certificate of one of `trustDomains`. */
+export function verifyClientPeer(socket: TLSSocket, trustDomains: readonly string[]): PeerVerdict {
   const verdict = verifyPeer(socket, 'client');
-  if (verdict.kind === 'refused' || spiffeParts(verdict.identity).trustDomain === trustDomain) return verdict;
-  return refused('wrong-trust-domain', `the client is ${verdict.identity}, not of trust domain ${trustDomain}`);
+  if (verdict.kind === 'refused' || trustDomains.includes(spiffeParts(verdict.identity).trustDomain)) return verdict;
+  const ours = trustDomains.join(' or ');
+  return refused('wrong-trust-domain', `the client is ${verdict.identity}, not of trust domain ${ours}`);
 }
 
 function verifyPeer(socket: TLSSocket, usage: PeerUsage): PeerVerdict {

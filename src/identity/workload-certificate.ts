@@ -2,7 +2,8 @@
 import { X509Certificate, type KeyObject } from 'node:crypto';
 import { AmbitError } from '../lib/errors.ts';
 import type { SpiffeId } from '../api/names.ts';
-import { validFromMs, validToMs, verifyChain } from './chain.ts';
+import { validFromMs, validToMs, verifyChain, type ChainVerdict } from './chain.ts';
+import { describeSkew } from './clock-skew.ts';
 import { splitCertificates } from './pem.ts';
 import { identityOfLeaf } from './x509-peer.ts';
 
@@ -18,7 +19,9 @@ export interface WorkloadCertificate {
   readonly notAfterMs: number;
   /** Hexadecimal. */
   readonly serial: string;
-  /** Counts the certificates of this identity in this process, from 1. */
+  /** SHA-256 of the certificate that signed the leaf. */
+  readonly issuerFingerprint: string;
+  /** Counts the certificates of this identity in this process, from 1; new roots for the same leaf count too. */
   readonly generation: number;
 }
 
@@ -50,7 +53,7 @@ export function acceptCertificate(issued: IssuedCertificate): WorkloadCertificat
     if (verdict.identity !== identity) throw badAnswer(identity, `the leaf is for ${verdict.identity}`);
   }
   const chain = verifyChain({ leaf, intermediates, roots, nowMs });
-  if (chain.kind === 'invalid') throw badAnswer(identity, `its chain is not valid: ${chain.reason}`);
+  if (chain.kind === 'invalid') throw badAnswer(identity, stateOf(chain, nowMs));
   return {
     identity,
     chainPem,
@@ -59,8 +62,39 @@ export function acceptCertificate(issued: IssuedCertificate): WorkloadCertificat
     notBeforeMs: validFromMs(leaf),
     notAfterMs: validToMs(leaf),
     serial: leaf.serialNumber.toLowerCase(),
+    issuerFingerprint: chain.issuer.fingerprint256,
     generation,
   };
+}
+
+/** The same leaf with other roots; undefined when it does not chain to any of them. */
+export function withRoots(
+  certificate: WorkloadCertificate,
+  rootsPem: string,
+  nowMs: number,
+): WorkloadCertificate | undefined {
+  const [leaf, ...intermediates] = parseAll(certificate.identity, certificate.chainPem);
+  const roots = parseAll(certificate.identity, splitCertificates(rootsPem));
+  if (!leaf || verifyChain({ leaf, intermediates, roots, nowMs }).kind === 'invalid') return undefined;
+  return { ...certificate, rootsPem, generation: certificate.generation + 1 };
+}
+
+/** People look at the wrong certificate when the clock is to blame: say what each side believes. */
+function stateOf({ reason, certificate }: Extract<ChainVerdict, { kind: 'invalid' }>, nowMs: number): string {
+  const name = JSON.stringify(certificate.subject || 'the leaf');
+  const now = new Date(nowMs).toISOString();
+  switch (reason) {
+    case 'unknown-authority':
+      return `its chain is not valid: ${reason}, ${name} is signed by none of the roots that came with it`;
+    case 'not-yet-valid': {
+      const behind = describeSkew(validFromMs(certificate) - nowMs);
+      return `its chain is not valid: ${reason}, ${name} starts at ${certificate.validFrom} and it is ${now} here: ${behind} or more`;
+    }
+    case 'expired': {
+      const ahead = describeSkew(validToMs(certificate) - nowMs);
+      return `its chain is not valid: ${reason}, ${name} ended at ${certificate.validTo} and it is ${now} here: unless it was signed late, ${ahead} or more`;
+    }
+  }
 }
 
 function parseAll(identity: SpiffeId, blocks: readonly string[]): X509Certificate[] {

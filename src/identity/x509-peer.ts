@@ -10,6 +10,7 @@ export type PeerRefusalReason =
   | 'not-yet-valid'
   | 'wrong-usage'
   | 'not-trusted'
+  | 'revoked'
   | 'no-identity'
   | 'wrong-trust-domain'
   | 'unexpected-identity'

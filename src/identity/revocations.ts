@@ -1,0 +1,125 @@
+/** Which peers' certificates are revoked: asked at each handshake, and of live connections when the lists change. */
+import { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
+import { AmbitError } from '../lib/errors.ts';
+import { normalSerial } from './der-reader.ts';
+import { splitCertificates } from './pem.ts';
+import { namesOf, type RevocationList } from './revocation-list.ts';
+
+export interface RevocationsOptions {
+  /** Told of each connection that is refused or cut. */
+  readonly onRevoked: (role: PeerRole) => void;
+}
+
+/** Our end of the connection: 'server' accepted it. */
+export type PeerRole = 'server' | 'client';
+
+export interface TrackedPeer {
+  readonly socket: TLSSocket;
+  /** The roots that it verified against. */
+  readonly rootsPem: string;
+  readonly role: PeerRole;
+}
+
+export interface Revocations {
+  /** Replaces all lists; live connections are asked again, in slices, and those of revoked certificates are destroyed. */
+  update(lists: readonly RevocationList[]): void;
+  /** Says which certificate of the peer's chain is revoked, if one is. The handshake is done. */
+  problemOf(peer: TrackedPeer): string | undefined;
+  /** Counts a peer that was refused at its handshake. */
+  refused(role: PeerRole): void;
+  /** Asked again after each update, until its socket closes. */
+  track(peer: TrackedPeer): void;
+}
+
+const maxDepth = 8;
+const sliceMs = 2;
+
+export function createRevocations({ onRevoked }: RevocationsOptions): Revocations {
+  const live = new Set<TrackedPeer>();
+  let byIssuer = new Map<string, RevocationList[]>();
+  let verdicts = new WeakMap<RevocationList, Map<string, boolean>>();
+  let updates = 0;
+
+  /** Signatures are verified once for an issuer's key: a list may be long. */
+  const isSignedBy = (list: RevocationList, issuer: X509Certificate): boolean => {
+    const known = verdicts.get(list) ?? new Map<string, boolean>();
+    verdicts.set(list, known);
+    let verdict = known.get(issuer.fingerprint256);
+    if (verdict === undefined) known.set(issuer.fingerprint256, (verdict = list.isSignedBy(issuer.publicKey)));
+    return verdict;
+  };
+  const isRevoked = (certificate: X509Certificate, issuer: X509Certificate): boolean => {
+    const lists = byIssuer.get(namesOf(certificate).issuer) ?? [];
+    const serial = normalSerial(certificate.serialNumber);
+    return lists.some((list) => list.serials.has(serial) && isSignedBy(list, issuer));
+  };
+  const problemOf = ({ socket, rootsPem }: TrackedPeer): string | undefined => {
+    if (byIssuer.size === 0) return undefined;
+    const path = pathOf(socket, rootsPem);
+    for (const [i, certificate] of path.entries()) {
+      // The last one is a root, which answers for itself.
+      if (!isRevoked(certificate, path[i + 1] ?? certificate)) continue;
+      const what = i === 0 ? 'certificate' : `issuing certificate ${JSON.stringify(certificate.subject)}`;
+      return `the peer's ${what}, serial ${normalSerial(certificate.serialNumber)}, is revoked`;
+    }
+    return undefined;
+  };
+  const recheck = (update: number, peers: Iterator<TrackedPeer>): void => {
+    const untilMs = performance.now() + sliceMs;
+    for (let next = peers.next(); !next.done; next = peers.next()) {
+      const problem = problemOf(next.value);
+      if (problem !== undefined) {
+        onRevoked(next.value.role);
+        next.value.socket.destroy(revoked(problem, next.value.role));
+      }
+      if (performance.now() < untilMs) continue;
+      // Lists that came meanwhile start from the beginning.
+      return void setImmediate(() => update === updates && recheck(update, peers));
+    }
+  };
+  return {
+    update(lists) {
+      byIssuer = Map.groupBy(lists, ({ issuer }) => issuer);
+      verdicts = new WeakMap();
+      recheck(++updates, live.values());
+    },
+    problemOf,
+    refused: onRevoked,
+    track(peer) {
+      live.add(peer);
+      peer.socket.once('close', () => live.delete(peer));
+    },
+  };
+}
+
+function revoked(problem: string, role: PeerRole): AmbitError {
+  return new AmbitError(`Cannot go on: ${problem}`, {
+    code: 'identity.revoked',
+    blame: role === 'server' ? 'downstream' : 'upstream',
+  });
+}
+
+/** From the leaf to a root: what the peer sent, and our roots. It verified before, so the path is there. */
+function pathOf(socket: TLSSocket, rootsPem: string): X509Certificate[] {
+  const path: X509Certificate[] = [];
+  let current = socket.getPeerX509Certificate();
+  const roots = rootsOf(rootsPem);
+  while (current && path.length < maxDepth) {
+    path.push(current);
+    const child: X509Certificate = current;
+    if (child.checkIssued(child)) break;
+    current = roots.find((root) => child.checkIssued(root) && child.verify(root.publicKey)) ?? child.issuerCertificate;
+  }
+  return path;
+}
+
+let parsedRoots: { readonly pem: string; readonly certificates: X509Certificate[] } | undefined;
+
+/** One bundle is all that a process has at a time, but for the moment of a rotation. */
+function rootsOf(pem: string): X509Certificate[] {
+  if (parsedRoots?.pem !== pem) {
+    parsedRoots = { pem, certificates: splitCertificates(pem).map((block) => new X509Certificate(block)) };
+  }
+  return parsedRoots.certificates;
+}
