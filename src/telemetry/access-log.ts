@@ -20,7 +20,7 @@ export interface AccessLogRecord {
     readonly service?: string | undefined;
   };
   readonly direction: 'inbound' | 'outbound';
-  /** By whoever writes the line: sent towards the destination, received from it. */
+  /** As the workload beside the proxy sees it: sent by it, received by it. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
   readonly durationMs: number;

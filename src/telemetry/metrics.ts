@@ -1,19 +1,19 @@
-/** Metrics registry: cached series handles, reference counted, bounded in number, written as OpenMetrics or Prometheus text. */
+/** Metrics registry: cached series handles, reference counted, bounded in number. */
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-
-export interface MetricInfo {
-  /** Without `_total`: the writer adds it to counters. */
-  readonly name: string;
-  readonly help: string;
-  readonly kind: 'counter' | 'gauge';
-}
+import { writeSnapshot, type ExpositionFormat } from './exposition.ts';
+import { valuesPerSeries, type GroupSnapshot, type MetricInfo, type MetricsSnapshot } from './snapshot.ts';
 
 /** Metrics that share their label set: one series handle counts them all. */
 export interface MetricGroupInfo<Name extends string = string> {
+  /** Counters and gauges; in the order of the output. */
   readonly metrics: Readonly<Record<Name, MetricInfo>>;
   /** In the order of the output. */
   readonly labelNames: readonly string[];
+  /** Names that a series may lack: written only where their value is not empty. After all of `labelNames`. */
+  readonly optionalLabelNames?: readonly string[];
+  /** Series stay once they are there: for label values of a small fixed set. */
+  readonly neverExpires?: boolean;
 }
 
 /**
@@ -33,77 +33,141 @@ export interface MetricGroup<Name extends string = string> {
   record(labelValues: readonly string[], change: (values: Record<Name, number>) => void): void;
 }
 
+export interface Histogram {
+  observe(labelValues: readonly string[], value: number): void;
+}
+
 export interface MetricsOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** A series without references goes this long after its last use. Default 15 minutes. */
   readonly expireAfterMs?: number;
-  /** Most series of a group; what is beyond is counted in one overflow series. Default 20,000. */
-  readonly maxSeriesPerGroup?: number;
+  /** Most series of all groups together; what is beyond is counted in one overflow series a group. Default 20,000. */
+  readonly maxSeries?: number;
 }
 
-export type ExpositionFormat = 'openmetrics' | 'text';
-
-export const expositionContentType: Record<ExpositionFormat, string> = {
-  openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
-  text: 'text/plain; version=0.0.4; charset=utf-8',
-};
-
-/** The format that an `Accept` header asks for. */
-export function negotiateFormat(accept: string | undefined): ExpositionFormat {
-  return accept?.includes('application/openmetrics-text') ? 'openmetrics' : 'text';
+/** What all groups of a registry share. */
+interface Shared {
+  readonly clock: Clock;
+  readonly expireAfterMs: number;
+  /** Counts a new series in; false when there are too many, even without those that have expired. */
+  reserve(): boolean;
+  free(count: number): void;
+  nextId(): number;
+  /** Somebody was counted in an overflow series for the first time. */
+  overflowed(metric: string): void;
 }
 
-/** All metrics of a process. */
+/** A full registry looks for expired series this often: looking is a walk over all of them. */
+const expiryScanMs = 10_000;
+
+/** All metrics of a thread. */
 export class MetricsRegistry {
-  readonly #options: MetricsOptions;
-  readonly #groups: Group[] = [];
-  readonly #gauges: { readonly info: MetricInfo; readonly read: () => number }[] = [];
+  readonly #groups: (Group | Gauge)[] = [];
+  readonly #maxSeries: number;
+  readonly #shared: Shared;
+  #size = 0;
+  #nextId = 1;
+  #scanAtMs = -Infinity;
 
-  constructor(options: MetricsOptions) {
-    this.#options = options;
+  constructor({ clock, log, expireAfterMs = 15 * 60_000, maxSeries = 20_000 }: MetricsOptions) {
+    this.#maxSeries = maxSeries;
+    let isTold = false;
+    this.#shared = {
+      clock,
+      expireAfterMs,
+      reserve: () => this.#reserve(),
+      free: (count) => void (this.#size -= count),
+      nextId: () => this.#nextId++,
+      overflowed(metric) {
+        if (isTold) return;
+        isTold = true;
+        log.warn('too many metric series: more are counted in one overflow series', { metric, maxSeries });
+      },
+    };
   }
 
   /** Registers metrics that share their labels. Names are registered once. */
   group<Name extends string>(info: MetricGroupInfo<Name>): MetricGroup<Name> {
-    const group = new Group(info, this.#options);
+    const group = new Group(info, this.#shared);
     this.#groups.push(group);
     // The names of `info.metrics` are the keys of every series made from it.
     return group as unknown as MetricGroup<Name>;
   }
 
+  histogram(info: {
+    readonly name: string;
+    readonly help: string;
+    readonly buckets: readonly number[];
+    readonly labelNames: readonly string[];
+  }): Histogram {
+    const { name, help, buckets, labelNames } = info;
+    const group = new Group(
+      { metrics: { [name]: { name, help, buckets, kind: 'histogram' } }, labelNames },
+      this.#shared,
+    );
+    this.#groups.push(group);
+    return {
+      observe(labelValues, value) {
+        const found = buckets.findIndex((bound) => value <= bound);
+        group.record(labelValues, (values) => {
+          const bucket = String(found < 0 ? buckets.length : found);
+          values[bucket] = (values[bucket] ?? 0) + 1;
+          values['sum'] = (values['sum'] ?? 0) + value;
+        });
+      },
+    };
+  }
+
   /** A gauge without labels that is read when somebody looks. */
-  gauge(name: string, help: string, read: () => number): void {
-    this.#gauges.push({ info: { name, help, kind: 'gauge' }, read });
+  gauge(name: string, help: string, read: () => number, merge: 'sum' | 'max' = 'sum'): void {
+    this.#groups.push(new Gauge({ name, help, kind: 'gauge', merge }, read, this.#nextId++));
   }
 
-  /** The exposition. Expired series go first, so that it is bounded by what is in use. */
+  /** All of it as plain values. Expired series go first, so that it is bounded by what is in use. */
+  snapshot(): MetricsSnapshot {
+    this.#expire();
+    return this.#groups.map((group) => group.snapshot());
+  }
+
+  /** The exposition in one piece, for processes whose series are few. */
   write(format: ExpositionFormat): string {
-    const out: string[] = [];
-    for (const group of this.#groups) group.write(format, out);
-    for (const { info, read } of this.#gauges) {
-      writeHead(info, format, out);
-      out.push(`${info.name} ${read()}\n`);
-    }
-    if (format === 'openmetrics') out.push('# EOF\n');
-    return out.join('');
+    return [...writeSnapshot(this.snapshot(), format)].join('');
   }
 
-  /** How many series exist. */
+  /** How many series exist, but for gauges without labels and for overflow series. */
   get seriesCount(): number {
-    return this.#groups.reduce((sum, group) => sum + group.size, 0);
+    return this.#size;
+  }
+
+  #reserve(): boolean {
+    if (this.#size >= this.#maxSeries) {
+      const nowMs = this.#shared.clock.nowMs();
+      if (nowMs < this.#scanAtMs) return false;
+      this.#scanAtMs = nowMs + expiryScanMs;
+      this.#expire();
+      if (this.#size >= this.#maxSeries) return false;
+    }
+    this.#size++;
+    return true;
+  }
+
+  #expire(): void {
+    for (const group of this.#groups) group.expire();
   }
 }
 
 class StoredSeries implements Series {
-  readonly values: Record<string, number>;
+  readonly id: number;
   readonly key: string;
   /** `{a="b",...}`, made once. */
   readonly labels: string;
+  readonly values: Record<string, number>;
   references = 0;
   lastUsedMs = 0;
 
-  constructor(key: string, labels: string, values: Record<string, number>) {
+  constructor(id: number, key: string, labels: string, values: Record<string, number>) {
+    this.id = id;
     this.key = key;
     this.labels = labels;
     this.values = values;
@@ -112,33 +176,29 @@ class StoredSeries implements Series {
 
 class Group implements MetricGroup {
   readonly #info: MetricGroupInfo;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #expireAfterMs: number;
-  readonly #maxSeries: number;
+  readonly #metrics: readonly MetricInfo[];
+  readonly #shared: Shared;
+  readonly #valueNames: readonly string[];
   readonly #series = new Map<string, StoredSeries>();
   #overflow: StoredSeries | undefined;
 
-  constructor(info: MetricGroupInfo, options: MetricsOptions) {
+  constructor(info: MetricGroupInfo, shared: Shared) {
     this.#info = info;
-    this.#clock = options.clock;
-    this.#log = options.log;
-    this.#expireAfterMs = options.expireAfterMs ?? 15 * 60_000;
-    this.#maxSeries = options.maxSeriesPerGroup ?? 20_000;
-  }
-
-  get size(): number {
-    return this.#series.size + (this.#overflow ? 1 : 0);
+    this.#metrics = Object.values(info.metrics);
+    this.#shared = shared;
+    this.#valueNames = Object.entries(info.metrics).flatMap(([key, { buckets }]) =>
+      buckets === undefined ? [key] : [...buckets.keys(), buckets.length, 'sum'].map(String),
+    );
   }
 
   acquire(labelValues: readonly string[]): Series {
     const key = labelValues.join('\0');
     let series = this.#series.get(key);
     if (!series) {
-      if (this.#series.size >= this.#maxSeries) this.#expire();
-      if (this.#series.size >= this.#maxSeries) return this.#overflowSeries();
-      series = this.#create(key, labelValues);
-      this.#series.set(key, series);
+      if (this.#shared.reserve()) {
+        series = this.#create(key, labelValues);
+        this.#series.set(key, series);
+      } else series = this.#overflowSeries();
     }
     series.references++;
     return series;
@@ -147,7 +207,7 @@ class Group implements MetricGroup {
   release(series: Series): void {
     if (!(series instanceof StoredSeries)) throw new Error('A series is released to the group that made it');
     series.references--;
-    series.lastUsedMs = this.#clock.nowMs();
+    series.lastUsedMs = this.#shared.clock.nowMs();
   }
 
   record(labelValues: readonly string[], change: (values: Record<string, number>) => void): void {
@@ -156,54 +216,75 @@ class Group implements MetricGroup {
     this.release(series);
   }
 
-  write(format: ExpositionFormat, out: string[]): void {
-    this.#expire();
-    const all = [...this.#series.values()];
-    if (this.#overflow) all.push(this.#overflow);
-    for (const [key, info] of Object.entries(this.#info.metrics)) {
-      // A series has a line in a metric once it counted something there; a gauge may be 0 again.
-      const lines = all.filter((series) => info.kind === 'gauge' || series.values[key] !== 0);
-      if (lines.length === 0) continue;
-      writeHead(info, format, out);
-      const name = info.kind === 'counter' ? `${info.name}_total` : info.name;
-      for (const series of lines) out.push(`${name}${series.labels} ${series.values[key]}\n`);
+  snapshot(): GroupSnapshot {
+    const all = this.#overflow ? [...this.#series.values(), this.#overflow] : [...this.#series.values()];
+    const width = valuesPerSeries(this.#metrics);
+    const values = new Float64Array(all.length * width);
+    let at = 0;
+    for (const series of all) for (const name of this.#valueNames) values[at++] = series.values[name] ?? 0;
+    return {
+      metrics: this.#metrics,
+      ids: Float64Array.from(all, ({ id }) => id),
+      labels: all.map(({ labels }) => labels),
+      values,
+    };
+  }
+
+  expire(): void {
+    if (this.#info.neverExpires === true) return;
+    const before = this.#shared.clock.nowMs() - this.#shared.expireAfterMs;
+    let gone = 0;
+    for (const series of this.#series.values()) {
+      if (series.references > 0 || series.lastUsedMs > before) continue;
+      this.#series.delete(series.key);
+      gone++;
     }
+    this.#shared.free(gone);
   }
 
   #create(key: string, labelValues: readonly string[]): StoredSeries {
-    const labels = this.#info.labelNames.map((name, i) => `${name}="${escapeLabel(labelValues[i] ?? '')}"`);
-    const values = Object.fromEntries(Object.keys(this.#info.metrics).map((name) => [name, 0]));
-    return new StoredSeries(key, labels.length === 0 ? '' : `{${labels.join(',')}}`, values);
+    const { labelNames, optionalLabelNames = [] } = this.#info;
+    const labels = [...labelNames, ...optionalLabelNames]
+      .map((name, i) => ({ name, value: labelValues[i] ?? '' }))
+      .filter(({ value }, i) => i < labelNames.length || value !== '')
+      .map(({ name, value }) => `${name}="${escapeLabel(value)}"`);
+    const values = Object.fromEntries(this.#valueNames.map((name) => [name, 0]));
+    return new StoredSeries(this.#shared.nextId(), key, labels.length === 0 ? '' : `{${labels.join(',')}}`, values);
   }
 
-  #overflowSeries(): Series {
+  #overflowSeries(): StoredSeries {
     if (!this.#overflow) {
       this.#overflow = this.#create(
         'overflow',
         this.#info.labelNames.map(() => 'overflow'),
       );
-      const metric = Object.values(this.#info.metrics)[0]?.name;
-      this.#log.warn('too many metric series: more are counted in one overflow series', {
-        metric,
-        maxSeries: this.#maxSeries,
-      });
+      this.#shared.overflowed(this.#metrics[0]?.name ?? '');
     }
-    this.#overflow.references++;
     return this.#overflow;
-  }
-
-  #expire(): void {
-    const before = this.#clock.nowMs() - this.#expireAfterMs;
-    for (const series of this.#series.values()) {
-      if (series.references === 0 && series.lastUsedMs <= before) this.#series.delete(series.key);
-    }
   }
 }
 
-function writeHead(info: MetricInfo, format: ExpositionFormat, out: string[]): void {
-  // OpenMetrics names the family, the older text format the sample.
-  const name = info.kind === 'counter' && format === 'text' ? `${info.name}_total` : info.name;
-  out.push(`# HELP ${name} ${info.help}\n# TYPE ${name} ${info.kind}\n`);
+class Gauge {
+  readonly #info: MetricInfo;
+  readonly #read: () => number;
+  readonly #id: number;
+
+  constructor(info: MetricInfo, read: () => number, id: number) {
+    this.#info = info;
+    this.#read = read;
+    this.#id = id;
+  }
+
+  snapshot(): GroupSnapshot {
+    return {
+      metrics: [this.#info],
+      ids: Float64Array.of(this.#id),
+      labels: [''],
+      values: Float64Array.of(this.#read()),
+    };
+  }
+
+  expire(): void {}
 }
 
 function escapeLabel(value: string): string {

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { silentLog, type Log } from '../lib/log.ts';
 import { openAccessLog, type AccessLogRecord } from './access-log.ts';
 import { registerTcpMetrics, trafficLabelNames } from './istio-tcp.ts';
-import { MetricsRegistry, negotiateFormat } from './metrics.ts';
+import { MetricsRegistry } from './metrics.ts';
+import { negotiateFormat } from './exposition.ts';
 import { createTraceContext, formatTraceparent, tryParseTraceparent } from './trace-context.ts';
 
 function manualClock(): { nowMs(): number; after(): () => void; now: number } {
@@ -48,11 +49,11 @@ test('equal labels share a series; a series in use never expires, an unused one 
 test('beyond the cap all further label sets are counted together, with one warning', () => {
   const warnings: string[] = [];
   const log: Log = { ...silentLog(), warn: (message) => void warnings.push(message) };
-  const registry = new MetricsRegistry({ clock: manualClock(), log, maxSeriesPerGroup: 2 });
+  const registry = new MetricsRegistry({ clock: manualClock(), log, maxSeries: 2 });
   const group = registry.group(info);
   for (const who of ['a', 'b', 'c', 'd']) group.acquire([who]).values.hits++;
   assert.match(registry.write('text'), /who="overflow"\} 2/);
-  assert.equal(registry.seriesCount, 3);
+  assert.equal(registry.seriesCount, 2);
   assert.equal(warnings.length, 1);
 });
 

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openLog } from '../lib/log.ts';
 import type { Clock } from '../lib/clock.ts';
 import { spiffeId } from '../api/names.ts';
-import { meshService, meshWorkload, defaultNetwork } from '../mesh/fixtures.ts';
+import { MeshState } from '../mesh/index.ts';
+import { meshWorkload, defaultNetwork } from '../mesh/fixtures.ts';
 import { addressTypeUrl, authorizationTypeUrl, encodeAddress, encodeAuthorization } from '../wire/index.ts';
 import { formatBaggage, formatForwarded, parseBaggage, parseForwardedHost } from './data/baggage.ts';
 import { CertificateStore } from './data/certificate-store.ts';
-import { configDump } from './admin/config-dump.ts';
 import { parseZtunnelConfig } from './config.ts';
 import { Discovered } from './control-part/discovered.ts';
-import { createLogLevels } from './admin/log-levels.ts';
 import type { ControlMessage } from './messages.ts';
 
 test('settings come from the environment names of the charts', () => {
@@ -59,32 +57,13 @@ test('baggage tells who a workload is, and survives nonsense', () => {
   assert.equal(parseForwardedHost('for="1.2.3.4:5"'), undefined);
 });
 
-test('log levels change by scope while the process runs', () => {
-  const lines: string[] = [];
-  const levels = createLogLevels(
-    openLog({ scope: 'z', level: 'debug', write: (line) => void lines.push(line) }),
-    'info',
-  );
-  const child = levels.log.child('zds');
-  child.debug('a');
-  assert.equal(levels.set('warn,zds:debug'), undefined);
-  child.debug('b');
-  levels.log.info('c');
-  assert.match(levels.set('loud') ?? '', /Unknown level "loud"/);
-  assert.equal(levels.describe(), 'warn,zds:debug');
-  levels.reset();
-  child.debug('d');
-  assert.deepEqual(
-    lines.map((line) => (JSON.parse(line) as { message: string }).message),
-    ['b'],
-  );
-});
-
 function discovered(): {
   messages: ControlMessage[];
   addresses: Discovered['types'][number];
   policies: Discovered['types'][number];
   all: Discovered;
+  /** What a data part makes of it. */
+  toMesh(): MeshState;
 } {
   const messages: ControlMessage[] = [];
   const all = new Discovered(
@@ -99,11 +78,17 @@ function discovered(): {
     addresses: addresses as NonNullable<typeof addresses>,
     policies: policies as NonNullable<typeof policies>,
     all,
+    toMesh() {
+      const mesh = new MeshState();
+      mesh.applyAddresses({ updated: [...all.addresses], removed: [] });
+      mesh.applyAuthorizations({ updated: [...all.authorizations], removed: [] });
+      return mesh;
+    },
   };
 }
 
 test('resources that cannot be read or lie about their name are rejected, the others are passed on', () => {
-  const { messages, addresses, all } = discovered();
+  const { messages, addresses, toMesh } = discovered();
   const web = meshWorkload({ addresses: ['10.0.0.1'] });
   const body = encodeAddress({ kind: 'workload', workload: web });
   const { rejected } = addresses.apply({
@@ -119,15 +104,15 @@ test('resources that cannot be read or lie about their name are rejected, the ot
     ['liar', 'junk'],
   );
   assert.equal(messages[0]?.kind === 'addresses' && messages[0].update.updated.length, 1);
-  assert.equal(all.toMesh().workloadByIp(defaultNetwork, '10.0.0.1')?.uid, web.uid);
+  assert.equal(toMesh().workloadByIp(defaultNetwork, '10.0.0.1')?.uid, web.uid);
 });
 
 test('a policy that cannot be read denies when it is new, and stays as it was when it is not', () => {
-  const { policies, all } = discovered();
+  const { policies, toMesh } = discovered();
   const junk = { name: 'shop/p', version: '2', body: Uint8Array.of(255, 255) };
   assert.equal(policies.apply({ added: [junk], removed: [] }).rejected.length, 1);
   assert.deepEqual(
-    [...all.toMesh().policies()].map(({ action, rules }) => [action, rules.length]),
+    [...toMesh().policies()].map(({ action, rules }) => [action, rules.length]),
     [['deny', 1]],
   );
   const body = encodeAuthorization({
@@ -141,76 +126,9 @@ test('a policy that cannot be read denies when it is new, and stays as it was wh
   policies.apply({ added: [{ name: 'shop/p', version: '3', body }], removed: [] });
   assert.equal(policies.apply({ added: [junk], removed: [] }).rejected.length, 1);
   assert.deepEqual(
-    [...all.toMesh().policies()].map(({ action }) => action),
+    [...toMesh().policies()].map(({ action }) => action),
     ['allow'],
   );
-});
-
-test('the dump has the keys that ztunnel-config reads', () => {
-  const { addresses, policies, all } = discovered();
-  const service = meshService({ addresses: [{ network: defaultNetwork, ip: '10.96.0.1' }] });
-  const web = meshWorkload({
-    addresses: ['10.0.0.1'],
-    services: new Map([['shop/web.shop.svc.cluster.local' as never, []]]),
-  });
-  addresses.apply({
-    added: [
-      { name: web.uid, version: '', body: encodeAddress({ kind: 'workload', workload: web }) },
-      { name: 'shop/web.shop.svc.cluster.local', version: '', body: encodeAddress({ kind: 'service', service }) },
-    ],
-    removed: [],
-  });
-  const body = encodeAuthorization({
-    name: 'p',
-    namespace: 'shop',
-    scope: 'namespace',
-    action: 'allow',
-    rules: [],
-    dryRun: false,
-  });
-  policies.apply({ added: [{ name: 'shop/p', version: '', body }], removed: [] });
-  const pod = { uid: 'u', name: 'web', namespace: 'shop', serviceAccount: 'default' };
-  const connections = [
-    { direction: 'inbound' as const, src: 'a', originalDst: 'b', actualDst: 'c', protocol: 'HBONE' as const },
-  ];
-  const report = { metrics: '', pods: [{ pod, connections }] };
-  const dump = configDump({
-    mesh: all.toMesh(),
-    certificates: [],
-    reports: [report, report],
-    version: '1',
-    config: {},
-  });
-  const plain = JSON.parse(JSON.stringify(dump)) as {
-    workloads: object[];
-    services: object[];
-    policies: object[];
-    workloadState: Record<string, { connections: { inbound: object[]; outbound: object[] } }>;
-  };
-  assert.deepEqual(Object.keys(plain), [
-    'workloads',
-    'services',
-    'policies',
-    'stagedServices',
-    'certificates',
-    'workloadState',
-    'version',
-    'config',
-  ]);
-  assert.partialDeepStrictEqual(plain.workloads[0], {
-    workloadIps: ['10.0.0.1'],
-    protocol: 'HBONE',
-    status: 'Healthy',
-    workloadType: 'deployment',
-  });
-  assert.partialDeepStrictEqual(plain.services[0], {
-    vips: ['/10.96.0.1'],
-    ports: { '80': 8080 },
-    endpoints: { [web.uid]: { workloadUid: web.uid } },
-  });
-  assert.partialDeepStrictEqual(plain.policies[0], { scope: 'Namespace', action: 'Allow', rules: [] });
-  assert.equal(plain.workloadState['u']?.connections.inbound.length, 2);
-  assert.deepEqual(plain.workloadState['u']?.connections.outbound, []);
 });
 
 test('one request serves all handshakes that wait for a certificate, and a failure or the deadline ends them all', async () => {

@@ -3,7 +3,8 @@ import type { SpiffeId } from '../api/names.ts';
 import type { Endpoint } from '../net/index.ts';
 import type { AddressUpdate, AuthorizationUpdate } from '../mesh/index.ts';
 import type { WorkloadCertificate } from '../identity/index.ts';
-import type { ExpositionFormat } from '../telemetry/index.ts';
+import type { PodResolver } from '../wire/index.ts';
+import type { MetricsSnapshot } from '../telemetry/index.ts';
 
 /** A pod as the node agent knows it. */
 export interface PodInfo {
@@ -12,6 +13,10 @@ export interface PodInfo {
   readonly name: string;
   readonly namespace: string;
   readonly serviceAccount: string;
+  /** What the pod's resolv.conf holds, where the node agent told us. */
+  readonly resolver?: PodResolver;
+  /** SO_MARK of outgoing sockets in the pod, where the node agent gave it one of its own. */
+  readonly mark?: number;
 }
 
 /** Where a pod's listeners are, when not at their ports on every address: for benches and tests without namespaces. */
@@ -50,13 +55,24 @@ export type ControlMessage =
   | { readonly kind: 'authorizations'; readonly update: AuthorizationUpdate }
   /** Answered by `pod-served` or `pod-failed`. */
   | { readonly kind: 'serve-pod'; readonly requestId: number; readonly target: PodToServe }
+  /** Has the pod's peers move on (GOAWAY), while everything of it is served as before. */
+  | { readonly kind: 'drain-pod'; readonly uid: string }
   /** Ends the pod's listeners and connections at once. */
   | { readonly kind: 'remove-pod'; readonly uid: string }
   /** New or renewed; also without having been asked for. */
   | { readonly kind: 'certificate'; readonly identity: SpiffeId; readonly certificate: WorkloadCertificate }
   | { readonly kind: 'certificate-failed'; readonly identity: SpiffeId; readonly error: string }
   /** Answered by `report`. */
-  | { readonly kind: 'report-wanted'; readonly requestId: number; readonly metrics?: ExpositionFormat }
+  | { readonly kind: 'report-wanted'; readonly requestId: number; readonly withMetrics: boolean }
+  /** Answered by `connections`: those of a pod and direction in the order of their ids, after `afterId`, at most `limit`. */
+  | {
+      readonly kind: 'connections-wanted';
+      readonly requestId: number;
+      readonly podUid: string;
+      readonly direction: ConnectionReport['direction'];
+      readonly afterId: number;
+      readonly limit: number;
+    }
   /** Stop accepting, let connections end until the deadline, then cut them. Answered by `drained`. */
   | { readonly kind: 'drain'; readonly deadlineMs: number };
 
@@ -65,23 +81,44 @@ export type DataMessage =
   | { readonly kind: 'pod-served'; readonly requestId: number }
   | { readonly kind: 'pod-failed'; readonly requestId: number; readonly error: string }
   | { readonly kind: 'report'; readonly requestId: number; readonly report: DataReport }
+  | { readonly kind: 'connections'; readonly requestId: number; readonly connections: readonly ConnectionReport[] }
   | { readonly kind: 'drained' };
 
 export interface ConnectionReport {
+  /** Of this data part, ascending. */
+  readonly id: number;
   readonly direction: 'inbound' | 'outbound';
   readonly src: string;
   readonly originalDst: string;
   readonly actualDst: string;
   readonly protocol: 'HBONE' | 'TCP';
+  /** CONNECT target. */
+  readonly hboneAddr?: string | undefined;
+  /** `<namespace>/<name>` where the mesh knows them. */
+  readonly sourceWorkload?: string | undefined;
+  readonly destinationWorkload?: string | undefined;
+  readonly service?: string | undefined;
+  /** As mutual TLS proved them. */
+  readonly sourceIdentity?: SpiffeId | undefined;
+  readonly destinationIdentity?: SpiffeId | undefined;
+  /** Milliseconds since the Unix epoch. */
+  readonly startedMs: number;
+  /** As the pod's workload sees it: sent by it, received by it. */
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  /** That allowed it, where one did. */
+  readonly policy?: string | undefined;
 }
 
 export interface DataReport {
-  readonly pods: readonly { readonly pod: PodInfo; readonly connections: readonly ConnectionReport[] }[];
-  /** Exposition without an end mark; empty when it was not asked for. */
-  readonly metrics: string;
+  readonly pods: readonly { readonly pod: PodInfo; readonly connectionCount: number }[];
+  /** Empty when they were not asked for. */
+  readonly metrics: MetricsSnapshot;
 }
 
 /** A data part as the control part sees it; `post` of the other direction is given when it is started. */
 export interface DataPart {
   post(message: ControlMessage): void;
+  /** Ends the thread of its own that it runs in, when it has one. */
+  stop?(): Promise<void>;
 }

@@ -4,15 +4,19 @@ import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { createCaClient, createCertificateManager } from '../identity/index.ts';
 import { checkPrivileges } from '../net/index.ts';
-import { MetricsRegistry, openAccessLog } from '../telemetry/index.ts';
+import { MetricsRegistry, openAccessLog, type AccessLog } from '../telemetry/index.ts';
 import { startDeltaClient } from '../xds/index.ts';
-import { configDump } from './admin/config-dump.ts';
+import { configDump, type DumpedPod } from './admin/config-dump.ts';
 import type { ZtunnelConfig } from './config.ts';
 import { startDataPart } from './data/data-part.ts';
-import { DataParts } from './control-part/data-parts.ts';
+import { DataParts, type DataPartEvents } from './control-part/data-parts.ts';
+import { startDataWorker } from './control-part/data-worker.ts';
 import { Discovered } from './control-part/discovered.ts';
-import { serveAdmin, serveMetrics, serveReadiness } from './admin/http-endpoints.ts';
-import { createLogLevels } from './admin/log-levels.ts';
+import { serveAdmin } from './admin/admin-endpoint.ts';
+import { serveMetrics } from './admin/metrics-endpoint.ts';
+import { serveReadiness } from './admin/readiness-endpoint.ts';
+import { createLogLevels, type LogLevels } from './admin/log-levels.ts';
+import type { DataPart, DataReport } from './messages.ts';
 import { openPodListeners } from './control-part/pod-listeners.ts';
 import { PodManager } from './control-part/pod-manager.ts';
 import { registerControlMetrics } from './control-part/process-metrics.ts';
@@ -66,15 +70,19 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     clock,
     log: log.child('certificates'),
   });
-  const data = new DataParts(
-    [(post) => startDataPart({ network: config.network, log: log.child('data'), accessLog, clock, post })],
-    ({ identity }) => {
+  const data = new DataParts({
+    clock,
+    log,
+    metrics,
+    starts: dataPartStarts(options, levels, accessLog),
+    snapshot: () => discovered.snapshot(),
+    onCertificateWanted({ identity }) {
       certificates.certificate(identity, signal).then(
         (certificate) => data.broadcast({ kind: 'certificate', identity, certificate }),
         (error: unknown) => data.broadcast({ kind: 'certificate-failed', identity, error: messageOf(error) }),
       );
     },
-  );
+  });
   certificates.onRotate((certificate) =>
     data.broadcast({ kind: 'certificate', identity: certificate.identity, certificate }),
   );
@@ -85,7 +93,7 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     log: log.child('pods'),
     listen: openPodListeners,
     serve: (target) => data.serve(target),
-    remove: (uid) => data.broadcast({ kind: 'remove-pod', uid }),
+    remove: (uid) => data.remove(uid),
     onReady: (isReady) => readiness.set(podsTask, isReady),
   });
   const controlMetrics = registerControlMetrics(metrics, { version, pods });
@@ -97,16 +105,19 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
   const quit = Promise.withResolvers<void>();
   const endpoints = await Promise.all([
     serveAdmin({
-      host: '127.0.0.1',
       port: config.ports.admin,
       log: log.child('admin'),
+      version,
       levels,
       quit: () => quit.resolve(),
       dump: async () =>
         configDump({
-          mesh: discovered.toMesh(),
+          addresses: discovered.addresses,
+          policies: discovered.authorizations,
           certificates: certificates.list(),
-          reports: await data.report(),
+          pods: servedPods(await data.report()),
+          connections: (uid, direction) => data.connections(uid, direction),
+          nowMs: () => clock.nowMs(),
           version,
           config: shownConfig(config),
         }),
@@ -114,8 +125,7 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     serveMetrics({
       port: config.ports.metrics,
       log: log.child('metrics'),
-      write: async (format) =>
-        (await data.report(format)).map((report) => report.metrics).join('') + metrics.write(format),
+      snapshot: async () => [...(await data.metrics()), ...metrics.snapshot()],
     }),
     serveReadiness({ port: config.ports.readiness, log: log.child('readiness'), readiness }),
   ]);
@@ -155,6 +165,31 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
   };
 }
 
+/** One data part runs in this thread, which costs least; several have a thread each. */
+function dataPartStarts(
+  { config, writeAccessLog }: ZtunnelOptions,
+  levels: LogLevels,
+  accessLog: AccessLog,
+): ((events: DataPartEvents) => DataPart)[] {
+  const { network, workerThreads, logFormat: accessLogFormat } = config;
+  const log = levels.log.child('data');
+  if (workerThreads === 1) {
+    return [({ post }) => startDataPart({ network, log, accessLog, clock: systemClock, post })];
+  }
+  const worker = { network, log, levels, accessLogFormat, writeAccessLog };
+  return Array.from(
+    { length: workerThreads },
+    (_, number) =>
+      (events: DataPartEvents): DataPart => startDataWorker(number, worker, events),
+  );
+}
+
+/** Several data parts serve the same pods. */
+function servedPods(reports: readonly DataReport[]): DumpedPod[] {
+  const pods = new Map(reports.flatMap((report) => report.pods).map(({ pod }) => [pod.uid, pod]));
+  return [...pods.values()].map((pod) => ({ pod, state: 'Up' }));
+}
+
 function discoveryNode(config: ZtunnelConfig, version: string): Parameters<typeof startDeltaClient>[0]['node'] {
   const { podName, podNamespace, instanceIp } = config;
   return {
@@ -184,5 +219,6 @@ function shownConfig(config: ZtunnelConfig): Record<string, string | number | bo
     inpodUds: config.zdsPath,
     secretTtlSeconds: config.secretTtlSeconds,
     selfTerminationDeadlineMs: config.terminationDeadlineMs,
+    workerThreads: config.workerThreads,
   };
 }

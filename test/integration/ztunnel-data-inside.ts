@@ -123,12 +123,12 @@ describe('two data parts', () => {
     }
     const labels =
       /reporter="destination".*source_principal="spiffe:\/\/cluster\.local\/ns\/front\/sa\/caller".*connection_security_policy="mutual_tls"/;
-    const { metrics } = await server.report();
+    const metrics = await server.metrics();
     const received_ = metrics
       .split('\n')
       .find((line) => line.startsWith('istio_tcp_received_bytes_total') && labels.test(line));
     assert.match(received_ ?? metrics, / 3000000$/);
-    assert.match((await client.report()).metrics, /istio_tcp_connections_closed_total\{reporter="source"/);
+    assert.match(await client.metrics(), /istio_tcp_connections_closed_total\{reporter="source"/);
   });
 
   test('200 connections at once share tunnels and keep their bytes apart', async () => {
@@ -160,7 +160,7 @@ describe('two data parts', () => {
     await refusedOutbound();
     await client.logLine(/error="Cannot open tunnel: http status: 401 \(explicitly denied by: shop\/no-callers\)"/);
     await server.logLine(/policy="shop\/no-callers" error="connection denied: explicitly denied by: shop\/no-callers"/);
-    assert.match((await server.report()).metrics, /istio_tcp_connections_failed_total\{.*response_flags="DENY"/);
+    assert.match(await server.metrics(), /istio_tcp_connections_failed_total\{.*response_flags="DENY"/);
     server.setPolicies([], ['shop/no-callers']);
     await echo();
   });
@@ -279,7 +279,7 @@ describe('two data parts', () => {
     const unknown = await tlsTo15008(await foreign.certificate('front/caller'));
     unknown.resume();
     await closed(unknown);
-    assert.match((await server.report()).metrics, /response_flags="TLS_FAILURE"/);
+    assert.match(await server.metrics(), /response_flags="TLS_FAILURE"/);
     await echo();
   });
 

@@ -1,19 +1,29 @@
 /** ztunnel data parts without a control plane: a certificate authority in memory and messages by hand. */
 import type { MeshAddress, MeshService, MeshWorkload } from '../../src/api/workload.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { openLog } from '../../src/lib/log.ts';
 import { defaultNetwork } from '../../src/mesh/fixtures.ts';
+import { openListenSocket } from '../../src/net/index.ts';
 import type { Authorization } from '../../src/policy/index.ts';
-import { openAccessLog } from '../../src/telemetry/index.ts';
+import { MetricsRegistry, openAccessLog, writeSnapshot } from '../../src/telemetry/index.ts';
+import { createLogLevels } from '../../src/ztunnel/admin/log-levels.ts';
+import { DataParts, type DataPartEvents } from '../../src/ztunnel/control-part/data-parts.ts';
+import { startDataWorker } from '../../src/ztunnel/control-part/data-worker.ts';
 import { startDataPart, type DataPartOptions } from '../../src/ztunnel/data/data-part.ts';
 import type { TestAuthority } from '../support/certificates.ts';
-import type { ControlMessage, DataMessage, DataReport, PodToServe } from '../../src/ztunnel/messages.ts';
+import type { ConnectionReport, ControlMessage, DataReport, PodToServe } from '../../src/ztunnel/messages.ts';
 
 export interface TestDataPart {
   send(message: ControlMessage): void;
   setAddresses(...parts: (MeshWorkload | MeshService)[]): void;
   setPolicies(updated: readonly Authorization[], removed?: readonly string[]): void;
+  /** The data parts, as the control part has them. */
+  readonly data: DataParts;
   serve(target: PodToServe): Promise<void>;
   report(): Promise<DataReport>;
+  /** The exposition, as text. */
+  metrics(): Promise<string>;
+  connections(podUid: string, direction: ConnectionReport['direction']): Promise<readonly ConnectionReport[]>;
   drain(deadlineMs: number): Promise<void>;
   /** Access log lines so far. */
   readonly log: string[];
@@ -21,72 +31,78 @@ export interface TestDataPart {
   logLine(pattern: RegExp): Promise<string>;
 }
 
-/** A data part whose certificates come from `authority`. */
+/** As many workers serve every test; 1: a data part in the test's own thread. */
+export const testWorkers: number = Number(process.env['AMBIT_TEST_WORKERS'] ?? 1);
+
+/** A data part (or several workers, as `AMBIT_TEST_WORKERS` says) whose certificates come from `authority`. */
 export function startTestDataPart(authority: TestAuthority, limits: DataPartOptions['limits'] = {}): TestDataPart {
   const log: string[] = [];
-  const waiting = new Map<number, (message: DataMessage) => void>();
   const logWaiters = new Set<() => void>();
-  let nextRequest = 1;
-  let onDrained = (): void => {};
-  const part = startDataPart({
-    network: defaultNetwork,
-    log: openLog({ scope: 'ztunnel', level: 'warn' }),
-    limits,
-    accessLog: openAccessLog({
-      format: 'text',
-      nowMs: () => Date.now(),
-      write(text, done) {
-        log.push(...text.trimEnd().split('\n'));
-        for (const run of logWaiters) run();
-        done();
-      },
-    }),
-    post(message) {
-      switch (message.kind) {
-        case 'certificate-wanted':
-          return void authority.certificate(message.identity).then((certificate) => {
-            part.post({ kind: 'certificate', identity: message.identity, certificate });
-          });
-        case 'drained':
-          return onDrained();
-        case 'pod-served':
-        case 'pod-failed':
-        case 'report':
-          waiting.get(message.requestId)?.(message);
-          waiting.delete(message.requestId);
-      }
+  const network = defaultNetwork;
+  const levels = createLogLevels(openLog({ scope: 'ztunnel', level: 'debug' }), 'warn');
+  const told = new Map<string, ControlMessage>();
+  const writeAccessLog = (text: string, done: () => void): void => {
+    log.push(...text.trimEnd().split('\n'));
+    for (const run of logWaiters) run();
+    done();
+  };
+  const accessLog = openAccessLog({ format: 'text', nowMs: () => Date.now(), write: writeAccessLog });
+  const data = new DataParts({
+    clock: systemClock,
+    log: levels.log,
+    metrics: new MetricsRegistry({ clock: systemClock, log: levels.log }),
+    starts:
+      testWorkers === 1
+        ? [({ post }) => startDataPart({ network, log: levels.log, limits, accessLog, post })]
+        : Array.from({ length: testWorkers }, (_, worker) => (events: DataPartEvents) => {
+            const options = {
+              network,
+              log: levels.log,
+              levels,
+              accessLogFormat: 'text',
+              limits,
+              writeAccessLog,
+            } as const;
+            return startDataWorker(worker, options, events);
+          }),
+    snapshot: () => [...told.values()],
+    onCertificateWanted({ identity }) {
+      void authority.certificate(identity).then((certificate) => {
+        data.broadcast({ kind: 'certificate', identity, certificate });
+      });
     },
   });
-  const ask = (make: (requestId: number) => ControlMessage): Promise<DataMessage> =>
-    new Promise((resolve) => {
-      const requestId = nextRequest++;
-      waiting.set(requestId, resolve);
-      part.post(make(requestId));
-    });
+  const tell = (message: ControlMessage): void => {
+    if (message.kind === 'addresses' || message.kind === 'authorizations') {
+      told.set(`${message.kind} ${told.size}`, message);
+    }
+    if (message.kind === 'remove-pod') data.remove(message.uid);
+    else data.broadcast(message);
+  };
   return {
     log,
-    send: (message) => part.post(message),
+    data,
+    send: tell,
     setAddresses(...parts) {
       const updated = parts.map((part): MeshAddress =>
         'uid' in part ? { kind: 'workload', workload: part } : { kind: 'service', service: part },
       );
-      part.post({ kind: 'addresses', update: { updated, removed: [] } });
+      tell({ kind: 'addresses', update: { updated, removed: [] } });
     },
-    setPolicies: (updated, removed = []) => part.post({ kind: 'authorizations', update: { updated, removed } }),
-    async serve(target) {
-      const answer = await ask((requestId) => ({ kind: 'serve-pod', requestId, target }));
-      if (answer.kind === 'pod-failed') throw new Error(answer.error);
-    },
+    setPolicies: (updated, removed = []) => tell({ kind: 'authorizations', update: { updated, removed } }),
+    serve: (target) => data.serve(withSharedListeners(target)),
     async report() {
-      const answer = await ask((requestId) => ({ kind: 'report-wanted', requestId, metrics: 'text' }));
-      if (answer.kind !== 'report') throw new Error('no report');
-      return answer.report;
+      const [report] = await data.report();
+      if (!report) throw new Error('no report');
+      return report;
     },
-    drain: (deadlineMs) =>
-      new Promise((resolve) => {
-        onDrained = resolve;
-        part.post({ kind: 'drain', deadlineMs });
-      }),
+    metrics: async () => [...writeSnapshot(await data.metrics(), 'text')].join(''),
+    async connections(podUid, direction) {
+      const found = [];
+      for await (const page of data.connections(podUid, direction)) found.push(...page);
+      return found;
+    },
+    drain: (deadlineMs) => data.drain(deadlineMs),
     logLine(pattern) {
       return new Promise((resolve, reject) => {
         const look = (): void => {
@@ -105,4 +121,17 @@ export function startTestDataPart(authority: TestAuthority, limits: DataPartOpti
       });
     },
   };
+}
+
+/** Several workers accept from one socket each, as they do where the control part listens in a pod. */
+function withSharedListeners(target: PodToServe): PodToServe {
+  const { listenAt } = target;
+  if (!listenAt || testWorkers === 1) return target;
+  const open = (port: number): number => openListenSocket({ host: listenAt.host, port });
+  const listeners = {
+    hbone: open(listenAt.inboundPort),
+    plaintext: open(listenAt.plaintextPort),
+    outbound: open(listenAt.outboundPort),
+  };
+  return { ...target, listeners };
 }

@@ -3,19 +3,35 @@ import type { Log, LogLevel } from '../../lib/log.ts';
 
 const order: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 };
 
+/** The words of Istio's tools for the levels. */
+const synonyms: Readonly<Record<string, LogLevel>> = {
+  trace: 'debug',
+  warning: 'warn',
+  critical: 'error',
+  off: 'silent',
+};
+
 export interface LogLevels {
   /** The log to use; `base` itself must let everything pass. */
   readonly log: Log;
-  /** `info` or `scope:debug,other:warn`. Returns the problem, or undefined when it was taken. */
+  /** Of a scope that is not one of `log`'s. */
+  levelOf(scope: string): LogLevel;
+  /** What is wrong with a text for `set`, or undefined. */
+  check(text: string): string | undefined;
+  /** `info` or `scope:debug,other:warn`, where `=` does for the colon. All of it or nothing. Returns the problem, or undefined when it was taken. */
   set(text: string): string | undefined;
   reset(): void;
   /** As `set` takes it. */
   describe(): string;
+  /** Calls `run` after each change, until the returned function is called. */
+  onChange(run: () => void): () => void;
 }
 
-export function createLogLevels(base: Log, initial: LogLevel): LogLevels {
+/** `initial`: as `set` takes it. Throws if it is not. */
+export function createLogLevels(base: Log, initial: string): LogLevels {
   const scopes = new Map<string, LogLevel>();
-  let general = initial;
+  const listeners = new Set<() => void>();
+  let general: LogLevel = 'info';
   const levelOf = (scope: string): LogLevel => {
     let best = general;
     let bestLength = -1;
@@ -37,28 +53,50 @@ export function createLogLevels(base: Log, initial: LogLevel): LogLevels {
       child: (name, fields) => wrap(inner.child(name, fields), scope === '' ? name : `${scope}.${name}`),
     };
   };
+  const apply = (text: string): string | undefined => {
+    const parsed = parseLogLevels(text);
+    if (typeof parsed === 'string') return parsed;
+    for (const [scope, level] of parsed) {
+      if (scope === '') general = level;
+      else scopes.set(scope, level);
+    }
+    for (const run of listeners) run();
+    return undefined;
+  };
+  const problem = apply(initial);
+  if (problem !== undefined) throw new Error(problem);
   return {
     log: wrap(base, ''),
-    set(text) {
-      const changes: [string, LogLevel][] = [];
-      for (const entry of text.split(',')) {
-        const colon = entry.lastIndexOf(':');
-        const level = entry.slice(colon + 1);
-        if (!isLevel(level)) return `Unknown level "${level}": use debug, info, warn, error or silent`;
-        changes.push([colon < 0 ? '' : entry.slice(0, colon), level]);
-      }
-      for (const [scope, level] of changes) {
-        if (scope === '') general = level;
-        else scopes.set(scope, level);
-      }
-      return undefined;
+    levelOf,
+    check(text) {
+      const parsed = parseLogLevels(text);
+      return typeof parsed === 'string' ? parsed : undefined;
     },
+    set: apply,
     reset() {
-      general = initial;
       scopes.clear();
+      general = 'info';
+      apply(initial);
     },
     describe: () => [general, ...[...scopes].map(([scope, level]) => `${scope}:${level}`)].join(','),
+    onChange(run) {
+      listeners.add(run);
+      return () => void listeners.delete(run);
+    },
   };
+}
+
+/** Pairs of scope (empty: all others) and level, or what is wrong. */
+export function parseLogLevels(text: string): [string, LogLevel][] | string {
+  const pairs: [string, LogLevel][] = [];
+  for (const entry of text.split(',')) {
+    const [, scope = '', word = ''] = /^(?:(.+)[:=])?([^:=]*)$/.exec(entry.trim()) ?? [];
+    const level = synonyms[word.toLowerCase()] ?? word.toLowerCase();
+    if (!isLevel(level)) return `Unknown level "${word}": use debug, info, warn, error or silent`;
+    // Names of upstream's scopes come with paths: only the last part is a scope here.
+    pairs.push([scope.split('::').at(-1) ?? '', level]);
+  }
+  return pairs;
 }
 
 function isLevel(text: string): text is LogLevel {

@@ -1,76 +1,267 @@
-/** The data parts as the control part uses them: questions with answers, over messages. */
-import { AmbitError } from '../../lib/errors.ts';
-import type { ExpositionFormat } from '../../telemetry/index.ts';
-import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
-import { duplicateTarget } from '../pod-descriptors.ts';
+/** The data parts as the control part uses them: questions with answers, over messages. One that dies is started again with all state. */
+import { createBackoff, type Backoff } from '../../lib/backoff.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { MetricsMerger, type MetricsRegistry, type MetricsSnapshot } from '../../telemetry/index.ts';
+import type { ConnectionReport, ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
+import { closeTarget, duplicateTarget } from '../pod-descriptors.ts';
 
-type Start = (post: (message: DataMessage) => void) => DataPart;
+/** What a data part tells of itself. */
+export interface DataPartEvents {
+  readonly post: (message: DataMessage) => void;
+  /** It ended without having been told to; nothing of it is left. */
+  readonly died: (error: Error) => void;
+}
+
+export interface DataPartsOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Of the control part. */
+  readonly metrics: MetricsRegistry;
+  /** Starts of the data parts, called again for one that died. */
+  readonly starts: readonly ((events: DataPartEvents) => DataPart)[];
+  /** What a data part that starts later than others must be told before its pods. */
+  readonly snapshot: () => readonly ControlMessage[];
+  readonly onCertificateWanted: (message: Extract<DataMessage, { kind: 'certificate-wanted' }>) => void;
+}
+
+/** Nobody who reads a report waits longer for a data part that does not answer. */
+const reportTimeoutMs = 2000;
+
+/** How long a pod waits for a data part before it is tried again. */
+const serveTimeoutMs = 15_000;
+
+/** After the deadline of a drain, how long its data parts may take to say that they are done. */
+const drainGraceMs = 2000;
+
+/** A data part that lived so long is started again at once when it dies. */
+const stableMs = 60_000;
+
+interface Place {
+  readonly index: number;
+  /** Of the data part that is there now; another after a restart. */
+  name: string;
+  /** Absent between its death and the next start. */
+  part: DataPart | undefined;
+  readonly waiting: Map<number, (message: DataMessage | undefined) => void>;
+  readonly drained: PromiseWithResolvers<void>;
+  readonly backoff: Backoff;
+  startedMs: number;
+  cancelStart: () => void;
+}
 
 export class DataParts {
-  readonly #parts: DataPart[];
-  readonly #waiting = new Map<number, (message: DataMessage) => void>();
-  readonly #drainWaiters: (() => void)[] = [];
-  readonly #onCertificateWanted: (message: Extract<DataMessage, { kind: 'certificate-wanted' }>) => void;
+  readonly #options: DataPartsOptions;
+  readonly #places: Place[];
+  readonly #merger = new MetricsMerger();
+  /** The pods as a data part that starts again must be told them, with descriptors of ours. Only where there are several. */
+  readonly #pods = new Map<string, PodToServe>();
   #nextRequest = 1;
+  #draining = false;
+  readonly #deaths: { deaths: number };
 
-  constructor(
-    starts: readonly Start[],
-    onCertificateWanted: (message: Extract<DataMessage, { kind: 'certificate-wanted' }>) => void,
-  ) {
-    this.#onCertificateWanted = onCertificateWanted;
-    this.#parts = starts.map((start) => start((message) => this.#receive(message)));
+  constructor(options: DataPartsOptions) {
+    this.#options = options;
+    this.#deaths = options.metrics
+      .group({
+        metrics: {
+          deaths: {
+            name: 'ambit_ztunnel_data_part_deaths',
+            help: 'Data parts that ended by an error and were started again',
+            kind: 'counter',
+          },
+        },
+        labelNames: [],
+      })
+      .acquire([]).values;
+    this.#places = options.starts.map((_, index) => ({
+      index,
+      name: '',
+      part: undefined,
+      waiting: new Map(),
+      drained: Promise.withResolvers(),
+      backoff: createBackoff({ initialMs: 100, maxMs: 10_000 }),
+      startedMs: 0,
+      cancelStart: () => {},
+    }));
+    for (const place of this.#places) this.#start(place);
   }
 
   broadcast(message: ControlMessage): void {
-    for (const part of this.#parts) part.post(message);
+    for (const { part } of this.#places) part?.post(message);
   }
 
   /** Takes the target's descriptors; each part gets its own. Rejects when one of them cannot serve the pod. */
   async serve(target: PodToServe): Promise<void> {
-    const targets = this.#parts.map((_, i) => (i === 0 ? target : duplicateTarget(target)));
-    const answers = await Promise.all(
-      this.#parts.map((part, i) =>
-        this.#ask(part, (requestId) => ({ kind: 'serve-pod', requestId, target: targets[i] ?? target })),
-      ),
-    );
-    const failed = answers.find((answer) => answer.kind === 'pod-failed');
-    if (failed) throw new AmbitError(failed.error, { code: 'ztunnel.pod-failed', blame: 'internal' });
+    const { uid } = target.pod;
+    if (this.#places.length > 1 && !this.#draining) {
+      this.#forget(uid);
+      this.#pods.set(uid, duplicateTarget(target));
+    }
+    const asked = this.#places.filter(({ part }) => part);
+    const targets = asked.map((_, i) => (i === 0 ? target : duplicateTarget(target)));
+    if (asked.length === 0) closeTarget(target);
+    const answers = await Promise.all(asked.map((place, i) => this.#askToServe(place, targets[i] ?? target)));
+    const failed = answers.find((answer) => answer?.kind === 'pod-failed');
+    const problem = failed?.error ?? (answers.some((answer) => answer) ? undefined : 'no data part answers');
+    if (problem !== undefined) throw new AmbitError(problem, { code: 'ztunnel.pod-failed', blame: 'internal' });
   }
 
-  async report(metrics?: ExpositionFormat): Promise<DataReport[]> {
-    const answers = await Promise.all(
-      this.#parts.map((part) =>
-        this.#ask(part, (requestId) => ({ kind: 'report-wanted', requestId, ...(metrics ? { metrics } : {}) })),
-      ),
-    );
-    return answers.flatMap((answer) => (answer.kind === 'report' ? [answer.report] : []));
+  /** Ends the pod's listeners and connections at once. */
+  remove(uid: string): void {
+    this.#forget(uid);
+    this.broadcast({ kind: 'remove-pod', uid });
   }
 
+  /** One of each data part that answers. */
+  async report(): Promise<DataReport[]> {
+    return (await this.#reports(false)).map(({ report }) => report);
+  }
+
+  /** Of all data parts together; one that does not answer counts as it last said. */
+  async metrics(): Promise<MetricsSnapshot> {
+    for (const { name, report } of await this.#reports(true)) this.#merger.update(name, report.metrics);
+    return this.#merger.snapshot();
+  }
+
+  /** Live connections of a pod, a page at a time, so that no loop has to make all of them at once. */
+  async *connections(
+    podUid: string,
+    direction: ConnectionReport['direction'],
+    limit = 200,
+  ): AsyncGenerator<readonly ConnectionReport[]> {
+    for (const place of this.#places) {
+      for (let afterId = 0; ;) {
+        const answer = await this.#ask(
+          place,
+          (requestId) => ({ kind: 'connections-wanted', requestId, podUid, direction, afterId, limit }),
+          reportTimeoutMs,
+        );
+        const page = answer?.kind === 'connections' ? answer.connections : [];
+        const last = page.at(-1);
+        if (last) yield page;
+        if (!last || page.length < limit) break;
+        afterId = last.id;
+      }
+    }
+  }
+
+  /** Resolves when all are done; one that does not say so in time is ended. */
   async drain(deadlineMs: number): Promise<void> {
-    const drained = this.#parts.map(() => new Promise<void>((resolve) => this.#drainWaiters.push(resolve)));
+    this.#draining = true;
+    for (const uid of this.#pods.keys()) this.#forget(uid);
+    for (const place of this.#places) {
+      place.cancelStart();
+      if (!place.part) place.drained.resolve();
+    }
     this.broadcast({ kind: 'drain', deadlineMs });
-    await Promise.all(drained);
+    await Promise.all(
+      this.#places.map(async (place) => {
+        const cancel = this.#options.clock.after(deadlineMs + drainGraceMs, () => {
+          this.#options.log.warn('data part does not end: it is stopped', { part: place.name });
+          place.drained.resolve();
+        });
+        await place.drained.promise;
+        cancel();
+        await place.part?.stop?.();
+      }),
+    );
   }
 
-  #ask(part: DataPart, make: (requestId: number) => ControlMessage): Promise<DataMessage> {
+  #start(place: Place): void {
+    place.name = `data-${place.index}-${this.#deaths.deaths}`;
+    place.startedMs = this.#options.clock.nowMs();
+    const start = this.#options.starts[place.index];
+    place.part = start?.({
+      post: (message) => this.#receive(place, message),
+      died: (error) => this.#onDeath(place, error),
+    });
+  }
+
+  #onDeath(place: Place, error: Error): void {
+    const { clock, log } = this.#options;
+    const livedMs = clock.nowMs() - place.startedMs;
+    this.#deaths.deaths++;
+    log.error('data part died: its connections ended with it', {
+      part: place.name,
+      livedMs,
+      error: messageOf(error),
+      stack: error.stack,
+    });
+    place.part = undefined;
+    this.#merger.remove(place.name);
+    for (const [requestId, resolve] of place.waiting) {
+      place.waiting.delete(requestId);
+      resolve(undefined);
+    }
+    if (this.#draining) return place.drained.resolve();
+    if (livedMs >= stableMs) place.backoff.reset();
+    place.cancelStart = clock.after(place.backoff.next(), () => this.#restart(place));
+  }
+
+  #restart(place: Place): void {
+    const { log, snapshot } = this.#options;
+    this.#start(place);
+    for (const message of snapshot()) place.part?.post(message);
+    log.info('data part started again', { part: place.name, pods: this.#pods.size });
+    for (const target of this.#pods.values()) {
+      void this.#askToServe(place, duplicateTarget(target)).then((answer) => {
+        if (answer?.kind !== 'pod-failed') return;
+        log.error('data part cannot serve pod again', { part: place.name, pod: target.pod.uid, error: answer.error });
+      });
+    }
+  }
+
+  #forget(uid: string): void {
+    const kept = this.#pods.get(uid);
+    this.#pods.delete(uid);
+    if (kept) closeTarget(kept);
+  }
+
+  #askToServe(place: Place, target: PodToServe): Promise<DataMessage | undefined> {
+    return this.#ask(place, (requestId) => ({ kind: 'serve-pod', requestId, target }), serveTimeoutMs);
+  }
+
+  async #reports(withMetrics: boolean): Promise<{ name: string; report: DataReport }[]> {
+    const answers = await Promise.all(
+      this.#places.map(async (place) => {
+        const { name } = place;
+        const ask = (requestId: number): ControlMessage => ({ kind: 'report-wanted', requestId, withMetrics });
+        return { name, answer: await this.#ask(place, ask, reportTimeoutMs) };
+      }),
+    );
+    return answers.flatMap(({ name, answer }) => (answer?.kind === 'report' ? [{ name, report: answer.report }] : []));
+  }
+
+  /** Undefined: it died, is not there, or did not answer in time. */
+  #ask(place: Place, make: (requestId: number) => ControlMessage, timeoutMs: number): Promise<DataMessage | undefined> {
+    const { part } = place;
+    if (!part) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const requestId = this.#nextRequest++;
-      this.#waiting.set(requestId, resolve);
+      const cancel = this.#options.clock.after(timeoutMs, () => settle(undefined));
+      const settle = (message: DataMessage | undefined): void => {
+        cancel();
+        place.waiting.delete(requestId);
+        resolve(message);
+      };
+      place.waiting.set(requestId, settle);
       part.post(make(requestId));
     });
   }
 
-  #receive(message: DataMessage): void {
+  #receive(place: Place, message: DataMessage): void {
     switch (message.kind) {
       case 'certificate-wanted':
-        return this.#onCertificateWanted(message);
+        return this.#options.onCertificateWanted(message);
       case 'drained':
-        return this.#drainWaiters.shift()?.();
+        return place.drained.resolve();
       case 'pod-served':
       case 'pod-failed':
       case 'report':
-        this.#waiting.get(message.requestId)?.(message);
-        this.#waiting.delete(message.requestId);
+      case 'connections':
+        place.waiting.get(message.requestId)?.(message);
     }
   }
 }

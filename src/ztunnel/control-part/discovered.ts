@@ -1,7 +1,6 @@
 /** What discovery said, decoded and checked once, and passed on to every data part. */
 import { messageOf } from '../../lib/errors.ts';
 import type { MeshAddress } from '../../api/workload.ts';
-import { MeshState } from '../../mesh/index.ts';
 import type { Authorization } from '../../policy/index.ts';
 import type { DeltaClientType, DeltaUpdate, DeltaVerdict } from '../../xds/index.ts';
 import {
@@ -36,12 +35,22 @@ export class Discovered {
     ];
   }
 
-  /** Indexed afresh: asked for by people, not by connections. */
-  toMesh(): MeshState {
-    const mesh = new MeshState();
-    mesh.applyAddresses({ updated: [...this.#addresses.values()], removed: [] });
-    mesh.applyAuthorizations({ updated: [...this.#authorizations.values()], removed: [] });
-    return mesh;
+  /** All of it, for a data part that knows nothing yet. Policies first, as on the wire. */
+  snapshot(): ControlMessage[] {
+    const removed: string[] = [];
+    return [
+      { kind: 'authorizations', update: { updated: [...this.#authorizations.values()], removed } },
+      { kind: 'addresses', update: { updated: [...this.#addresses.values()], removed } },
+    ];
+  }
+
+  /** As they are now; what changes while they are read is seen or not. */
+  get addresses(): Iterable<MeshAddress> {
+    return this.#addresses.values();
+  }
+
+  get authorizations(): Iterable<Authorization> {
+    return this.#authorizations.values();
   }
 
   #applyAddresses({ added, removed }: DeltaUpdate): DeltaVerdict {

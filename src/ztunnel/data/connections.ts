@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { codeOf, messageOf } from '../../lib/errors.ts';
 import type { AccessLog, AccessLogPeer, MetricGroup, Series, TcpMetricName } from '../../telemetry/index.ts';
 import type { ConnectionFacts } from '../../policy/index.ts';
-import type { ConnectionReport, PodInfo } from '../messages.ts';
+import type { ConnectionReport } from '../messages.ts';
 import { accessPeer, trafficLabels, type ResponseFlags, type Traffic, type WorkloadLabels } from './traffic.ts';
 
 export interface ConnectionTelemetry {
@@ -53,6 +53,8 @@ export interface AuthorizedConnection {
 
 /** One connection. `finish` is called exactly once, whatever happened. */
 export class Connection {
+  /** Ascending in the order of their beginning. */
+  readonly id: number;
   readonly start: ConnectionStart;
   readonly #telemetry: ConnectionTelemetry;
   readonly #onFinish: (connection: Connection) => void;
@@ -70,8 +72,14 @@ export class Connection {
   bytesReceived = 0;
   bytesSent = 0;
   #authorized: AuthorizedConnection | undefined;
+  #policy: string | undefined;
 
-  constructor(start: ConnectionStart, telemetry: ConnectionTelemetry, onFinish: (connection: Connection) => void) {
+  constructor(
+    id: number,
+    start: ConnectionStart,
+    { telemetry, onFinish }: { telemetry: ConnectionTelemetry; onFinish: (connection: Connection) => void },
+  ) {
+    this.id = id;
     this.start = start;
     this.#telemetry = telemetry;
     this.#onFinish = onFinish;
@@ -100,6 +108,11 @@ export class Connection {
   /** Before the policies are asked, so that a change in between is not missed. */
   authorize(asked: AuthorizedConnection): void {
     this.#authorized = asked;
+  }
+
+  /** The policy that allowed it. */
+  allowedBy(policy: string | undefined): void {
+    this.#policy = policy;
   }
 
   /** Names the ends; the connection counts as opened from here. Once. */
@@ -163,14 +176,12 @@ export class Connection {
       tcpMetrics.release(this.#series);
     }
     const { source, destination } = this.#peers();
-    const outbound = this.start.direction === 'outbound';
     if (this.#description) {
       accessLog.complete({
         source,
         destination,
         direction: this.start.direction,
-        bytesSent: outbound ? this.bytesReceived : this.bytesSent,
-        bytesReceived: outbound ? this.bytesSent : this.bytesReceived,
+        ...this.#localBytes(),
         durationMs: clock.nowMs() - this.#startedMs,
         policy: this.#cutBy ?? end.policy,
         traceId: this.#description.traceId,
@@ -183,13 +194,32 @@ export class Connection {
   }
 
   report(): ConnectionReport {
+    const about = this.#description;
     return {
+      id: this.id,
       direction: this.start.direction,
       src: this.start.src,
       originalDst: this.start.originalDst,
-      actualDst: this.#description?.actualDst ?? this.start.originalDst,
-      protocol: this.#description?.protocol ?? 'TCP',
+      actualDst: about?.actualDst ?? this.start.originalDst,
+      protocol: about?.protocol ?? 'TCP',
+      hboneAddr: about?.hboneAddr,
+      sourceWorkload: about?.sourceWorkload && workloadKey(about.sourceWorkload),
+      destinationWorkload: about?.destinationWorkload && workloadKey(about.destinationWorkload),
+      service: about?.service?.hostname,
+      sourceIdentity: about?.sourceIdentity,
+      destinationIdentity: about?.destinationIdentity,
+      startedMs: this.#startedMs,
+      ...this.#localBytes(),
+      policy: this.#policy,
     };
+  }
+
+  /** As the workload here sees it: sent by it, received by it. */
+  #localBytes(): { bytesSent: number; bytesReceived: number } {
+    const { bytesSent, bytesReceived } = this;
+    return this.start.direction === 'outbound'
+      ? { bytesSent: bytesReceived, bytesReceived: bytesSent }
+      : { bytesSent, bytesReceived };
   }
 
   #peers(): {
@@ -213,15 +243,28 @@ export class Connection {
   }
 }
 
+function workloadKey({ namespace, name }: MeshWorkload): string {
+  return `${namespace}/${name}`;
+}
+
+/** Which connections of a pod to tell of: so many after that id. */
+export interface ConnectionPage {
+  readonly direction: ConnectionReport['direction'];
+  readonly afterId: number;
+  readonly limit: number;
+}
+
 /** All live connections of a data part, by pod. */
 export class ConnectionRegistry {
-  readonly #telemetry: ConnectionTelemetry;
+  /** What every connection gets. */
+  readonly #lifetime: ConstructorParameters<typeof Connection>[2];
+  #nextId = 1;
   readonly #byPod = new Map<string, Set<Connection>>();
   readonly #idleWaiters = new Set<() => void>();
   #size = 0;
 
   constructor(telemetry: ConnectionTelemetry) {
-    this.#telemetry = telemetry;
+    this.#lifetime = { telemetry, onFinish: (connection) => this.#remove(connection) };
   }
 
   get size(): number {
@@ -229,7 +272,7 @@ export class ConnectionRegistry {
   }
 
   open(start: ConnectionStart): Connection {
-    const connection = new Connection(start, this.#telemetry, (finished) => this.#remove(finished));
+    const connection = new Connection(this.#nextId++, start, this.#lifetime);
     const set = this.#byPod.get(start.podUid) ?? new Set<Connection>();
     set.add(connection);
     this.#byPod.set(start.podUid, set);
@@ -258,8 +301,19 @@ export class ConnectionRegistry {
     for (const set of this.#byPod.values()) yield* set;
   }
 
-  reportPod(pod: PodInfo): ConnectionReport[] {
-    return [...this.ofPod(pod.uid)].map((connection) => connection.report());
+  countOfPod(uid: string): number {
+    return this.#byPod.get(uid)?.size ?? 0;
+  }
+
+  /** A set keeps the order of insertion, hence of ids. */
+  reportPage(uid: string, { direction, afterId, limit }: ConnectionPage): ConnectionReport[] {
+    const page: ConnectionReport[] = [];
+    for (const connection of this.ofPod(uid)) {
+      if (connection.id <= afterId || connection.start.direction !== direction) continue;
+      if (page.length >= limit) break;
+      page.push(connection.report());
+    }
+    return page;
   }
 
   cutPod(uid: string, error: Error): void {

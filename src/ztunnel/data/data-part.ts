@@ -16,6 +16,8 @@ import { PodProxy } from './pod-proxy.ts';
 
 export interface DataPartOptions {
   readonly network: NetworkId;
+  /** Which of the data parts it is, from 0. */
+  readonly worker?: number;
   readonly log: Log;
   readonly accessLog: AccessLog;
   readonly clock?: Clock;
@@ -46,7 +48,7 @@ class Part {
   #draining = false;
 
   constructor(options: DataPartOptions) {
-    const { log, accessLog, network, clock = systemClock, random = Math.random } = options;
+    const { log, accessLog, network, worker = 0, clock = systemClock, random = Math.random } = options;
     const limits = { ...dataDefaults, ...options.limits };
     this.#options = options;
     this.#log = log;
@@ -62,6 +64,7 @@ class Part {
     this.#context = {
       mesh: this.#mesh,
       network,
+      worker,
       clock,
       log,
       random,
@@ -74,6 +77,7 @@ class Part {
       'workload_manager_active_proxy_count',
       'The total number of proxies currently running',
       () => this.#pods.size,
+      'max',
     );
     this.#metrics.gauge(
       'ambit_ztunnel_connections_live',
@@ -90,6 +94,8 @@ class Part {
         return this.#mesh.applyAuthorizations(message.update);
       case 'serve-pod':
         return this.#enqueue(message.target.pod.uid, () => this.#servePod(message.requestId, message.target));
+      case 'drain-pod':
+        return this.#enqueue(message.uid, () => this.#pods.get(message.uid)?.sendPeersAway());
       case 'remove-pod':
         // At once, even while a start is under way: that start then finds itself ended.
         this.#removePod(message.uid);
@@ -100,6 +106,11 @@ class Part {
         return this.#certificates.fail(message.identity, message.error);
       case 'report-wanted':
         return this.#options.post({ kind: 'report', requestId: message.requestId, report: this.#report(message) });
+      case 'connections-wanted': {
+        const { requestId, podUid } = message;
+        const connections = this.#connections.reportPage(podUid, message);
+        return this.#options.post({ kind: 'connections', requestId, connections });
+      }
       case 'drain':
         return this.#drain(message.deadlineMs);
     }
@@ -158,13 +169,13 @@ class Part {
     return identities;
   }
 
-  #report({ metrics }: { metrics?: 'openmetrics' | 'text' }): DataReport {
+  #report({ withMetrics }: { withMetrics: boolean }): DataReport {
     return {
-      pods: [...this.#pods.values()].map(({ target }) => ({
-        pod: target.pod,
-        connections: this.#connections.reportPod(target.pod),
+      pods: [...this.#pods.values()].map(({ target: { pod } }) => ({
+        pod,
+        connectionCount: this.#connections.countOfPod(pod.uid),
       })),
-      metrics: metrics === undefined ? '' : this.#metrics.write(metrics).replace(/# EOF\n$/, ''),
+      metrics: withMetrics ? this.#metrics.snapshot() : [],
     };
   }
 
@@ -185,8 +196,13 @@ class Part {
       );
       finish();
     });
-    // A turn later, so that what has just been accepted counts.
-    const forget = this.#connections.whenIdle(() => setImmediate(finish));
+    // A turn later, so that what has just been accepted counts; and not while a handshake may end in a tunnel.
+    const finishWhenIdle = (): void => {
+      if (this.#connections.size === 0 && ![...this.#pods.values()].some((proxy) => proxy.hasClients)) return finish();
+      cancelLook = this.#context.clock.after(drainLookMs, finishWhenIdle);
+    };
+    let cancelLook = (): void => {};
+    const forget = this.#connections.whenIdle(() => setImmediate(finishWhenIdle));
   }
 }
 

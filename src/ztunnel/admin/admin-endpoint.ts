@@ -1,0 +1,93 @@
+/** The admin port. On loopback alone: who reaches it may end the process. */
+import type { LogLevels } from './log-levels.ts';
+import { dashboard, type AdminPage } from './dashboard.ts';
+import {
+  answer,
+  serveHttp,
+  writePieces,
+  type EndpointOptions,
+  type HttpExchange,
+  type RunningEndpoint,
+} from './http-server.ts';
+
+export interface AdminOptions extends Omit<EndpointOptions, 'host'> {
+  readonly version: string;
+  /** The JSON text of `/config_dump`. */
+  readonly dump: () => Promise<AsyncIterable<string>>;
+  readonly levels: LogLevels;
+  readonly quit: () => void;
+}
+
+interface Page extends AdminPage {
+  readonly method: 'GET' | 'POST';
+  readonly serve: (exchange: HttpExchange) => Promise<void> | void;
+}
+
+/** Rejects with `ztunnel.listen-failed`. */
+export function serveAdmin(options: AdminOptions): Promise<RunningEndpoint> {
+  const pages = adminPages(options);
+  return serveHttp({ ...options, host: '127.0.0.1' }, (exchange) => {
+    const { request, response, url } = exchange;
+    // A page of somebody else's, brought here by a name that suddenly points to loopback, says so in its Host header.
+    if (!isLocalHost(request.headers.host)) return answer(response, 403, 'only for localhost\n');
+    const page = pages.find(({ path }) => path === url.pathname);
+    if (!page) return answer(response, 404, 'not found\n');
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    if (request.method !== page.method && !(page.method === 'GET' && isRead))
+      return answer(response, 405, `use ${page.method}\n`, { allow: page.method });
+    return page.serve(exchange);
+  });
+}
+
+function adminPages({ version, dump, levels, quit }: AdminOptions): readonly Page[] {
+  const pages: Page[] = [
+    {
+      path: '/',
+      method: 'GET',
+      does: 'this page',
+      serve: ({ response }) =>
+        answer(response, 200, dashboard(version, pages), { 'content-type': 'text/html; charset=utf-8' }),
+    },
+    {
+      path: '/config_dump',
+      method: 'GET',
+      does: 'everything the proxy knows: workloads, services, policies, certificates, connections',
+      async serve({ response }) {
+        const pieces = await dump();
+        response.writeHead(200, { 'content-type': 'application/json' });
+        await writePieces(pieces, response);
+      },
+    },
+    {
+      path: '/logging',
+      method: 'POST',
+      does: 'list log levels, or change them: ?level=LEVEL|SCOPE:LEVEL,... and ?reset',
+      serve: ({ response, url }) => changeLevels(levels, { response, url }),
+    },
+    {
+      path: '/quitquitquit',
+      method: 'POST',
+      does: 'end the proxy: no new connections, live ones until the deadline',
+      serve({ response }) {
+        answer(response, 200, 'shutdown now\n');
+        quit();
+      },
+    },
+  ];
+  return pages;
+}
+
+function changeLevels(levels: LogLevels, { response, url }: Pick<HttpExchange, 'response' | 'url'>): void {
+  const level = url.searchParams.get('level');
+  // istioctl sends an empty level to ask what there is.
+  const problem = level === null || level === '' ? undefined : levels.check(level);
+  if (problem !== undefined) return answer(response, 400, `${problem}\n`);
+  if (url.searchParams.has('reset')) levels.reset();
+  if (level !== null && level !== '') levels.set(level);
+  return answer(response, 200, `current log level is ${levels.describe()}\n`);
+}
+
+function isLocalHost(host: string | undefined): boolean {
+  const name = (host ?? '').replace(/:\d+$/, '').toLowerCase();
+  return name === '' || name === 'localhost' || name === '127.0.0.1' || name === '[::1]';
+}
