@@ -42,6 +42,8 @@ export interface TestMeshOptions {
   readonly bare?: boolean;
   readonly nodes?: number;
   readonly manifests?: string;
+  /** `PATTERN=COMMAND`: what images mean. */
+  readonly images?: readonly string[];
 }
 
 /** Brings a mesh up. Fails with everything `ambit up` said. */
@@ -75,7 +77,8 @@ export async function openTestMesh(options: TestMeshOptions = {}): Promise<TestM
     const files = options.manifests === undefined ? [] : ['-f', await writeManifests(options.manifests)];
     const server = kubernetes ? ['--kubernetes', kubernetes] : [];
     const bare = options.bare ? ['--bare'] : [];
-    await mustRun(['up', '--nodes', String(options.nodes ?? 2), ...server, ...bare, ...files]);
+    const images = (options.images ?? []).flatMap((image) => ['--image', image]);
+    await mustRun(['up', '--nodes', String(options.nodes ?? 2), ...server, ...bare, ...images, ...files]);
   } catch (error) {
     await close();
     throw error;
