@@ -5,9 +5,12 @@ import { serviceKey, type NetworkId } from '../api/names.ts';
 import type { GatewayAddress, MeshService, MeshWorkload, ServicePort } from '../api/workload.ts';
 import { MeshState } from '../mesh/index.ts';
 import { defaultNetwork, meshService, meshWorkload } from '../mesh/fixtures.ts';
-import { pickEndpoint } from './endpoints.ts';
+import { ipv4 } from './addresses.ts';
+import { drawEndpoint } from './draw.ts';
 import { planInboundConnect, planInboundPlaintext, tryParseAuthority, type InboundPlan } from './inbound.ts';
-import { planOutbound, type OutboundPlan } from './outbound.ts';
+import { planOutbound } from './outbound.ts';
+import type { OutboundPlan } from './outbound-plan.ts';
+import { rankEndpoints, type RankRequest } from './ranked-endpoints.ts';
 
 const ownPorts = new Set([15001, 15006, 15008]);
 const client = meshWorkload({ name: 'client', addresses: ['10.244.1.2'] });
@@ -50,6 +53,13 @@ function meshOf(...parts: (MeshWorkload | MeshService)[]): MeshState {
   return state;
 }
 
+function pickEndpoint({
+  random,
+  ...request
+}: Omit<RankRequest, 'clientFamilies'> & { random: () => number }): { workload: MeshWorkload } | undefined {
+  return drawEndpoint(rankEndpoints({ ...request, clientFamilies: ipv4 }), random);
+}
+
 function outbound(mesh: MeshState, destinationIp: string, destinationPort: number, own = client): OutboundPlan {
   return planOutbound({
     mesh,
@@ -75,6 +85,7 @@ test('a pod address goes by HBONE to the pod, expecting its identity', () => {
     workload: target,
     service: undefined,
     via: 'direct',
+    drawn: undefined,
   });
 });
 
@@ -101,7 +112,7 @@ test('a workload outside the mesh is dialled in plain text, the unknown passes t
 
 test('a service without an endpoint, or without the port, refuses and says which', () => {
   const nobody = outbound(meshOf(client, web), '10.96.0.10', 80);
-  assert.equal(nobody.kind === 'refuse' && nobody.message, 'no healthy endpoint of web.shop.svc.cluster.local');
+  assert.equal(nobody.kind === 'refuse' && nobody.message, 'no healthy endpoint of web.shop.svc.cluster.local: it has none');
   const unhealthy = outbound(meshOf(client, web, pod(3, { status: 'unhealthy' })), '10.96.0.10', 80);
   assert.equal(unhealthy.kind === 'refuse' && unhealthy.reason, 'no-healthy-upstream');
   const port = outbound(meshOf(client, web, pod(3)), '10.96.0.10', 81);
@@ -149,7 +160,7 @@ test('a required waypoint that is absent refuses; the waypoint itself is exempt'
   );
 });
 
-test('another network has no way yet and says so', () => {
+test('another network that no gateway joins is refused, and said so', () => {
   const mesh = meshOf(client, web, pod(3, { network: 'far' as NetworkId }));
   const plan = outbound(mesh, '10.96.0.10', 80);
   assert.equal(plan.kind === 'refuse' && plan.reason, 'remote-network');
@@ -236,6 +247,7 @@ test('inbound by address keeps the port, by name takes the target port', () => {
     port: 8080,
     service: web,
     applicationTunnel: undefined,
+    asked: { ip: '10.244.2.3', port: 8080 },
   });
   assert.deepEqual(inbound(mesh, 'web.shop.svc.cluster.local:80'), {
     kind: 'accept',
@@ -243,6 +255,7 @@ test('inbound by address keeps the port, by name takes the target port', () => {
     port: 8080,
     service: web,
     applicationTunnel: undefined,
+    asked: { ip: '10.96.0.10', port: 80 },
   });
 });
 

@@ -1,9 +1,11 @@
 /** Where an inbound connection goes (ambient-l4 section 5): CONNECT requests on 15008, plaintext on 15006. Pure. */
 import { formatHostPort, formatIp, tryParseIp } from '../lib/ip.ts';
 import { serviceKey } from '../api/names.ts';
-import type { ApplicationTunnel, GatewayAddress, MeshService, MeshWorkload } from '../api/workload.ts';
-import type { Endpoint, MeshState } from '../mesh/index.ts';
-import { targetPortOf } from './endpoints.ts';
+import type { ApplicationTunnel, MeshService, MeshWorkload } from '../api/workload.ts';
+import type { MeshState } from '../mesh/index.ts';
+import { familyOfAddress, ipv4 } from './addresses.ts';
+import { isWaypointOf } from './gateways.ts';
+import { targetPortOf } from './ranked-endpoints.ts';
 
 export interface ConnectRequestFacts {
   readonly mesh: MeshState;
@@ -27,6 +29,8 @@ export type InboundPlan =
       readonly port: number;
       readonly service: MeshService | undefined;
       readonly applicationTunnel: ApplicationTunnel | undefined;
+      /** What the client asked for: the application tunnel is told so. */
+      readonly asked: { readonly ip: string; readonly port: number };
     }
   | { readonly kind: 'refuse'; readonly status: 400 | 503; readonly reason: InboundRefusal; readonly message: string };
 
@@ -55,11 +59,14 @@ export function planInboundConnect(facts: ConnectRequestFacts): InboundPlan {
   const authority = tryParseAuthority(facts.authority);
   if (!authority) return refuse(400, 'bad-authority', `cannot parse authority ${JSON.stringify(facts.authority)}`);
   if (authority.kind === 'address' && !mayTakeFor(authority.ip, facts)) {
-    return refuse(400, 'wrong-destination', `authority ${facts.authority} is not served at ${localIp}`);
+    const message = `authority ${facts.authority} is not served at ${localIp}: it is no address of ${own.uid}, and ${own.uid} is not its waypoint`;
+    return refuse(400, 'wrong-destination', message);
   }
   const tunnel = own.applicationTunnel;
   let service: MeshService | undefined;
-  let port = authority.port;
+  let ip = localIp;
+  let { port } = authority;
+  let asked = { ip: localIp, port };
   if (authority.kind === 'hostname') {
     service = mesh.serviceByHostname(authority.hostname, own.namespace);
     if (!service) return refuse(503, 'unknown-service', `unknown service ${authority.hostname}`);
@@ -67,11 +74,16 @@ export function planInboundConnect(facts: ConnectRequestFacts): InboundPlan {
     const resolved = endpoint && targetPortOf(endpoint, service, port);
     if (resolved !== undefined) port = resolved;
     else if (!tunnel) return refuse(503, 'unknown-port', `${own.uid} serves no port ${port} of ${authority.hostname}`);
+    asked = { ip: virtualAddress(service, own) ?? localIp, port: authority.port };
+  } else {
+    asked = { ip: authority.ip, port };
+    // A pod of several addresses may be asked for another one than it was dialled at.
+    if (own.addresses.includes(authority.ip)) ({ ip } = authority);
   }
-  if (tunnel && tunnel.port !== 0) port = tunnel.port;
+  if (tunnel && tunnel.port !== 0) ({ port } = tunnel);
   if (ownPorts.has(port)) return refuse(503, 'self-call', `port ${port} is a listener of the proxy itself`);
   service ??= guessService(mesh, own, port, facts.forwardedHost);
-  return { kind: 'accept', ip: localIp, port, service, applicationTunnel: tunnel };
+  return { kind: 'accept', ip, port, service, applicationTunnel: tunnel, asked };
 }
 
 /** Plaintext on 15006: the original destination, unless it is one of our own listeners. */
@@ -86,7 +98,8 @@ export function planInboundPlaintext(facts: {
   if (facts.ownPorts.has(port)) {
     return refuse(503, 'self-call', `destination ${formatHostPort(ip, port)} is a listener of the proxy itself`);
   }
-  return { kind: 'accept', ip, port, service: guessService(mesh, own, port, undefined), applicationTunnel: undefined };
+  const service = guessService(mesh, own, port, undefined);
+  return { kind: 'accept', ip, port, service, applicationTunnel: undefined, asked: { ip, port } };
 }
 
 /** Which service the caller meant: the one it named, else the first of the workload that reaches this port. For telemetry only. */
@@ -108,27 +121,19 @@ export function guessService(
 
 /** Whether this pod may take traffic for `ip`: it is its own address, or something it is the waypoint of. */
 function mayTakeFor(ip: string, { mesh, own, localIp }: ConnectRequestFacts): boolean {
-  if (ip === localIp || own.applicationTunnel) return true;
+  if (ip === localIp || own.applicationTunnel || own.addresses.includes(ip)) return true;
   const service = mesh.serviceByVip(own.network, ip, own.namespace);
-  const target = service ?? mesh.workloadByIp(own.network, ip);
-  if (!target) return false;
-  const gateways: GatewayAddress[] = target.waypoint ? [target.waypoint] : [];
-  for (const { destination } of service?.weightedWaypoints ?? []) gateways.push(destination);
-  return gateways.some((gateway) => servesGateway(gateway, mesh, own));
+  if (service && isWaypointOf(own, service, mesh)) return true;
+  const workload = mesh.workloadByIp(own.network, ip);
+  return workload !== undefined && isWaypointOf(own, workload, mesh);
 }
 
-function servesGateway({ destination }: GatewayAddress, mesh: MeshState, own: MeshWorkload): boolean {
-  if (destination.kind === 'hostname') {
-    return endpointOf(mesh, serviceKey(destination.namespace, destination.hostname), own) !== undefined;
-  }
-  const { network, ip } = destination.address;
-  if (network === own.network && own.addresses.includes(ip)) return true;
-  const service = mesh.serviceByVip(network, ip, own.namespace);
-  return service !== undefined && endpointOf(mesh, serviceKey(service.namespace, service.hostname), own) !== undefined;
-}
-
-function endpointOf(mesh: MeshState, key: ReturnType<typeof serviceKey>, own: MeshWorkload): Endpoint | undefined {
-  return mesh.endpoints(key).get(own.uid);
+/** The service's address in our own network, IPv4 first. */
+function virtualAddress(service: MeshService, own: MeshWorkload): string | undefined {
+  const single = service.addresses.filter(({ prefixLength }) => prefixLength === undefined);
+  const near = single.filter(({ network }) => network === own.network);
+  const choice = near.length > 0 ? near : single;
+  return (choice.find(({ ip }) => familyOfAddress(ip) === ipv4) ?? choice[0])?.ip;
 }
 
 function refuse(status: 400 | 503, reason: InboundRefusal, message: string): InboundPlan {

@@ -1,3 +1,6 @@
 /** Pure decisions of a data plane: where a connection goes. */
-export { planOutbound, type OutboundPlan } from './outbound.ts';
+export { ipv4, ipv6, type IpFamilies } from './addresses.ts';
+export { planOutbound, violatedByChange } from './outbound.ts';
+export type { HbonePlan, OutboundPlan } from './outbound-plan.ts';
+export type { EndpointAvoidance } from './draw.ts';
 export { planInboundConnect, planInboundPlaintext } from './inbound.ts';

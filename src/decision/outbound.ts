@@ -1,10 +1,23 @@
 /** Where an outbound connection goes (ambient-l4 section 4). Pure: the mesh, the caller and a random come in. */
 import { formatHostPort, isLoopback, tryParseIp } from '../lib/ip.ts';
-import { serviceKey, spiffeId, type NetworkId, type ServiceKey, type SpiffeId } from '../api/names.ts';
+import { spiffeId, type SpiffeId } from '../api/names.ts';
 import type { GatewayAddress, MeshService, MeshWorkload } from '../api/workload.ts';
 import type { MeshState } from '../mesh/index.ts';
 import { tryParseSpiffeId } from '../identity/spiffe.ts';
-import { addressOf, pickEndpoint } from './endpoints.ts';
+import {
+  addressOf,
+  describeFamilies,
+  familiesOf,
+  familyOfAddress,
+  ipv4,
+  ipv6,
+  serviceFamilies,
+  type IpFamilies,
+} from './addresses.ts';
+import { drawEndpoint, type EndpointAvoidance } from './draw.ts';
+import { chooseWaypoint, describeGateway, findGateway, isWaypointOf } from './gateways.ts';
+import type { HbonePlan, OutboundPlan, OutboundRefusal } from './outbound-plan.ts';
+import { rankEndpoints, type RankedEndpoints } from './ranked-endpoints.ts';
 
 export interface OutboundRequest {
   readonly mesh: MeshState;
@@ -13,117 +26,144 @@ export interface OutboundRequest {
   readonly sourceIp: string;
   readonly destinationIp: string;
   readonly destinationPort: number;
+  /** The address of ours that the connection reached: a destination equal to it was never redirected. */
+  readonly listenerIp?: string | undefined;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** The port on which peers take HBONE; 15008. */
   readonly hbonePort: number;
   /** Ports of our own listeners: a call to them would come back to us. */
   readonly ownPorts: ReadonlySet<number>;
+  /** Endpoints that failed: for this connection, or a moment ago. */
+  readonly avoid?: EndpointAvoidance | undefined;
 }
 
-/** Why an outbound connection is refused: stable, for logs and metrics. */
-export type OutboundRefusal = 'self-call' | 'no-healthy-upstream' | 'waypoint-absent' | 'no-address' | 'remote-network';
+/** A request and what every branch of the tree asks of it. */
+interface Planning extends OutboundRequest {
+  readonly clientFamilies: IpFamilies;
+}
 
-export type OutboundPlan =
-  | {
-      readonly kind: 'hbone';
-      /** Where TLS is dialled. */
-      readonly ip: string;
-      readonly port: number;
-      /** CONNECT authority: what the other end reaches for us. */
-      readonly authority: string;
-      /** The peer must prove one of these. Never empty. */
-      readonly expected: readonly SpiffeId[];
-      readonly workload: MeshWorkload;
-      readonly service: MeshService | undefined;
-      readonly via: 'direct' | 'waypoint';
-    }
-  /** A known workload that speaks no HBONE. */
-  | {
-      readonly kind: 'tcp';
-      readonly ip: string;
-      readonly port: number;
-      readonly workload: MeshWorkload;
-      readonly service: MeshService | undefined;
-    }
-  /** Outside the mesh: the original destination, untouched. */
-  | {
-      readonly kind: 'passthrough';
-      readonly ip: string;
-      readonly port: number;
-      readonly service: MeshService | undefined;
-    }
-  | {
-      readonly kind: 'refuse';
-      readonly reason: OutboundRefusal;
-      readonly message: string;
-      readonly workload: MeshWorkload | undefined;
-      readonly service: MeshService | undefined;
-    };
-
-export function planOutbound(request: OutboundRequest): OutboundPlan {
-  const { mesh, own, destinationIp: ip, destinationPort: port } = request;
-  if (request.ownPorts.has(port) && isLoopbackText(ip)) {
+export function planOutbound(asked: OutboundRequest): OutboundPlan {
+  const { mesh, own, destinationIp: ip, destinationPort: port } = asked;
+  if (isSelf(ip, port, asked)) {
     return refuse('self-call', `destination ${formatHostPort(ip, port)} is a listener of the proxy itself`);
   }
-
-  // A workload's own address means that workload, even where a service claims it as a virtual one.
-  const addressed = mesh.workloadByIp(own.network, ip) ? undefined : mesh.serviceByVip(own.network, ip, own.namespace);
-  const waypoint = addressed && chooseWaypoint(addressed, request);
-  if (addressed && waypoint && !isWaypointOf(own, waypoint, mesh)) {
-    return planWaypoint(waypoint, formatHostPort(ip, port), addressed, request);
-  }
-
+  const request: Planning = { ...asked, clientFamilies: familiesOf(own, asked.sourceIp) };
+  const atIp = mesh.workloadByIp(own.network, ip);
   const service = mesh.serviceByVip(own.network, ip, own.namespace);
+  // A workload's own address means that workload, even where a service claims it as a virtual one.
+  if (service && !atIp && !isWaypointOf(own, service, mesh)) {
+    const waypoint = chooseWaypoint(service, asked.random);
+    if (waypoint) return planWaypoint(waypoint, service, request);
+  }
   if (service && service.loadBalancing?.mode !== 'passthrough') return planService(service, request);
   if (service) return { kind: 'passthrough', ip, port, service };
-  const workload = mesh.workloadByIp(own.network, ip);
-  if (!workload) return { kind: 'passthrough', ip, port, service: undefined };
-  if (workload.waypoint && !isWaypointOf(own, workload.waypoint, mesh)) {
-    return planWaypoint(workload.waypoint, formatHostPort(ip, port), undefined, request);
-  }
-  return planDirect(workload, ip, port, undefined, request);
+  if (!atIp) return planUnknown(request);
+  if (atIp.waypoint && !isWaypointOf(own, atIp, mesh)) return planWaypoint(atIp.waypoint, undefined, request);
+  return planDirect({ workload: atIp, ip, port, service: undefined, drawn: false }, request);
+}
+
+/**
+ * Whether a live connection that went directly, past any waypoint, would now have to go through one, or nowhere at all.
+ * For connections that are older than a change; undefined: it may go on.
+ */
+export function violatedByChange(
+  asked: Pick<OutboundRequest, 'mesh' | 'own' | 'destinationIp'>,
+  wentTo: 'mesh' | 'passthrough',
+): 'waypoint-required' | 'registry-only' | undefined {
+  const { mesh, own, destinationIp: ip } = asked;
+  const atIp = mesh.workloadByIp(own.network, ip);
+  const service = mesh.serviceByVip(own.network, ip, own.namespace);
+  const guarded = atIp && !service ? atIp : atIp ? undefined : service;
+  if (guarded && hasWaypoint(guarded) && !isWaypointOf(own, guarded, mesh)) return 'waypoint-required';
+  if (wentTo === 'passthrough' && own.outboundMode === 'registry-only' && !service && !atIp) return 'registry-only';
+  return undefined;
 }
 
 /** Identities that may answer for a workload: its own, and those that the service vouches for. */
 export function expectedIdentities(workload: MeshWorkload, service: MeshService | undefined): SpiffeId[] {
   const own = spiffeId(workload.trustDomain, workload.namespace, workload.serviceAccount);
-  const vouched = (service?.subjectAltNames ?? []).flatMap((name) => tryParseSpiffeId(name) ?? []);
-  return [...new Set([own, ...vouched])];
+  if (!service || service.subjectAltNames.length === 0) return [own];
+  return [...new Set([own, ...vouchedBy(service)])];
 }
 
-function isLoopbackText(ip: string): boolean {
+function vouchedBy(service: MeshService | undefined): SpiffeId[] {
+  return (service?.subjectAltNames ?? []).flatMap((name) => tryParseSpiffeId(name) ?? []);
+}
+
+function hasWaypoint(guarded: MeshService | MeshWorkload): boolean {
+  if (guarded.waypoint) return true;
+  return 'weightedWaypoints' in guarded && guarded.weightedWaypoints.some(({ weight }) => weight > 0);
+}
+
+/** A dial of it would end at our own listener, and come back here for ever. */
+function isSelf(ip: string, port: number, { ownPorts, own, listenerIp }: OutboundRequest): boolean {
+  if (!ownPorts.has(port)) return false;
+  if (ip === listenerIp || own.addresses.includes(ip)) return true;
   const bytes = tryParseIp(ip);
   return bytes !== undefined && isLoopback(bytes);
 }
 
-function planService(service: MeshService, request: OutboundRequest): OutboundPlan {
-  const { mesh, own, destinationIp, destinationPort, random } = request;
-  const picked = pickEndpoint({ mesh, service, servicePort: destinationPort, client: own, random });
-  if (!picked) {
-    const known = service.ports.some((port) => port.servicePort === destinationPort);
-    const message = known
-      ? `no healthy endpoint of ${service.hostname}`
-      : `service ${service.hostname} has no port ${destinationPort}`;
-    return refuse('no-healthy-upstream', message, undefined, service);
-  }
-  const { workload, targetPort } = picked;
-  if (workload.network !== own.network) return refuseRemote(workload, service);
-  const ip = addressOf(workload, destinationIp, service.ipFamilies);
-  if (ip === undefined)
-    return refuse('no-address', `workload ${workload.uid} has no address to dial`, workload, service);
-  return planDirect(workload, ip, targetPort, service, request);
+function planUnknown({ own, destinationIp: ip, destinationPort: port }: Planning): OutboundPlan {
+  if (own.outboundMode !== 'registry-only') return { kind: 'passthrough', ip, port, service: undefined };
+  return refuse(
+    'registry-only',
+    `${formatHostPort(ip, port)} is not in the registry, and outboundTrafficPolicy is REGISTRY_ONLY: a ServiceEntry would allow it`,
+  );
 }
 
-function planDirect(
-  workload: MeshWorkload,
-  ip: string,
-  port: number,
-  service: MeshService | undefined,
-  request: OutboundRequest,
-): OutboundPlan {
+function planService(service: MeshService, request: Planning): OutboundPlan {
+  const { mesh, own, destinationIp, destinationPort, clientFamilies, random, avoid } = request;
+  const ranked = rankEndpoints({ mesh, service, servicePort: destinationPort, client: own, clientFamilies });
+  const found = drawEndpoint(ranked, random, avoid);
+  if (!found) return refuseEmpty(service, ranked, request);
+  const { workload, targetPort } = found;
+  if (workload.network !== own.network) return planGateway({ workload, service, drawn: true }, request);
+  const families = clientFamilies & serviceFamilies(service.ipFamilies);
+  return withAddress({ workload, service, drawn: true, wanted: destinationIp, families }, (ip) =>
+    planDirect({ workload, ip, port: targetPort, service, drawn: true }, request),
+  );
+}
+
+function refuseEmpty(service: MeshService, { leftOut }: RankedEndpoints, request: Planning): OutboundPlan {
+  const { destinationPort, clientFamilies } = request;
+  const { hostname } = service;
+  if (!service.ports.some((port) => port.servicePort === destinationPort)) {
+    return refuse('no-healthy-upstream', `service ${hostname} has no port ${destinationPort}`, undefined, service);
+  }
+  const { total, unhealthy, wrongFamily, elsewhere } = leftOut;
+  if (wrongFamily > 0 && unhealthy + elsewhere === 0) {
+    const families = describeFamilies(clientFamilies & serviceFamilies(service.ipFamilies) || clientFamilies);
+    const message = `none of the ${wrongFamily} endpoints of ${hostname} has an address to dial by ${families}`;
+    return refuse('no-address', message, undefined, service);
+  }
+  const reasons = [
+    ...(total === 0 ? ['it has none'] : []),
+    ...(unhealthy > 0 ? [`${unhealthy} not ready`] : []),
+    ...(elsewhere > 0 ? [`${elsewhere} outside of the locality that it is restricted to`] : []),
+    ...(wrongFamily > 0 ? [`${wrongFamily} of another IP family`] : []),
+  ];
+  const why = reasons.length > 0 ? `: ${reasons.join(', ')}` : ` that serves port ${destinationPort}`;
+  return refuse('no-healthy-upstream', `no healthy endpoint of ${hostname}${why}`, undefined, service);
+}
+
+interface Target {
+  readonly workload: MeshWorkload;
+  readonly ip: string;
+  readonly port: number;
+  readonly service: MeshService | undefined;
+  readonly drawn: boolean;
+}
+
+function planDirect(target: Target, request: Planning): OutboundPlan {
+  const { workload, ip, port, service } = target;
+  const drawn = target.drawn ? workload.uid : undefined;
   if (workload.network !== request.own.network) return refuseRemote(workload, service);
-  if (workload.tunnelProtocol === 'none') return { kind: 'tcp', ip, port, workload, service };
+  if (isSelf(ip, port, request)) {
+    const message = `endpoint ${formatHostPort(ip, port)} is a listener of the proxy itself`;
+    return refuse('self-call', message, workload, service);
+  }
+  if (workload.tunnelProtocol === 'none') return { kind: 'tcp', ip, port, workload, service, drawn };
   return {
     kind: 'hbone',
     ip,
@@ -133,92 +173,110 @@ function planDirect(
     workload,
     service,
     via: 'direct',
+    drawn,
   };
 }
 
 /** The waypoint keeps the original destination as authority. One that is required and cannot be reached is never bypassed. */
-function planWaypoint(
-  gateway: GatewayAddress,
-  authority: string,
-  service: MeshService | undefined,
-  request: OutboundRequest,
-): OutboundPlan {
-  const found = resolveGateway(gateway, request);
+function planWaypoint(gateway: GatewayAddress, service: MeshService | undefined, request: Planning): OutboundPlan {
+  const { own, destinationIp, destinationPort } = request;
+  const found = findGateway(gateway, request);
   if (!found) {
-    return refuse('waypoint-absent', `waypoint ${describeGateway(gateway)} has no ready endpoint`, undefined, service);
+    const message = `waypoint ${describeGateway(gateway)} is required and has no ready endpoint`;
+    return refuse('waypoint-absent', message, undefined, service);
   }
-  if (found.workload.network !== request.own.network) return refuseRemote(found.workload, service);
-  return {
+  const { workload, port, drawn } = found;
+  if (workload.network !== own.network) {
+    return service
+      ? planGateway({ workload, service, waypoint: found.service, drawn }, request)
+      : refuseRemote(workload, service);
+  }
+  const families = request.clientFamilies & serviceFamilies(found.service?.ipFamilies ?? 'automatic');
+  return withAddress({ workload, service, drawn, wanted: destinationIp, families }, (ip) => ({
     kind: 'hbone',
-    ip: found.ip,
+    ip,
+    port,
+    authority: formatHostPort(destinationIp, destinationPort),
+    expected: expectedIdentities(workload, found.service),
+    workload,
+    service,
+    via: 'waypoint',
+    drawn: drawn ? workload.uid : undefined,
+  }));
+}
+
+/**
+ * Through the gateway of another network: a tunnel to the gateway, and inside of it one to whoever the service vouches for
+ * (ambient-l4 3.9, 4.4). Addresses mean nothing over there, so the authority is always the service's name.
+ */
+function planGateway(
+  to: {
+    readonly workload: MeshWorkload;
+    readonly service: MeshService;
+    readonly waypoint?: MeshService | undefined;
+    readonly drawn: boolean;
+  },
+  request: Planning,
+): OutboundPlan {
+  const { workload, service } = to;
+  const { networkGateway } = workload;
+  if (!networkGateway) return refuseRemote(workload, service);
+  const found = findGateway(networkGateway, request);
+  if (!found) {
+    const message = `gateway ${describeGateway(networkGateway)} of network "${workload.network}" has no ready endpoint`;
+    return refuse('remote-network', message, workload, service);
+  }
+  const innerExpected = [...new Set([...vouchedBy(service), ...vouchedBy(to.waypoint)])];
+  if (innerExpected.length === 0) {
+    const message = `service ${service.hostname} names no identity that may answer for it in network "${workload.network}"`;
+    return refuse('no-identity', message, workload, service);
+  }
+  // Another pod of the gateway first; where it is a single address, another endpoint behind another gateway.
+  const drawn = found.drawn ? found.workload.uid : to.drawn ? workload.uid : undefined;
+  const families = request.clientFamilies & serviceFamilies(found.service?.ipFamilies ?? 'automatic');
+  const dialled = { workload: found.workload, service, drawn: to.drawn, wanted: request.destinationIp, families };
+  return withAddress(dialled, (ip): HbonePlan => ({
+    kind: 'hbone',
+    ip,
     port: found.port,
-    authority,
+    authority: formatHostPort(service.hostname, request.destinationPort),
     expected: expectedIdentities(found.workload, found.service),
     workload: found.workload,
     service,
-    via: 'waypoint',
+    via: 'gateway',
+    innerExpected,
+    drawn,
+  }));
+}
+
+/** At one of its addresses, or at whatever its name stands for when it is dialled. */
+function withAddress(
+  to: {
+    readonly workload: MeshWorkload;
+    readonly service: MeshService | undefined;
+    readonly drawn: boolean;
+    readonly wanted: string;
+    readonly families: IpFamilies;
+  },
+  plan: (ip: string) => OutboundPlan,
+): OutboundPlan {
+  const { workload, service, wanted, families } = to;
+  const ip = addressOf(workload, wanted, families);
+  if (ip !== undefined) return plan(ip);
+  if (workload.addresses.length > 0 || workload.hostname === '') {
+    const message = `workload ${workload.uid} has no address to dial by ${describeFamilies(families || ipv4 | ipv6)}`;
+    return refuse('no-address', message, workload, service);
+  }
+  return {
+    kind: 'resolve',
+    hostname: workload.hostname,
+    allowed: families,
+    preferred: familyOfAddress(wanted) & families,
+    workload,
+    service,
+    drawn: to.drawn ? workload.uid : undefined,
+    withAddress: plan,
   };
-}
-
-function resolveGateway(
-  gateway: GatewayAddress,
-  request: OutboundRequest,
-): { workload: MeshWorkload; service: MeshService | undefined; ip: string; port: number } | undefined {
-  const { mesh, own, destinationIp, random } = request;
-  const service = gatewayService(gateway, own, mesh);
-  if (service) {
-    const picked = pickEndpoint({
-      mesh,
-      service,
-      servicePort: gateway.hboneMtlsPort,
-      client: own,
-      allowTunnelPorts: true,
-      random,
-    });
-    const ip = picked && addressOf(picked.workload, destinationIp, service.ipFamilies);
-    return picked && ip !== undefined ? { workload: picked.workload, service, ip, port: picked.targetPort } : undefined;
-  }
-  if (gateway.destination.kind === 'hostname') return undefined;
-  const { network, ip } = gateway.destination.address;
-  const workload = mesh.workloadByIp(network, ip);
-  if (!workload || workload.status === 'unhealthy') return undefined;
-  return { workload, service: undefined, ip, port: gateway.hboneMtlsPort };
-}
-
-function gatewayService(gateway: GatewayAddress, own: MeshWorkload, mesh: MeshState): MeshService | undefined {
-  const { destination } = gateway;
-  if (destination.kind === 'hostname') return mesh.service(serviceKey(destination.namespace, destination.hostname));
-  return mesh.serviceByVip(destination.address.network as NetworkId, destination.address.ip, own.namespace);
-}
-
-/** Whether `own` is a pod of the waypoint, ready or not: it must reach what it guards without going through itself. */
-function isWaypointOf(own: MeshWorkload, gateway: GatewayAddress, mesh: MeshState): boolean {
-  const { destination } = gateway;
-  let key: ServiceKey | undefined;
-  if (destination.kind === 'hostname') key = serviceKey(destination.namespace, destination.hostname);
-  else {
-    if (destination.address.network === own.network && own.addresses.includes(destination.address.ip)) return true;
-    const service = mesh.serviceByVip(destination.address.network, destination.address.ip, own.namespace);
-    if (service) key = serviceKey(service.namespace, service.hostname);
-  }
-  return key !== undefined && mesh.endpoints(key).has(own.uid);
-}
-
-function chooseWaypoint(service: MeshService, request: OutboundRequest): GatewayAddress | undefined {
-  let total = 0;
-  for (const { weight } of service.weightedWaypoints) total += weight;
-  if (total === 0) return service.waypoint;
-  let rest = request.random() * total;
-  for (const { destination, weight } of service.weightedWaypoints) {
-    rest -= weight;
-    if (rest < 0) return destination;
-  }
-  return service.waypoint;
-}
-
-function describeGateway({ destination }: GatewayAddress): string {
-  if (destination.kind === 'hostname') return `${destination.namespace}/${destination.hostname}`;
-  return `${destination.address.network}/${destination.address.ip}`;
 }
 
 function refuseRemote(workload: MeshWorkload, service: MeshService | undefined): OutboundPlan {

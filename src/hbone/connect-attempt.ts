@@ -1,6 +1,6 @@
 /** One CONNECT on its way: waits for a connection, then for the answer, then hands over a tunnel or an error. */
 import type { ByteChannel } from '../net/channel.ts';
-import type { HeaderList } from '../http/header-list.ts';
+import { HeaderList, type HeaderInit } from '../http/header-list.ts';
 import { errorCode, Http2Error, type Http2Session, type Http2Stream, type StreamHandler } from '../http/h2/index.ts';
 import { HboneRefusedError, hboneAborted, hboneClosed, reasonHeader } from './errors.ts';
 import { Tunnel } from './tunnel.ts';
@@ -17,6 +17,18 @@ export interface ConnectAttemptOptions {
   readonly signal: AbortSignal | undefined;
   /** The peer did not process it: place it again, on another connection. */
   readonly retry: (attempt: ConnectAttempt) => void;
+}
+
+export interface TunnelRequest {
+  readonly authority: string;
+  /** `baggage`, `forwarded`, `traceparent`; names in lower case. */
+  readonly headers?: HeaderInit;
+}
+
+export function connectHead({ authority, headers }: TunnelRequest): HeaderList {
+  const head = new HeaderList([':method', 'CONNECT', ':authority', authority]);
+  if (headers) head.fields.push(...HeaderList.from(headers).fields);
+  return head;
 }
 
 const maxRetries = 2;

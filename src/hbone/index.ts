@@ -1,5 +1,7 @@
 /** HBONE: TCP tunnels as HTTP/2 CONNECT over mutual TLS; the server of 15008 and the client's pool. */
-export { reasonHeader } from './errors.ts';
+export { HboneRefusedError, reasonHeader } from './errors.ts';
+export type { TunnelChannel } from './connect-attempt.ts';
 export { createHbonePool, type HbonePool } from './pool.ts';
 export { poolKeyId, type PoolKey } from './pool-key.ts';
 export { type ConnectRequest, serveHbone, type HboneServerSession } from './server.ts';
+export { connectSingleTunnel } from './single-tunnel.ts';

@@ -3,9 +3,8 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { type Log, silentLog } from '../lib/log.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { ByteChannel } from '../net/channel.ts';
-import { HeaderList, type HeaderInit } from '../http/header-list.ts';
 import { Http2Session, type Http2Limits, type ReceiveBudget } from '../http/h2/index.ts';
-import { ConnectAttempt, type TunnelChannel } from './connect-attempt.ts';
+import { ConnectAttempt, connectHead, type TunnelChannel, type TunnelRequest } from './connect-attempt.ts';
 import { dialFailed, dialTimeout, hboneAborted, hboneClosed } from './errors.ts';
 import type { PoolKey } from './pool-key.ts';
 
@@ -35,12 +34,6 @@ export interface HbonePoolOptions<K extends PoolKey> {
   readonly clock?: Clock;
   readonly log?: Log;
   readonly budget?: ReceiveBudget;
-}
-
-export interface TunnelRequest {
-  readonly authority: string;
-  /** `baggage`, `forwarded`, `traceparent`; names in lower case. */
-  readonly headers?: HeaderInit;
 }
 
 export interface PooledConnectionInfo<K extends PoolKey> {
@@ -108,8 +101,7 @@ class Pool<K extends PoolKey> implements HbonePool<K> {
   connect(key: K, request: TunnelRequest, signal?: AbortSignal): Promise<TunnelChannel> {
     if (this.#state !== 'open') return Promise.reject(hboneClosed('the pool is closed'));
     if (signal?.aborted) return Promise.reject(hboneAborted(signal.reason));
-    const head = new HeaderList([':method', 'CONNECT', ':authority', request.authority]);
-    if (request.headers) head.fields.push(...HeaderList.from(request.headers).fields);
+    const head = connectHead(request);
     return new Promise((resolve, reject) => {
       const attempt = new ConnectAttempt({
         head,

@@ -94,7 +94,8 @@ export function formatHostPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-function maskIp(bytes: Uint8Array, prefixLength: number): Uint8Array {
+/** The address with all bits after the prefix cleared. */
+export function maskIp(bytes: Uint8Array, prefixLength: number): Uint8Array {
   return bytes.map((byte, i) => {
     const bitsHere = Math.min(8, Math.max(0, prefixLength - 8 * i));
     return byte & (0xff << (8 - bitsHere)) & 0xff;

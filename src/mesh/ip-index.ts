@@ -1,5 +1,5 @@
 /** Address indices: one key has several claimants, and an order among them. */
-import { cidrContains, tryParseCidr, tryParseIp, type Cidr } from '../lib/ip.ts';
+import { maskIp, tryParseCidr, tryParseIp, type Cidr } from '../lib/ip.ts';
 import type { MeshService, MeshWorkload, NetworkAddress } from '../api/workload.ts';
 import type { NetworkId } from '../api/names.ts';
 
@@ -20,6 +20,10 @@ export class MultiMap<K, V> {
 
   get(key: K): ReadonlySet<V> | undefined {
     return this.#sets.get(key);
+  }
+
+  get size(): number {
+    return this.#sets.size;
   }
 
   keys(): Iterable<K> {
@@ -47,16 +51,23 @@ export function preferredWorkload(claimants: Iterable<MeshWorkload>): MeshWorklo
 
 /** Whether a client in `clientNamespace` may see the service. */
 export function isVisible(service: MeshService, clientNamespace: string): boolean {
+  if (service.exportTo) return service.exportTo.includes(clientNamespace);
   return service.visibility === 'public' || service.namespace === clientNamespace;
 }
 
-/** Of several services that claim one name or address: the client's namespace, then canonical, then the first. */
-export function preferredService(claimants: Iterable<MeshService>, clientNamespace: string): MeshService | undefined {
+/** Of several services that claim one name or address: the client's namespace, then canonical, then `preferredNamespace`, then the first. */
+export function preferredService(
+  claimants: Iterable<MeshService>,
+  clientNamespace: string,
+  preferredNamespace?: string,
+): MeshService | undefined {
   let best: MeshService | undefined;
   let bestRank = -1;
   for (const service of claimants) {
     if (!isVisible(service, clientNamespace)) continue;
-    const rank = (service.namespace === clientNamespace ? 2 : 0) + (service.canonical ? 1 : 0);
+    const { namespace, canonical } = service;
+    const rank =
+      (namespace === clientNamespace ? 4 : 0) + (canonical ? 2 : 0) + (namespace === preferredNamespace ? 1 : 0);
     if (rank > bestRank) {
       best = service;
       bestRank = rank;
@@ -65,50 +76,74 @@ export function preferredService(claimants: Iterable<MeshService>, clientNamespa
   return best;
 }
 
-interface Block {
-  readonly network: NetworkId;
-  readonly cidr: Cidr;
-  readonly service: MeshService;
-}
-
-/** Virtual addresses given as CIDR blocks. Few, hence a list. */
+/** Services by network and prefix length, then by the masked address: a look-up costs one step a length in use. */
 export class BlockIndex {
-  #blocks: Block[] = [];
+  readonly #byNetwork = new Map<NetworkId, Map<number, MultiMap<string, MeshService>>>();
+  #lengths = new Map<NetworkId, readonly number[]>();
 
   add(service: MeshService): void {
-    for (const address of service.addresses) {
-      const cidr = blockOf(address);
-      if (cidr) this.#blocks.push({ network: address.network, cidr, service });
+    for (const { network, cidr } of blocksOf(service)) {
+      const byLength = this.#byNetwork.get(network) ?? new Map<number, MultiMap<string, MeshService>>();
+      this.#byNetwork.set(network, byLength);
+      const blocks = byLength.get(cidr.prefixLength) ?? new MultiMap<string, MeshService>();
+      byLength.set(cidr.prefixLength, blocks);
+      blocks.add(blockKey(cidr), service);
+      this.#lengths.delete(network);
     }
   }
 
   remove(service: MeshService): void {
-    if (this.#blocks.some((block) => block.service === service)) {
-      this.#blocks = this.#blocks.filter((block) => block.service !== service);
+    for (const { network, cidr } of blocksOf(service)) {
+      const byLength = this.#byNetwork.get(network);
+      const blocks = byLength?.get(cidr.prefixLength);
+      if (!byLength || !blocks) continue;
+      blocks.remove(blockKey(cidr), service);
+      if (blocks.size === 0) byLength.delete(cidr.prefixLength);
+      if (byLength.size === 0) this.#byNetwork.delete(network);
+      this.#lengths.delete(network);
     }
   }
 
   /** The best block around `ip`: the client's namespace, then the longest prefix, then canonical, then the first. */
   find(network: NetworkId, ip: string, clientNamespace: string): MeshService | undefined {
-    if (this.#blocks.length === 0) return undefined;
-    const bytes = tryParseIp(ip);
+    const byLength = this.#byNetwork.get(network);
+    const bytes = byLength && tryParseIp(ip);
     if (!bytes) return undefined;
     let best: MeshService | undefined;
-    let bestRank = -1;
-    for (const { network: blockNetwork, cidr, service } of this.#blocks) {
-      if (blockNetwork !== network || !cidrContains(cidr, bytes) || !isVisible(service, clientNamespace)) continue;
-      const rank =
-        (service.namespace === clientNamespace ? 512 : 0) + cidr.prefixLength * 2 + (service.canonical ? 1 : 0);
-      if (rank > bestRank) {
-        best = service;
-        bestRank = rank;
-      }
+    for (const prefixLength of this.#lengthsOf(network, byLength)) {
+      if (prefixLength > bytes.length * 8) continue;
+      const claimants = byLength
+        .get(prefixLength)
+        ?.get(blockKey({ address: maskIp(bytes, prefixLength), prefixLength }));
+      const found = claimants && preferredService(claimants, clientNamespace);
+      if (!found) continue;
+      if (found.namespace === clientNamespace) return found;
+      best ??= found;
     }
     return best;
   }
+
+  /** Longest first. */
+  #lengthsOf(network: NetworkId, byLength: ReadonlyMap<number, unknown>): readonly number[] {
+    let lengths = this.#lengths.get(network);
+    if (!lengths) this.#lengths.set(network, (lengths = [...byLength.keys()].toSorted((a, b) => b - a)));
+    return lengths;
+  }
+}
+
+function* blocksOf(service: MeshService): Iterable<{ network: NetworkId; cidr: Cidr }> {
+  for (const address of service.addresses) {
+    const cidr = blockOf(address);
+    if (cidr) yield { network: address.network, cidr };
+  }
+}
+
+/** The family is part of it: 0.0.0.0/0 and ::/0 are two blocks. */
+function blockKey({ address }: Cidr): string {
+  return address.join('.');
 }
 
 /** The block of an address with a prefix length; undefined for a single address. */
-export function blockOf(address: NetworkAddress): Cidr | undefined {
+function blockOf(address: NetworkAddress): Cidr | undefined {
   return address.prefixLength === undefined ? undefined : tryParseCidr(`${address.ip}/${address.prefixLength}`);
 }

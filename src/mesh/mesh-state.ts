@@ -29,6 +29,11 @@ export interface Endpoint {
   readonly ports: readonly ServicePort[];
 }
 
+/** All endpoints of one service at one moment: another object after each change, so that what is derived from it can be kept with it. */
+export interface EndpointSet {
+  readonly byUid: ReadonlyMap<WorkloadUid, Endpoint>;
+}
+
 /** What an update changed. Policies bind by namespace and name, so any policy may concern any connection. */
 export type MeshChange =
   | { readonly kind: 'policies'; readonly keys: readonly PolicyKey[] }
@@ -53,13 +58,19 @@ export class MeshState {
   readonly #byVip = new MultiMap<string, MeshService>();
   readonly #blocks = new BlockIndex();
   /** Keyed by service, whether the service is known or not: what has no service yet is staged. */
-  readonly #endpoints = new Map<ServiceKey, Map<WorkloadUid, Endpoint>>();
+  readonly #endpoints = new Map<ServiceKey, { readonly byUid: Map<WorkloadUid, Endpoint> }>();
   readonly #policies = new Map<PolicyKey, Authorization>();
   readonly #globalPolicies = new Set<PolicyKey>();
   readonly #namespacePolicies = new MultiMap<string, PolicyKey>();
   readonly #listeners = new Set<MeshListener>();
   /** Policy sets by workload, forgotten as a whole when any policy changes. */
   #policySets = new WeakMap<MeshWorkload, PolicySet>();
+  #revision = 0;
+
+  /** Another number after each update of addresses that changed something. */
+  get revision(): number {
+    return this.#revision;
+  }
 
   /** Calls `listener` after each update that changed something, until the returned function is called. */
   subscribe(listener: MeshListener): () => void {
@@ -86,7 +97,9 @@ export class MeshState {
       if (this.#removeWorkload(name as WorkloadUid)) workloads.add(name as WorkloadUid);
       else if (this.#removeService(name as ServiceKey)) services.add(name as ServiceKey);
     }
-    if (workloads.size + services.size > 0) this.#notify({ kind: 'addresses', workloads, services });
+    if (workloads.size + services.size === 0) return;
+    this.#revision++;
+    this.#notify({ kind: 'addresses', workloads, services });
   }
 
   applyAuthorizations(update: AuthorizationUpdate): void {
@@ -136,13 +149,17 @@ export class MeshState {
     return exact ?? this.#blocks.find(network, ip, clientNamespace);
   }
 
-  serviceByHostname(hostname: string, clientNamespace: string): MeshService | undefined {
+  serviceByHostname(hostname: string, clientNamespace: string, preferredNamespace?: string): MeshService | undefined {
     const claimants = this.#byHostname.get(hostname);
-    return claimants && preferredService(claimants, clientNamespace);
+    return claimants && preferredService(claimants, clientNamespace, preferredNamespace);
   }
 
   /** All endpoints of a service, healthy or not. */
   endpoints(key: ServiceKey): ReadonlyMap<WorkloadUid, Endpoint> {
+    return this.endpointSet(key).byUid;
+  }
+
+  endpointSet(key: ServiceKey): EndpointSet {
     return this.#endpoints.get(key) ?? noEndpoints;
   }
 
@@ -193,9 +210,9 @@ export class MeshState {
     for (const key of ipKeys(workload)) this.#byIp.add(key, workload);
     this.#byName.add(`${workload.namespace}/${workload.name}`, workload);
     for (const [key, ports] of workload.services) {
-      const endpoints = this.#endpoints.get(key) ?? new Map<WorkloadUid, Endpoint>();
-      endpoints.set(workload.uid, { workload, ports });
-      this.#endpoints.set(key, endpoints);
+      const byUid = this.#endpoints.get(key)?.byUid ?? new Map<WorkloadUid, Endpoint>();
+      byUid.set(workload.uid, { workload, ports });
+      this.#endpoints.set(key, { byUid });
     }
   }
 
@@ -206,8 +223,10 @@ export class MeshState {
     for (const key of ipKeys(workload)) this.#byIp.remove(key, workload);
     this.#byName.remove(`${workload.namespace}/${workload.name}`, workload);
     for (const key of workload.services.keys()) {
-      const endpoints = this.#endpoints.get(key);
-      if (endpoints?.delete(uid) && endpoints.size === 0) this.#endpoints.delete(key);
+      const byUid = this.#endpoints.get(key)?.byUid;
+      if (!byUid?.delete(uid)) continue;
+      if (byUid.size === 0) this.#endpoints.delete(key);
+      else this.#endpoints.set(key, { byUid });
     }
     return true;
   }
@@ -243,7 +262,7 @@ export class MeshState {
   }
 }
 
-const noEndpoints: ReadonlyMap<WorkloadUid, Endpoint> = new Map();
+const noEndpoints: EndpointSet = { byUid: new Map() };
 
 function ipKeys(workload: MeshWorkload): string[] {
   if (workload.networkMode === 'host-network') return [];

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { describeChannelContract } from './channel-contract.ts';
-import { dial, listen, memoryChannelPair, tcpChannel, tlsChannel } from './index.ts';
+import { channelDuplex, dial, listen, memoryChannelPair, tcpChannel, tlsChannel } from './index.ts';
 
 const pem = readFileSync(new URL('./channel.test.pem', import.meta.url), 'utf8');
 
@@ -41,6 +41,15 @@ describeChannelContract('tls', async () => {
   });
   const clientTls = tls.connect({ socket: client, rejectUnauthorized: false, minVersion: 'TLSv1.3' });
   // A ticket written into a connection that was just reset swallows the error that the next read would report.
+  await Promise.all([once(serverTls, 'secure'), once(clientTls, 'secureConnect'), once(clientTls, 'session')]);
+  return { a: tlsChannel(clientTls), b: tlsChannel(serverTls), dispose: close };
+});
+
+describeChannelContract('tls over a channel', async () => {
+  const { client, server, close } = await connectedSockets();
+  const serverTls = new tls.TLSSocket(server, { isServer: true, cert: pem, key: pem, minVersion: 'TLSv1.3' });
+  const socket = channelDuplex(tcpChannel(client));
+  const clientTls = tls.connect({ socket, rejectUnauthorized: false, minVersion: 'TLSv1.3' });
   await Promise.all([once(serverTls, 'secure'), once(clientTls, 'secureConnect'), once(clientTls, 'session')]);
   return { a: tlsChannel(clientTls), b: tlsChannel(serverTls), dispose: close };
 });

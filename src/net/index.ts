@@ -8,6 +8,10 @@ export { dial } from './dial.ts';
 export { originalDestination } from './original-destination.ts';
 export { tcpChannel } from './tcp-channel.ts';
 export { tlsChannel } from './tls-channel.ts';
+export { channelDuplex } from './channel-duplex.ts';
+export { descriptorLimit } from './descriptor-limit.ts';
+export { listeningAddresses } from './listening-sockets.ts';
+export { encodeProxyHeader, proxyTlv } from './proxy-protocol.ts';
 export { memoryChannelPair } from './memory-channel.ts';
 export { pump, type PumpResult } from './pump.ts';
 export {

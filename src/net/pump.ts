@@ -13,6 +13,8 @@ export interface PumpResult {
 export interface PumpOptions {
   /** Bytes read from `a` (or from `b`), as they come; for counters of live connections. Never throws. */
   readonly onBytes?: (from: 'a' | 'b', byteCount: number) => void;
+  /** One side ended, the other has not: from here on only one direction is alive. At most once. Never throws. */
+  readonly onHalfClose?: () => void;
   /** Both channels are closed. Exactly once. */
   readonly onEnd: (result: PumpResult) => void;
 }
@@ -46,6 +48,7 @@ export function pump(a: ByteChannel, b: ByteChannel, options: PumpOptions): Pump
   const bToA = new Direction('b', b, a, closed, options.onBytes);
   aToB.opposite = bToA;
   bToA.opposite = aToB;
+  aToB.onHalfClose = bToA.onHalfClose = options.onHalfClose;
   a.read(aToB);
   b.read(bToA);
   return {
@@ -72,6 +75,8 @@ class Direction implements ChannelReader {
   readonly #closed: (side: Direction, error: Error | undefined) => void;
   readonly #onBytes: ((from: 'a' | 'b', byteCount: number) => void) | undefined;
   opposite!: Direction;
+  onHalfClose: (() => void) | undefined;
+  #ended = false;
   byteCount = 0;
   #uncredited = 0;
   #paused = false;
@@ -109,7 +114,9 @@ class Direction implements ChannelReader {
   }
 
   onEnd(): void {
+    this.#ended = true;
     this.target.end();
+    if (!this.opposite.#ended) this.onHalfClose?.();
   }
 
   /** `source` took everything that the opposite direction wrote. */

@@ -5,4 +5,4 @@ export { MetricsMerger } from './merger.ts';
 export type { MetricsSnapshot } from './snapshot.ts';
 export { registerTcpMetrics, unknownLabel, type TcpMetricName } from './istio-tcp.ts';
 export { openAccessLog, type AccessLog, type AccessLogFormat, type AccessLogPeer } from './access-log.ts';
-export { createTraceContext, formatTraceparent, tryParseTraceparent } from './trace-context.ts';
+export { createTraceContext, formatTraceparent, tryParseTraceparent, type TraceContext } from './trace-context.ts';

@@ -44,8 +44,12 @@ export function parseBaggage(header: string): WorkloadLabels {
     canonicalName: found.get('service.name') ?? '',
     canonicalRevision: found.get('service.version') ?? '',
     clusterId: found.get('k8s.cluster.name') ?? '',
+    locality: { region: found.get('cloud.region') ?? '', zone: found.get('cloud.availability_zone') ?? '' },
   };
 }
+
+/** On the inner CONNECT of a tunnel through a gateway: the network that it comes from. */
+export const forwardedNetworkHeader = 'x-forwarded-network';
 
 /** RFC 7239: whose connection this is, and which service it was meant for. */
 export function formatForwarded(clientAddress: string, serviceHostname: string | undefined): string {

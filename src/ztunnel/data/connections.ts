@@ -2,16 +2,23 @@
 import type { SpiffeId, WorkloadUid } from '../../api/names.ts';
 import type { MeshService, MeshWorkload } from '../../api/workload.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { codeOf, messageOf } from '../../lib/errors.ts';
-import type { AccessLog, AccessLogPeer, MetricGroup, Series, TcpMetricName } from '../../telemetry/index.ts';
+import type { AccessLog, AccessLogPeer, Series, TcpMetricName, TcpMetrics } from '../../telemetry/index.ts';
 import type { ConnectionFacts } from '../../policy/index.ts';
 import type { ConnectionReport } from '../messages.ts';
-import { accessPeer, trafficLabels, type ResponseFlags, type Traffic, type WorkloadLabels } from './traffic.ts';
+import { describeFailure, flagsOfCut } from './failures.ts';
+import {
+  accessPeer,
+  identityOf,
+  trafficLabels,
+  type ResponseFlags,
+  type Traffic,
+  type WorkloadLabels,
+} from './traffic.ts';
 
 export interface ConnectionTelemetry {
   readonly clock: Clock;
   readonly accessLog: AccessLog;
-  readonly tcpMetrics: MetricGroup<TcpMetricName>;
+  readonly tcpMetrics: TcpMetrics;
 }
 
 /** What is known of a connection when it is opened; ends that become known later are filled in by `describe`. */
@@ -33,6 +40,8 @@ export interface ConnectionDescription {
   readonly sourceLabels?: WorkloadLabels;
   readonly sourceIdentity?: SpiffeId | undefined;
   readonly destinationWorkload: MeshWorkload | undefined;
+  /** What the far end says of itself, where the workload is only the gateway to it. */
+  readonly destinationLabels?: WorkloadLabels;
   readonly destinationIdentity?: SpiffeId | undefined;
   readonly service: MeshService | undefined;
   readonly traceId?: string | undefined;
@@ -122,12 +131,14 @@ export class Connection {
       reporter: this.start.direction === 'outbound' ? 'source' : 'destination',
       source: description.sourceWorkload ?? description.sourceLabels,
       sourceIdentity: description.sourceIdentity,
-      destination: description.destinationWorkload,
-      destinationIdentity: description.destinationIdentity,
+      destination: description.destinationLabels ?? description.destinationWorkload,
+      destinationIdentity: description.destinationIdentity ?? identityOf(description.destinationWorkload),
       service: description.service,
     };
-    this.#series = this.#telemetry.tcpMetrics.acquire(trafficLabels(this.#traffic, '-'));
+    const { traffic, open } = this.#telemetry.tcpMetrics;
+    this.#series = traffic.acquire(trafficLabels(this.#traffic, '-'));
     this.#series.values.opened++;
+    open[this.#traffic.reporter].values.open++;
   }
 
   /** `cut` ends both sides; from now on aborting calls it. */
@@ -135,6 +146,7 @@ export class Connection {
     this.#cut = cut;
     // Nobody waits any more, and an idle connection is counted in bytes.
     this.#abort = undefined;
+    this.#telemetry.accessLog.opened(() => ({ ...this.#peers(), ...this.#told() }));
     if (this.#cutError) cut(this.#cutError);
   }
 
@@ -161,35 +173,23 @@ export class Connection {
   finish(end: ConnectionEnd): void {
     if (this.#finished) return;
     this.#finished = true;
-    const { clock, accessLog, tcpMetrics } = this.#telemetry;
+    const { clock, accessLog } = this.#telemetry;
+    this.#count(this.#cutError ? flagsOfCut(this.#cutError) : (end.flags ?? '-'));
     // Who cut it knows better than the socket that noticed.
-    const error = this.#cutError ?? end.error;
-    const flags = codeOf(error) === 'policy.changed' ? 'DENY' : (end.flags ?? '-');
-    if (this.#series && this.#traffic) {
-      if (flags === '-') this.#series.values.closed++;
-      else {
-        tcpMetrics.record(trafficLabels(this.#traffic, flags), (values) => {
-          values.closed++;
-          values.failed++;
-        });
-      }
-      tcpMetrics.release(this.#series);
-    }
-    const { source, destination } = this.#peers();
+    const failure = this.#cutError ?? end.error;
+    const { direction } = this.start;
+    const { protocol = 'TCP', actualDst = this.start.originalDst } = this.#description ?? {};
+    const error = failure && describeFailure(failure, { direction, protocol, actualDst });
     if (this.#description) {
       accessLog.complete({
-        source,
-        destination,
-        direction: this.start.direction,
+        ...this.#peers(),
+        ...this.#told(),
         ...this.#localBytes(),
         durationMs: clock.nowMs() - this.#startedMs,
-        policy: this.#cutBy ?? end.policy,
-        traceId: this.#description.traceId,
-        error: error && messageOf(error),
+        policy: this.#cutBy ?? end.policy ?? this.#policy,
+        error,
       });
-    } else {
-      accessLog.failed({ source, destination, direction: this.start.direction, error: error && messageOf(error) });
-    }
+    } else accessLog.failed({ ...this.#peers(), direction, error });
     this.#onFinish(this);
   }
 
@@ -212,6 +212,24 @@ export class Connection {
       ...this.#localBytes(),
       policy: this.#policy,
     };
+  }
+
+  #count(flags: ResponseFlags): void {
+    const { traffic, open } = this.#telemetry.tcpMetrics;
+    if (!this.#series || !this.#traffic) return;
+    if (flags === '-') this.#series.values.closed++;
+    else {
+      traffic.record(trafficLabels(this.#traffic, flags), (values) => {
+        values.closed++;
+        values.failed++;
+      });
+    }
+    traffic.release(this.#series);
+    open[this.#traffic.reporter].values.open--;
+  }
+
+  #told(): { direction: 'inbound' | 'outbound'; traceId: string | undefined } {
+    return { direction: this.start.direction, traceId: this.#description?.traceId };
   }
 
   /** As the workload here sees it: sent by it, received by it. */

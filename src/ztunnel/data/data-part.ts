@@ -9,7 +9,8 @@ import { MetricsRegistry, registerTcpMetrics, type AccessLog } from '../../telem
 import { createAuthorizer, type Authorizer } from './authorize.ts';
 import { CertificateStore } from './certificate-store.ts';
 import { ConnectionRegistry } from './connections.ts';
-import { dataDefaults, type DataContext, type DataLimits } from './data-context.ts';
+import { createDataContext, dataDefaults, type DataContext, type DataLimits } from './data-context.ts';
+import type { NameQuery } from './name-resolver.ts';
 import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
 import { closeTarget } from '../pod-descriptors.ts';
 import { PodProxy } from './pod-proxy.ts';
@@ -23,6 +24,8 @@ export interface DataPartOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly limits?: Partial<DataLimits>;
+  /** Default: the name servers of this process. */
+  readonly nameQuery?: NameQuery;
   /** Takes what the data part says; called in its thread. */
   readonly post: (message: DataMessage) => void;
 }
@@ -61,18 +64,21 @@ class Part {
       want: (identity) => options.post({ kind: 'certificate-wanted', identity }),
       timeoutMs: limits.handshakeTimeoutMs,
     });
-    this.#context = {
-      mesh: this.#mesh,
-      network,
-      worker,
-      clock,
-      log,
-      random,
-      limits,
-      connections: this.#connections,
-      authorizer: this.#authorizer,
-      certificates: this.#certificates,
-    };
+    this.#context = createDataContext(
+      {
+        mesh: this.#mesh,
+        network,
+        worker,
+        clock,
+        log,
+        random,
+        limits,
+        connections: this.#connections,
+        authorizer: this.#authorizer,
+        certificates: this.#certificates,
+      },
+      options.nameQuery,
+    );
     this.#metrics.gauge(
       'workload_manager_active_proxy_count',
       'The total number of proxies currently running',

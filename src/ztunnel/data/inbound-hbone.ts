@@ -6,15 +6,19 @@ import { planInboundConnect } from '../../decision/index.ts';
 import { reasonHeader, serveHbone, type ConnectRequest, type HboneServerSession } from '../../hbone/index.ts';
 import { errorCode, Http2Error } from '../../http/h2/index.ts';
 import { acceptTls, spiffeParts } from '../../identity/index.ts';
-import { tlsChannel, type AcceptedSocket } from '../../net/index.ts';
+import { encodeProxyHeader, proxyTlv, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
 import type { SourcePrincipal } from '../../policy/index.ts';
 import { createTraceContext, tryParseTraceparent } from '../../telemetry/index.ts';
-import { formatBaggage, parseBaggage, parseForwardedHost } from './baggage.ts';
+import { formatBaggage, forwardedNetworkHeader, parseBaggage, parseForwardedHost } from './baggage.ts';
+import { overLimit, overloaded } from './connection-limits.ts';
 import { ownWorkload, type PodContext } from './data-context.ts';
 import { flagsOf } from './failures.ts';
-import { authorizeInbound, DeniedError, dialApplication } from './inbound.ts';
+import { authorizeInbound, DeniedError, dialApplication, type InboundTarget } from './inbound.ts';
 import { hbonePort, ownPorts } from '../ports.ts';
 import { runPump } from './run-pump.ts';
+
+/** A client that comes although we drain has not heard yet that it should not: it gets time to open its tunnel. */
+const lateClientMs = 1000;
 
 /** The TLS connections of one pod's 15008. */
 export class HboneInbound {
@@ -37,7 +41,8 @@ export class HboneInbound {
     try {
       if (this.#handshakes > this.#pod.limits.maxHandshakes)
         throw inboundError('overloaded', 'too many handshakes are under way');
-      const own = await ownWorkload(this.#pod, this.#pod.ended);
+      if (this.#sessions.size >= this.#pod.limits.maxPodConnections) throw overloaded('the pod has too many tunnels');
+      const own = await ownWorkload(this.#pod, () => this.#pod.ended);
       if (!own) throw inboundError('not-ready', 'own workload is not known to the mesh');
       ownIdentity = spiffeId(own.trustDomain, own.namespace, own.serviceAccount);
       const certificate = await this.#pod.certificates.get(ownIdentity, this.#pod.ended);
@@ -51,6 +56,7 @@ export class HboneInbound {
         peer: principalOf(peer.identity),
         ownIdentity,
         remoteAddress,
+        remotePort,
         src,
         localIp,
       };
@@ -63,7 +69,12 @@ export class HboneInbound {
     }
   }
 
-  /** GOAWAY to every client; running tunnels go on. */
+  /** Handshakes or connections: whoever is here may still ask for a tunnel. */
+  get hasClients(): boolean {
+    return this.#handshakes > 0 || this.#sessions.size > 0;
+  }
+
+  /** GOAWAY to every client; running tunnels go on. Connections that come later are served, and sent away a little later. */
   drain(): void {
     this.#draining = true;
     for (const session of this.#sessions) session.drain();
@@ -89,7 +100,7 @@ export class HboneInbound {
       },
     });
     this.#sessions.add(session);
-    if (this.#draining) session.drain();
+    if (this.#draining) this.#pod.clock.after(lateClientMs, () => session.drain());
     if (this.#pod.ended.aborted) session.close();
   }
 
@@ -131,6 +142,7 @@ interface RefusedClient {
 interface TunnelConnection {
   readonly peer: SourcePrincipal;
   readonly ownIdentity: SpiffeId;
+  readonly remotePort: number;
   readonly remoteAddress: string;
   readonly src: string;
   readonly localIp: string;
@@ -148,11 +160,13 @@ async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, p
   });
   let answered = false;
   try {
-    const own = await ownWorkload(pod, connection.signal);
+    const overloaded = overLimit(pod);
+    if (overloaded) throw overloaded;
+    const own = await ownWorkload(pod, () => connection.signal);
     if (!own) throw new RefusedConnect(503, 'not-ready', 'own workload is not known to the mesh');
     const forwardedHost = parseForwardedHost(request.headers.get('forwarded') ?? '');
     const plan = planInboundConnect({ mesh, own, localIp, authority: request.authority, forwardedHost, ownPorts });
-    const sourceWorkload = mesh.workloadByIp(own.network, remoteAddress);
+    const sourceWorkload = fromGateway(request, pod) ? undefined : mesh.workloadByIp(own.network, remoteAddress);
     const baggage = sourceWorkload ? undefined : request.headers.get('baggage');
     connection.describe({
       protocol: 'HBONE',
@@ -167,13 +181,6 @@ async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, p
       traceId: (tryParseTraceparent(request.headers.get('traceparent') ?? '') ?? createTraceContext()).traceId,
     });
     if (plan.kind === 'refuse') throw new RefusedConnect(plan.status, plan.reason, plan.message);
-    if (plan.applicationTunnel?.protocol === 'proxy') {
-      throw new RefusedConnect(
-        503,
-        'unsupported-tunnel',
-        'the application wants the PROXY protocol, which is not spoken here',
-      );
-    }
     const { policy } = await authorizeInbound({
       pod,
       connection,
@@ -182,14 +189,18 @@ async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, p
       source: peer,
       target: plan,
     });
-    const application = await dialApplication({ pod, connection, sourceIp: remoteAddress, target: plan });
+    const proxied = plan.applicationTunnel?.protocol === 'proxy';
+    const atLoopback = proxied && pod.limits.localhostAppTunnel;
+    const application = await dialApplication({ pod, connection, sourceIp: remoteAddress, target: plan, atLoopback });
     answered = true;
     if (connection.cutError || request.aborted) {
       application.reset();
       request.refuse(503);
       throw connection.cutError ?? inboundError('abandoned', 'the client gave up');
     }
-    runPump(connection, request.accept({ baggage: formatBaggage(own) }), application, policy);
+    const client = request.accept({ baggage: formatBaggage(own) });
+    if (proxied) application.write(proxyHeader(tunnel, plan.asked));
+    runPump({ pod, connection, client, server: application, policy });
   } catch (error) {
     if (!answered) refuseConnect(request, error);
     connection.finish({
@@ -198,6 +209,20 @@ async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, p
       policy: error instanceof DeniedError ? error.policy : undefined,
     });
   }
+}
+
+/** Whether it came through the gateway of another network: then the address that it comes from is the gateway's. */
+function fromGateway(request: ConnectRequest, { network }: PodContext): boolean {
+  const from = request.headers.get(forwardedNetworkHeader);
+  return from !== undefined && from.toLowerCase() !== network.toLowerCase();
+}
+
+function proxyHeader({ remoteAddress, remotePort, peer }: TunnelConnection, asked: InboundTarget): Uint8Array {
+  return encodeProxyHeader({
+    source: { address: remoteAddress, port: remotePort },
+    destination: { address: asked.ip, port: asked.port },
+    tlvs: [{ type: proxyTlv.sourceIdentity, value: peer.id }],
+  });
 }
 
 /** A CONNECT that is answered with a status of our choice. */

@@ -3,6 +3,7 @@ import { AmbitError } from '../../lib/errors.ts';
 import { formatHostPort } from '../../lib/ip.ts';
 import { planInboundPlaintext } from '../../decision/index.ts';
 import { tcpChannel, type AcceptedSocket } from '../../net/index.ts';
+import { overLimit } from './connection-limits.ts';
 import { ownWorkload, type PodContext } from './data-context.ts';
 import { flagsOf } from './failures.ts';
 import { authorizeInbound, DeniedError, dialApplication } from './inbound.ts';
@@ -22,8 +23,10 @@ export async function servePlaintext(accepted: AcceptedSocket, pod: PodContext):
     originalDst,
   });
   try {
+    const overloaded = overLimit(pod);
+    if (overloaded) throw overloaded;
     if (!destination) throw refused('not-ready', 'original destination is not known');
-    const own = await ownWorkload(pod, connection.signal);
+    const own = await ownWorkload(pod, () => connection.signal);
     if (!own) throw refused('not-ready', 'own workload is not known to the mesh');
     const { mesh } = pod;
     const { address: destinationIp, port: destinationPort } = destination;
@@ -51,7 +54,7 @@ export async function servePlaintext(accepted: AcceptedSocket, pod: PodContext):
     }
     // The caller is far away, and nothing else would notice its death.
     socket.setKeepAlive(true, pod.limits.keepAliveMs);
-    runPump(connection, tcpChannel(socket), application, policy);
+    runPump({ pod, connection, client: tcpChannel(socket), server: application, policy });
   } catch (error) {
     socket.resetAndDestroy();
     connection.finish({

@@ -1,13 +1,14 @@
 /** What inbound HBONE and inbound plaintext share: policy, the dial to the application, the pump. */
 import { isIPv6 } from 'node:net';
 import { AmbitError } from '../../lib/errors.ts';
-import { dial, tcpChannel, type ByteChannel } from '../../net/index.ts';
+import { isLoopback, parseIp } from '../../lib/ip.ts';
+import { dial, listeningAddresses, tcpChannel, type ByteChannel } from '../../net/index.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
 import type { SourcePrincipal } from '../../policy/index.ts';
 import { denialError } from './authorize.ts';
 import type { Connection } from './connections.ts';
 import type { PodContext } from './data-context.ts';
-import { proxyMark } from '../ports.ts';
+import { markOf } from '../ports.ts';
 
 export interface InboundTarget {
   readonly ip: string;
@@ -52,17 +53,57 @@ export async function dialApplication(options: {
   readonly connection: Connection;
   readonly sourceIp: string;
   readonly target: InboundTarget;
+  /** What is behind an application tunnel may listen on loopback alone, and is told the client by the PROXY protocol. */
+  readonly atLoopback?: boolean;
 }): Promise<ByteChannel> {
-  const { pod, connection, sourceIp, target } = options;
+  const { pod, connection, sourceIp, target, atLoopback = false } = options;
   const { netns } = pod.target;
-  const keepsSource = netns !== undefined && sourceIp !== target.ip && isIPv6(sourceIp) === isIPv6(target.ip);
-  const socket = await dial({
-    ...(netns === undefined ? {} : { netns, mark: proxyMark }),
-    ...(keepsSource ? { localIp: sourceIp, transparent: true } : {}),
-    host: target.ip,
-    port: target.port,
-    timeoutMs: pod.limits.connectTimeoutMs,
-    signal: connection.signal,
-  });
-  return tcpChannel(socket);
+  const keepsSource =
+    netns !== undefined && !atLoopback && sourceIp !== target.ip && isIPv6(sourceIp) === isIPv6(target.ip);
+  const loopback = isIPv6(target.ip) ? '::1' : '127.0.0.1';
+  try {
+    const socket = await dial({
+      ...(netns === undefined ? {} : { netns, mark: markOf(pod.target.pod) }),
+      ...(keepsSource ? { localIp: sourceIp, transparent: true } : {}),
+      host: atLoopback ? loopback : target.ip,
+      port: target.port,
+      timeoutMs: pod.limits.connectTimeoutMs,
+      signal: connection.signal,
+    });
+    return tcpChannel(socket);
+  } catch (error) {
+    throw explainDial(error, target, pod);
+  }
+}
+
+/** Tells a person why the application did not answer. */
+function explainDial(error: unknown, { ip, port }: InboundTarget, pod: PodContext): unknown {
+  if (!(error instanceof AmbitError)) return error;
+  let hint: string;
+  if (error.code === 'net.connection-refused') {
+    const listening = listensAt(pod, port).filter((address) => address !== ip);
+    const loopbackOnly = listening.length > 0 && listening.every((address) => isLoopback(parseIp(address)));
+    if (loopbackOnly) hint = `the application listens on ${listening.join(' and ')} only, not on the pod's address`;
+    else if (listening.length > 0) hint = `the application listens on ${listening.join(' and ')} only`;
+    else hint = `nothing in the pod listens on port ${port}`;
+  } else if (error.code === 'net.connect-timeout') hint = 'the application does not accept connections';
+  else return error;
+  return new AmbitError(`${error.message}: ${hint}`, { code: error.code, blame: error.blame, cause: error });
+}
+
+/** A pod that refuses everything is not read again for each refusal. */
+const lookAgainMs = 2000;
+const maxPortsLookedAt = 256;
+const looked = new WeakMap<PodContext, Map<number, { addresses: readonly string[]; atMs: number }>>();
+
+function listensAt(pod: PodContext, port: number): readonly string[] {
+  const byPort = looked.get(pod) ?? new Map<number, { addresses: readonly string[]; atMs: number }>();
+  looked.set(pod, byPort);
+  const atMs = pod.clock.nowMs();
+  const known = byPort.get(port);
+  if (known && atMs - known.atMs < lookAgainMs) return known.addresses;
+  if (byPort.size >= maxPortsLookedAt) byPort.clear();
+  const addresses = pod.ended.aborted ? [] : listeningAddresses(pod.target.netns, port);
+  byPort.set(port, { addresses, atMs });
+  return addresses;
 }

@@ -2,24 +2,16 @@
 import type { Socket } from 'node:net';
 import { AmbitError } from '../../lib/errors.ts';
 import { canonicalIp, formatHostPort } from '../../lib/ip.ts';
-import { spiffeId, type SpiffeId } from '../../api/names.ts';
-import type { MeshWorkload } from '../../api/workload.ts';
-import { planOutbound, type OutboundPlan } from '../../decision/index.ts';
-import {
-  dial,
-  originalDestination,
-  tcpChannel,
-  type AcceptedSocket,
-  type ByteChannel,
-  type Endpoint,
-} from '../../net/index.ts';
-import { poolKeyId, type HbonePool } from '../../hbone/index.ts';
-import { createTraceContext, formatTraceparent } from '../../telemetry/index.ts';
-import { formatBaggage, formatForwarded } from './baggage.ts';
-import type { Connection } from './connections.ts';
+import { serviceKey, spiffeId } from '../../api/names.ts';
+import { originalDestination, tcpChannel, type AcceptedSocket, type Endpoint } from '../../net/index.ts';
+import type { HbonePool } from '../../hbone/index.ts';
+import { createTraceContext } from '../../telemetry/index.ts';
+import type { OutboundPlan } from '../../decision/index.ts';
+import { overLimit } from './connection-limits.ts';
 import { ownWorkload, type PodContext } from './data-context.ts';
 import { flagsOf } from './failures.ts';
-import { hbonePort, ownPorts, proxyMark } from '../ports.ts';
+import type { DialPlan, ReachRequest, Upstream } from './reach-request.ts';
+import { reach } from './reach.ts';
 import { runPump } from './run-pump.ts';
 import type { TunnelKey } from './tunnel-dialer.ts';
 
@@ -40,27 +32,35 @@ export async function serveOutbound(accepted: AcceptedSocket, { pod, pool }: Out
     originalDst: destination ? formatHostPort(destination.address, destination.port) : 'unknown',
   });
   try {
+    const refused = overLimit(pod);
+    if (refused) throw refused;
     if (!destination) throw internal('original destination is not known');
-    const own = await ownWorkload(pod, connection.signal);
+    const found = ownWorkload(pod, () => connection.signal);
+    const own = found instanceof Promise ? await found : found;
     if (!own) throw internal('own workload is not known to the mesh');
     if (connection.cutError) throw connection.cutError;
-    const { mesh, random } = pod;
-    const plan = planOutbound({
-      mesh,
-      own,
-      sourceIp: remoteAddress,
-      destinationIp: destination.address,
-      destinationPort: destination.port,
-      random,
-      hbonePort,
-      ownPorts,
-    });
-    const upstream = await reach(plan, { connection, own, pod, pool, src, sourceIp: remoteAddress });
+    const listenerIp = socket.localAddress === undefined ? undefined : canonicalIp(socket.localAddress);
+    const trace = createTraceContext();
+    const request = { connection, own, pod, pool, trace, src, sourceIp: remoteAddress, destination, listenerIp };
+    const revision = pod.mesh.revision;
+    const reached = await reach(request);
+    if (reached.kind === 'failed') {
+      describe(reached.plan, request);
+      throw reached.error;
+    }
+    const { plan, upstream } = reached;
+    describe(plan, request, upstream);
     if (connection.cutError) {
-      upstream.reset(connection.cutError);
+      upstream.channel.reset(connection.cutError);
       throw connection.cutError;
     }
-    runPump(connection, tcpChannel(socket), upstream);
+    runPump({
+      pod,
+      connection,
+      client: tcpChannel(socket),
+      server: upstream.channel,
+      onEnd: watch(plan, request, revision),
+    });
   } catch (error) {
     // The application sees a reset, never an orderly end of a connection that did not exist.
     socket.resetAndDestroy();
@@ -68,100 +68,49 @@ export async function serveOutbound(accepted: AcceptedSocket, { pod, pool }: Out
   }
 }
 
-interface Attempt {
-  readonly connection: Connection;
-  readonly own: MeshWorkload;
-  readonly pod: PodContext;
-  readonly pool: HbonePool<TunnelKey>;
-  readonly src: string;
-  readonly sourceIp: string;
-}
-
-async function reach(plan: OutboundPlan, attempt: Attempt): Promise<ByteChannel> {
-  const { connection, own, pod } = attempt;
-  switch (plan.kind) {
-    case 'refuse':
-      connection.describe({
-        protocol: 'TCP',
-        actualDst: connection.start.originalDst,
-        sourceWorkload: own,
-        destinationWorkload: plan.workload,
-        service: plan.service,
-      });
-      throw new AmbitError(plan.message, { code: `outbound.${plan.reason}`, blame: 'upstream' });
-    case 'hbone':
-      return reachByTunnel(plan, attempt);
-    case 'tcp':
-    case 'passthrough': {
-      connection.describe({
-        protocol: 'TCP',
-        actualDst: formatHostPort(plan.ip, plan.port),
-        sourceWorkload: own,
-        destinationWorkload: plan.kind === 'tcp' ? plan.workload : undefined,
-        service: plan.service,
-      });
-      const socket = await dial({
-        ...(pod.target.netns === undefined ? {} : { netns: pod.target.netns, mark: proxyMark }),
-        host: plan.ip,
-        port: plan.port,
-        timeoutMs: pod.limits.connectTimeoutMs,
-        keepAliveMs: pod.limits.keepAliveMs,
-        signal: connection.signal,
-      });
-      return tcpChannel(socket);
-    }
-  }
-}
-
-function reachByTunnel(plan: Extract<OutboundPlan, { kind: 'hbone' }>, attempt: Attempt): Promise<ByteChannel> {
-  const { connection, own, pod, pool, src, sourceIp } = attempt;
-  const identity = spiffeId(own.trustDomain, own.namespace, own.serviceAccount);
-  const trace = createTraceContext();
-  connection.describe({
-    protocol: 'HBONE',
-    actualDst: formatHostPort(plan.ip, plan.port),
-    hboneAddr: plan.authority,
+function describe(plan: OutboundPlan, request: ReachRequest, upstream?: Upstream): void {
+  const { connection, own, trace } = request;
+  const known = {
     sourceWorkload: own,
-    sourceIdentity: identity,
-    destinationWorkload: plan.workload,
-    destinationIdentity: plan.expected[0],
     service: plan.service,
-    traceId: trace.traceId,
-  });
-  const headers = {
-    baggage: formatBaggage(own),
-    forwarded: formatForwarded(src, plan.service?.hostname),
-    traceparent: formatTraceparent(trace),
+    destinationWorkload: plan.kind === 'passthrough' ? undefined : plan.workload,
   };
-  const key = tunnelKey({ plan, identity, sourceIp, pod });
-  return pool.connect(key, { authority: plan.authority, headers }, connection.signal);
+  if (plan.kind === 'hbone') {
+    return connection.describe({
+      ...known,
+      protocol: 'HBONE',
+      actualDst: formatHostPort(plan.ip, plan.port),
+      hboneAddr: plan.authority,
+      sourceIdentity: spiffeId(own.trustDomain, own.namespace, own.serviceAccount),
+      destinationIdentity: upstream?.identity ?? plan.expected[0],
+      ...(upstream?.labels ? { destinationLabels: upstream.labels } : {}),
+      traceId: trace.traceId,
+    });
+  }
+  const dialled = plan.kind === 'tcp' || plan.kind === 'passthrough';
+  connection.describe({
+    ...known,
+    protocol: 'TCP',
+    actualDst: dialled ? formatHostPort(plan.ip, plan.port) : connection.start.originalDst,
+  });
 }
 
-/** Everything that two connections must share to share a tunnel. The pool is the pod's own. */
-function tunnelKey(parts: {
-  readonly plan: Extract<OutboundPlan, { kind: 'hbone' }>;
-  readonly identity: SpiffeId;
-  readonly sourceIp: string;
-  readonly pod: PodContext;
-}): TunnelKey {
-  const { plan, identity, sourceIp, pod } = parts;
-  return {
-    id: poolKeyId({
-      sourcePod: pod.target.pod.uid,
-      sourceIp,
-      sourceIdentity: identity,
-      network: plan.workload.network,
-      destination: formatHostPort(plan.ip, plan.port),
-      expectedIdentities: plan.expected,
-      // A renewed certificate may come with other roots: tunnels of the old one take no new connections.
-      trustGeneration: pod.certificates.current(identity)?.generation ?? 0,
-      worker: 0,
-    }),
-    ip: plan.ip,
-    port: plan.port,
-    identity,
-    expected: plan.expected,
-  };
+/** A connection that went past waypoints hears of changes that concern it. */
+function watch(plan: DialPlan, request: ReachRequest, revision: number): (() => void) | undefined {
+  if (plan.kind === 'hbone' && plan.via === 'waypoint') return undefined;
+  const { pod, connection, own, destination } = request;
+  const { service } = plan;
+  return pod.outboundWatch.watch(connection, {
+    own,
+    destinationIp: destination.address,
+    wentTo: plan.kind === 'passthrough' ? 'passthrough' : 'mesh',
+    concerns: service
+      ? serviceKey(service.namespace, service.hostname)
+      : plan.kind === 'passthrough'
+        ? own.uid
+        : plan.workload.uid,
+    revision,
+  });
 }
 
 /** Where a captured connection wanted to go; for one that was not redirected, the address it came in on. */

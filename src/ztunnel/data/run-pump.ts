@@ -1,17 +1,40 @@
 /** Carries the bytes of an established connection, counting as they pass, to its end. */
 import { pump, type ByteChannel } from '../../net/index.ts';
 import type { Connection } from './connections.ts';
+import type { PodContext } from './data-context.ts';
 
-/** `client` is the side that connected, `server` the side that answers. `finish` is called on the connection when both are closed. */
-export function runPump(connection: Connection, client: ByteChannel, server: ByteChannel, policy?: string): void {
+export interface PumpRun {
+  readonly pod: PodContext;
+  readonly connection: Connection;
+  /** The side that connected. */
+  readonly client: ByteChannel;
+  /** The side that answers. */
+  readonly server: ByteChannel;
+  /** The policy that allowed it. */
+  readonly policy?: string | undefined;
+  /** Both sides are closed. */
+  readonly onEnd?: (() => void) | undefined;
+}
+
+/** `finish` is called on the connection when both sides are closed. */
+export function runPump({ pod, connection, client, server, policy, onEnd }: PumpRun): void {
+  const { halfClosed } = pod;
+  let isHalfClosed = false;
   const running = pump(client, server, {
     onBytes(from, byteCount) {
       if (from === 'a') connection.countReceived(byteCount);
       else connection.countSent(byteCount);
     },
+    onHalfClose() {
+      isHalfClosed = true;
+      halfClosed.add(connection);
+    },
     onEnd({ error }) {
-      connection.finish({ error, policy });
+      if (isHalfClosed) halfClosed.remove(connection);
+      onEnd?.();
+      connection.finish({ error });
     },
   });
+  connection.allowedBy(policy);
   connection.established((error) => running.abort(error));
 }

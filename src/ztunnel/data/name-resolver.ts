@@ -1,0 +1,142 @@
+/** Addresses of workloads that are known by name alone: asked of DNS when they are dialled, kept as long as DNS says. */
+import { Resolver } from 'node:dns/promises';
+import type { Clock } from '../../lib/clock.ts';
+import { AmbitError, codeOf } from '../../lib/errors.ts';
+import { canonicalIp } from '../../lib/ip.ts';
+import { ipv4, ipv6, type IpFamilies } from '../../decision/index.ts';
+
+export interface NameRecord {
+  readonly address: string;
+  readonly ttlSeconds: number;
+}
+
+/** Asks DNS for one kind of record. No record: an empty list. Rejects when nobody answered. */
+export type NameQuery = (hostname: string, family: 4 | 6) => Promise<readonly NameRecord[]>;
+
+export interface NameResolverOptions {
+  readonly query: NameQuery;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly timeoutMs: number;
+}
+
+const maxNames = 4096;
+const shortestTtlMs = 1000;
+const longestTtlMs = 300_000;
+/** A name without addresses, or that nobody answers for, is not asked again for this long. */
+const negativeTtlMs = 5000;
+/** What was known once stands in for an answer that does not come. */
+const staleMs = 600_000;
+
+interface Answer {
+  addresses: readonly string[];
+  untilMs: number;
+  /** When `addresses` were learned. */
+  learnedMs: number;
+  problem: string | undefined;
+}
+
+export class NameResolver {
+  readonly #options: NameResolverOptions;
+  /** By name and family, least recently made first. */
+  readonly #answers = new Map<string, Answer>();
+  readonly #running = new Map<string, Promise<Answer>>();
+
+  constructor(options: NameResolverOptions) {
+    this.#options = options;
+  }
+
+  /** One address of a family of `allowed`, of `preferred` where it can be. Rejects with `outbound.name-not-resolved`; never waits longer than the timeout. */
+  async resolve(hostname: string, allowed: IpFamilies, preferred: IpFamilies): Promise<string> {
+    const wanted = [ipv4, ipv6].filter((family) => (family & allowed) !== 0);
+    const order = wanted.toSorted((a, b) => Number((b & preferred) !== 0) - Number((a & preferred) !== 0));
+    const problems: string[] = [];
+    for (const family of order) {
+      const { addresses, problem } = await this.#answer(hostname, family === ipv4 ? 4 : 6);
+      const drawn = addresses[Math.floor(this.#options.random() * addresses.length)];
+      if (drawn !== undefined) return drawn;
+      problems.push(problem ?? `no ${family === ipv4 ? 'A' : 'AAAA'} record`);
+    }
+    throw new AmbitError(`Cannot resolve "${hostname}": ${problems.join(', ') || 'no IP family in common'}`, {
+      code: 'outbound.name-not-resolved',
+      blame: 'upstream',
+    });
+  }
+
+  #answer(hostname: string, family: 4 | 6): Answer | Promise<Answer> {
+    const key = `${family} ${hostname}`;
+    const known = this.#answers.get(key);
+    if (known && known.untilMs > this.#options.clock.nowMs()) return known;
+    let running = this.#running.get(key);
+    if (!running) {
+      running = this.#ask(hostname, family, known).then((answer) => {
+        this.#running.delete(key);
+        this.#keep(key, answer);
+        return answer;
+      });
+      this.#running.set(key, running);
+    }
+    return running;
+  }
+
+  async #ask(hostname: string, family: 4 | 6, known: Answer | undefined): Promise<Answer> {
+    const { query, clock } = this.#options;
+    try {
+      const records = await this.#withinTimeout(query(hostname, family));
+      const ttlMs = Math.min(...records.map(({ ttlSeconds }) => ttlSeconds * 1000), longestTtlMs);
+      const nowMs = clock.nowMs();
+      return {
+        addresses: records.map(({ address }) => canonicalIp(address)),
+        untilMs: nowMs + (records.length === 0 ? negativeTtlMs : Math.max(ttlMs, shortestTtlMs)),
+        learnedMs: nowMs,
+        problem: undefined,
+      };
+    } catch (error) {
+      const nowMs = clock.nowMs();
+      const stale = known && known.addresses.length > 0 && nowMs - known.learnedMs < staleMs ? known : undefined;
+      return {
+        addresses: stale?.addresses ?? [],
+        untilMs: nowMs + negativeTtlMs,
+        learnedMs: stale?.learnedMs ?? nowMs,
+        problem: codeOf(error) ?? 'no answer',
+      };
+    }
+  }
+
+  #withinTimeout<T>(work: Promise<T>): Promise<T> {
+    const { clock, timeoutMs } = this.#options;
+    return new Promise((resolve, reject) => {
+      const cancel = clock.after(timeoutMs, () =>
+        reject(new AmbitError(`Cannot get an answer within ${timeoutMs} ms`, { code: 'ETIMEOUT', blame: 'upstream' })),
+      );
+      work.then(resolve, reject).finally(cancel);
+    });
+  }
+
+  #keep(key: string, answer: Answer): void {
+    this.#answers.delete(key);
+    this.#answers.set(key, answer);
+    for (const oldest of this.#answers.keys()) {
+      if (this.#answers.size <= maxNames) break;
+      this.#answers.delete(oldest);
+    }
+  }
+}
+
+/** Asks the name servers of this process, from its own network namespace, as upstream does. */
+export function systemNameQuery(): NameQuery {
+  const resolver = new Resolver({ timeout: 1500, tries: 2 });
+  return async (hostname, family) => {
+    try {
+      const records = await (family === 4
+        ? resolver.resolve4(hostname, { ttl: true })
+        : resolver.resolve6(hostname, { ttl: true }));
+      return records.map(({ address, ttl }) => ({ address, ttlSeconds: ttl }));
+    } catch (error) {
+      // It exists without such a record, or does not exist: both are answers.
+      if (codeOf(error) === 'ENODATA' || codeOf(error) === 'ENOTFOUND') return [];
+      throw error;
+    }
+  };
+}

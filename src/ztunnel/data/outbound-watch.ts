@@ -1,0 +1,135 @@
+/**
+ * Live outbound connections that go straight to their destination, and what a change of the mesh means for them: a newly required
+ * waypoint moves them over a while, REGISTRY_ONLY ends those to what is not in the registry.
+ */
+import type { ServiceKey, WorkloadUid } from '../../api/names.ts';
+import type { MeshWorkload } from '../../api/workload.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import { violatedByChange } from '../../decision/index.ts';
+import type { MeshChange, MeshState } from '../../mesh/index.ts';
+
+export interface WatchedConnection {
+  cut(error: Error): void;
+}
+
+export interface WatchedFacts {
+  readonly own: MeshWorkload;
+  readonly destinationIp: string;
+  readonly wentTo: 'mesh' | 'passthrough';
+  /** What it was addressed to: a change of it may concern the connection. Passthrough to the unknown: its own workload. */
+  readonly concerns: ServiceKey | WorkloadUid;
+  /** Of the mesh when it was planned. */
+  readonly revision: number;
+}
+
+export interface OutboundWatchOptions {
+  readonly mesh: MeshState;
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Connections past a new waypoint end within this time, spread over it. */
+  readonly waypointDrainMs: number;
+}
+
+interface Watched {
+  readonly connection: WatchedConnection;
+  readonly facts: WatchedFacts;
+  cancelDrain: (() => void) | undefined;
+}
+
+/** Most of a turn of the event loop that a look at connections takes. */
+const sliceMs = 2;
+
+export class OutboundWatch {
+  readonly #options: OutboundWatchOptions;
+  readonly #byConcern = new Map<string, Set<Watched>>();
+  readonly #queue = new Set<Watched>();
+  #scheduled = false;
+
+  constructor(options: OutboundWatchOptions) {
+    this.#options = options;
+    options.mesh.subscribe((change) => this.#onChange(change));
+  }
+
+  /** From now on; the returned function forgets the connection. */
+  watch(connection: WatchedConnection, facts: WatchedFacts): () => void {
+    const watched: Watched = { connection, facts, cancelDrain: undefined };
+    const { concerns } = facts;
+    const set = this.#byConcern.get(concerns);
+    if (set) set.add(watched);
+    else this.#byConcern.set(concerns, new Set([watched]));
+    // The mesh changed between plan and connection: nobody has looked yet.
+    if (facts.revision !== this.#options.mesh.revision) this.#request(watched);
+    return () => {
+      watched.cancelDrain?.();
+      this.#queue.delete(watched);
+      const rest = this.#byConcern.get(concerns);
+      if (rest?.delete(watched) && rest.size === 0) this.#byConcern.delete(concerns);
+    };
+  }
+
+  #onChange(change: MeshChange): void {
+    if (change.kind !== 'addresses' || this.#byConcern.size === 0) return;
+    for (const concerns of [change.workloads, change.services]) {
+      for (const key of concerns) for (const watched of this.#byConcern.get(key) ?? []) this.#request(watched);
+    }
+  }
+
+  #request(watched: Watched): void {
+    this.#queue.add(watched);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#slice);
+  }
+
+  readonly #slice = (): void => {
+    this.#scheduled = false;
+    const untilMs = performance.now() + sliceMs;
+    for (const watched of this.#queue) {
+      this.#queue.delete(watched);
+      this.#check(watched);
+      if (performance.now() >= untilMs) break;
+    }
+    if (this.#queue.size === 0) return;
+    this.#scheduled = true;
+    setImmediate(this.#slice);
+  };
+
+  #check(watched: Watched): void {
+    const { clock, random, waypointDrainMs } = this.#options;
+    switch (this.#violation(watched)) {
+      case undefined:
+        watched.cancelDrain?.();
+        watched.cancelDrain = undefined;
+        return;
+      case 'registry-only':
+        return watched.connection.cut(registryOnlyError(watched.facts));
+      case 'waypoint-required':
+        watched.cancelDrain ??= clock.after(random() * waypointDrainMs, () => {
+          watched.cancelDrain = undefined;
+          // It may have been taken back meanwhile.
+          if (this.#violation(watched) === 'waypoint-required') watched.connection.cut(waypointError(watched.facts));
+        });
+    }
+  }
+
+  #violation({ facts }: Watched): ReturnType<typeof violatedByChange> {
+    const { mesh } = this.#options;
+    const { destinationIp, wentTo } = facts;
+    return violatedByChange({ mesh, own: mesh.workload(facts.own.uid) ?? facts.own, destinationIp }, wentTo);
+  }
+}
+
+function registryOnlyError({ destinationIp }: WatchedFacts): AmbitError {
+  return new AmbitError(
+    `connection closed: ${destinationIp} is not in the registry, and outboundTrafficPolicy became REGISTRY_ONLY`,
+    { code: 'outbound.registry-only', blame: 'downstream' },
+  );
+}
+
+function waypointError({ destinationIp }: WatchedFacts): AmbitError {
+  return new AmbitError(`connection closed: a waypoint became required on the way to ${destinationIp}`, {
+    code: 'outbound.waypoint-required',
+    blame: 'downstream',
+  });
+}
