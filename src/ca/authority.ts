@@ -2,8 +2,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
 import type { SpiffeId } from '../api/names.ts';
-import { parseSpiffeId, splitCertificates } from '../identity/index.ts';
-import { makeLeaf, makeRoot, makeServerKey, openSigner, verifiedKeyOf } from './x509.ts';
+import { parseSpiffeId, splitCertificates, validToMs } from '../identity/index.ts';
+import { openFileSigner } from './signer.ts';
+import { makeLeaf, makeRoot, makeServerKey, verifiedKeyOf } from './x509.ts';
 
 export interface CertificateAuthorityOptions {
   /** The signing certificate, self-signed or an intermediate. */
@@ -17,7 +18,12 @@ export interface CertificateAuthorityOptions {
 }
 
 export interface CertificateAuthority {
+  /** What peers trust. */
   readonly rootPem: string;
+  /** The signing certificate. */
+  readonly signerPem: string;
+  /** Between it and a root. */
+  readonly chainPem: string;
   /**
    * PEM each: leaf, intermediates, and last the bundle of roots. Only the request's key counts; the leaf's one name is
    * `identity`. Throws `ca.malformed-csr` or `ca.weak-key`.
@@ -60,17 +66,20 @@ const backdateSeconds = 120;
 /** Throws `ca.bad-authority` when certificate and key cannot sign. */
 export async function createCertificateAuthority(options: CertificateAuthorityOptions): Promise<CertificateAuthority> {
   const { clock, rootPem } = options;
-  const signer = await openSigner(options.caCertPem, options.caKeyPem);
+  const signer = await openFileSigner(options.caCertPem, options.caKeyPem);
+  const signerNotAfterMs = validToMs(new X509Certificate(signer.certificatePem));
   const intermediates = intermediatesOf(`${options.caCertPem}\n${options.chainPem ?? ''}`);
   const lifetime = (ttlSeconds: number): { notBeforeMs: number; notAfterMs: number } => {
     const nowMs = clock.nowMs();
     return {
       notBeforeMs: nowMs - backdateSeconds * 1000,
-      notAfterMs: Math.min(nowMs + ttlSeconds * 1000, signer.notAfterMs),
+      notAfterMs: Math.min(nowMs + ttlSeconds * 1000, signerNotAfterMs),
     };
   };
   return {
     rootPem,
+    signerPem: signer.certificatePem,
+    chainPem: options.chainPem ?? '',
     async signWorkload({ csrPem, identity, ttlSeconds }) {
       const publicKey = await verifiedKeyOf(csrPem);
       const leaf = await makeLeaf({

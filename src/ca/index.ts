@@ -8,3 +8,13 @@ export {
   type ServerIdentity,
 } from './authority.ts';
 export { registerCertificateService, type CertificateServiceOptions } from './certificate-service.ts';
+export { readMaterial, type AuthorityMaterial, type MaterialFiles } from './material.ts';
+export {
+  chainsTo,
+  createRotatingAuthority,
+  fingerprint,
+  mergeRoots,
+  type RetiringRoots,
+  type RotatingAuthority,
+  type RotationState,
+} from './rotation.ts';

@@ -1,12 +1,6 @@
 /** The only file that knows @peculiar/x509: parse requests, make certificates. Plain PEM and KeyObjects outside. */
 import 'reflect-metadata';
-import {
-  createPrivateKey,
-  generateKeyPairSync,
-  randomBytes,
-  X509Certificate as NodeCertificate,
-  type KeyObject,
-} from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -24,18 +18,11 @@ import {
   type PublicKey,
 } from '@peculiar/x509';
 import { AmbitError } from '../lib/errors.ts';
+import type { Signer } from './signer.ts';
 
 cryptoProvider.set(crypto);
 
 const maxCsrBytes = 16 * 1024;
-
-/** A certificate with its private key, ready to sign. */
-export interface Signer {
-  readonly certificate: X509Certificate;
-  readonly key: CryptoKey;
-  readonly algorithm: EcdsaParams | Algorithm;
-  readonly notAfterMs: number;
-}
 
 export type AltName = { readonly type: 'url' | 'dns' | 'ip'; readonly value: string };
 
@@ -69,45 +56,31 @@ export async function verifiedKeyOf(csrPem: string): Promise<PublicKey> {
   return request.publicKey;
 }
 
-/** Throws `ca.bad-authority` when certificate and key do not belong together, or it is no authority. */
-export async function openSigner(certificatePem: string, keyPem: string): Promise<Signer> {
-  let key: KeyObject;
-  let node: NodeCertificate;
-  try {
-    key = createPrivateKey(keyPem);
-    node = new NodeCertificate(certificatePem);
-  } catch (error) {
-    throw badAuthority('certificate or key cannot be parsed', error);
-  }
-  if (!node.checkPrivateKey(key)) throw badAuthority('the key is not that of the certificate');
-  if (!node.ca) throw badAuthority('the certificate is not that of an authority');
-  const { importAs, algorithm } = algorithmsOf(key);
-  const certificate = new X509Certificate(certificatePem);
-  const pkcs8 = key.export({ type: 'pkcs8', format: 'der' });
-  const imported = await crypto.subtle.importKey('pkcs8', pkcs8, importAs, false, ['sign']);
-  return { certificate, key: imported, algorithm, notAfterMs: certificate.notAfter.getTime() };
-}
-
 /** PEM of a leaf without subject, hence with critical names. */
 export async function makeLeaf(options: LeafOptions): Promise<string> {
   const { signer, publicKey, altNames, usages, notBeforeMs, notAfterMs } = options;
+  const issuer = new X509Certificate(signer.certificatePem);
   const purposes = { server: ExtendedKeyUsage.serverAuth, client: ExtendedKeyUsage.clientAuth };
-  const certificate = await X509CertificateGenerator.create({
-    serialNumber: newSerial(),
-    issuer: signer.certificate.subjectName,
-    notBefore: new Date(notBeforeMs),
-    notAfter: new Date(notAfterMs),
-    publicKey,
-    signingKey: signer.key,
-    signingAlgorithm: signer.algorithm,
-    extensions: [
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment, true),
-      new ExtendedKeyUsageExtension(usages.map((usage) => purposes[usage])),
-      new BasicConstraintsExtension(false, undefined, true),
-      await AuthorityKeyIdentifierExtension.create(signer.certificate.publicKey),
-      new SubjectAlternativeNameExtension(altNames as JsonGeneralName[], true),
-    ],
-  });
+  const certificate = await X509CertificateGenerator.create(
+    {
+      serialNumber: newSerial(),
+      issuer: issuer.subjectName,
+      notBefore: new Date(notBeforeMs),
+      notAfter: new Date(notAfterMs),
+      publicKey,
+      // Whoever holds the key, the library sees something that signs.
+      signingKey: { algorithm: signer.algorithm } as unknown as CryptoKey,
+      signingAlgorithm: signer.algorithm,
+      extensions: [
+        new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment, true),
+        new ExtendedKeyUsageExtension(usages.map((usage) => purposes[usage])),
+        new BasicConstraintsExtension(false, undefined, true),
+        await authorityKeyId(issuer),
+        new SubjectAlternativeNameExtension(altNames as JsonGeneralName[], true),
+      ],
+    },
+    signingBy(signer),
+  );
   return pem(certificate);
 }
 
@@ -150,20 +123,25 @@ export async function makeServerKey(): Promise<{ publicKey: CryptoKey; keyPem: s
   return { publicKey: imported, keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
 }
 
-function algorithmsOf(key: KeyObject): {
-  importAs: EcKeyImportParams | RsaHashedImportParams;
-  algorithm: EcdsaParams | Algorithm;
-} {
-  const curve = key.asymmetricKeyDetails?.namedCurve;
-  if (key.asymmetricKeyType === 'ec' && (curve === 'prime256v1' || curve === 'secp384r1')) {
-    const namedCurve = curve === 'prime256v1' ? 'P-256' : 'P-384';
-    const hash = curve === 'prime256v1' ? 'SHA-256' : 'SHA-384';
-    return { importAs: { name: 'ECDSA', namedCurve }, algorithm: { name: 'ECDSA', hash } };
-  }
-  if (key.asymmetricKeyType === 'rsa') {
-    return { importAs: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, algorithm: { name: 'RSASSA-PKCS1-v1_5' } };
-  }
-  throw badAuthority(`keys of type ${key.asymmetricKeyType} ${curve ?? ''} are not supported`);
+/** WebCrypto as the library uses it to make a certificate, with the signature from elsewhere. */
+function signingBy(signer: Signer): Crypto {
+  const { subtle } = crypto;
+  return {
+    getRandomValues: crypto.getRandomValues.bind(crypto),
+    subtle: {
+      sign: (_algorithm: unknown, _key: unknown, bytes: BufferSource) => signer.sign(bytes),
+      exportKey: subtle.exportKey.bind(subtle),
+      digest: subtle.digest.bind(subtle),
+    },
+  } as unknown as Crypto;
+}
+
+/** What its issuer called the signer's key; by this name verifiers find it among certificates of the same subject. */
+async function authorityKeyId(issuer: X509Certificate): Promise<AuthorityKeyIdentifierExtension> {
+  const keyId = issuer.getExtension(SubjectKeyIdentifierExtension)?.keyId;
+  return keyId === undefined
+    ? AuthorityKeyIdentifierExtension.create(issuer.publicKey)
+    : new AuthorityKeyIdentifierExtension(keyId);
 }
 
 function isStrong({ algorithm }: PublicKey): boolean {
@@ -189,12 +167,4 @@ function pem(certificate: X509Certificate): string {
 
 function malformed(state: string, cause?: unknown): AmbitError {
   return new AmbitError(`Cannot sign the request: ${state}`, { code: 'ca.malformed-csr', blame: 'downstream', cause });
-}
-
-function badAuthority(state: string, cause?: unknown): AmbitError {
-  return new AmbitError(`Cannot open the certificate authority: ${state}`, {
-    code: 'ca.bad-authority',
-    blame: 'internal',
-    cause,
-  });
 }

@@ -7,6 +7,7 @@ export {
   type CertificateState,
   type CertificateStatus,
 } from './certificate-manager.ts';
+export { validToMs, verifyChain } from './chain.ts';
 export { createCsr, type CertificateSigningRequest } from './csr.ts';
 export { acceptTls, connectTls, type HandshakeOptions, type TrustedPeer } from './handshake.ts';
 export { splitCertificates } from './pem.ts';

@@ -77,7 +77,7 @@ describe('a change of the authority', () => {
     const before = new Map(held);
     manager.refreshTrust();
     manager.refreshTrust();
-    await mesh.pass(hourMs);
+    await mesh.pass(60_000);
     assert.equal(asked.length, 5);
     assert.equal([...held].filter(([identity, certificate]) => before.get(identity) !== certificate).length, 1);
     manager.close();

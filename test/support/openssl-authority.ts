@@ -37,8 +37,12 @@ export function openOpensslRoot(name: string, key: KeyKind = 'ec'): OpensslAutho
     path('ca.key'),
     '-out',
     path('ca.pem'),
-    ...['-days', '30', '-subj', `/O=${name}`],
-    ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
+    '-days',
+    '30',
+    '-subj',
+    `/O=${name}`,
+    '-addext',
+    'keyUsage=critical,keyCertSign,cRLSign',
   );
   return authorityIn(folder);
 }

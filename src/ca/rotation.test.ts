@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createTestAuthority, testIdentity, type TestAuthority } from '../../test/support/certificates.ts';
+import { createCsr, splitCertificates } from '../identity/index.ts';
+import { createFakeClock, type FakeClock } from '../lib/fake-clock.ts';
+import { createCertificateAuthority, type CertificateAuthority } from './authority.ts';
+import { createRotatingAuthority, fingerprint, type RotatingAuthority } from './rotation.ts';
+
+const identity = testIdentity('shop/web');
+const minuteMs = 60_000;
+const dayMs = 24 * 60 * minuteMs;
+
+describe('rotation of the authority', () => {
+  test('another root is published first, then signs, then the old one is dropped', async () => {
+    const { clock, old, next, rotation, changes } = await setUp();
+    await sign(rotation);
+    rotation.adopt(next, 5 * minuteMs);
+    assert.equal(rotation.state.kind, 'introducing');
+    assert.deepEqual(rootsOf(rotation), rootsOf(old, next));
+    assert.equal(await signerOf(rotation), fingerprint(old.signerPem));
+    clock.advance(5 * minuteMs);
+    assert.equal(rotation.state.kind, 'retiring');
+    assert.equal(await signerOf(rotation), fingerprint(next.signerPem));
+    assert.deepEqual(rootsOf(rotation), rootsOf(next, old));
+    clock.advance(dayMs - minuteMs);
+    assert.deepEqual(rootsOf(rotation), rootsOf(next, old), 'leaves of the old one live still');
+    clock.advance(2 * minuteMs);
+    assert.deepEqual(rootsOf(rotation), rootsOf(next));
+    assert.deepEqual(changes, ['introducing', 'retiring', 'steady']);
+  });
+
+  test('old roots stay as long as the longest leaf that was signed under them', async () => {
+    const { clock, old, next, rotation } = await setUp();
+    await sign(rotation, 10 * 24 * 3600);
+    rotation.adopt(next, minuteMs);
+    clock.advance(9 * dayMs);
+    assert.deepEqual(rootsOf(rotation), rootsOf(next, old));
+    clock.advance(2 * dayMs);
+    assert.deepEqual(rootsOf(rotation), rootsOf(next));
+  });
+
+  test('a signer under a root that is published already signs at once', async () => {
+    const { clock, old, next, rotation } = await setUp();
+    rotation.adopt(await withRoots(old, clock, next), 5 * minuteMs);
+    assert.equal(rotation.state.kind, 'steady');
+    assert.deepEqual(rootsOf(rotation), rootsOf(old, next));
+    rotation.adopt(await withRoots(next, clock, old), 5 * minuteMs);
+    assert.equal(rotation.state.kind, 'steady');
+    assert.equal(await signerOf(rotation), fingerprint(next.signerPem));
+    // The last step of three: nothing but the old root goes, because somebody says so.
+    rotation.adopt(next, 5 * minuteMs);
+    assert.equal(rotation.state.kind, 'steady');
+    assert.deepEqual(rootsOf(rotation), rootsOf(next));
+  });
+
+  test('a root that goes together with its signer is kept for the leaves under it', async () => {
+    const { clock, old, next, rotation } = await setUp();
+    rotation.adopt(await withRoots(old, clock, next), 5 * minuteMs);
+    rotation.adopt(next, 5 * minuteMs);
+    assert.equal(rotation.state.kind, 'retiring');
+    assert.deepEqual(rootsOf(rotation), rootsOf(next, old));
+  });
+
+  test('going back before the new one signs leaves nothing of it', async () => {
+    const { clock, old, next, rotation } = await setUp();
+    rotation.adopt(next, 5 * minuteMs);
+    rotation.adopt(old, 5 * minuteMs);
+    assert.equal(rotation.state.kind, 'steady');
+    assert.deepEqual(rootsOf(rotation), rootsOf(old));
+    clock.advance(dayMs);
+    assert.equal(await signerOf(rotation), fingerprint(old.signerPem));
+  });
+
+  test('the same material again does not start the wait anew', async () => {
+    const { clock, next, rotation } = await setUp();
+    rotation.adopt(next, 5 * minuteMs);
+    clock.advance(4 * minuteMs);
+    rotation.adopt(next, 5 * minuteMs);
+    clock.advance(minuteMs);
+    assert.equal(await signerOf(rotation), fingerprint(next.signerPem));
+  });
+
+  test('without a wait everything old ends at once', async () => {
+    const { next, rotation } = await setUp();
+    rotation.adopt(next, 0);
+    assert.equal(rotation.state.kind, 'steady');
+    assert.deepEqual(rootsOf(rotation), rootsOf(next));
+    assert.equal(await signerOf(rotation), fingerprint(next.signerPem));
+  });
+
+  test('roots that were being retired before a restart are so after it', async () => {
+    const { clock, old, next } = await setUp();
+    const untilMs = clock.nowMs() + 3600_000;
+    const rotation = createRotatingAuthority(next, {
+      clock,
+      retiring: { rootsPem: old.rootPem + next.rootPem, untilMs },
+    });
+    assert.deepEqual(rotation.state, { kind: 'retiring', untilMs });
+    assert.deepEqual(rootsOf(rotation), rootsOf(next, old));
+    clock.advance(3600_000);
+    assert.deepEqual(rootsOf(rotation), rootsOf(next));
+  });
+});
+
+interface SetUp {
+  readonly clock: FakeClock;
+  readonly old: TestAuthority;
+  readonly next: TestAuthority;
+  readonly rotation: RotatingAuthority;
+  readonly changes: string[];
+}
+
+async function setUp(): Promise<SetUp> {
+  const clock = createFakeClock(Math.floor(Date.now() / 1000) * 1000);
+  const [old, next] = await Promise.all([createTestAuthority(clock), createTestAuthority(clock)]);
+  const rotation = createRotatingAuthority(old, { clock });
+  const changes: string[] = [];
+  rotation.onChange(() => changes.push(rotation.state.kind));
+  return { clock, old, next, rotation, changes };
+}
+
+/** The same signer with both roots. */
+function withRoots(signer: TestAuthority, clock: FakeClock, other: TestAuthority): Promise<CertificateAuthority> {
+  const { caCertPem, caKeyPem } = signer;
+  return createCertificateAuthority({ caCertPem, caKeyPem, rootPem: signer.rootPem + other.rootPem, clock });
+}
+
+function rootsOf(...authorities: readonly CertificateAuthority[]): string[] {
+  return authorities.flatMap(({ rootPem }) => splitCertificates(rootPem)).map(fingerprint);
+}
+
+function sign(authority: CertificateAuthority, ttlSeconds?: number): Promise<string[]> {
+  const { csrPem } = createCsr(identity);
+  return authority.signWorkload({ csrPem, identity, ...(ttlSeconds === undefined ? {} : { ttlSeconds }) });
+}
+
+/** The fingerprint of the root that verifies what is signed now; all roots are in the answer. */
+async function signerOf(authority: CertificateAuthority): Promise<string> {
+  const [leafPem = '', ...rest] = await sign(authority);
+  const { X509Certificate } = await import('node:crypto');
+  const leaf = new X509Certificate(leafPem);
+  assert.deepEqual(splitCertificates(rest.at(-1) ?? '').map(fingerprint), rootsOf(authority));
+  const issuer = splitCertificates(rest.at(-1) ?? '').find((pem) => leaf.verify(new X509Certificate(pem).publicKey));
+  return fingerprint(issuer ?? '');
+}
