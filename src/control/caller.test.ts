@@ -18,7 +18,7 @@ function open(review: (token: string) => Promise<TokenReviewResult>): {
       return review(token);
     },
   };
-  return { callers: createCallerAuthenticator({ client, clock }), asked, time };
+  return { callers: createCallerAuthenticator({ trustDomain: 'cluster.local', client, clock }), asked, time };
 }
 
 function call(authorization?: string): { metadata: Map<string, string> } {

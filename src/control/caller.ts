@@ -1,5 +1,6 @@
-/** Who calls on 15012: a bearer token of a service account, reviewed by the API server. */
-import { createHash } from 'node:crypto';
+/** Who calls on 15012: a certificate of ours if one is shown, else a bearer token of a service account, reviewed by the API server. */
+import { createHash, X509Certificate } from 'node:crypto';
+import { identityOfLeaf, spiffeParts } from '../identity/index.ts';
 import type { KubeClient, TokenReviewResult } from '../kube/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -15,13 +16,15 @@ export interface Caller {
 export interface CallerAuthenticatorOptions {
   readonly client: Pick<KubeClient, 'reviewToken'>;
   readonly clock: Clock;
+  /** Of the certificates that count. */
+  readonly trustDomain: string;
   /** Default `istio-ca`. */
   readonly audience?: string;
 }
 
 export interface CallerAuthenticator {
   /** Throws `rpcError`: 'unauthenticated', or 'unavailable' when the API server cannot be asked. */
-  authenticate(call: Pick<RpcCall, 'metadata'>): Promise<Caller>;
+  authenticate(call: Pick<RpcCall, 'metadata' | 'peerCertificate'>): Promise<Caller>;
 }
 
 /** A review is believed for a moment: bound tokens die with their pods. */
@@ -36,7 +39,7 @@ interface Remembered {
 }
 
 export function createCallerAuthenticator(options: CallerAuthenticatorOptions): CallerAuthenticator {
-  const { client, clock, audience = 'istio-ca' } = options;
+  const { client, clock, trustDomain, audience = 'istio-ca' } = options;
   // By a digest: a dump of this process should hold no more tokens than it must.
   const remembered = new Map<string, Remembered>();
 
@@ -56,7 +59,8 @@ export function createCallerAuthenticator(options: CallerAuthenticatorOptions): 
   };
 
   return {
-    async authenticate({ metadata }) {
+    async authenticate({ metadata, peerCertificate }) {
+      if (peerCertificate) return callerOf(peerCertificate, trustDomain);
       const token = /^Bearer ([^\s]+)$/i.exec(metadata.get('authorization') ?? '')?.[1];
       if (token === undefined || token.length > maxTokenBytes) {
         throw rpcError('unauthenticated', 'the call carries no bearer token');
@@ -75,6 +79,17 @@ export function createCallerAuthenticator(options: CallerAuthenticatorOptions): 
       return { namespace, serviceAccount, ...(result.pod ? { pod: result.pod } : {}) };
     },
   };
+}
+
+/** The connection verified it already; it is bound to no pod, so it stands for nobody but itself. */
+function callerOf(der: Uint8Array, trustDomain: string): Caller {
+  const verdict = identityOfLeaf(new X509Certificate(der), 'client');
+  if (verdict.kind === 'refused') throw rpcError('unauthenticated', `the certificate is refused: ${verdict.message}`);
+  const { namespace, serviceAccount, trustDomain: shown } = spiffeParts(verdict.identity);
+  if (shown !== trustDomain) {
+    throw rpcError('unauthenticated', `the certificate is of trust domain "${shown}", not of "${trustDomain}"`);
+  }
+  return { namespace, serviceAccount };
 }
 
 function forgetOld(remembered: Map<string, Remembered>, nowMs: number): void {

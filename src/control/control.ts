@@ -9,10 +9,10 @@ import {
   systemNamespace,
   type ClusterId,
 } from '../api/names.ts';
-import { registerCertificateService, type CertificateAuthority } from '../ca/index.ts';
+import { fingerprint, registerCertificateService, type RotatingAuthority, type RotationState } from '../ca/index.ts';
 import { createDebounce, createGraph } from '../collection/index.ts';
 import { createDiscovery, defaultRevision } from '../discovery/index.ts';
-import { registerInformerMetrics, startLeaderElection, type KubeClient } from '../kube/index.ts';
+import { EventRecorder, registerInformerMetrics, startLeaderElection, type KubeClient } from '../kube/index.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import { sleep, systemClock } from '../lib/clock.ts';
 import { codeOf, messageOf } from '../lib/errors.ts';
@@ -20,6 +20,7 @@ import type { Log } from '../lib/log.ts';
 import { createRpcServer } from '../rpc/index.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
 import { addressAliases, authorizationTypeUrl, encodeAddress, encodeAuthorization } from '../wire/index.ts';
+import { watchAuthorityExpiry } from './authority-expiry.ts';
 import { openAuthority } from './authority-store.ts';
 import { createCallerAuthenticator } from './caller.ts';
 import { createCertificateAuthorizer } from './certificates.ts';
@@ -28,9 +29,10 @@ import { startInformers } from './informers.ts';
 import { registerControlMetrics, startMonitoring } from './monitoring.ts';
 import { watchMeshConfig } from './mesh-config-watch.ts';
 import { PodDirectory } from './pod-directory.ts';
+import { createPolicyAdmission } from './policy-admission.ts';
 import { resourceNameOf, type ReplicaReport } from './replica-report.ts';
 import { startReplicas, type Replicas } from './replicas.ts';
-import { startRootCertConfigMaps } from './root-cert-config-maps.ts';
+import { startRootCertConfigMaps, type Trust } from './root-cert-config-maps.ts';
 import { issueServingCertificate } from './serving-certificate.ts';
 import { followStatus, statusKinds } from './status-kinds.ts';
 import { createStatusWriter } from './status-writer.ts';
@@ -98,11 +100,26 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const metrics = registerControlMetrics(registry);
   const informerMetrics = registerInformerMetrics(registry);
   let notReady = (): string | undefined => 'the certificate authority is not open';
+  let hasAuthority = false;
   const monitoring = await startMonitoring({ ...options.monitoring, registry, notReady: () => notReady() });
 
+  const events = new EventRecorder({ client, component: 'istiod', nodeName: '', clock: systemClock, log });
   const authority = await patiently(options, 'open the certificate authority', () =>
-    openAuthority({ client, namespace, trustDomain, log, signal }),
+    openAuthority({
+      client,
+      namespace,
+      trustDomain,
+      events,
+      onMaterial(problem) {
+        metrics.material.record([], (values) => (problem === undefined ? values.accepted++ : values.refused++));
+        if (problem !== undefined && !hasAuthority) notReady = () => problem;
+      },
+      log: log.child('authority'),
+      signal,
+    }),
   );
+  hasAuthority = true;
+  const expiry = watchAuthorityExpiry({ authority, registry, clock: systemClock, log, signal });
 
   const debounce = createDebounce({ quietMs, maxMs: maxWaitMs, run: () => push() });
   let synced = false;
@@ -137,7 +154,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     signal: leadership.signal,
     log,
     onStarted() {
-      rootCerts.lead();
+      rootCerts.check();
       registration?.check();
       statuses.lead();
     },
@@ -145,7 +162,18 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   let registration: WebhookRegistration | undefined;
   const isLeader = (): boolean => election.isLeader();
   const pods = new PodDirectory();
-  const rootCerts = startRootCertConfigMaps({ client, rootPem: authority.rootPem, isLeader, signal, log });
+  const trust = (): Trust => {
+    const { rootPem, signerPem, state } = authority;
+    const signer = fingerprint(signerPem);
+    switch (state.kind) {
+      case 'steady':
+        return { rootPem, signer };
+      case 'introducing':
+      case 'retiring':
+        return { rootPem, signer, retiringUntilMs: retiringUntilMs(state) };
+    }
+  };
+  const rootCerts = startRootCertConfigMaps({ client, trust, isLeader, signal, log });
   const informers = startInformers({
     client,
     cluster,
@@ -170,7 +198,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     for (const [key, { after }] of changes) rootCerts.namespaceChanged(nameOfKey(key), after);
   });
 
-  const callers = createCallerAuthenticator({ client, clock: systemClock });
+  const callers = createCallerAuthenticator({ client, clock: systemClock, trustDomain });
   const deltas = createDiscoveryService({
     authorizations: authorizations.source,
     addresses: addresses.source,
@@ -224,16 +252,30 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     signal,
     log,
   });
-  const server = createRpcServer({ certificate: certificate.first, log, maxConnectionAgeMs });
-  const webhook = await startWebhookServer({ ...options.webhook, certificate: certificate.first, metrics, log });
+  expiry.setServing(certificate.first.chainPem);
+  const clientRootsPem = authority.rootPem;
+  const server = createRpcServer({ certificate: certificate.first, clientRootsPem, log, maxConnectionAgeMs });
+  const webhook = await startWebhookServer({
+    ...options.webhook,
+    certificate: certificate.first,
+    inMesh: createPolicyAdmission(discovery, namespace),
+    metrics,
+    log,
+  });
   certificate.onRenewed((next) => {
     server.setCertificate(next);
     webhook.setCertificate(next);
+    expiry.setServing(next.chainPem);
+  });
+  authority.onChange(() => {
+    server.setClientRoots(authority.rootPem);
+    rootCerts.check();
+    registration?.check();
   });
   registration = startWebhookRegistration({
     client,
     name: webhookConfigurationName(namespace),
-    rootPem: authority.rootPem,
+    rootPem: () => authority.rootPem,
     isLeader,
     metrics: informerMetrics,
     clock: systemClock,
@@ -272,12 +314,17 @@ function nameOfKey(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
+/** Leaves under the roots that go are signed until the next signer takes over, and live a day from then. */
+function retiringUntilMs(state: Exclude<RotationState, { kind: 'steady' }>): number {
+  return state.kind === 'retiring' ? state.untilMs : state.untilMs + 24 * 3600_000;
+}
+
 /** Until it succeeds or cannot: the API server may come later than we do. */
 async function patiently(
   { signal, log }: ControlOptions,
   action: string,
-  run: () => Promise<CertificateAuthority>,
-): Promise<CertificateAuthority> {
+  run: () => Promise<RotatingAuthority>,
+): Promise<RotatingAuthority> {
   const backoff = createBackoff({ initialMs: 100, maxMs: 5000 });
   for (;;) {
     try {

@@ -9,6 +9,8 @@ export interface ControlMetrics {
   /** Labels: type. */
   readonly pushes: MetricGroup<'pushes' | 'rejects' | 'resources'>;
   readonly csr: MetricGroup<'requests' | 'issued' | 'refused'>;
+  /** Material of the certificate authority that was taken up, or not. */
+  readonly material: MetricGroup<'accepted' | 'refused'>;
   /** Labels: resource. */
   readonly admission: MetricGroup<'passed' | 'failed'>;
 }
@@ -21,6 +23,13 @@ export function registerControlMetrics(registry: MetricsRegistry): ControlMetric
         pushes: { name: 'pilot_xds_pushes', help: 'Responses that clients answered', kind: 'counter' },
         rejects: { name: 'pilot_total_xds_rejects', help: 'Responses that clients refused', kind: 'counter' },
         resources: { name: 'pilot_xds_pushed_resources', help: 'Resources in answered responses', kind: 'counter' },
+      },
+    }),
+    material: registry.group({
+      labelNames: [],
+      metrics: {
+        accepted: { name: 'ambit_ca_material_accepted', help: 'Material of the authority taken up', kind: 'counter' },
+        refused: { name: 'ambit_ca_material_refused', help: 'Material of the authority refused', kind: 'counter' },
       },
     }),
     admission: registry.group({

@@ -6,11 +6,23 @@ import type { Log } from '../lib/log.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 export const rootCertConfigMap = 'istio-ca-root-cert';
-const dataKey = 'root-cert.pem';
+const rootsKey = 'root-cert.pem';
+/** A file beside the roots: ztunnels that see it change ask for their certificates again. */
+const signerKey = 'signer.sha256';
+/** How long roots stay that the authority's material no longer names: whoever starts next must know. */
+const retiringAnnotation = 'ambit.io/retiring-roots-until';
+
+export interface Trust {
+  readonly rootPem: string;
+  /** SHA-256 of the certificate that signs now. */
+  readonly signer: string;
+  /** Some of the roots go at this time. */
+  readonly retiringUntilMs?: number;
+}
 
 export interface RootCertOptions {
   readonly client: KubeClient;
-  readonly rootPem: string;
+  readonly trust: () => Trust;
   readonly isLeader: () => boolean;
   readonly signal: AbortSignal;
   readonly log: Log;
@@ -19,34 +31,41 @@ export interface RootCertOptions {
 export interface RootCertConfigMaps {
   /** Told by whoever watches namespaces; undefined: it is gone, or left the mesh. */
   namespaceChanged(name: string, namespace: Namespace | undefined): void;
-  /** This replica leads from now on. */
-  lead(): void;
+  /** This replica leads from now on, or what is trusted is different. */
+  check(): void;
   readonly synced: Promise<void>;
 }
 
 export function startRootCertConfigMaps(options: RootCertOptions): RootCertConfigMaps {
-  const { client, rootPem, isLeader, signal, log } = options;
+  const { client, trust, isLeader, signal, log } = options;
   const active = new Set<string>();
 
   const reconcile = async (namespace: string): Promise<void> => {
     if (!isLeader() || !active.has(namespace)) return;
     await configMaps.synced;
     const existing = configMaps.store.get(`${namespace}/${rootCertConfigMap}`);
-    if (existing?.data?.[dataKey] === rootPem) return;
-    const wanted: ConfigMap = {
-      metadata: { name: rootCertConfigMap, namespace, labels: { 'istio.io/config': 'true' } },
-      data: { [dataKey]: rootPem },
-    };
+    const { rootPem, signer, retiringUntilMs } = trust();
+    const retiring = retiringUntilMs === undefined ? undefined : new Date(retiringUntilMs).toISOString();
+    const isRight =
+      existing?.data?.[rootsKey] === rootPem &&
+      existing.data[signerKey] === signer &&
+      existing.metadata.annotations?.[retiringAnnotation] === retiring;
+    if (isRight) return;
+    const data = { [rootsKey]: rootPem, [signerKey]: signer };
     try {
       if (existing)
         await client.patch(
           kinds.ConfigMap,
           rootCertConfigMap,
           namespace,
-          { data: wanted.data },
+          { metadata: { annotations: { [retiringAnnotation]: retiring ?? null } }, data },
           { type: 'merge', signal },
         );
-      else await client.create(kinds.ConfigMap, wanted, signal);
+      else {
+        const annotations = retiring === undefined ? {} : { annotations: { [retiringAnnotation]: retiring } };
+        const metadata = { name: rootCertConfigMap, namespace, labels: { 'istio.io/config': 'true' }, ...annotations };
+        await client.create(kinds.ConfigMap, { metadata, data } satisfies ConfigMap, signal);
+      }
     } catch (error) {
       // The namespace went, or is going: there is nobody left to tell.
       if (!active.has(namespace) || isKubeError(error, 'kube.not-found')) return;
@@ -71,8 +90,18 @@ export function startRootCertConfigMaps(options: RootCertOptions): RootCertConfi
       else active.add(name);
       queue.add(name);
     },
-    lead() {
+    check() {
       for (const name of active) queue.add(name);
     },
+  };
+}
+
+/** What a ConfigMap of ours says. */
+export function publishedRoots(map: ConfigMap | undefined): { rootsPem?: string; retiringUntilMs?: number } {
+  const rootsPem = map?.data?.[rootsKey];
+  const untilMs = Date.parse(map?.metadata.annotations?.[retiringAnnotation] ?? '');
+  return {
+    ...(rootsPem === undefined ? {} : { rootsPem }),
+    ...(Number.isNaN(untilMs) ? {} : { retiringUntilMs: untilMs }),
   };
 }

@@ -1,11 +1,11 @@
-/** The certificate of 15012: issued by the mesh's own CA, renewed at half of its life. */
-import type { CertificateAuthority, ServerIdentity } from '../ca/index.ts';
+/** The certificate of 15012 and 15017: issued by the mesh's own CA, renewed at half of its life, or when another key signs. */
+import type { RotatingAuthority, ServerIdentity } from '../ca/index.ts';
 import { systemClock, type Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 
 export interface ServingCertificateOptions {
-  readonly authority: CertificateAuthority;
+  readonly authority: RotatingAuthority;
   readonly dnsNames: readonly string[];
   readonly ips: readonly string[];
   readonly signal: AbortSignal;
@@ -20,8 +20,11 @@ export async function issueServingCertificate(
   options: ServingCertificateOptions,
 ): Promise<{ readonly first: ServerIdentity; onRenewed(use: (next: ServerIdentity) => void): void }> {
   const { authority, dnsNames, ips, signal, log, clock = systemClock } = options;
+  let signer = authority.signerPem;
   const first = await authority.signServer({ dnsNames, ips });
+  let cancelTimer = (): void => {};
   const renew = (use: (next: ServerIdentity) => void): void => {
+    signer = authority.signerPem;
     authority.signServer({ dnsNames, ips }).then(
       (next) => {
         if (signal.aborted) return;
@@ -39,9 +42,17 @@ export async function issueServingCertificate(
     after(Math.max(retryMs, (current.notAfterMs - clock.nowMs()) / 2), () => renew(use));
   };
   const after = (delayMs: number, run: () => void): void => {
-    if (signal.aborted) return;
-    const cancel = clock.after(delayMs, run);
-    signal.addEventListener('abort', cancel, { once: true });
+    cancelTimer();
+    if (!signal.aborted) cancelTimer = clock.after(delayMs, run);
   };
-  return { first, onRenewed: (use) => schedule(first, use) };
+  signal.addEventListener('abort', () => cancelTimer(), { once: true });
+  return {
+    first,
+    onRenewed(use) {
+      schedule(first, use);
+      authority.onChange(() => {
+        if (authority.signerPem !== signer) renew(use);
+      });
+    },
+  };
 }

@@ -13,7 +13,8 @@ export interface WebhookRegistrationOptions {
   readonly client: KubeClient;
   /** Of the ValidatingWebhookConfiguration. */
   readonly name: string;
-  readonly rootPem: string;
+  /** Read at each look. */
+  readonly rootPem: () => string;
   readonly isLeader: () => boolean;
   readonly metrics: InformerMetrics;
   readonly clock: Clock;
@@ -35,7 +36,7 @@ export function startWebhookRegistration(options: WebhookRegistrationOptions): W
   const reconcile = async (): Promise<void> => {
     const current = configurations.store.get(name);
     if (!current || !isLeader()) return;
-    const wanted = registered(current, rootPem);
+    const wanted = registered(current, rootPem());
     if (!wanted) return;
     await client.patch(
       kinds.ValidatingWebhookConfiguration,

@@ -9,11 +9,14 @@ import { AmbitError, messageOf } from '../lib/errors.ts';
 import { formatHostPort } from '../lib/ip.ts';
 import type { Log } from '../lib/log.ts';
 import type { ControlMetrics } from './monitoring.ts';
+import type { MeshJudgement } from './policy-admission.ts';
 
 export interface WebhookServerOptions {
   readonly host: string;
   readonly port: number;
   readonly certificate: { readonly chainPem: string; readonly keyPem: string };
+  /** Asked after the object itself was found right. */
+  readonly inMesh?: MeshJudgement;
   readonly metrics: ControlMetrics;
   readonly log: Log;
 }
@@ -30,10 +33,10 @@ const maxBodyBytes = 7 * 1024 * 1024;
 
 /** `POST /validate` and `GET /healthz`. Throws `control.listen-failed`. */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
-  const { host, port, certificate, metrics, log } = options;
+  const { host, port, certificate } = options;
   const server = createServer(
     { key: certificate.keyPem, cert: certificate.chainPem, minVersion: 'TLSv1.2', requestTimeout: 30_000 },
-    (request, response) => void answer(request, response, metrics, log),
+    (request, response) => void answer(request, response, options),
   );
   await listen(server, host, port);
   return {
@@ -51,8 +54,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  metrics: ControlMetrics,
-  log: Log,
+  { metrics, log, inMesh }: WebhookServerOptions,
 ): Promise<void> {
   const send = (status: number, body: string, type = 'text/plain; charset=utf-8'): void => {
     response.writeHead(status, { 'content-type': type }).end(body);
@@ -71,7 +73,7 @@ async function answer(
   }
   if (review.apiVersion !== 'admission.k8s.io/v1' || typeof review.request?.uid !== 'string')
     return send(400, 'the body must be an AdmissionReview of admission.k8s.io/v1 with a request\n');
-  const verdict = judge(review.request);
+  const verdict = judge(review.request, inMesh);
   metrics.admission.record([review.request.resource.resource], (values) => {
     if (verdict.allowed) values.passed++;
     else values.failed++;
@@ -85,9 +87,11 @@ async function answer(
 }
 
 /** Deletes, and what has no object, are nobody's business here. */
-export function judge({ uid, kind, operation, object, name = '' }: AdmissionRequest): AdmissionResponse {
+export function judge(request: AdmissionRequest, inMesh?: MeshJudgement): AdmissionResponse {
+  const { uid, kind, operation, object, name = '' } = request;
   if (operation === 'DELETE' || object === null) return { uid, allowed: true };
-  const { errors, warnings } = validateIstio(kind, viewOf(object));
+  const { errors: own, warnings } = validateIstio(kind, viewOf(object));
+  const errors = own.length > 0 ? own : (inMesh?.(request) ?? []);
   const [first] = errors;
   if (!first) return { uid, allowed: true, ...(warnings.length > 0 ? { warnings: [...warnings] } : {}) };
   const text = errors.map(({ path, message }) => `${path}: ${message}`);

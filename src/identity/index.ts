@@ -15,4 +15,4 @@ export { parseRevocationLists } from './revocation-list.ts';
 export { createRevocations, type PeerRole, type Revocations } from './revocations.ts';
 export { parseSpiffeId, spiffeParts, tryParseSpiffeId, type SpiffeParts } from './spiffe.ts';
 export { acceptCertificate, type WorkloadCertificate } from './workload-certificate.ts';
-export type { PeerRefusalReason, PeerVerdict } from './x509-peer.ts';
+export { identityOfLeaf, type PeerRefusalReason, type PeerVerdict } from './x509-peer.ts';
