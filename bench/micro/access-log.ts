@@ -1,5 +1,6 @@
 /** `node bench/micro/access-log.ts`: nanoseconds of one line of the access log up to the joined batch, medians of several rounds. */
-import { type AccessLogRecord, openAccessLog } from '../../src/telemetry/access-log.ts';
+import type { AccessLogRecord } from '../../src/telemetry/access-line.ts';
+import { openAccessLog } from '../../src/telemetry/access-log.ts';
 
 const rounds = 15;
 const linesPerBatch = 500;

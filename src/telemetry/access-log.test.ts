@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type AccessLogFormat, type AccessLogLevel, type AccessLogRecord, openAccessLog } from './access-log.ts';
+import type { AccessLogFormat, AccessLogLevel, AccessLogRecord } from './access-line.ts';
+import { openAccessLog } from './access-log.ts';
 
 // The plain way to format a line: the oracle of the fast one.
 

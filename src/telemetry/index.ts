@@ -3,6 +3,8 @@ export { MetricsRegistry, type Histogram, type MetricGroup, type Series } from '
 export { expositionContentType, negotiateFormat, writeSnapshot, type ExpositionFormat } from './exposition.ts';
 export { MetricsMerger } from './merger.ts';
 export type { MetricsSnapshot } from './snapshot.ts';
-export { registerTcpMetrics, unknownLabel, type TcpMetricName } from './istio-tcp.ts';
-export { openAccessLog, type AccessLog, type AccessLogFormat, type AccessLogPeer } from './access-log.ts';
+export { registerOnDemandDns, registerTcpMetrics, unknownLabel } from './istio-tcp.ts';
+export type { NameAsker, TcpMetricName, TcpMetrics } from './istio-tcp.ts';
+export { openAccessLog, type AccessLog, type AccessLogThreshold } from './access-log.ts';
+export type { AccessLogFormat, AccessLogPeer } from './access-line.ts';
 export { createTraceContext, formatTraceparent, tryParseTraceparent, type TraceContext } from './trace-context.ts';

@@ -1,11 +1,9 @@
 /** Istio's TCP metrics: names, label order and the values that stand for "nothing known". */
-import type { MetricGroup, MetricGroupInfo, MetricsRegistry } from './metrics.ts';
+import type { MetricGroup, MetricsRegistry, Series } from './metrics.ts';
 
 export const unknownLabel = 'unknown';
 
-/** In Istio's order, which dashboards do not need but people compare. */
-export const trafficLabelNames = [
-  'reporter',
+const sourceLabelNames = [
   'source_workload',
   'source_canonical_service',
   'source_canonical_revision',
@@ -14,6 +12,12 @@ export const trafficLabelNames = [
   'source_app',
   'source_version',
   'source_cluster',
+] as const;
+
+/** In Istio's order, which dashboards do not need but people compare. */
+export const trafficLabelNames: readonly string[] = [
+  'reporter',
+  ...sourceLabelNames,
   'destination_service',
   'destination_service_namespace',
   'destination_service_name',
@@ -28,37 +32,97 @@ export const trafficLabelNames = [
   'request_protocol',
   'response_flags',
   'connection_security_policy',
-] as const;
+];
+
+/** After the others, where any of them is known. */
+export const localityLabelNames: readonly string[] = [
+  'source_region',
+  'source_zone',
+  'destination_region',
+  'destination_zone',
+];
 
 export type TcpMetricName = 'opened' | 'closed' | 'failed' | 'sent' | 'received';
 
-const info: MetricGroupInfo<TcpMetricName> = {
-  metrics: {
-    opened: {
-      name: 'istio_tcp_connections_opened',
-      help: 'The total number of TCP connections opened',
-      kind: 'counter',
-    },
-    closed: {
-      name: 'istio_tcp_connections_closed',
-      help: 'The total number of TCP connections closed',
-      kind: 'counter',
-    },
-    failed: {
-      name: 'istio_tcp_connections_failed',
-      help: 'The total number of TCP connections that failed',
-      kind: 'counter',
-    },
-    sent: { name: 'istio_tcp_sent_bytes', help: 'Total bytes sent by the server of a connection', kind: 'counter' },
-    received: {
-      name: 'istio_tcp_received_bytes',
-      help: 'Total bytes received by the server of a connection',
-      kind: 'counter',
-    },
-  },
-  labelNames: trafficLabelNames,
-};
+export interface TcpMetrics {
+  /** Labels in the order of `trafficLabelNames`, then of `localityLabelNames`. */
+  readonly traffic: MetricGroup<TcpMetricName>;
+  /** Connections that are open now, by who tells of them. */
+  readonly open: Readonly<Record<'source' | 'destination', Series<'open'>>>;
+}
 
-export function registerTcpMetrics(registry: MetricsRegistry): MetricGroup<TcpMetricName> {
-  return registry.group(info);
+export function registerTcpMetrics(registry: MetricsRegistry): TcpMetrics {
+  const traffic = registry.group<TcpMetricName>({
+    metrics: {
+      opened: {
+        name: 'istio_tcp_connections_opened',
+        help: 'The total number of TCP connections opened',
+        kind: 'counter',
+      },
+      closed: {
+        name: 'istio_tcp_connections_closed',
+        help: 'The total number of TCP connections closed',
+        kind: 'counter',
+      },
+      failed: {
+        name: 'istio_tcp_connections_failed',
+        help: 'The total number of TCP connections that failed',
+        kind: 'counter',
+      },
+      sent: { name: 'istio_tcp_sent_bytes', help: 'Total bytes sent by the server of a connection', kind: 'counter' },
+      received: {
+        name: 'istio_tcp_received_bytes',
+        help: 'Total bytes received by the server of a connection',
+        kind: 'counter',
+      },
+    },
+    labelNames: trafficLabelNames,
+    optionalLabelNames: localityLabelNames,
+  });
+  const open = registry.group<'open'>({
+    metrics: {
+      open: { name: 'istio_tcp_sockets_open', help: 'The number of TCP connections open now', kind: 'gauge' },
+    },
+    labelNames: ['reporter'],
+    neverExpires: true,
+  });
+  return { traffic, open: { source: open.acquire(['source']), destination: open.acquire(['destination']) } };
+}
+
+/** Who asked, in the order of Istio's source labels. */
+export interface NameAsker {
+  readonly workloadName: string;
+  readonly canonicalName: string;
+  readonly canonicalRevision: string;
+  readonly namespace: string;
+  readonly principal: string | undefined;
+  readonly clusterId: string;
+}
+
+/** Counts look-ups of endpoints that the mesh knows by name alone. */
+export function registerOnDemandDns(registry: MetricsRegistry): (asker: NameAsker, hostname: string) => void {
+  const group = registry.group({
+    metrics: {
+      requests: {
+        name: 'istio_on_demand_dns',
+        help: 'The total number of requests that used on-demand DNS',
+        kind: 'counter',
+      },
+    },
+    labelNames: [...sourceLabelNames, 'hostname'],
+  });
+  return (asker, hostname) => {
+    const { workloadName, canonicalName, canonicalRevision, namespace, principal, clusterId } = asker;
+    const source = [
+      workloadName,
+      canonicalName,
+      canonicalRevision,
+      namespace,
+      principal,
+      canonicalName,
+      canonicalRevision,
+    ];
+    const labels = [...source, clusterId, hostname].map((value) => value || unknownLabel);
+    group.record(labels, (values) => void (values['requests'] = (values['requests'] ?? 0) + 1));
+  };
 }

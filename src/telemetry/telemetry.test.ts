@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLog, type Log } from '../lib/log.ts';
-import { openAccessLog, type AccessLogRecord } from './access-log.ts';
+import type { AccessLogRecord } from './access-line.ts';
+import { openAccessLog } from './access-log.ts';
 import { registerTcpMetrics, trafficLabelNames } from './istio-tcp.ts';
 import { MetricsRegistry } from './metrics.ts';
 import { negotiateFormat } from './exposition.ts';
@@ -59,7 +60,7 @@ test('beyond the cap all further label sets are counted together, with one warni
 
 test('TCP metrics have names and label order of Istio', () => {
   const registry = new MetricsRegistry({ clock: manualClock(), log: silentLog() });
-  const series = registerTcpMetrics(registry).acquire(trafficLabelNames.map((_, i) => `v${i}`));
+  const series = registerTcpMetrics(registry).traffic.acquire(trafficLabelNames.map((_, i) => `v${i}`));
   for (const name of ['opened', 'closed', 'failed', 'sent', 'received'] as const) series.values[name] = 1;
   const text = registry.write('text');
   assert.match(

@@ -50,6 +50,7 @@ test('baggage tells who a workload is, and survives nonsense', () => {
     canonicalName: 'web',
     canonicalRevision: 'v1',
     clusterId: 'Kubernetes',
+    locality: { region: 'r', zone: '' },
   });
   assert.equal(parseBaggage(',,=,a=b=c,service.name=').canonicalName, '');
   assert.equal(formatForwarded('1.2.3.4:5', 'web.shop'), 'for="1.2.3.4:5";host=web.shop');

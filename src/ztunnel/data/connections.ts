@@ -174,7 +174,8 @@ export class Connection {
     if (this.#finished) return;
     this.#finished = true;
     const { clock, accessLog } = this.#telemetry;
-    this.#count(this.#cutError ? flagsOfCut(this.#cutError) : (end.flags ?? '-'));
+    // What ended under it, a tunnel of a revoked certificate, counts as it would have been cut here.
+    this.#count(this.#cutError ? flagsOfCut(this.#cutError) : (end.flags ?? flagsOfCut(end.error)));
     // Who cut it knows better than the socket that noticed.
     const failure = this.#cutError ?? end.error;
     const { direction } = this.start;

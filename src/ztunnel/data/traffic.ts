@@ -1,6 +1,6 @@
 /** What one connection is called in metrics and in the access log. */
+import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import type { MeshService, MeshWorkload } from '../../api/workload.ts';
-import type { SpiffeId } from '../../api/names.ts';
 import { unknownLabel, type AccessLogPeer } from '../../telemetry/index.ts';
 
 /** The part of a workload that labels speak of; also what a peer's baggage tells. */
@@ -10,6 +10,7 @@ export interface WorkloadLabels {
   readonly canonicalName: string;
   readonly canonicalRevision: string;
   readonly clusterId: string;
+  readonly locality?: { readonly region: string; readonly zone: string };
 }
 
 /** Why a connection failed, as dashboards group it. `-`: it did not. */
@@ -26,40 +27,63 @@ export type ResponseFlags =
 export interface Traffic {
   readonly reporter: 'source' | 'destination';
   readonly source: WorkloadLabels | undefined;
+  /** As mutual TLS proved it; absent without. */
   readonly sourceIdentity: SpiffeId | undefined;
   readonly destination: WorkloadLabels | undefined;
+  /** As mutual TLS proved it, else the one that the mesh says it has. */
   readonly destinationIdentity: SpiffeId | undefined;
   readonly service: MeshService | undefined;
 }
 
-/** Values in the order of `trafficLabelNames`. */
+/** Values in the order of `trafficLabelNames`, then of `localityLabelNames`: those are empty unless one of them is known. */
 export function trafficLabels(traffic: Traffic, flags: ResponseFlags): string[] {
   const { source, destination, service } = traffic;
+  const [from, to] = [source?.locality, destination?.locality];
+  const locality = [from?.region, from?.zone, to?.region, to?.zone];
+  const isPlaced = locality.some((part) => part !== undefined && part !== '');
   return [
     traffic.reporter,
-    source?.workloadName || unknownLabel,
-    source?.canonicalName || unknownLabel,
-    source?.canonicalRevision || unknownLabel,
-    source?.namespace || unknownLabel,
-    traffic.sourceIdentity ?? unknownLabel,
-    source?.canonicalName || unknownLabel,
-    source?.canonicalRevision || unknownLabel,
-    source?.clusterId || unknownLabel,
-    service?.hostname ?? unknownLabel,
-    service?.namespace ?? unknownLabel,
-    service?.name ?? unknownLabel,
-    destination?.workloadName || unknownLabel,
-    destination?.canonicalName || unknownLabel,
-    destination?.canonicalRevision || unknownLabel,
-    destination?.namespace || unknownLabel,
-    traffic.destinationIdentity ?? unknownLabel,
-    destination?.canonicalName || unknownLabel,
-    destination?.canonicalRevision || unknownLabel,
-    destination?.clusterId || unknownLabel,
+    label(source?.workloadName),
+    label(source?.canonicalName),
+    label(source?.canonicalRevision),
+    label(source?.namespace),
+    label(traffic.sourceIdentity),
+    label(source?.canonicalName),
+    label(source?.canonicalRevision),
+    label(source?.clusterId),
+    label(service?.hostname),
+    label(service?.namespace),
+    label(service?.name),
+    label(destination?.workloadName),
+    label(destination?.canonicalName),
+    label(destination?.canonicalRevision),
+    label(destination?.namespace),
+    label(traffic.destinationIdentity),
+    label(destination?.canonicalName),
+    label(destination?.canonicalRevision),
+    label(destination?.clusterId),
     'tcp',
     flags,
-    traffic.sourceIdentity !== undefined && traffic.destinationIdentity !== undefined ? 'mutual_tls' : unknownLabel,
+    traffic.sourceIdentity === undefined ? unknownLabel : 'mutual_tls',
+    ...(isPlaced ? locality.map(label) : noLocality),
   ];
+}
+
+const noLocality = ['', '', '', ''];
+
+/** Longest name that the mesh itself gives; what peers say of themselves may be anything. */
+const maxLabelLength = 256;
+
+function label(value: string | undefined): string {
+  if (value === undefined || value === '') return unknownLabel;
+  return value.length > maxLabelLength ? value.slice(0, maxLabelLength) : value;
+}
+
+/** The identity that the mesh says a workload has. */
+export function identityOf(workload: MeshWorkload | undefined): SpiffeId | undefined {
+  if (workload === undefined) return undefined;
+  const { trustDomain, namespace, serviceAccount } = workload;
+  return serviceAccount === '' ? undefined : spiffeId(trustDomain, namespace, serviceAccount);
 }
 
 /** One end of a connection for the access log. */
