@@ -1,6 +1,6 @@
 /** The endpoints of a service in the order in which one client prefers them: made once, drawn from by every connection. */
-import { serviceKey } from '../api/names.ts';
-import type { MeshService, MeshWorkload, RoutingScope } from '../api/workload.ts';
+import { serviceKey, type ServiceKey } from '../api/names.ts';
+import type { MeshService, MeshWorkload, RoutingScope, ServicePort } from '../api/workload.ts';
 import type { Endpoint, EndpointSet, MeshState } from '../mesh/index.ts';
 import { hasAddressOf, serviceFamilies, type IpFamilies } from './addresses.ts';
 
@@ -47,7 +47,10 @@ export interface RankedEndpoints {
 
 interface Kept {
   readonly service: MeshService;
+  /** By what matters of a client. */
   readonly byClient: Map<string, RankedEndpoints>;
+  /** The same by the client itself, which saves making that text for each connection. */
+  readonly byWorkload: WeakMap<MeshWorkload, Map<number, RankedEndpoints>>;
 }
 
 /**
@@ -60,17 +63,34 @@ const kept = new WeakMap<EndpointSet, Kept>();
 const maxKeptClients = 64;
 
 export function rankEndpoints(request: RankRequest): RankedEndpoints {
-  const { mesh, service } = request;
-  const set = mesh.endpointSet(serviceKey(service.namespace, service.hostname));
+  const { mesh, service, client } = request;
+  const set = mesh.endpointSet(keyOf(service));
   let known = kept.get(set);
-  if (known?.service !== service) kept.set(set, (known = { service, byClient: new Map() }));
-  const id = clientId(request);
-  const ranked = known.byClient.get(id);
+  if (known?.service !== service) {
+    known = { service, byClient: new Map(), byWorkload: new WeakMap() };
+    kept.set(set, known);
+  }
+  let ofClient = known.byWorkload.get(client);
+  if (!ofClient) known.byWorkload.set(client, (ofClient = new Map()));
+  const asked = (request.servicePort * 4 + request.clientFamilies) * 2 + (request.allowTunnelPorts === true ? 1 : 0);
+  let ranked = ofClient.get(asked);
   if (ranked) return ranked;
+  const id = `${asked} ${clientId(request)}`;
+  ranked = known.byClient.get(id) ?? rank(set, request);
   if (known.byClient.size >= maxKeptClients) known.byClient.clear();
-  const made = rank(set, request);
-  known.byClient.set(id, made);
-  return made;
+  if (ofClient.size >= maxKeptClients) ofClient.clear();
+  known.byClient.set(id, ranked);
+  ofClient.set(asked, ranked);
+  return ranked;
+}
+
+/** Made once: a text that was hashed before is found faster. */
+const keys = new WeakMap<MeshService, ServiceKey>();
+
+function keyOf(service: MeshService): ServiceKey {
+  let key = keys.get(service);
+  if (key === undefined) keys.set(service, (key = serviceKey(service.namespace, service.hostname)));
+  return key;
 }
 
 /** The port of one endpoint for a service port: its own map, the service's target port, or undefined (ambient-l4 4.1). */
@@ -80,25 +100,27 @@ export function targetPortOf(
   servicePort: number,
   allowTunnelPorts = false,
 ): number | undefined {
-  const own = endpoint.ports.find((port) => port.servicePort === servicePort)?.targetPort;
-  if (own) return own;
-  const shared = service.ports.find((port) => port.servicePort === servicePort)?.targetPort;
-  if (shared) return shared;
+  const port = portIn(endpoint.ports, servicePort) || portIn(service.ports, servicePort);
+  if (port !== 0) return port;
   if (allowTunnelPorts && endpoint.workload.applicationTunnel) return servicePort;
   return undefined;
 }
 
+/** 0: not there, or left open. */
+function portIn(ports: readonly ServicePort[], servicePort: number): number {
+  for (const port of ports) if (port.servicePort === servicePort) return port.targetPort;
+  return 0;
+}
+
 /** Equal for clients whose ranking is the same. */
-function clientId(request: RankRequest): string {
-  const { service, client } = request;
-  let id = `${request.servicePort} ${request.clientFamilies} ${request.allowTunnelPorts === true ? 't' : ''} ${client.network}`;
-  for (const scope of preferencesOf(service)) id += `\n${scopeValue(scope, client)}`;
-  return id;
+function clientId({ service, client }: RankRequest): string {
+  return [client.network, ...preferencesOf(service).map((scope) => scopeValue(scope, client))].join('\n');
 }
 
 function rank(set: EndpointSet, request: RankRequest): RankedEndpoints {
   const { service, client } = request;
   const preferences = preferencesOf(service);
+  const wanted = preferences.map((scope) => scopeValue(scope, client));
   const strict = service.loadBalancing?.mode === 'strict';
   const byRank: RankedEndpoint[][] = [];
   const leftOut = { total: set.byUid.size, unhealthy: 0, wrongFamily: 0, elsewhere: 0 };
@@ -111,7 +133,7 @@ function rank(set: EndpointSet, request: RankRequest): RankedEndpoints {
     if (workload.status === 'unhealthy' && service.loadBalancing?.healthPolicy !== 'allow-all') leftOut.unhealthy++;
     else if (!isReachable(workload, client, families)) leftOut.wrongFamily++;
     else {
-      const at = rankOf(preferences, workload, client);
+      const at = rankOf(preferences, workload, wanted);
       if (strict && at < topRank(preferences)) leftOut.elsewhere++;
       else (byRank[at] ??= []).push({ workload, targetPort });
     }
@@ -144,11 +166,11 @@ function preferencesOf({ loadBalancing }: MeshService): readonly RoutingScope[] 
  * How many preferences in a row hold. A leading network preference outweighs all the others together, and its failing
  * does not end the count, so that remote endpoints still rank among themselves.
  */
-function rankOf(preferences: readonly RoutingScope[], workload: MeshWorkload, client: MeshWorkload): number {
+function rankOf(preferences: readonly RoutingScope[], workload: MeshWorkload, wanted: readonly string[]): number {
   let rank = 0;
   for (let i = 0; i < preferences.length; i++) {
     const scope = preferences[i] as RoutingScope;
-    const holds = scopeValue(scope, workload) === scopeValue(scope, client);
+    const holds = scopeValue(scope, workload) === wanted[i];
     if (i === 0 && scope === 'network') rank += holds ? preferences.length : 0;
     else if (holds) rank += 1;
     else break;

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createFakeClock } from '../../lib/fake-clock.ts';
+import { ipv4, ipv6 } from '../../decision/index.ts';
+import { NameResolver, type NameQuery, type NameRecord } from './name-resolver.ts';
+
+const both = ipv4 | ipv6;
+const a = (...addresses: string[]): NameRecord[] => addresses.map((address) => ({ address, ttlSeconds: 30 }));
+
+function resolverOf(query: NameQuery): {
+  names: NameResolver;
+  clock: ReturnType<typeof createFakeClock>;
+  asked: string[];
+} {
+  const clock = createFakeClock();
+  const asked: string[] = [];
+  const names = new NameResolver({
+    clock,
+    random: () => 0,
+    timeoutMs: 5000,
+    query: (hostname, family) => {
+      asked.push(`${family} ${hostname}`);
+      return query(hostname, family);
+    },
+  });
+  return { names, clock, asked };
+}
+
+test('an answer is kept as long as it says, and asked for again afterwards', async () => {
+  const { names, clock, asked } = resolverOf(async () => a('192.0.2.1'));
+  assert.equal(await names.resolve('db', ipv4, ipv4), '192.0.2.1');
+  clock.advance(29_000);
+  await names.resolve('db', ipv4, ipv4);
+  assert.equal(asked.length, 1);
+  clock.advance(2000);
+  await names.resolve('db', ipv4, ipv4);
+  assert.equal(asked.length, 2);
+});
+
+test('connections that ask at once share one question', async () => {
+  const { names, asked } = resolverOf(async () => a('192.0.2.1'));
+  await Promise.all(Array.from({ length: 50 }, () => names.resolve('db', ipv4, ipv4)));
+  assert.equal(asked.length, 1);
+});
+
+test('the preferred family goes first, the other one serves when it has nothing', async () => {
+  const { names, asked } = resolverOf(async (_, family) => (family === 4 ? a('192.0.2.1') : []));
+  assert.equal(await names.resolve('db', both, ipv6), '192.0.2.1');
+  assert.deepEqual(asked, ['6 db', '4 db']);
+  await assert.rejects(names.resolve('db', ipv6, ipv6), {
+    code: 'outbound.name-not-resolved',
+    message: /"db": no AAAA record/,
+  });
+  assert.equal(asked.length, 2, 'that there is none is known');
+});
+
+test('a name server that does not answer is given up, and not asked again at once', async () => {
+  const { names, clock, asked } = resolverOf(() => new Promise(() => {}));
+  const first = assert.rejects(names.resolve('db', ipv4, ipv4), { message: /"db": ETIMEOUT/ });
+  clock.advance(5001);
+  await first;
+  await assert.rejects(names.resolve('db', ipv4, ipv4));
+  assert.equal(asked.length, 1);
+});
+
+test('what was known stands in while nobody answers, for a while', async () => {
+  let fails = false;
+  const { names, clock } = resolverOf(async () => {
+    if (fails) throw Object.assign(new Error('no'), { code: 'ESERVFAIL' });
+    return a('192.0.2.1');
+  });
+  await names.resolve('db', ipv4, ipv4);
+  fails = true;
+  clock.advance(60_000);
+  assert.equal(await names.resolve('db', ipv4, ipv4), '192.0.2.1');
+  clock.advance(600_000);
+  await assert.rejects(names.resolve('db', ipv4, ipv4), { message: /ESERVFAIL/ });
+});
+
+test('the memory is bounded', async () => {
+  const { names, asked } = resolverOf(async () => a('192.0.2.1'));
+  for (let i = 0; i < 5000; i++) await names.resolve(`n${i}`, ipv4, ipv4);
+  await names.resolve('n4999', ipv4, ipv4);
+  assert.equal(asked.length, 5000);
+  await names.resolve('n0', ipv4, ipv4);
+  assert.equal(asked.length, 5001, 'the oldest is forgotten');
+});
