@@ -4,4 +4,6 @@ import type { LabelSelector } from './meta.ts';
 export interface MeshConfig {
   /** Which namespaces belong to the mesh, by their labels; one match is enough. None: all of them. */
   readonly discoverySelectors: readonly LabelSelector[];
+  /** What workloads may reach that the mesh does not know, where no Sidecar says it. Absent: anything. */
+  readonly outboundTrafficPolicy?: 'allow-any' | 'registry-only';
 }

@@ -31,13 +31,16 @@ export interface Informers {
   readonly missing: ReadonlySet<string>;
 }
 
+// A mesh works without them; without policies it would be open.
+const optional = { isOptional: true };
+
 export function startInformers(options: InformersOptions): Informers {
   const { client, cluster, sources, metrics, signal, log } = options;
   const missing = new Set<string>();
   const watch = <T extends KubeObject>(
     kind: KindRef<T>,
     source: Source<T>,
-    tell: { onChange?: (object: T) => void; onGone?: (object: T) => void } = {},
+    tell: { onChange?: (object: T) => void; onGone?: (object: T) => void; isOptional?: boolean } = {},
   ): Informer<T> => {
     const set = (object: T): void => {
       source.set(keyOfObject(cluster, object), object);
@@ -48,6 +51,7 @@ export function startInformers(options: InformersOptions): Informers {
       signal,
       log,
       transform: slim,
+      isOptional: tell.isOptional ?? false,
       onAdd: set,
       onUpdate: (_, after) => set(after),
       onDelete(object) {
@@ -65,6 +69,8 @@ export function startInformers(options: InformersOptions): Informers {
   const configuration = [
     [kinds.AuthorizationPolicy, watch(kinds.AuthorizationPolicy, sources.authorizationPolicies)],
     [kinds.PeerAuthentication, watch(kinds.PeerAuthentication, sources.peerAuthentications)],
+    [kinds.ServiceEntry, watch(kinds.ServiceEntry, sources.serviceEntries, optional)],
+    [kinds.WorkloadEntry, watch(kinds.WorkloadEntry, sources.workloadEntries, optional)],
   ] as const;
   const all = [
     ...configuration.map(([, informer]) => informer),
@@ -73,6 +79,9 @@ export function startInformers(options: InformersOptions): Informers {
     watch(kinds.EndpointSlice, sources.endpointSlices),
     watch(kinds.Node, sources.nodes),
     watch(kinds.Namespace, sources.namespaces),
+    watch(kinds.Sidecar, sources.sidecars, optional),
+    watch(kinds.Gateway, sources.gateways, optional),
+    watch(kinds.GatewayClass, sources.gatewayClasses, optional),
   ];
   const synced = Promise.all(all.map((informer) => informer.synced)).then(() => {});
   synced.catch(() => {});

@@ -29,7 +29,11 @@ export function watchMeshConfig(options: MeshConfigWatchOptions): Promise<void> 
     try {
       const { config, ignored } = parseMeshConfig(configMap.data?.[meshConfigKey] ?? '');
       source.set(cluster, config);
-      log.info('mesh configuration read', { ...place, discoverySelectors: config.discoverySelectors.length });
+      log.info('mesh configuration read', {
+        ...place,
+        discoverySelectors: config.discoverySelectors.length,
+        outboundTrafficPolicy: config.outboundTrafficPolicy,
+      });
       if (ignored.length > 0)
         log.warn('fields of the mesh configuration are not supported', { ...place, fields: ignored });
     } catch (error) {

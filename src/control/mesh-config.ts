@@ -1,6 +1,6 @@
 /** Reads the mesh configuration. */
 import { load } from 'js-yaml';
-import { viewOf, type FieldView } from '../api/field-view.ts';
+import { isRecord, viewOf, type FieldView } from '../api/field-view.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { LabelSelector } from '../api/meta.ts';
 import { validateLabelSelector } from '../api/validation/meta.ts';
@@ -13,6 +13,8 @@ export const meshConfigKey = 'mesh';
 export function meshConfigName(revision: string): string {
   return revision === defaultRevision ? 'istio' : `istio-${revision}`;
 }
+
+const fields: ReadonlySet<string> = new Set(['discoverySelectors', 'outboundTrafficPolicy']);
 
 export interface ParsedMeshConfig {
   readonly config: MeshConfig;
@@ -34,10 +36,21 @@ export function parseMeshConfig(text: string): ParsedMeshConfig {
   const selectors = view.at('discoverySelectors');
   if (selectors.exists && !Array.isArray(selectors.value)) problems.push('discoverySelectors: must be a list');
   for (const selector of selectors.items()) problems.push(...problemsOf(selector));
+  const policy = view.at('outboundTrafficPolicy');
+  const mode = policy.at('mode');
+  if (policy.exists && !isRecord(policy.value)) problems.push('outboundTrafficPolicy: must be a mapping');
+  if (mode.exists && mode.text !== 'ALLOW_ANY' && mode.text !== 'REGISTRY_ONLY')
+    problems.push('outboundTrafficPolicy.mode: must be ALLOW_ANY or REGISTRY_ONLY');
   if (problems.length > 0) throw invalidConfig(problems);
   return {
-    config: { discoverySelectors: selectors.items().map((selector) => selector.value as LabelSelector) },
-    ignored: Object.keys(value as object).filter((field) => field !== 'discoverySelectors'),
+    config: {
+      discoverySelectors: selectors.items().map((selector) => selector.value as LabelSelector),
+      ...(mode.exists ? { outboundTrafficPolicy: mode.text === 'REGISTRY_ONLY' ? 'registry-only' : 'allow-any' } : {}),
+    },
+    ignored: [
+      ...Object.keys(value as object).filter((field) => !fields.has(field)),
+      ...policy.entries().flatMap(([name]) => (name === 'mode' ? [] : [`outboundTrafficPolicy.${name}`])),
+    ],
   };
 }
 

@@ -1,19 +1,27 @@
 /** The kinds that get a status from this control plane, and what discovery makes of their objects. */
 import { kinds } from '../api/kinds.ts';
+import type { KindRef, KubeObject } from '../api/meta.ts';
 import type { ClusterId } from '../api/names.ts';
+import type { Collection } from '../collection/index.ts';
 import { objectKey, type Discovery } from '../discovery/index.ts';
-import type { StatusKind, StatusWriter } from './status-writer.ts';
+import type { Verdict } from './conditions.ts';
+import type { StatusKind, StatusObject, StatusWriter } from './status-writer.ts';
 
 const acceptedType = 'ZtunnelAccepted';
+const waypointType = 'istio.io/WaypointBound';
+const waypointMissingType = 'istio.io/WaypointMissing';
 
 export function statusKinds(discovery: Discovery, cluster: ClusterId): StatusKind[] {
   const keyOf = (name: string): string => {
     const [namespace = '', objectName = ''] = name.split('/');
     return objectKey(cluster, namespace, objectName);
   };
+  const { statuses } = discovery;
   return [
     {
       kind: kinds.AuthorizationPolicy,
+      fieldManager: 'istio-ambient-ztunnel-policy',
+      distributedAs: 'policy',
       conditionTypes: [acceptedType],
       current: (name) => discovery.authorizationPolicies.get(keyOf(name)),
       judged(name) {
@@ -23,6 +31,8 @@ export function statusKinds(discovery: Discovery, cluster: ClusterId): StatusKin
     },
     {
       kind: kinds.PeerAuthentication,
+      fieldManager: 'istio-ambient-ztunnel-policy',
+      distributedAs: 'policy',
       conditionTypes: [],
       current: (name) => discovery.peerAuthentications.get(keyOf(name)),
       judged(name) {
@@ -30,18 +40,107 @@ export function statusKinds(discovery: Discovery, cluster: ClusterId): StatusKin
         return policy && { generation: policy.metadata.generation, conditions: {} };
       },
     },
+    {
+      kind: kinds.Service,
+      fieldManager: 'istio-ambient-service',
+      // There are too many of them, and they belong to others.
+      distributedAs: 'untold',
+      conditionTypes: [waypointType],
+      current: (name) => discovery.services.get(keyOf(name)),
+      judged(name) {
+        const service = discovery.services.get(keyOf(name));
+        const conditions = only({ [waypointType]: statuses.serviceBindings.get(keyOf(name))?.verdict });
+        return service && { generation: service.metadata.generation, conditions };
+      },
+    },
+    {
+      kind: kinds.ServiceEntry,
+      fieldManager: 'istio-ambient-service',
+      distributedAs: 'addresses',
+      conditionTypes: [acceptedType, waypointType, waypointMissingType],
+      current: (name) => discovery.serviceEntries.get(keyOf(name)),
+      judged(name) {
+        const key = keyOf(name);
+        const entry = discovery.serviceEntries.get(key);
+        const verdict = statuses.entries.get(key);
+        if (!entry || !verdict) return undefined;
+        const binding = statuses.entryBindings.get(key);
+        const wanted = statuses.allocations.get(key)?.wanted;
+        return {
+          generation: entry.metadata.generation,
+          conditions: only({
+            [acceptedType]: verdict,
+            [waypointType]: binding?.verdict,
+            [waypointMissingType]:
+              entry.spec.resolution === 'DYNAMIC_DNS' && !binding?.waypoint ? waypointMissing : undefined,
+          }),
+          ...(wanted ? { fields: { addresses: wanted.length > 0 ? wanted : null } } : {}),
+        };
+      },
+    },
+    {
+      kind: kinds.WorkloadEntry,
+      fieldManager: 'istio-ambient-workloadentry',
+      distributedAs: 'addresses',
+      conditionTypes: [acceptedType, waypointType],
+      current: (name) => discovery.workloadEntries.get(keyOf(name)),
+      judged(name) {
+        const key = keyOf(name);
+        const entry = discovery.workloadEntries.get(key);
+        const binding = statuses.workloadEntryBindings.get(key);
+        const conditions = only({
+          [acceptedType]: statuses.workloadEntries.get(key),
+          [waypointType]: binding?.verdict,
+        });
+        return entry && { generation: entry.metadata.generation, conditions };
+      },
+    },
   ];
 }
 
+const waypointMissing: Verdict = {
+  status: 'True',
+  reason: 'NoWaypointForWildcardService',
+  message: 'the hosts are resolved request by request, which a waypoint alone can do: label it istio.io/use-waypoint',
+};
+
 /** Tells the writer of every change that its kinds see. */
 export function followStatus(discovery: Discovery, statuses: StatusWriter): void {
-  const nameOf = (key: string): string => key.slice(key.indexOf('/') + 1);
-  for (const collection of [discovery.authorizationPolicies, discovery.verdicts]) {
-    collection.subscribe((changes: ReadonlyMap<string, unknown>) => {
-      for (const key of changes.keys()) statuses.changed(kinds.AuthorizationPolicy, nameOf(key));
-    });
-  }
-  discovery.peerAuthentications.subscribe((changes) => {
-    for (const key of changes.keys()) statuses.changed(kinds.PeerAuthentication, nameOf(key));
+  const follow = (kind: KindRef, ...collections: readonly Collection<unknown>[]): void => {
+    for (const collection of collections) {
+      collection.subscribe((changes: ReadonlyMap<string, unknown>) => {
+        for (const key of changes.keys()) statuses.changed(kind, nameOfKey(key));
+      });
+    }
+  };
+  const { serviceBindings, entryBindings, workloadEntryBindings, entries, workloadEntries, allocations } =
+    discovery.statuses;
+  follow(kinds.AuthorizationPolicy, discovery.authorizationPolicies, discovery.verdicts);
+  follow(kinds.PeerAuthentication, discovery.peerAuthentications);
+  follow(kinds.ServiceEntry, discovery.serviceEntries, entries, entryBindings, allocations);
+  follow(kinds.WorkloadEntry, discovery.workloadEntries, workloadEntries, workloadEntryBindings);
+  follow(kinds.Service, serviceBindings);
+  // Most Services have nothing to do with waypoints.
+  discovery.services.subscribe((changes) => {
+    for (const [key, { before, after }] of changes) {
+      if (serviceBindings.get(key) || hasCondition(before) || hasCondition(after)) {
+        statuses.changed(kinds.Service, nameOfKey(key));
+      }
+    }
   });
+}
+
+function hasCondition(service: (KubeObject & StatusObject) | undefined): boolean {
+  return service?.status?.conditions?.some(({ type }) => type === waypointType) ?? false;
+}
+
+/** `namespace/name` */
+function nameOfKey(key: string): string {
+  return key.slice(key.indexOf('/') + 1);
+}
+
+function only(verdicts: Readonly<Record<string, Verdict | undefined>>): Record<string, Verdict> {
+  return Object.fromEntries(
+    Object.entries(verdicts).flatMap(([type, verdict]) => (verdict ? [[type, verdict] as const] : [])),
+  );
 }

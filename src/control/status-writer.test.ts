@@ -55,6 +55,8 @@ function openWorld() {
     kinds: [
       {
         kind: kinds.AuthorizationPolicy,
+        fieldManager: 'test',
+        distributedAs: 'policy',
         conditionTypes: ['ZtunnelAccepted'],
         current: () => world.policy,
         judged: () =>

@@ -4,6 +4,7 @@
  * The leader alone writes, once for a change that reaches everybody within a second, and never more than once a second for
  * one object.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Condition, KindRef, KubeObject } from '../api/meta.ts';
 import { isKubeError, type KubeClient } from '../kube/index.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -21,11 +22,17 @@ export interface Judged {
   readonly generation: number | undefined;
   /** By condition type; absent where acceptance is not told. */
   readonly conditions: Readonly<Record<string, Verdict>>;
+  /** Further fields of the status, written at once where they differ; null takes a field away. */
+  readonly fields?: Readonly<Record<string, unknown>>;
 }
 
 /** A kind whose objects get a status. */
 export interface StatusKind {
   readonly kind: KindRef<StatusObject>;
+  /** Under which our writes are known. */
+  readonly fieldManager: string;
+  /** Whether the status tells how far the object is distributed, as a policy, which ztunnels may refuse, or as addresses. */
+  readonly distributedAs: 'policy' | 'addresses' | 'untold';
   /** Types of conditions that `judged` may give. */
   readonly conditionTypes: readonly string[];
   /** The newest object, by `namespace/name`. */
@@ -88,25 +95,29 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     const since = seen(key, object);
     if (!isLeader()) return;
 
-    const waitingFor = judged && !wasReconciled(object) ? behind(entry.kind, since.version) : [];
-    const refused = judged && refusal(name);
+    const { distributedAs } = entry;
+    const isAwaited = judged && distributedAs !== 'untold' && !wasReconciled(object);
+    const waitingFor = isAwaited ? behind(entry.kind, since.version) : [];
+    const refused = judged && distributedAs === 'policy' ? refusal(name) : undefined;
     if (waitingFor.length > 0 || refused) unsettled.add(key);
     else unsettled.delete(key);
     const nowMs = clock.nowMs();
-    const patientUntilMs = waitingFor.length > 0 ? since.sinceMs + patienceMs : 0;
+    const fields = differingFields(object, judged?.fields);
+    // What others go by is not held back.
+    const patientUntilMs = waitingFor.length > 0 && !fields ? since.sinceMs + patienceMs : 0;
     const dueMs = Math.max(patientUntilMs, (writtenMs.get(key) ?? -Infinity) + minIntervalMs);
     const conditions = mergeConditions(
       object.status?.conditions ?? [],
       wantedConditions(entry, judged, reconciled(waitingFor, refused)),
       { generation: object.metadata.generation, nowMs },
     );
-    if (!conditions) return;
+    if (!conditions && !fields) return;
     if (dueMs > nowMs) {
       clock.after(dueMs - nowMs, () => queue.add(key));
       return;
     }
     writtenMs.set(key, nowMs);
-    await write(entry.kind, object, conditions);
+    await write(entry, object, { ...fields, ...(conditions ? { conditions } : {}) });
   };
   const seen = (key: string, { metadata }: StatusObject): Progress => {
     const { generation, resourceVersion = '' } = metadata;
@@ -121,7 +132,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     writtenMs.delete(key);
     unsettled.delete(key);
   };
-  const write = async (kind: KindRef<StatusObject>, object: StatusObject, conditions: Condition[]): Promise<void> => {
+  const write = async ({ kind, fieldManager }: StatusKind, object: StatusObject, status: object): Promise<void> => {
     const { name = '', namespace, resourceVersion } = object.metadata;
     try {
       // A merge patch replaces the whole list: the resource version keeps other writers' conditions safe.
@@ -129,8 +140,8 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
         kind,
         name,
         namespace,
-        { metadata: { resourceVersion }, status: { conditions } },
-        { type: 'merge', subresource: 'status', fieldManager: 'istio-ambient-ztunnel-policy', signal },
+        { metadata: { resourceVersion }, status },
+        { type: 'merge', subresource: 'status', fieldManager, signal },
       );
     } catch (error) {
       if (!isKubeError(error, 'kube.not-found')) throw error;
@@ -154,14 +165,26 @@ function wasReconciled({ metadata, status }: StatusObject): boolean {
   return condition?.observedGeneration === metadata.generation && condition?.reason === 'Reconciled';
 }
 
+/** Undefined: the object says all of it already. */
+function differingFields(
+  object: StatusObject,
+  wanted: Readonly<Record<string, unknown>> = {},
+): Record<string, unknown> | undefined {
+  const status = object.status as Readonly<Record<string, unknown>> | undefined;
+  const differing = Object.entries(wanted).filter(
+    ([name, value]) => !isDeepStrictEqual(status?.[name] ?? null, value ?? null),
+  );
+  return differing.length > 0 ? Object.fromEntries(differing) : undefined;
+}
+
 function wantedConditions(
-  { conditionTypes }: StatusKind,
+  { conditionTypes, distributedAs }: StatusKind,
   judged: Judged | undefined,
   distribution: Verdict,
 ): Record<string, Verdict | undefined> {
   return {
     ...Object.fromEntries(conditionTypes.map((type) => [type, judged?.conditions[type]])),
-    [reconciledType]: judged && distribution,
+    ...(distributedAs !== 'untold' ? { [reconciledType]: judged && distribution } : {}),
   };
 }
 

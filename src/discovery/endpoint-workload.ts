@@ -1,17 +1,17 @@
 /** Endpoints of EndpointSlices that are no pods -> MeshWorkload (ambient-l4, 10.2). */
-import type { Service } from '../api/core.ts';
 import type { Endpoint, EndpointSlice } from '../api/discovery.ts';
 import type { ClusterId, NetworkId, ServiceKey, WorkloadUid } from '../api/names.ts';
 import type { MeshWorkload } from '../api/workload.ts';
 import { canonicalIp, tryParseIp } from '../lib/ip.ts';
-import { sliceServicePorts } from './ports.ts';
+import { sliceServicePorts, type NamedPort } from './ports.ts';
 
 export interface SliceContext {
   readonly cluster: ClusterId;
   readonly network: NetworkId;
   readonly trustDomain: string;
-  readonly service: Service;
+  readonly serviceName: string;
   readonly serviceKey: ServiceKey;
+  readonly ports: readonly NamedPort[];
 }
 
 export function isPodEndpoint(endpoint: Endpoint): boolean {
@@ -25,7 +25,7 @@ export function isPodEndpoint(endpoint: Endpoint): boolean {
 export function endpointWorkloads(slice: EndpointSlice, context: SliceContext): MeshWorkload[] {
   if (slice.addressType === 'FQDN') return [];
   const { name = '', namespace = '' } = slice.metadata;
-  const ports = sliceServicePorts(context.service, slice);
+  const ports = sliceServicePorts(context.ports, slice);
   return (slice.endpoints ?? []).flatMap((endpoint): MeshWorkload[] => {
     const ip = endpoint.addresses[0];
     if (isPodEndpoint(endpoint) || ip === undefined || tryParseIp(ip) === undefined) return [];
@@ -41,8 +41,8 @@ export function endpointWorkloads(slice: EndpointSlice, context: SliceContext): 
         nativeTunnel: false,
         trustDomain: context.trustDomain,
         serviceAccount: 'default',
-        node: '',
-        canonicalName: context.service.metadata.name ?? name,
+        node: endpoint.nodeName ?? '',
+        canonicalName: context.serviceName || name,
         canonicalRevision: 'latest',
         workloadType: 'pod',
         workloadName: name,

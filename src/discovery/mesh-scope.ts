@@ -1,7 +1,8 @@
 /** Which objects this control plane reads: those of namespaces that `discoverySelectors` select, and of its own revision. */
 import type { Namespace, Pod, Service } from '../api/core.ts';
 import type { EndpointSlice } from '../api/discovery.ts';
-import type { AuthorizationPolicy, PeerAuthentication } from '../api/istio.ts';
+import type { Gateway, GatewayClass } from '../api/gateway.ts';
+import type { AuthorizationPolicy, PeerAuthentication, ServiceEntry, Sidecar, WorkloadEntry } from '../api/istio.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { matchesSelector } from '../api/selector.ts';
 import type { Collection, Graph } from '../collection/index.ts';
@@ -19,6 +20,12 @@ export interface MeshScope {
   readonly endpointSlices: Collection<EndpointSlice>;
   readonly authorizationPolicies: Collection<AuthorizationPolicy>;
   readonly peerAuthentications: Collection<PeerAuthentication>;
+  readonly serviceEntries: Collection<ServiceEntry>;
+  readonly workloadEntries: Collection<WorkloadEntry>;
+  readonly sidecars: Collection<Sidecar>;
+  readonly gateways: Collection<Gateway>;
+  /** All of them: a class belongs to its controller. */
+  readonly gatewayClasses: Collection<GatewayClass>;
 }
 
 export function meshScope(
@@ -57,18 +64,19 @@ export function meshScope(
       (object) => ((object.metadata.labels?.[revisionLabel] ?? revision) === revision ? object : undefined),
       { equals: Object.is },
     );
+  const configuration = <T extends KubeObject>(name: string, source: Collection<T>): Collection<T> =>
+    ours(`${name} of the revision`, within(`${name} of the mesh`, source));
   return {
     namespaces,
     pods: within('pods of the mesh', sources.pods),
     services: within('services of the mesh namespaces', sources.services),
     endpointSlices: within('slices of the mesh', sources.endpointSlices),
-    authorizationPolicies: ours(
-      'policies of the revision',
-      within('policies of the mesh', sources.authorizationPolicies),
-    ),
-    peerAuthentications: ours(
-      'peer authentications of the revision',
-      within('peer authentications of the mesh', sources.peerAuthentications),
-    ),
+    authorizationPolicies: configuration('policies', sources.authorizationPolicies),
+    peerAuthentications: configuration('peer authentications', sources.peerAuthentications),
+    serviceEntries: configuration('service entries', sources.serviceEntries),
+    workloadEntries: configuration('workload entries', sources.workloadEntries),
+    sidecars: configuration('sidecars', sources.sidecars),
+    gateways: configuration('gateways', sources.gateways),
+    gatewayClasses: sources.gatewayClasses,
   };
 }

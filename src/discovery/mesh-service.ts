@@ -1,14 +1,20 @@
 /** Service -> MeshService (ambient-l4, 10.3). */
-import type { Namespace, Service } from '../api/core.ts';
+import type { Service } from '../api/core.ts';
 import type { NetworkId } from '../api/names.ts';
-import type { LoadBalancing, MeshService, RoutingScope } from '../api/workload.ts';
+import type { LoadBalancing, MeshService } from '../api/workload.ts';
 import { canonicalIp, tryParseIp } from '../lib/ip.ts';
-import { servicePorts } from './ports.ts';
+import { exported, exportToOfService } from './export-to.ts';
+import type { NamespaceProfile } from './namespace-profile.ts';
+import { portsOfService, servicePorts } from './ports.ts';
+import { loadBalancingBy, trafficDistributionAnnotation } from './traffic-distribution.ts';
+import type { WaypointBinding } from './waypoint-binding.ts';
+import { declaredIngressUse } from './waypoint-labels.ts';
 
 export interface ServiceContext {
   readonly clusterDomain: string;
   readonly network: NetworkId;
-  readonly namespace: Namespace | undefined;
+  readonly profile: NamespaceProfile;
+  readonly binding: WaypointBinding | undefined;
 }
 
 /** DNS name of a Service inside the cluster. */
@@ -21,21 +27,27 @@ export function isMeshService(service: Service): boolean {
   return service.spec?.type !== 'ExternalName';
 }
 
+/** Undefined for a Service that is none of the mesh, or that nobody is to see. */
 export function meshService(service: Service, context: ServiceContext): MeshService | undefined {
   if (!isMeshService(service)) return undefined;
-  const loadBalancing = loadBalancingOf(service, context.namespace);
+  const { profile, binding } = context;
+  const { annotations, namespace = '' } = service.metadata;
+  const seen = exported(exportToOfService(annotations), namespace);
+  if (seen === 'nobody') return undefined;
+  const loadBalancing = loadBalancingOf(service, profile.trafficDistribution);
   return {
     name: service.metadata.name ?? '',
-    namespace: service.metadata.namespace ?? '',
+    namespace,
     hostname: serviceHostname(service, context.clusterDomain),
     addresses: clusterIps(service).map((ip) => ({ network: context.network, ip })),
-    ports: servicePorts(service),
+    ports: servicePorts(portsOfService(service)),
     subjectAltNames: [],
-    weightedWaypoints: [],
+    ...(binding?.waypoint ? { waypoint: binding.waypoint } : {}),
+    weightedWaypoints: binding?.weighted ?? [],
     ipFamilies: ipFamiliesOf(service),
     canonical: true,
-    ingressUseWaypoint: service.metadata.labels?.['istio.io/ingress-use-waypoint'] === 'true',
-    visibility: 'public',
+    ingressUseWaypoint: declaredIngressUse(service.metadata) ?? profile.ingressUseWaypoint,
+    ...seen,
     ...(loadBalancing ? { loadBalancing } : {}),
   };
 }
@@ -54,22 +66,11 @@ function ipFamiliesOf(service: Service): MeshService['ipFamilies'] {
   return families[0] === 'IPv6' ? 'ipv6' : 'automatic';
 }
 
-const closest: readonly RoutingScope[] = ['network', 'region', 'zone'];
-
-function loadBalancingOf(service: Service, namespace: Namespace | undefined): LoadBalancing | undefined {
+function loadBalancingOf(service: Service, ofNamespace: string | undefined): LoadBalancing | undefined {
   const healthPolicy = service.spec?.publishNotReadyAddresses === true ? 'allow-all' : 'only-healthy';
   if (service.spec?.internalTrafficPolicy === 'Local')
     return { routingPreference: ['node'], mode: 'strict', healthPolicy };
-  const annotation = 'networking.istio.io/traffic-distribution';
   const distribution =
-    service.spec?.trafficDistribution ??
-    service.metadata.annotations?.[annotation] ??
-    namespace?.metadata.annotations?.[annotation];
-  if (distribution === 'PreferClose' || distribution === 'PreferSameZone') {
-    return { routingPreference: closest, mode: 'failover', healthPolicy };
-  }
-  if (distribution === 'PreferSameNode') {
-    return { routingPreference: [...closest, 'subzone', 'node'], mode: 'failover', healthPolicy };
-  }
-  return healthPolicy === 'allow-all' ? { routingPreference: [], mode: 'unspecified', healthPolicy } : undefined;
+    service.spec?.trafficDistribution ?? service.metadata.annotations?.[trafficDistributionAnnotation] ?? ofNamespace;
+  return loadBalancingBy(distribution, healthPolicy);
 }

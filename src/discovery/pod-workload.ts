@@ -1,8 +1,10 @@
 /** Pod -> MeshWorkload (ambient-l4, 10.1). */
 import type { Pod } from '../api/core.ts';
 import { podWorkloadUid, type ClusterId, type NetworkId, type PolicyKey, type ServiceKey } from '../api/names.ts';
-import type { Locality, MeshWorkload, ServicePort } from '../api/workload.ts';
+import type { ApplicationTunnel, GatewayAddress, Locality, MeshWorkload, ServicePort } from '../api/workload.ts';
 import { canonicalIp, tryParseIp } from '../lib/ip.ts';
+import { tunnelOf } from './entry-workload.ts';
+import type { OutboundMode } from './namespace-profile.ts';
 import { workloadNames } from './workload-names.ts';
 
 export interface PodContext {
@@ -10,6 +12,10 @@ export interface PodContext {
   readonly network: NetworkId;
   readonly trustDomain: string;
   readonly locality: Locality;
+  readonly networkGateway: GatewayAddress | undefined;
+  readonly waypoint: GatewayAddress | undefined;
+  readonly applicationTunnel: ApplicationTunnel | undefined;
+  readonly outboundMode: OutboundMode;
   readonly services: ReadonlyMap<ServiceKey, readonly ServicePort[]>;
   readonly authorizationPolicies: readonly PolicyKey[];
 }
@@ -23,9 +29,7 @@ export function isLivePod(pod: Pod): boolean {
 export function podWorkload(pod: Pod, context: PodContext): MeshWorkload | undefined {
   if (!isLivePod(pod)) return undefined;
   const { name = '', namespace = '', labels, annotations } = pod.metadata;
-  // Sidecars, waypoints and gateways take HBONE by themselves.
-  const nativeTunnel = (labels?.['networking.istio.io/tunnel'] ?? '').includes('http');
-  const captured = annotations?.['ambient.istio.io/redirection'] === 'enabled';
+  const { waypoint, networkGateway, applicationTunnel, outboundMode } = context;
   return {
     uid: podWorkloadUid(context.cluster, namespace, name),
     name,
@@ -33,13 +37,16 @@ export function podWorkload(pod: Pod, context: PodContext): MeshWorkload | undef
     addresses: podIps(pod),
     hostname: '',
     network: context.network,
-    tunnelProtocol: nativeTunnel || captured ? 'hbone' : 'none',
-    nativeTunnel,
+    // Sidecars, waypoints and gateways take HBONE by themselves.
+    ...tunnelOf(labels, annotations),
     trustDomain: context.trustDomain,
     serviceAccount: pod.spec.serviceAccountName || 'default',
+    ...(waypoint ? { waypoint } : {}),
+    ...(networkGateway ? { networkGateway } : {}),
     node: pod.spec.nodeName ?? '',
     ...workloadNames(pod),
     workloadType: 'pod',
+    ...(applicationTunnel ? { applicationTunnel } : {}),
     services: context.services,
     authorizationPolicies: context.authorizationPolicies,
     status: isReady(pod) ? 'healthy' : 'unhealthy',
@@ -47,6 +54,7 @@ export function podWorkload(pod: Pod, context: PodContext): MeshWorkload | undef
     locality: context.locality,
     networkMode: pod.spec.hostNetwork === true ? 'host-network' : 'standard',
     capacity: 1,
+    ...(outboundMode ? { outboundMode } : {}),
   };
 }
 

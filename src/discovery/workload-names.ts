@@ -8,10 +8,16 @@ export interface WorkloadNames {
 }
 
 export function workloadNames(pod: Pod): WorkloadNames {
-  const labels = pod.metadata.labels ?? {};
   const workloadName = ownerName(pod);
+  return { workloadName, ...canonicalNames(pod.metadata.labels ?? {}, workloadName) };
+}
+
+/** By labels, the most special first. */
+export function canonicalNames(
+  labels: Readonly<Record<string, string>>,
+  workloadName: string,
+): Omit<WorkloadNames, 'workloadName'> {
   return {
-    workloadName,
     canonicalName:
       labels['service.istio.io/canonical-name'] ?? labels['app.kubernetes.io/name'] ?? labels['app'] ?? workloadName,
     canonicalRevision:

@@ -26,6 +26,8 @@ export interface InformerOptions<T extends KubeObject> extends Selection, Object
   readonly streamsLists?: boolean;
   /** Objects a page; default 500. */
   readonly pageSize?: number;
+  /** A server that does not know the kind has none of it: `synced` resolves, and it is asked again. Default false. */
+  readonly isOptional?: boolean;
   /** Longest line of a watch, which is one object; default 16 MiB. */
   readonly maxLineBytes?: number;
 }
@@ -62,6 +64,10 @@ export function startInformer<T extends KubeObject>(
   const store = new ObjectStore(kind, options, log);
   const sync = Promise.withResolvers<void>();
   let isSynced = false;
+  const isReady = (): void => {
+    isSynced = true;
+    sync.resolve();
+  };
   const reflector = new Reflector<T>({
     client,
     kind,
@@ -81,10 +87,8 @@ export function startInformer<T extends KubeObject>(
     overdueMs: options.overdueMs ?? 20_000,
     maxLineBytes: options.maxLineBytes,
     meter: options.metrics?.open(kind),
-    onListed() {
-      isSynced = true;
-      sync.resolve();
-    },
+    onListed: isReady,
+    ...(options.isOptional ? { onUnknown: isReady } : {}),
   });
   // Whoever awaits it hears of the abort; nobody has to.
   sync.promise.catch(() => {});

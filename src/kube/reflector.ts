@@ -44,6 +44,8 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly meter?: InformerMeter | undefined;
   /** After every whole list. */
   readonly onListed: () => void;
+  /** The server does not know the kind, which is nothing to complain of: its definition may come. */
+  readonly onUnknown?: () => void;
 }
 
 /** Where a reflector stands. */
@@ -120,17 +122,20 @@ export class Reflector<T extends KubeObject> {
   }
 
   async #remedy(error: unknown, context: FailureContext): Promise<void> {
-    const { backoff, meter } = this.#options;
+    const { backoff, meter, onUnknown } = this.#options;
     const { kind, waitMs = 0, isExpected } = remedyFor(error, context);
     const code = codeOf(error);
     this.failures++;
     meter?.failed(code ?? 'unknown');
+    const isUnknown = onUnknown !== undefined && this.#place === undefined && code === 'kube.not-found';
     const fields = { code, error: messageOf(error), failures: this.failures, place: this.#place, remedy: kind };
     // One line for each outage at warn level, not one for each try.
-    if (isExpected) this.#log.info('listing again', fields);
+    if (isUnknown && this.failures === 1) this.#log.info('the server does not know the kind yet', fields);
+    else if (isExpected) this.#log.info('listing again', fields);
     else if (this.failures === 1) this.#log.warn('cannot list or watch, trying again', fields);
     else this.#log.debug('cannot list or watch, trying again', fields);
 
+    if (isUnknown) onUnknown();
     if (kind !== 'resume') this.#place = undefined;
     // A stream that is cut again and again, perhaps for its length, begins at its start each time; a page is short.
     const isTired = context.phase === 'stream' && context.isOpen && this.failures >= maxCutStreams;

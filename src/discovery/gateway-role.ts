@@ -1,0 +1,56 @@
+/** What a Gateway is for: decided by the controller of its class, and by the class's name only where nobody made the class. */
+import type { Gateway, GatewayClass } from '../api/gateway.ts';
+import type { ApplicationTunnel } from '../api/workload.ts';
+
+/** `foreign`: of a controller that is neither Istio's nor ours. */
+export type GatewayRole = 'waypoint' | 'east-west' | 'remote' | 'ingress' | 'foreign' | 'unknown';
+
+const rolesOfControllers: Readonly<Record<string, GatewayRole>> = {
+  'istio.io/mesh-controller': 'waypoint',
+  'istio.io/eastwest-controller': 'east-west',
+  'istio.io/unmanaged-gateway': 'remote',
+  'istio.io/gateway-controller': 'ingress',
+  'ambit.dev/mesh-controller': 'waypoint',
+  'ambit.dev/eastwest-controller': 'east-west',
+  'ambit.dev/unmanaged-gateway': 'remote',
+  'ambit.dev/gateway-controller': 'ingress',
+};
+
+const rolesOfNames: Readonly<Record<string, GatewayRole>> = {
+  'istio-waypoint': 'waypoint',
+  'istio-east-west': 'east-west',
+  'istio-remote': 'remote',
+  istio: 'ingress',
+  'ambit-waypoint': 'waypoint',
+  'ambit-east-west': 'east-west',
+  'ambit-remote': 'remote',
+  ambit: 'ingress',
+};
+
+/** The port and the protocol of listeners that take the mesh's own tunnels. */
+export const hbonePort = 15008;
+const hboneProtocol = 'HBONE';
+
+export function gatewayRole(gateway: Gateway, gatewayClass: GatewayClass | undefined): GatewayRole {
+  if (!gatewayClass) return rolesOfNames[gateway.spec.gatewayClassName] ?? 'unknown';
+  return rolesOfControllers[gatewayClass.spec.controllerName] ?? 'foreign';
+}
+
+export function hboneListeners(gateway: Gateway): Gateway['spec']['listeners'] {
+  return gateway.spec.listeners.filter(({ protocol }) => protocol === hboneProtocol);
+}
+
+/**
+ * `ambient.istio.io/waypoint-inbound-binding`, `<protocol>[/<port>]`, of the Gateway or else of its class: the waypoint stands
+ * behind a ztunnel, which hands it traffic in this way.
+ */
+export function inboundBinding(
+  gateway: Gateway,
+  gatewayClass: GatewayClass | undefined,
+): ApplicationTunnel | undefined {
+  const annotation = 'ambient.istio.io/waypoint-inbound-binding';
+  const text = gateway.metadata.annotations?.[annotation] ?? gatewayClass?.metadata.annotations?.[annotation];
+  const [, protocol, port = '0'] = /^(PROXY|NONE)(?:\/(\d{1,5}))?$/.exec(text ?? '') ?? [];
+  if (protocol === undefined || Number(port) > 65535) return undefined;
+  return { protocol: protocol === 'PROXY' ? 'proxy' : 'none', port: Number(port) };
+}
