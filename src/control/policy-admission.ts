@@ -13,10 +13,7 @@ export type MeshJudgement = (request: AdmissionRequest) => readonly FieldError[]
  * more than was written, and here that is everything. It is refused while it would cut somebody off. One that is stored and
  * meets its first pod later does deny everything, and its status says so.
  */
-export function createPolicyAdmission(
-  discovery: Pick<Discovery, 'sources'>,
-  rootNamespace: string,
-): MeshJudgement {
+export function createPolicyAdmission(discovery: Pick<Discovery, 'sources'>, rootNamespace: string): MeshJudgement {
   return ({ kind, namespace = '', object, oldObject }) => {
     if (kind.kind !== 'AuthorizationPolicy' || object === null) return [];
     const policy = object as AuthorizationPolicy;
@@ -27,7 +24,7 @@ export function createPolicyAdmission(
     const selector = policySelector(policy) ?? {};
     let count = 0;
     let example = '';
-    for (const pod of discovery.sources.pods.values()) {
+    for (const [, pod] of discovery.sources.pods.entries()) {
       const { metadata } = pod;
       const isBound = namespace === rootNamespace || metadata.namespace === namespace;
       if (!isBound || metadata.annotations?.['ambient.istio.io/redirection'] !== 'enabled') continue;

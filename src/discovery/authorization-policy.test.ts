@@ -85,13 +85,18 @@ describe('an AuthorizationPolicy', () => {
     assert.match(message({ action: 'DENY', rules: nothing }), /nothing is left of the rule, so it denies everything/);
   });
 
-  it('with CUSTOM denies what it matches, with AUDIT does nothing, and both say so', () => {
+  it('with CUSTOM denies what it matches, with AUDIT decides nothing, and both say so', () => {
     const rules = [{ from: [{ source: { namespaces: ['team'] } }] }];
     assert.ok(!allowed({ action: 'CUSTOM', rules }));
     assert.ok(allowed({ action: 'CUSTOM', rules }, { ...client, source: undefined }));
     assert.match(message({ action: 'CUSTOM', rules }), /^False UnsupportedValue: action CUSTOM needs a waypoint/);
     assert.ok(allowed({ action: 'AUDIT', rules }));
-    assert.match(message({ action: 'AUDIT', rules }), /^False UnsupportedValue: action AUDIT/);
+    assert.match(message({ action: 'AUDIT', rules }), /^True Accepted: attached to ztunnel, which logs/);
+    const paths = [{ to: [{ operation: { paths: ['/admin'] } }] }];
+    assert.match(
+      message({ action: 'AUDIT', rules: paths }),
+      /^False UnsupportedValue: rules\[0\]: .* needs a waypoint/,
+    );
   });
 
   it('with an action or a shape that nobody knows denies everything', () => {

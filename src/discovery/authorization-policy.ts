@@ -54,7 +54,7 @@ export function convertAuthorizationPolicy(policy: AuthorizationPolicy, rootName
         return conclude({ ...base, action: 'deny', rules: denied, notes: [note, ...notes] });
       }
       case 'AUDIT':
-        return { verdict: unsupported(['action AUDIT needs a waypoint; ztunnel does nothing for it']) };
+        return conclude({ ...base, action: 'audit', ...readRules(rules, namespace, 'narrow') });
       default:
         return conclude({
           ...base,
@@ -73,6 +73,24 @@ export function convertAuthorizationPolicy(policy: AuthorizationPolicy, rootName
   }
 }
 
+/** A rule that is meant for some requests, and with which a ztunnel denies every connection: its attributes are all of L7. */
+export interface OverbroadRule {
+  readonly index: number;
+  /** Paths of the attributes within the rule. */
+  readonly attributes: readonly string[];
+}
+
+/** Rules of a DENY or CUSTOM that ask for nothing that L4 can tell; of policies with targets none. */
+export function overbroadRules(policy: AuthorizationPolicy): OverbroadRule[] {
+  const { spec } = policy;
+  if (spec?.action !== 'DENY' && spec?.action !== 'CUSTOM') return [];
+  if (spec.targetRef || (spec.targetRefs ?? []).length > 0) return [];
+  return (spec.rules ?? []).flatMap((rule, index) => {
+    const { clauses, l7 } = readRule(rule, policy.metadata.namespace ?? '', 'widen');
+    return clauses?.length === 0 && l7.length > 0 ? [{ index, attributes: l7 }] : [];
+  });
+}
+
 const denyAll = { action: 'deny', rules: [{ clauses: [] }] } as const;
 
 interface RulesFinding {
@@ -88,9 +106,14 @@ function conclude({
   const accepted: PolicyVerdict = {
     status: 'True',
     reason: 'Accepted',
-    message: authorization.dryRun ? 'dry run: ztunnels only log what they would decide' : 'attached to ztunnel',
+    message: acceptedMessage(authorization),
   };
   return { authorization, verdict: notes.length > 0 ? unsupported(notes) : accepted };
+}
+
+function acceptedMessage({ action, dryRun }: Authorization): string {
+  if (action === 'audit') return 'attached to ztunnel, which logs what the rules match';
+  return dryRun ? 'dry run: ztunnels only log what they would decide' : 'attached to ztunnel';
 }
 
 /** Kubernetes allows 32 KiB; nobody reads that much. */

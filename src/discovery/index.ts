@@ -1,5 +1,5 @@
 /** Pure derivations: what the API holds -> what data planes are told, and what statuses say. */
-export type { PolicyVerdict } from './authorization-policy.ts';
+export { overbroadRules, policySelector, type PolicyVerdict } from './authorization-policy.ts';
 export { createDiscovery, type Discovery, type DiscoverySources } from './discovery.ts';
 export { defaultRevision } from './mesh-scope.ts';
 export { keyOfObject, objectKey } from './object-key.ts';

@@ -7,7 +7,7 @@ import { decideAuthorization, type ConnectionFacts, type PolicySet } from './aut
 import { emptyMatch, type Authorization, type AuthorizationMatch } from './model.ts';
 
 function policy(
-  action: 'allow' | 'deny',
+  action: Authorization['action'],
   clauses: Partial<AuthorizationMatch>[][] | undefined,
   more: Partial<Authorization> = {},
 ): Authorization {
@@ -132,7 +132,7 @@ test('reasons name the policy', () => {
     kind: 'deny',
     policy: 'shop/istio_converted_static_strict',
     reason: 'explicitly denied by: shop/istio_converted_static_strict',
-    dryRun: [],
+    findings: [],
   });
   const unmatched = decideAuthorization(set(policy('allow', undefined)), meshed);
   assert.equal(unmatched.kind, 'deny');
@@ -151,10 +151,23 @@ test('dry-run policies report and never decide', () => {
     meshed,
   );
   assert.equal(decision.kind, 'allow');
-  assert.deepEqual(decision.dryRun, [
-    { policy: 'shop/deny-it', wouldDeny: true },
-    { policy: 'shop/allow-it', wouldDeny: true },
+  assert.deepEqual(decision.findings, [
+    { kind: 'dry-run', policy: 'shop/deny-it', wouldDeny: true },
+    { kind: 'dry-run', policy: 'shop/allow-it', wouldDeny: true },
   ]);
+});
+
+test('AUDIT policies report what they match, denied or not, and never decide', () => {
+  const audit = policy('audit', [[{ namespaces: [{ kind: 'exact', value: 'web' }] }]]);
+  const findings = [{ kind: 'audit', policy: 'shop/audit-it' }];
+  assert.deepEqual(decideAuthorization(set(audit), meshed), { kind: 'allow', findings });
+  assert.deepEqual(decideAuthorization(set(audit), plaintext), { kind: 'allow', findings: [] });
+  assert.deepEqual(decideAuthorization(set(audit, policy('deny', [])), meshed), {
+    kind: 'deny',
+    policy: 'shop/deny-it',
+    reason: 'explicitly denied by: shop/deny-it',
+    findings,
+  });
 });
 
 const anyMatch = fc.constantFrom<Partial<AuthorizationMatch>>(
@@ -167,7 +180,7 @@ const anyMatch = fc.constantFrom<Partial<AuthorizationMatch>>(
 );
 const anyPolicy = fc
   .record({
-    action: fc.constantFrom('allow' as const, 'deny' as const),
+    action: fc.constantFrom('allow' as const, 'deny' as const, 'audit' as const),
     clauses: fc.option(fc.array(fc.array(anyMatch, { maxLength: 3 }), { maxLength: 3 })),
     dryRun: fc.boolean(),
   })

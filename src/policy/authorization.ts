@@ -40,33 +40,37 @@ export type DecisionOutcome =
   | { readonly kind: 'unknown'; readonly missing: readonly PolicyKey[]; readonly reason: string };
 
 export type Decision = DecisionOutcome & {
-  /** What dry-run policies would have said, for the log. */
-  readonly dryRun: readonly DryRunFinding[];
+  /** What policies that decide nothing have to say, for the log. */
+  readonly findings: readonly PolicyFinding[];
 };
 
-export interface DryRunFinding {
-  readonly policy: PolicyKey;
-  readonly wouldDeny: boolean;
-}
+export type PolicyFinding =
+  | { readonly kind: 'dry-run'; readonly policy: PolicyKey; readonly wouldDeny: boolean }
+  /** An AUDIT policy matched. */
+  | { readonly kind: 'audit'; readonly policy: PolicyKey };
 
 /**
- * Decides in the order of Istio's L4 RBAC: DENY before ALLOW, no ALLOW means allow, dry-run policies only report.
+ * Decides in the order of Istio's L4 RBAC: DENY before ALLOW, no ALLOW means allow; AUDIT and dry-run policies only report.
  * Unlike upstream, a policy that is named but unknown never widens access: only a matching DENY is final without it.
  */
 export function decideAuthorization(set: PolicySet, facts: ConnectionFacts): Decision {
   const subject = new Subject(facts);
-  const dryRun: DryRunFinding[] = [];
-  return { ...decideOutcome(set, subject, dryRun), dryRun };
+  const findings: PolicyFinding[] = [];
+  for (const policy of set.policies) {
+    if (policy.action !== 'audit' || !policyMatches(policy, subject)) continue;
+    findings.push({ kind: 'audit', policy: policyKey(policy.namespace, policy.name) });
+  }
+  return { ...decideOutcome(set, subject, findings), findings };
 }
 
 /** A refusal names the ALLOW policies that did not match, up to this many. */
 const maxNamedPolicies = 3;
 
-function decideOutcome(set: PolicySet, subject: Subject, dryRun: DryRunFinding[]): DecisionOutcome {
+function decideOutcome(set: PolicySet, subject: Subject, findings: PolicyFinding[]): DecisionOutcome {
   for (const policy of set.policies) {
     if (policy.action !== 'deny' || !policyMatches(policy, subject)) continue;
     const key = policyKey(policy.namespace, policy.name);
-    if (policy.dryRun) dryRun.push({ policy: key, wouldDeny: true });
+    if (policy.dryRun) findings.push({ kind: 'dry-run', policy: key, wouldDeny: true });
     else return { kind: 'deny', policy: key, reason: `explicitly denied by: ${key}` };
   }
   if (set.missing.length > 0) {
@@ -78,7 +82,7 @@ function decideOutcome(set: PolicySet, subject: Subject, dryRun: DryRunFinding[]
     if (policy.action !== 'allow') continue;
     const key = policyKey(policy.namespace, policy.name);
     if (policy.dryRun) {
-      dryRun.push({ policy: key, wouldDeny: !policyMatches(policy, subject) });
+      findings.push({ kind: 'dry-run', policy: key, wouldDeny: !policyMatches(policy, subject) });
       continue;
     }
     enforcedAllows.push(key);

@@ -62,7 +62,8 @@ export interface Authorization {
   readonly namespace: string;
   /** Which workloads it binds: all, those of its namespace, or those that name it. */
   readonly scope: 'global' | 'namespace' | 'workload-selector';
-  readonly action: 'allow' | 'deny';
+  /** `audit` decides nothing: what it matches is said in the log. */
+  readonly action: 'allow' | 'deny' | 'audit';
   readonly rules: readonly AuthorizationRule[];
   readonly dryRun: boolean;
 }

@@ -3,6 +3,8 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { parseCidr, type Cidr } from '../lib/ip.ts';
 import { emptyMatch, type Authorization, type AuthorizationMatch, type StringMatch } from '../policy/model.ts';
+import { Action, AuthorizationSchema } from '../gen/security_pb.ts';
+import { parseMessage } from './message.ts';
 import { authorizationName, decodeAuthorization, denyInsteadOf, encodeAuthorization } from './authorization.ts';
 
 const authorization: Authorization = {
@@ -68,6 +70,16 @@ describe('istio.security.Authorization', () => {
       }),
       { seed: 11, numRuns: 200 },
     );
+  });
+
+  test('an audit is a DENY without rules around its own', () => {
+    const audit = { ...authorization, action: 'audit' } as const;
+    const bytes = encodeAuthorization(audit);
+    const asOthersReadIt = parseMessage(AuthorizationSchema, bytes);
+    assert.deepEqual([asOthersReadIt.action, asOthersReadIt.rules], [Action.DENY, []]);
+    assert.deepEqual(decodeAuthorization(bytes), audit);
+    const withRules = Buffer.concat([bytes, field(5, '')]);
+    assert.throws(() => decodeAuthorization(withRules), { code: 'wire.unknown-field', message: /an audit is a DENY/ });
   });
 
   test('host bits of a block are cleared, IPv4-mapped blocks are folded', () => {
@@ -172,7 +184,7 @@ const authorizations: fc.Arbitrary<Authorization> = plainRecord({
   name: fc.stringMatching(/^[a-z]{1,8}$/),
   namespace: text,
   scope: fc.constantFrom('global', 'namespace', 'workload-selector'),
-  action: fc.constantFrom('allow', 'deny'),
+  action: fc.constantFrom('allow', 'deny', 'audit'),
   rules: fc.array(
     plainRecord({ clauses: fc.array(plainRecord({ matches: fc.array(matches, { maxLength: 2 }) }), { maxLength: 2 }) }),
     { maxLength: 2 },

@@ -25,7 +25,9 @@ import {
   type StringMatch as GenStringMatch,
   type StringMatchSchema,
 } from '../gen/security_pb.ts';
+import { AuditSchema } from '../gen/extensions_pb.ts';
 import { wireError } from './errors.ts';
+import { configOf, extension } from './extensions.ts';
 import { checkPort, decodeCidr, enumTable, requireText } from './fields.ts';
 import { parseMessage, refuseUnknownFields, serializeMessage } from './message.ts';
 
@@ -35,6 +37,8 @@ const scopes = enumTable({
   'workload-selector': Scope.WORKLOAD_SELECTOR,
 });
 const actions = enumTable({ allow: Action.ALLOW, deny: Action.DENY });
+/** A policy that only reports (`ambit.workload.Audit`). */
+const auditName = 'ambit.io/audit';
 
 /**
  * Throws `wire.*`, naming the field. Besides wrong values, fields and extensions that we do not know are refused: each
@@ -43,15 +47,26 @@ const actions = enumTable({ allow: Action.ALLOW, deny: Action.DENY });
 export function decodeAuthorization(bytes: Uint8Array): Authorization {
   const message = parseMessage(AuthorizationSchema, bytes);
   refuseUnknownFields('authorization', message);
-  refuseExtensions('extensions', message.extensions);
-  return {
+  refuseExtensions(
+    'extensions',
+    message.extensions.filter(({ name }) => name !== auditName),
+  );
+  const common = {
     name: requireText('name', message.name),
     namespace: message.namespace,
     scope: scopes.decode('scope', message.scope),
-    action: actions.decode('action', message.action),
-    rules: message.rules.map((rule, i) => decodeRule(`rules[${i}]`, rule)),
     dryRun: message.dryRun,
   };
+  const action = actions.decode('action', message.action);
+  const rules = message.rules.map((rule, i) => decodeRule(`rules[${i}]`, rule));
+  const audit = configOf('extensions', message.extensions, auditName, AuditSchema.typeName);
+  if (!audit) return { ...common, action, rules };
+  if (action !== 'deny' || rules.length > 0) {
+    throw wireError('unknown-field', 'extensions', `an audit is a DENY without rules, not an ${message.action}`);
+  }
+  const audited = parseMessage(AuditSchema, audit);
+  refuseUnknownFields('extensions', audited);
+  return { ...common, action: 'audit', rules: audited.rules.map((rule, i) => decodeRule(`audit.rules[${i}]`, rule)) };
 }
 
 /** The same value always gives the same bytes. */
@@ -60,12 +75,21 @@ export function encodeAuthorization(authorization: Authorization): Uint8Array {
     name: requireText('name', authorization.name),
     namespace: authorization.namespace,
     scope: scopes.encode(authorization.scope),
-    action: actions.encode(authorization.action),
-    rules: authorization.rules.map(({ clauses }) => ({
-      clauses: clauses.map(({ matches }) => ({ matches: matches.map(encodeMatch) })),
-    })),
     dryRun: authorization.dryRun,
+    ...encodeRules(authorization),
   });
+}
+
+function encodeRules({
+  action,
+  rules,
+}: Authorization): Pick<MessageInitShape<typeof AuthorizationSchema>, 'action' | 'rules' | 'extensions'> {
+  const encoded = rules.map(({ clauses }) => ({
+    clauses: clauses.map(({ matches }) => ({ matches: matches.map(encodeMatch) })),
+  }));
+  if (action !== 'audit') return { action: actions.encode(action), rules: encoded };
+  const value = serializeMessage(AuditSchema, { rules: encoded });
+  return { action: Action.DENY, extensions: [extension(auditName, AuditSchema.typeName, value)] };
 }
 
 /** The resource's name, `<namespace>/<name>`. */

@@ -1,4 +1,4 @@
-/** What Ambit says of workloads and services beyond Istio's messages: entries of `extensions`, which other readers pass over. */
+/** What Ambit says beyond Istio's messages: entries of `extensions`, which other readers pass over. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { ExportToSchema, OutboundTrafficPolicy_Mode, OutboundTrafficPolicySchema } from '../gen/extensions_pb.ts';
 import type { Extension, ExtensionSchema } from '../gen/workload_pb.ts';
@@ -43,12 +43,13 @@ export function encodeExportTo(namespaces: MeshService['exportTo']): ExtensionIn
   return [extension(exportToName, ExportToSchema.typeName, value)];
 }
 
-function extension(name: string, typeName: string, value: Uint8Array): ExtensionInit {
+/** An entry of `extensions`. */
+export function extension(name: string, typeName: string, value: Uint8Array): ExtensionInit {
   return { name, config: { typeUrl: `type.googleapis.com/${typeName}`, value } };
 }
 
 /** The bytes of the configuration of the extension `name`; undefined when it is not there. */
-function configOf(
+export function configOf(
   field: string,
   extensions: readonly Extension[],
   name: string,

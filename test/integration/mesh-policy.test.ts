@@ -125,6 +125,33 @@ describe('L4 policy', () => {
       expectReach({ alice: false, bob: false, 'friends/carol': true, 'outside/visitor': false }),
     ));
 
+  it('AUDIT says what it saw, and lets it pass', () =>
+    withPolicy(
+      { action: 'AUDIT', rules: [{ from: [{ source: { principals: ['cluster.local/ns/default/sa/bob'] } }] }] },
+      async () => {
+        const ztunnel = await mesh.systemPod('ztunnel', 'node-2');
+        const line = await eventually(async () => {
+          assert.equal(await reaches('bob'), true);
+          const { stdout } = await mesh.ambit(['logs', 'ztunnel', '--node', 'node-2']);
+          return stdout.split('\n').find((text) => text.includes('connection audited'));
+        }, `${ztunnel} says what it saw`);
+        const { policy, srcIdentity, decision } = JSON.parse(line) as Record<string, string>;
+        assert.deepEqual(
+          { policy, srcIdentity, decision },
+          { policy: 'default/under-test', srcIdentity: 'spiffe://cluster.local/ns/default/sa/bob', decision: 'allow' },
+        );
+      },
+    ));
+
+  it('refuses a DENY by which ztunnel would deny everything, and says whom', () =>
+    assert.rejects(
+      mesh.client.create(kinds.AuthorizationPolicy, {
+        metadata: { name: 'under-test', namespace: 'default' },
+        spec: { action: 'DENY', rules: [{ to: [{ operation: { paths: ['/admin'] } }] }] },
+      } as never),
+      /spec\.rules\[0\].*to\[0\]\.operation\.paths.*no waypoint is named in targetRefs/,
+    ));
+
   it('DENY by principal, with the policy in the log', () =>
     withPolicy(
       { action: 'DENY', rules: [{ from: [{ source: { principals: ['cluster.local/ns/default/sa/bob'] } }] }] },

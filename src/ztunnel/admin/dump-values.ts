@@ -101,13 +101,15 @@ function dumpLoadBalancing({ mode, routingPreference, healthPolicy }: LoadBalanc
   };
 }
 
+const actions = { allow: 'Allow', deny: 'Deny', audit: 'Audit' } as const;
+
 export function dumpPolicy(policy: Authorization): Json {
   const scopes = { global: 'Global', namespace: 'Namespace', 'workload-selector': 'WorkloadSelector' };
   return {
     name: policy.name,
     namespace: policy.namespace,
     scope: scopes[policy.scope],
-    action: policy.action === 'allow' ? 'Allow' : 'Deny',
+    action: actions[policy.action],
     rules: policy.rules.map((rule) => rule.clauses.map((clause) => clause.matches.map(dumpMatch))),
     dryRun: policy.dryRun,
   };

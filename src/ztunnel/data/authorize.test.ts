@@ -107,7 +107,7 @@ test('its arrival ends the wait', async () => {
     updated: [policy({ name: 'late', scope: 'workload-selector', action: 'allow' })],
     removed: [],
   });
-  assert.deepEqual(await deciding, { kind: 'allow', policy: 'shop/late', dryRun: [] });
+  assert.deepEqual(await deciding, { kind: 'allow', policy: 'shop/late', findings: [] });
 });
 
 test('live connections are checked in slices of the loop, all of them, and cut with the policy that denies', async () => {
@@ -123,6 +123,15 @@ test('live connections are checked in slices of the loop, all of them, and cut w
   await turn();
   assert.match(lines.join(''), /connection failed.*error="connection closed due to policy change"/);
   assert.equal(connections.size, 4999);
+});
+
+test('a change in the middle of a walk is not missed by those that were looked at before it', async () => {
+  const { mesh, inbound } = world();
+  const live = Array.from({ length: 20_000 }, (_, i) => inbound(`pod-${i % 50}`));
+  mesh.applyAuthorizations({ updated: [policy({ dryRun: true })], removed: [] });
+  await turn();
+  mesh.applyAuthorizations({ updated: [policy({})], removed: [] });
+  while (live.some((connection) => !connection.signal.aborted)) await turn();
 });
 
 test('a change of a workload checks its own connections only', async () => {
