@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { Readable, Writable } from 'node:stream';
 import net, { type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -75,19 +76,15 @@ describe("Istio's HBONE", () => {
 
   /** Sends through Istio's client to our 15008; resolves to what came back, or rejects with what it said. */
   async function send(authorityName: string, text: Buffer, expected: string = webId): Promise<Buffer> {
-    const child = spawn(peers, [
-      'hbone-client',
-      ...files('front-caller'),
-      `${serverIp}:15008`,
-      authorityName,
-      expected,
-    ]);
+    const args = ['hbone-client', ...files('front-caller'), `${serverIp}:15008`, authorityName, expected];
+    const child = spawn(peers, args, { stdio: ['pipe', 'ignore', 'pipe', 'pipe'] });
+    const [stdin, , stderr, received] = child.stdio as unknown as [Writable, null, Readable, Readable];
     const output: Buffer[] = [];
     let said = '';
-    child.stdout.on('data', (chunk: Buffer) => output.push(chunk));
-    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    child.stdin.on('error', () => {});
-    child.stdin.end(text);
+    received.on('data', (chunk: Buffer) => output.push(chunk));
+    stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    stdin.on('error', () => {});
+    stdin.end(text);
     const [code] = (await once(child, 'close')) as [number];
     if (code !== 0) throw new Error(said);
     return Buffer.concat(output);
@@ -149,7 +146,11 @@ describe("Istio's HBONE", () => {
       child?.kill();
       if (child) await once(child, 'close');
       child = spawn(peers, ['hbone-server', ...files(certificate), `${serverIp}:15008`, callerId]);
-      await once(child.stdout!, 'data');
+      // Istio's log comes before.
+      for await (const chunk of child.stdout!.iterator({ destroyOnReturn: false })) {
+        if (String(chunk).includes('listening')) break;
+      }
+      child.stdout!.resume();
     }
 
     async function request(bytes: Buffer): Promise<Buffer> {

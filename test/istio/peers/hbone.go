@@ -14,7 +14,7 @@ import (
 )
 
 // hboneClient: CERT KEY ROOT PROXY-ADDRESS AUTHORITY EXPECTED-IDENTITY. Standard input goes through the tunnel, and what
-// comes back to standard output.
+// comes back to descriptor 3: standard output is Istio's log.
 func hboneClient(args []string) {
 	if len(args) != 6 {
 		usage()
@@ -38,7 +38,7 @@ func hboneClient(args []string) {
 		}
 	}()
 	// An echo: as many bytes as were sent.
-	if _, err := io.CopyN(os.Stdout, connection, int64(len(input))); err != nil {
+	if _, err := io.CopyN(os.NewFile(3, "output"), connection, int64(len(input))); err != nil {
 		fail(err)
 	}
 	connection.Close()
