@@ -14,7 +14,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file zds.proto.
  */
 export const file_zds: GenFile = /*@__PURE__*/
-  fileDesc("Cgl6ZHMucHJvdG8SEmlzdGlvLndvcmtsb2FkLnpkcyJOCghaZHNIZWxsbxIsCgd2ZXJzaW9uGAEgASgOMhsuaXN0aW8ud29ya2xvYWQuemRzLlZlcnNpb24SFAoMY2FwYWJpbGl0aWVzGGQgAygJIu8BCg9Xb3JrbG9hZFJlcXVlc3QSLgoDYWRkGAEgASgLMh8uaXN0aW8ud29ya2xvYWQuemRzLkFkZFdvcmtsb2FkSAASLgoDZGVsGAIgASgLMh8uaXN0aW8ud29ya2xvYWQuemRzLkRlbFdvcmtsb2FkSAASOQoNc25hcHNob3Rfc2VudBgDIAEoCzIgLmlzdGlvLndvcmtsb2FkLnpkcy5TbmFwc2hvdFNlbnRIABIwCgRrZWVwGAUgASgLMiAuaXN0aW8ud29ya2xvYWQuemRzLktlZXBXb3JrbG9hZEgAQgkKB3BheWxvYWRKBAgEEAUigQEKDFdvcmtsb2FkSW5mbxIMCgRuYW1lGAEgASgJEhEKCW5hbWVzcGFjZRgCIAEoCRIXCg9zZXJ2aWNlX2FjY291bnQYAyABKAkSMQoIcmVzb2x2ZXIYZCABKAsyHy5pc3Rpby53b3JrbG9hZC56ZHMuUG9kUmVzb2x2ZXJKBAgEEAUiQQoLUG9kUmVzb2x2ZXISEwoLbmFtZXNlcnZlcnMYASADKAkSDgoGc2VhcmNoGAIgAygJEg0KBW5kb3RzGAMgASgNIlMKC0FkZFdvcmtsb2FkEgsKA3VpZBgBIAEoCRI3Cg13b3JrbG9hZF9pbmZvGAIgASgLMiAuaXN0aW8ud29ya2xvYWQuemRzLldvcmtsb2FkSW5mbyIbCgxLZWVwV29ya2xvYWQSCwoDdWlkGAEgASgJIhoKC0RlbFdvcmtsb2FkEgsKA3VpZBgCIAEoCSIOCgxTbmFwc2hvdFNlbnQiFAoDQWNrEg0KBWVycm9yGAEgASgJIkUKEFdvcmtsb2FkUmVzcG9uc2USJgoDYWNrGAEgASgLMhcuaXN0aW8ud29ya2xvYWQuemRzLkFja0gAQgkKB3BheWxvYWQqHwoHVmVyc2lvbhIMCghOT1RfVVNFRBAAEgYKAlYxEAFiBnByb3RvMw");
+  fileDesc("Cgl6ZHMucHJvdG8SEmlzdGlvLndvcmtsb2FkLnpkcyJOCghaZHNIZWxsbxIsCgd2ZXJzaW9uGAEgASgOMhsuaXN0aW8ud29ya2xvYWQuemRzLlZlcnNpb24SFAoMY2FwYWJpbGl0aWVzGGQgAygJIqMCCg9Xb3JrbG9hZFJlcXVlc3QSLgoDYWRkGAEgASgLMh8uaXN0aW8ud29ya2xvYWQuemRzLkFkZFdvcmtsb2FkSAASLgoDZGVsGAIgASgLMh8uaXN0aW8ud29ya2xvYWQuemRzLkRlbFdvcmtsb2FkSAASOQoNc25hcHNob3Rfc2VudBgDIAEoCzIgLmlzdGlvLndvcmtsb2FkLnpkcy5TbmFwc2hvdFNlbnRIABIwCgRrZWVwGAUgASgLMiAuaXN0aW8ud29ya2xvYWQuemRzLktlZXBXb3JrbG9hZEgAEjIKBWRyYWluGGQgASgLMiEuaXN0aW8ud29ya2xvYWQuemRzLkRyYWluV29ya2xvYWRIAEIJCgdwYXlsb2FkSgQIBBAFIo8BCgxXb3JrbG9hZEluZm8SDAoEbmFtZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSFwoPc2VydmljZV9hY2NvdW50GAMgASgJEjEKCHJlc29sdmVyGGQgASgLMh8uaXN0aW8ud29ya2xvYWQuemRzLlBvZFJlc29sdmVyEgwKBG1hcmsYZSABKA1KBAgEEAUiQQoLUG9kUmVzb2x2ZXISEwoLbmFtZXNlcnZlcnMYASADKAkSDgoGc2VhcmNoGAIgAygJEg0KBW5kb3RzGAMgASgNIlMKC0FkZFdvcmtsb2FkEgsKA3VpZBgBIAEoCRI3Cg13b3JrbG9hZF9pbmZvGAIgASgLMiAuaXN0aW8ud29ya2xvYWQuemRzLldvcmtsb2FkSW5mbyIbCgxLZWVwV29ya2xvYWQSCwoDdWlkGAEgASgJIhoKC0RlbFdvcmtsb2FkEgsKA3VpZBgCIAEoCSIcCg1EcmFpbldvcmtsb2FkEgsKA3VpZBgBIAEoCSIOCgxTbmFwc2hvdFNlbnQiFAoDQWNrEg0KBWVycm9yGAEgASgJIkUKEFdvcmtsb2FkUmVzcG9uc2USJgoDYWNrGAEgASgLMhcuaXN0aW8ud29ya2xvYWQuemRzLkFja0gAQgkKB3BheWxvYWQqHwoHVmVyc2lvbhIMCghOT1RfVVNFRBAAEgYKAlYxEAFiBnByb3RvMw");
 
 /**
  * First packet, proxy to agent.
@@ -75,6 +75,14 @@ export type WorkloadRequest = Message<"istio.workload.zds.WorkloadRequest"> & {
      */
     value: KeepWorkload;
     case: "keep";
+  } | {
+    /**
+     * Ambit's own, sent to proxies that said `drain`.
+     *
+     * @generated from field: istio.workload.zds.DrainWorkload drain = 100;
+     */
+    value: DrainWorkload;
+    case: "drain";
   } | { case: undefined; value?: undefined };
 };
 
@@ -110,6 +118,13 @@ export type WorkloadInfo = Message<"istio.workload.zds.WorkloadInfo"> & {
    * @generated from field: istio.workload.zds.PodResolver resolver = 100;
    */
   resolver?: PodResolver | undefined;
+
+  /**
+   * Ambit's own, sent to proxies that said `mark`: SO_MARK of the sockets that the pod's rules do not capture; else it is 1337.
+   *
+   * @generated from field: uint32 mark = 101;
+   */
+  mark: number;
 };
 
 /**
@@ -215,6 +230,25 @@ export const DelWorkloadSchema: GenMessage<DelWorkload> = /*@__PURE__*/
   messageDesc(file_zds, 6);
 
 /**
+ * Ambit's own. The pod is about to end: its peers should move on, and it is served until DelWorkload.
+ *
+ * @generated from message istio.workload.zds.DrainWorkload
+ */
+export type DrainWorkload = Message<"istio.workload.zds.DrainWorkload"> & {
+  /**
+   * @generated from field: string uid = 1;
+   */
+  uid: string;
+};
+
+/**
+ * Describes the message istio.workload.zds.DrainWorkload.
+ * Use `create(DrainWorkloadSchema)` to create a new message.
+ */
+export const DrainWorkloadSchema: GenMessage<DrainWorkload> = /*@__PURE__*/
+  messageDesc(file_zds, 7);
+
+/**
  * Everything the agent knows was sent: pods not named so far are no longer served.
  *
  * @generated from message istio.workload.zds.SnapshotSent
@@ -227,7 +261,7 @@ export type SnapshotSent = Message<"istio.workload.zds.SnapshotSent"> & {
  * Use `create(SnapshotSentSchema)` to create a new message.
  */
 export const SnapshotSentSchema: GenMessage<SnapshotSent> = /*@__PURE__*/
-  messageDesc(file_zds, 7);
+  messageDesc(file_zds, 8);
 
 /**
  * @generated from message istio.workload.zds.Ack
@@ -246,7 +280,7 @@ export type Ack = Message<"istio.workload.zds.Ack"> & {
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema: GenMessage<Ack> = /*@__PURE__*/
-  messageDesc(file_zds, 8);
+  messageDesc(file_zds, 9);
 
 /**
  * @generated from message istio.workload.zds.WorkloadResponse
@@ -269,7 +303,7 @@ export type WorkloadResponse = Message<"istio.workload.zds.WorkloadResponse"> & 
  * Use `create(WorkloadResponseSchema)` to create a new message.
  */
 export const WorkloadResponseSchema: GenMessage<WorkloadResponse> = /*@__PURE__*/
-  messageDesc(file_zds, 9);
+  messageDesc(file_zds, 10);
 
 /**
  * @generated from enum istio.workload.zds.Version

@@ -1,9 +1,17 @@
 /** Byte channels, sockets and network namespaces. */
 export { writeResult, type ByteChannel, type ChannelReader } from './channel.ts';
 export { type Endpoint } from './address.ts';
-export { checkPrivileges } from './privileges.ts';
+export { checkPrivileges, startWorkerThread } from './privileges.ts';
 export { closeNetns, namespacesOfThreads, netnsIdentity, openNetns, warmThreadPool, withNetns } from './netns.ts';
-export { listen, openListenSocket, serve as adoptListenSocket, type AcceptedSocket, type Listener } from './listen.ts';
+export {
+  isListenedOn,
+  isListening,
+  listen,
+  openListenSocket,
+  serve as adoptListenSocket,
+  type AcceptedSocket,
+  type Listener,
+} from './listen.ts';
 export { dial } from './dial.ts';
 export { originalDestination } from './original-destination.ts';
 export { tcpChannel } from './tcp-channel.ts';
@@ -22,7 +30,28 @@ export {
   parentNamespace,
   setWindowSize,
 } from './sys.ts';
+export { adoptDatagramSocket, connectDatagramSocket, openDatagramSocket, type DatagramSocket } from './datagram.ts';
+export {
+  answersQuery,
+  cutAnswer,
+  dnsCode,
+  dnsId,
+  dnsType,
+  dnsTypeName,
+  isTruncatedAnswer,
+  maxUdpAnswerBytes,
+  parseDnsMessage,
+  plainDnsBytes,
+  withDnsId,
+  writeAddressAnswer,
+  writeErrorAnswer,
+  type DnsQuery,
+} from './dns-message.ts';
+export { DnsStreamReader, frameDnsMessage } from './dns-stream.ts';
 export { connectSeqpacket, listenSeqpacket, type SeqpacketConnection, type SeqpacketListener } from './seqpacket.ts';
 export { deleteUdpFlows } from './conntrack.ts';
 export { applyNft, listNftTable } from './nft.ts';
+export { nftGeneration } from './nft-generation.ts';
+export { applyIptables, listIptables, runIptables } from './iptables.ts';
+export { runNamespaceTool } from './namespace-tool.ts';
 export { addPolicyRouting, removePolicyRouting } from './policy-routing.ts';

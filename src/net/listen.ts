@@ -59,6 +59,26 @@ export function openListenSocket(options: ListenSocketOptions): number {
   });
 }
 
+/** Whether `fd` is a socket to receive from: a listening stream socket, or one for datagrams. */
+export function isListening(fd: number): boolean {
+  const is = (option: number, wanted: number): boolean => {
+    const value = sys.getOption(fd, linux.SOL_SOCKET, option, 4);
+    return value !== undefined && Buffer.from(value).readInt32LE(0) === wanted;
+  };
+  return is(linux.SO_ACCEPTCONN, 1) || is(linux.SO_TYPE, linux.SOCK_DGRAM);
+}
+
+/** Whether anybody listens on the port, also with SO_REUSEPORT: then nobody can bind it without. */
+export function isListenedOn({ netns, host, port }: Pick<ListenSocketOptions, 'netns' | 'host' | 'port'>): boolean {
+  try {
+    sys.close(openListenSocket({ ...(netns === undefined ? {} : { netns }), host, port, backlog: 0 }));
+    return false;
+  } catch (error) {
+    if (error instanceof sys.SystemCallError && error.errno === linux.EADDRINUSE) return true;
+    throw error;
+  }
+}
+
 /** Accepts connections of a listening socket. */
 export async function serve(options: ServeOptions): Promise<Listener> {
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {

@@ -16,6 +16,8 @@ export interface SeqpacketHandlers {
 }
 
 export interface SeqpacketConnection {
+  /** Who connected, or who listens, as the kernel vouches for it; undefined where it does not. */
+  readonly peerUserId: number | undefined;
   /** Sends one packet; `descriptor` is duplicated on the way and stays the caller's. Throws when the peer is gone or does not read. */
   send(bytes: Uint8Array, descriptor?: number): void;
   /** Idempotent. `onClose` follows on a later turn. */
@@ -98,6 +100,7 @@ export function connectSeqpacket(options: SeqpacketConnectOptions): SeqpacketCon
 }
 
 class Connection implements SeqpacketConnection {
+  readonly peerUserId: number | undefined;
   readonly #fd: number;
   readonly #maxBytes: number;
   #handlers: SeqpacketHandlers | undefined;
@@ -107,6 +110,9 @@ class Connection implements SeqpacketConnection {
   constructor(fd: number, maxBytes: number) {
     this.#fd = fd;
     this.#maxBytes = maxBytes;
+    // struct ucred { pid_t pid; uid_t uid; gid_t gid }
+    const credentials = sys.getOption(fd, linux.SOL_SOCKET, linux.SO_PEERCRED, 12);
+    this.peerUserId = credentials && Buffer.from(credentials).readUInt32LE(4);
   }
 
   start(handlers: SeqpacketHandlers): void {

@@ -11,6 +11,7 @@ export {
   type NodeMetadata,
 } from './discovery.ts';
 export { addressTypeUrl, authorizationTypeUrl, resourceVersion } from './resource.ts';
+export { encodeHolderPacket, holderPacketBytes } from './listener-holder.ts';
 export {
   decodeZdsAck,
   decodeZdsHello,
@@ -19,6 +20,8 @@ export {
   encodeZdsHello,
   encodeZdsRequest,
   zdsPacketBytes,
+  type PodResolver,
+  type ZdsCapability,
   type ZdsPod,
   type ZdsRequest,
 } from './zds.ts';

@@ -19,7 +19,13 @@ export const zdsPacketBytes = 1024;
 /** What a proxy may understand beyond plain ZDS; it says so in its hello. */
 export type ZdsCapability =
   /** `ZdsPod.resolver`. */
-  'resolver';
+  | 'resolver'
+  /** `ZdsPod.mark`. */
+  | 'mark'
+  /** The request `drain`. */
+  | 'drain'
+  /** It knows that listening sockets may be held while it is away, and takes them. */
+  | 'holder';
 
 export interface ZdsPod {
   readonly name: string;
@@ -27,6 +33,8 @@ export interface ZdsPod {
   readonly serviceAccount: string;
   /** Only for a proxy with the capability `resolver`; one without DNS capture has none. */
   readonly resolver?: PodResolver;
+  /** SO_MARK of sockets that the pod's rules do not capture, from 1 to 2^32-1. Only for a proxy with the capability `mark`; else 1337. */
+  readonly mark?: number;
 }
 
 /** What the pod's resolv.conf holds. Its queries to `nameservers[i]` are redirected to port 15053 + i. */
@@ -42,6 +50,8 @@ export type ZdsRequest =
   | { readonly kind: 'add'; readonly uid: string; readonly pod: ZdsPod }
   | { readonly kind: 'keep'; readonly uid: string }
   | { readonly kind: 'del'; readonly uid: string }
+  /** The pod is about to end: its peers should move on, and it is served until `del`. Only for a proxy with the capability `drain`. */
+  | { readonly kind: 'drain'; readonly uid: string }
   | { readonly kind: 'snapshot-sent' };
 
 /** The proxy's first packet. */
@@ -84,11 +94,13 @@ export function decodeZdsRequest(packet: Uint8Array): ZdsRequest {
           namespace: requireText('add.workload_info.namespace', workloadInfo.namespace),
           serviceAccount: requireText('add.workload_info.service_account', workloadInfo.serviceAccount),
           ...(workloadInfo.resolver ? { resolver: decodeResolver(workloadInfo.resolver) } : {}),
+          ...(workloadInfo.mark === 0 ? {} : { mark: workloadInfo.mark }),
         },
       };
     }
     case 'keep':
     case 'del':
+    case 'drain':
       return { kind: payload.case, uid: requireText(`${payload.case}.uid`, payload.value.uid) };
     case 'snapshotSent':
       return { kind: 'snapshot-sent' };
@@ -138,6 +150,8 @@ function payloadOf(request: ZdsRequest): Payload {
       return { case: 'keep', value: { uid: request.uid } };
     case 'del':
       return { case: 'del', value: { uid: request.uid } };
+    case 'drain':
+      return { case: 'drain', value: { uid: request.uid } };
     case 'snapshot-sent':
       return { case: 'snapshotSent', value: {} };
   }

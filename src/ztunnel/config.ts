@@ -1,15 +1,22 @@
 /** Settings of a ztunnel: one type, read from the environment names that upstream's charts set. */
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
 import { AmbitError } from '../lib/errors.ts';
-import type { LogLevel } from '../lib/log.ts';
 import type { ClusterId, NetworkId } from '../api/names.ts';
 import type { AccessLogFormat } from '../telemetry/index.ts';
+import type { DataLimits } from './data/data-context.ts';
+import { parseDataLimits } from './data-limits-config.ts';
+import { parseLogLevels } from './admin/log-levels.ts';
 import { adminPort, metricsPort, readinessPort } from './ports.ts';
+import type { DnsSettings } from './dns/dns-shared.ts';
+import { parseWorkerThreads } from './worker-threads.ts';
 
 export interface ControlPlaneEndpoint {
   /** `https://host:port` */
   readonly address: string;
   /** The name to verify, when it is not the host. */
   readonly tlsServerName?: string;
+  /** PEM file, PEM itself, or `SYSTEM`. */
   readonly rootCertPath: string;
 }
 
@@ -22,24 +29,37 @@ export interface ZtunnelConfig {
   readonly clusterId: ClusterId;
   readonly network: NetworkId;
   readonly trustDomain: string;
+  /** Absent: pods' DNS is left alone. */
+  readonly dns?: DnsSettings;
   readonly xds: ControlPlaneEndpoint;
   readonly ca: ControlPlaneEndpoint;
   readonly tokenPath: string;
   readonly secretTtlSeconds: number;
+  /** File of revocation lists. */
+  readonly crlPath?: string;
   /** The node agent's socket. */
   readonly zdsPath: string;
+  /** The listener holder's socket; nobody needs to listen there. */
+  readonly holderPath: string;
   readonly terminationDeadlineMs: number;
+  /** Data parts; a single one has no thread of its own. */
+  readonly workerThreads: number;
+  /** Of each data part. */
+  readonly dataLimits: Partial<DataLimits>;
   readonly ports: { readonly admin: number; readonly metrics: number; readonly readiness: number };
-  readonly logLevel: LogLevel;
+  /** As `/logging` takes them: `info,access:warn`. */
+  readonly logLevels: string;
   readonly logFormat: AccessLogFormat;
+  /** Share of successful connections with a line in the access log. */
+  readonly accessLogSampling: number;
   /** `ISTIO_META_X` as `X`, for discovery. */
   readonly metadata: Readonly<Record<string, string>>;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Throws `ztunnel.config` with every problem at once. */
-export function parseZtunnelConfig(env: Environment): ZtunnelConfig {
+/** Throws `ztunnel.config` with every problem at once. `cores`: of this machine, as far as we may use them. */
+export function parseZtunnelConfig(env: Environment, cores: number = availableParallelism()): ZtunnelConfig {
   const problems: string[] = [];
   const text = (name: string, fallback?: string): string => {
     const value = env[name] || fallback;
@@ -61,12 +81,17 @@ export function parseZtunnelConfig(env: Environment): ZtunnelConfig {
     const name = env[`ALT_${kind}_HOSTNAME`];
     return {
       address,
-      rootCertPath: env[`${kind}_ROOT_CA`] ?? './var/run/secrets/istio/root-cert.pem',
+      rootCertPath: env[`${kind}_ROOT_CA`] || './var/run/secrets/istio/root-cert.pem',
       ...(name === undefined ? {} : { tlsServerName: name }),
     };
   };
-  const logLevel = env['LOG_LEVEL'] ?? env['RUST_LOG']?.split(',')[0] ?? 'info';
-  if (!isLogLevel(logLevel)) problems.push(`LOG_LEVEL is "${logLevel}", not debug, info, warn, error or silent`);
+  const logLevels = logLevelsOf(env, problems);
+  const sampling = Number(env['ACCESS_LOG_SAMPLING'] || '1');
+  if (!(sampling >= 0 && sampling <= 1)) {
+    problems.push(`ACCESS_LOG_SAMPLING is "${env['ACCESS_LOG_SAMPLING']}", not a share from 0 to 1`);
+  }
+  const zdsPath = text('INPOD_UDS', '/var/run/ztunnel/ztunnel.sock');
+  const workerThreads = parseWorkerThreads(env, cores, problems);
   const config: ZtunnelConfig = {
     nodeName: text('NODE_NAME'),
     podName: text('POD_NAME', ''),
@@ -76,17 +101,23 @@ export function parseZtunnelConfig(env: Environment): ZtunnelConfig {
     clusterId: text('CLUSTER_ID', env['ISTIO_META_CLUSTER_ID'] ?? 'Kubernetes') as ClusterId,
     network: text('NETWORK', '') as NetworkId,
     trustDomain: text('TRUST_DOMAIN', 'cluster.local'),
+    ...dnsOf(env),
     xds: endpoint('XDS'),
     ca: endpoint('CA'),
     tokenPath: text('AUTH_TOKEN', './var/run/secrets/tokens/istio-token'),
+    ...(env['CRL_PATH'] ? { crlPath: env['CRL_PATH'] } : {}),
     secretTtlSeconds: duration('SECRET_TTL', 24 * 3600_000) / 1000,
-    zdsPath: text('INPOD_UDS', '/var/run/ztunnel/ztunnel.sock'),
+    zdsPath,
+    holderPath: text('LISTENER_HOLDER_SOCKET', join(dirname(zdsPath), 'listener-holder.sock')),
     terminationDeadlineMs: duration(
       'CONNECTION_TERMINATION_DEADLINE',
       graceDeadlineMs(env['TERMINATION_GRACE_PERIOD_SECONDS']),
     ),
+    workerThreads,
+    dataLimits: parseDataLimits({ env, problems, duration }, workerThreads),
     ports: { admin: adminPort, metrics: metricsPort, readiness: readinessPort },
-    logLevel: isLogLevel(logLevel) ? logLevel : 'info',
+    logLevels,
+    accessLogSampling: sampling,
     logFormat: env['LOG_FORMAT'] === 'json' ? 'json' : 'text',
     metadata: metadataOf(env),
   };
@@ -112,6 +143,15 @@ function tryParseDurationMs(text: string): number | undefined {
   return parts ? Number(parts[1]) * (units[parts[2] ?? ''] ?? 0) : undefined;
 }
 
+/** On unless somebody says `false`: nothing is asked of it until the node agent redirects queries. */
+function dnsOf(env: Environment): { dns?: DnsSettings } {
+  if (env['ISTIO_META_DNS_CAPTURE']?.toLowerCase() === 'false') return {};
+  const clusterDomain = (env['CLUSTER_DOMAIN'] || 'cluster.local').toLowerCase();
+  // Upstream's spelling.
+  const preferredNamespace = env['PREFERED_SERVICE_NAMESPACE'];
+  return { dns: { clusterDomain, ...(preferredNamespace ? { preferredNamespace } : {}) } };
+}
+
 function metadataOf(env: Environment): Record<string, string> {
   const metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
@@ -120,6 +160,17 @@ function metadataOf(env: Environment): Record<string, string> {
   return metadata;
 }
 
-function isLogLevel(text: string): text is LogLevel {
-  return ['debug', 'info', 'warn', 'error', 'silent'].includes(text);
+/** `RUST_LOG` is the name that upstream's charts set. `ACCESS_LOG` says it of the access log alone. */
+function logLevelsOf(env: Environment, problems: string[]): string {
+  const general = env['LOG_LEVEL'] || env['RUST_LOG'] || 'info';
+  if (typeof parseLogLevels(general) === 'string') {
+    problems.push(`LOG_LEVEL is "${general}", not debug, info, warn, error or silent, also as SCOPE:LEVEL,...`);
+  }
+  const choice = env['ACCESS_LOG'] || 'all';
+  const level = accessLogLevels[choice];
+  if (level === undefined) problems.push(`ACCESS_LOG is "${choice}", not all, errors or off`);
+  return level ? `${general},access:${level}` : general;
 }
+
+/** `all`: as the general level has it. */
+const accessLogLevels: Readonly<Record<string, string>> = { all: '', errors: 'warn', off: 'silent' };

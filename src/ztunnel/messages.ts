@@ -62,6 +62,8 @@ export type ControlMessage =
   /** New or renewed; also without having been asked for. */
   | { readonly kind: 'certificate'; readonly identity: SpiffeId; readonly certificate: WorkloadCertificate }
   | { readonly kind: 'certificate-failed'; readonly identity: SpiffeId; readonly error: string }
+  /** Replaces all revocation lists: PEM or DER, as the file holds them, and read without error before. */
+  | { readonly kind: 'revocations'; readonly lists: Uint8Array }
   /** Answered by `report`. */
   | { readonly kind: 'report-wanted'; readonly requestId: number; readonly withMetrics: boolean }
   /** Answered by `connections`: those of a pod and direction in the order of their ids, after `afterId`, at most `limit`. */

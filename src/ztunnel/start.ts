@@ -15,13 +15,16 @@ import { Discovered } from './control-part/discovered.ts';
 import { serveAdmin } from './admin/admin-endpoint.ts';
 import { serveMetrics } from './admin/metrics-endpoint.ts';
 import { serveReadiness } from './admin/readiness-endpoint.ts';
-import { createLogLevels, type LogLevels } from './admin/log-levels.ts';
+import { createLogLevels, followAccessLevel, type LogLevels } from './admin/log-levels.ts';
 import type { DataPart, DataReport } from './messages.ts';
-import { openPodListeners } from './control-part/pod-listeners.ts';
+import { ListenerStore } from './control-part/pod-listeners.ts';
 import { PodManager } from './control-part/pod-manager.ts';
+import { registerCertificateMetrics } from './control-part/certificate-metrics.ts';
 import { registerControlMetrics } from './control-part/process-metrics.ts';
+import { followTrustFiles } from './control-part/trust-files.ts';
 import { Readiness } from './control-part/readiness.ts';
 import { runZdsClient } from './control-part/zds-client.ts';
+import { HolderClient } from './holder/holder-client.ts';
 
 export interface ZtunnelOptions {
   readonly config: ZtunnelConfig;
@@ -52,7 +55,7 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
   const stop = new AbortController();
   const { signal } = stop;
   const stopPods = new AbortController();
-  const levels = createLogLevels(options.log, config.logLevel);
+  const levels = createLogLevels(options.log, config.logLevels);
   const { log } = levels;
   const metrics = new MetricsRegistry({ clock, log });
   const readiness = new Readiness([stateTask, podsTask]);
@@ -60,22 +63,28 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     format: config.logFormat,
     write: options.writeAccessLog,
     nowMs: () => clock.nowMs(),
+    sampling: config.accessLogSampling,
   });
+  followAccessLevel(levels, accessLog);
 
   const { secretTtlSeconds: ttlSeconds, clusterId, tokenPath } = config;
   const ca = createCaClient({ ...config.ca, tokenPath, clusterId, ttlSeconds });
   const certificates = createCertificateManager({
     sign: (csrPem, identity, abort) => ca.sign(csrPem, identity, abort),
     trustDomain: config.trustDomain,
+    ttlSeconds,
+    onClockSkew: (skewMs) => certificateMetrics.setClockSkew(skewMs),
     clock,
     log: log.child('certificates'),
   });
+  const certificateMetrics = registerCertificateMetrics(metrics);
+  certificateMetrics.follow(certificates);
   const data = new DataParts({
     clock,
     log,
     metrics,
     starts: dataPartStarts(options, levels, accessLog),
-    snapshot: () => discovered.snapshot(),
+    snapshot: () => [...trustFiles.snapshot(), ...discovered.snapshot()],
     onCertificateWanted({ identity }) {
       certificates.certificate(identity, signal).then(
         (certificate) => data.broadcast({ kind: 'certificate', identity, certificate }),
@@ -86,13 +95,27 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
   certificates.onRotate((certificate) =>
     data.broadcast({ kind: 'certificate', identity: certificate.identity, certificate }),
   );
+  const trustFiles = followTrustFiles({
+    rootCertPath: config.ca.rootCertPath,
+    crlPath: config.crlPath,
+    certificates,
+    broadcast: (message) => data.broadcast(message),
+    metrics,
+    clock,
+    log: log.child('trust'),
+    signal,
+  });
+  // Before the first pod: nobody revoked gets in at the start.
+  await trustFiles.read;
+  const holder = new HolderClient({ path: config.holderPath, clock, log: log.child('holder') });
   const pods = new PodManager({
     trustDomain: config.trustDomain,
     certificates,
     clock,
     log: log.child('pods'),
-    listen: openPodListeners,
+    listeners: new ListenerStore(holder, { captureDns: config.dns !== undefined }),
     serve: (target) => data.serve(target),
+    drain: (uid) => data.broadcast({ kind: 'drain-pod', uid }),
     remove: (uid) => data.remove(uid),
     onReady: (isReady) => readiness.set(podsTask, isReady),
   });
@@ -138,10 +161,19 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     clusterId,
     node: discoveryNode(config, version),
     types: discovered.types,
+    onTermination: (reason) => controlMetrics.xdsTermination(reason),
     onSynced() {
       log.info('mesh state received');
       readiness.set(stateTask, true);
-      zds = runZdsClient({ path: config.zdsPath, handler: pods, log: log.child('zds'), signal: stopPods.signal });
+      const { signal: stopFollowing } = stopPods;
+      zds = runZdsClient({
+        path: config.zdsPath,
+        handler: pods,
+        log: log.child('zds'),
+        signal,
+        stopFollowing,
+        capturesDns: config.dns !== undefined,
+      });
     },
     log: log.child('discovery'),
     signal,
@@ -153,8 +185,10 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     async drain() {
       readiness.set('draining', false);
       log.info('draining', { deadlineMs: config.terminationDeadlineMs });
+      // A successor finds our listeners held, or opens its own beside them, before we let go of them.
+      await holder.close();
       stopPods.abort();
-      pods.close();
+      pods.drain();
       // Policies and certificates stay current for what is still alive.
       await data.drain(config.terminationDeadlineMs);
       stop.abort();
@@ -171,12 +205,12 @@ function dataPartStarts(
   levels: LogLevels,
   accessLog: AccessLog,
 ): ((events: DataPartEvents) => DataPart)[] {
-  const { network, workerThreads, logFormat: accessLogFormat } = config;
+  const { network, workerThreads, dns, logFormat: accessLogFormat, accessLogSampling, dataLimits: limits } = config;
   const log = levels.log.child('data');
   if (workerThreads === 1) {
-    return [({ post }) => startDataPart({ network, log, accessLog, clock: systemClock, post })];
+    return [({ post }) => startDataPart({ network, limits, log, accessLog, dns, clock: systemClock, post })];
   }
-  const worker = { network, log, levels, accessLogFormat, writeAccessLog };
+  const worker = { network, limits, log, levels, dns, accessLogFormat, accessLogSampling, writeAccessLog };
   return Array.from(
     { length: workerThreads },
     (_, number) =>

@@ -13,11 +13,17 @@ interface Agent {
   /** Answers with the error of the acknowledgement, or "closed". */
   ask(request: ZdsRequest, descriptor?: number): Promise<string>;
   reconnected(): Promise<void>;
+  hangUp(): void;
+  /** The client gave up for good. */
+  readonly done: Promise<void>;
   readonly events: string[];
   close(): Promise<void>;
 }
 
-async function startAgent(serve: ZdsHandler['serve'] = async () => {}): Promise<Agent> {
+async function startAgent(
+  serve: ZdsHandler['serve'] = async () => {},
+  stopFollowing: AbortSignal = new AbortController().signal,
+): Promise<Agent> {
   const folder = mkdtempSync(join(tmpdir(), 'zds-'));
   const events: string[] = [];
   const stop = new AbortController();
@@ -42,21 +48,25 @@ async function startAgent(serve: ZdsHandler['serve'] = async () => {}): Promise<
     },
   });
   const handler: ZdsHandler = {
-    async serve(pod, netns) {
+    async serve(pod, netns, inSnapshot) {
       closeDescriptor(netns);
-      events.push(`serve ${pod.uid} ${pod.namespace}/${pod.name}/${pod.serviceAccount}`);
-      await serve(pod, netns);
+      const name = `${pod.uid} ${pod.namespace}/${pod.name}/${pod.serviceAccount}`;
+      events.push(`serve ${name}${inSnapshot ? ' of the snapshot' : ''}`);
+      await serve(pod, netns, inSnapshot);
     },
     remove: (uid) => void events.push(`remove ${uid}`),
+    drainPod: (uid) => void events.push(`drain ${uid}`),
     retainOnly: (uids) => void events.push(`retain ${[...uids].join(',')}`),
     ready: (isReady) => void events.push(`ready ${isReady}`),
   };
   const connected = nextHello();
-  const done = runZdsClient({ path: join(folder, 's'), handler, log: silentLog(), signal: stop.signal });
+  const done = runZdsClient({ path: join(folder, 's'), handler, log: silentLog(), signal: stop.signal, stopFollowing });
   await connected;
   return {
     events,
     reconnected: nextHello,
+    hangUp: () => connection?.close(),
+    done,
     ask(request, descriptor) {
       return new Promise((resolve) => {
         answer = resolve;
@@ -86,12 +96,14 @@ test('pods of the snapshot are served, others dropped, and later ones come and g
   assert.equal(await agent.ask({ kind: 'keep', uid: 'b' }), 'ok');
   assert.equal(await agent.ask({ kind: 'snapshot-sent' }), 'ok');
   assert.equal(await agent.ask(add('c'), descriptor()), 'ok');
+  assert.equal(await agent.ask({ kind: 'drain', uid: 'a' }), 'ok');
   assert.equal(await agent.ask({ kind: 'del', uid: 'a' }), 'ok');
   assert.deepEqual(agent.events, [
-    'serve a shop/web/sa',
+    'serve a shop/web/sa of the snapshot',
     'retain a,b',
     'ready true',
     'serve c shop/web/sa',
+    'drain a',
     'remove a',
   ]);
   await agent.close();
@@ -101,6 +113,18 @@ test('a pod that cannot be served is answered with the reason, and the stream go
   const agent = await startAgent(() => Promise.reject(new Error('port 15001 is taken')));
   assert.equal(await agent.ask(add('a'), descriptor()), 'port 15001 is taken');
   assert.equal(await agent.ask({ kind: 'snapshot-sent' }), 'ok');
+  await agent.close();
+});
+
+test('one who drains hears of pods until the connection ends, and opens no other', async () => {
+  const stopFollowing = new AbortController();
+  const agent = await startAgent(undefined, stopFollowing.signal);
+  assert.equal(await agent.ask({ kind: 'snapshot-sent' }), 'ok');
+  stopFollowing.abort();
+  assert.equal(await agent.ask({ kind: 'del', uid: 'a' }), 'ok');
+  agent.hangUp();
+  await agent.done;
+  assert.equal(agent.events.at(-2), 'remove a');
   await agent.close();
 });
 

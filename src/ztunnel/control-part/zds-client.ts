@@ -4,13 +4,25 @@ import { sleep } from '../../lib/clock.ts';
 import { AmbitError, codeOf, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { closeDescriptor, connectSeqpacket, type SeqpacketConnection } from '../../net/index.ts';
-import { decodeZdsRequest, encodeZdsAck, encodeZdsHello, zdsPacketBytes, type ZdsRequest } from '../../wire/index.ts';
+import {
+  decodeZdsRequest,
+  encodeZdsAck,
+  encodeZdsHello,
+  zdsPacketBytes,
+  type ZdsCapability,
+  type ZdsRequest,
+} from '../../wire/index.ts';
 import type { PodInfo } from '../messages.ts';
 
 export interface ZdsHandler {
-  /** Serve this pod; resolves when its listeners are open, rejects when they cannot be. The handler owns `netns`. */
-  serve(pod: PodInfo, netns: number): Promise<void>;
+  /**
+   * Serve this pod; resolves when it is accepted from, rejects when it cannot be. One that is named in the snapshot may be
+   * served by a ztunnel before us: its turn comes when the handler is ready. The handler owns `netns`.
+   */
+  serve(pod: PodInfo, netns: number, inSnapshot: boolean): Promise<void>;
   remove(uid: string): void;
+  /** The pod is about to end: its peers should move on, while it is served as before. */
+  drainPod(uid: string): void;
   /** The agent named all pods of the node: drop the others. */
   retainOnly(uids: ReadonlySet<string>): void;
   /** Whether the agent is connected and has named all pods. */
@@ -21,14 +33,19 @@ export interface ZdsClientOptions {
   readonly path: string;
   readonly handler: ZdsHandler;
   readonly log: Log;
+  /** Ends it at once. */
   readonly signal: AbortSignal;
+  /** Ends it with the connection at hand: one who drains still wants to hear which pods leave, and is nobody to give pods to. */
+  readonly stopFollowing?: AbortSignal;
+  /** Pods come with their resolvers. */
+  readonly capturesDns?: boolean;
 }
 
 /** Connects, and again after every end, until `signal` aborts. Pods that are served stay so while the agent is away. */
 export async function runZdsClient(options: ZdsClientOptions): Promise<void> {
-  const { handler, log, signal } = options;
+  const { handler, log, signal, stopFollowing } = options;
   const backoff = createBackoff({ initialMs: 10, maxMs: 15_000 });
-  while (!signal.aborted) {
+  while (!signal.aborted && !stopFollowing?.aborted) {
     try {
       await runConnection(options, () => backoff.reset());
       log.info('node agent disconnected');
@@ -37,11 +54,17 @@ export async function runZdsClient(options: ZdsClientOptions): Promise<void> {
       log[absent ? 'debug' : 'warn']('node agent connection failed', { error: messageOf(error) });
     }
     handler.ready(false);
-    await sleep(backoff.next(), signal);
+    await sleep(backoff.next(), stopFollowing ? AbortSignal.any([signal, stopFollowing]) : signal);
   }
 }
 
-function runConnection({ path, handler, log, signal }: ZdsClientOptions, onSnapshot: () => void): Promise<void> {
+/** What we understand beyond plain ZDS. */
+const capabilities: readonly ZdsCapability[] = ['drain', 'holder', 'mark'];
+
+function runConnection(
+  { path, handler, log, signal, capturesDns }: ZdsClientOptions,
+  onSnapshot: () => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => connection.close();
     const stream = new ZdsStream(handler, onSnapshot);
@@ -59,7 +82,7 @@ function runConnection({ path, handler, log, signal }: ZdsClientOptions, onSnaps
       },
     });
     signal.addEventListener('abort', onAbort, { once: true });
-    connection.send(encodeZdsHello());
+    connection.send(encodeZdsHello(capturesDns ? [...capabilities, 'resolver'] : capabilities));
     log.debug('node agent connected');
   });
 }
@@ -102,7 +125,7 @@ class ZdsStream {
       case 'add': {
         this.#mentioned.add(request.uid);
         try {
-          await this.#handler.serve({ uid: request.uid, ...request.pod }, descriptor as number);
+          await this.#handler.serve({ uid: request.uid, ...request.pod }, descriptor as number, !this.#snapshotDone);
           return undefined;
         } catch (error) {
           return messageOf(error);
@@ -115,6 +138,9 @@ class ZdsStream {
       case 'del':
         this.#mentioned.delete(request.uid);
         this.#handler.remove(request.uid);
+        return undefined;
+      case 'drain':
+        this.#handler.drainPod(request.uid);
         return undefined;
       case 'snapshot-sent':
         if (this.#snapshotDone) throw protocolError('a second snapshot');

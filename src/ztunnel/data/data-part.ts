@@ -3,14 +3,16 @@ import { systemClock, type Clock } from '../../lib/clock.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { spiffeId, type NetworkId, type SpiffeId } from '../../api/names.ts';
+import { parseRevocationLists, type Revocations } from '../../identity/index.ts';
 import { MeshState } from '../../mesh/index.ts';
 import { netnsIdentity } from '../../net/index.ts';
 import { MetricsRegistry, registerTcpMetrics, type AccessLog } from '../../telemetry/index.ts';
 import { createAuthorizer, type Authorizer } from './authorize.ts';
-import { CertificateStore } from './certificate-store.ts';
+import { CertificateStore, createCountedRevocations } from './certificate-store.ts';
 import { ConnectionRegistry } from './connections.ts';
 import { createDataContext, dataDefaults, type DataContext, type DataLimits } from './data-context.ts';
 import type { NameQuery } from './name-resolver.ts';
+import { shareDns, type DnsSettings } from '../dns/dns-shared.ts';
 import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
 import { closeTarget } from '../pod-descriptors.ts';
 import { PodProxy } from './pod-proxy.ts';
@@ -26,15 +28,23 @@ export interface DataPartOptions {
   readonly limits?: Partial<DataLimits>;
   /** Default: the name servers of this process. */
   readonly nameQuery?: NameQuery;
+  /** Absent: pods' DNS queries are not answered here. */
+  readonly dns?: DnsSettings | undefined;
   /** Takes what the data part says; called in its thread. */
   readonly post: (message: DataMessage) => void;
 }
+
+/** Connections that were cut are gone after this. */
+const cutWithinMs = 500;
 
 /** Starts a data part without pods. It lives until it has drained. */
 export function startDataPart(options: DataPartOptions): DataPart {
   const part = new Part(options);
   return { post: (message) => part.handle(message) };
 }
+
+/** How often a draining part looks whether its last peers have left. */
+const drainLookMs = 100;
 
 class Part {
   readonly #options: DataPartOptions;
@@ -44,6 +54,7 @@ class Part {
   readonly #connections: ConnectionRegistry;
   readonly #authorizer: Authorizer;
   readonly #certificates: CertificateStore;
+  readonly #revocations: Revocations;
   readonly #context: DataContext;
   readonly #pods = new Map<string, PodProxy>();
   /** Starts and ends of one pod happen one after the other. */
@@ -64,6 +75,7 @@ class Part {
       want: (identity) => options.post({ kind: 'certificate-wanted', identity }),
       timeoutMs: limits.handshakeTimeoutMs,
     });
+    this.#revocations = createCountedRevocations(this.#metrics);
     this.#context = createDataContext(
       {
         mesh: this.#mesh,
@@ -76,6 +88,8 @@ class Part {
         connections: this.#connections,
         authorizer: this.#authorizer,
         certificates: this.#certificates,
+        revocations: this.#revocations,
+        dns: options.dns && shareDns(options.dns, { metrics: this.#metrics, clock }),
       },
       options.nameQuery,
     );
@@ -110,6 +124,8 @@ class Part {
         return this.#certificates.put(message.identity, message.certificate);
       case 'certificate-failed':
         return this.#certificates.fail(message.identity, message.error);
+      case 'revocations':
+        return this.#revocations.update(parseRevocationLists(message.lists));
       case 'report-wanted':
         return this.#options.post({ kind: 'report', requestId: message.requestId, report: this.#report(message) });
       case 'connections-wanted': {
@@ -144,7 +160,8 @@ class Part {
       }
       const running = this.#pods.get(uid);
       if (running && sameNamespace(running.target, target)) {
-        // Told again what we know: the descriptors are too many.
+        // Told again what we know: the descriptors are too many. What the agent found out since then counts from now on.
+        running.update(target.pod);
         closeTarget(target);
         return this.#options.post({ kind: 'pod-served', requestId });
       }
@@ -189,25 +206,34 @@ class Part {
     if (this.#draining) return;
     this.#draining = true;
     for (const proxy of this.#pods.values()) proxy.drain();
+    let cancelLook = (): void => {};
+    let finished = false;
     const finish = (): void => {
+      if (finished) return;
+      finished = true;
       cancel();
       for (const uid of this.#pods.keys()) this.#removePod(uid);
       this.#authorizer.close();
       this.#options.post({ kind: 'drained' });
     };
-    const cancel = this.#context.clock.after(deadlineMs, () => {
+    let cancel = this.#context.clock.after(deadlineMs, () => {
       forget();
+      cancelLook();
       this.#connections.cutAll(
         new AmbitError('connection closed from drain', { code: 'ztunnel.drained', blame: 'internal' }),
       );
-      finish();
+      // What was cut is logged when its sockets have closed, which is a matter of turns.
+      const forgetCut = this.#connections.whenIdle(finish);
+      cancel = this.#context.clock.after(cutWithinMs, () => {
+        forgetCut();
+        finish();
+      });
     });
     // A turn later, so that what has just been accepted counts; and not while a handshake may end in a tunnel.
     const finishWhenIdle = (): void => {
       if (this.#connections.size === 0 && ![...this.#pods.values()].some((proxy) => proxy.hasClients)) return finish();
       cancelLook = this.#context.clock.after(drainLookMs, finishWhenIdle);
     };
-    let cancelLook = (): void => {};
     const forget = this.#connections.whenIdle(() => setImmediate(finishWhenIdle));
   }
 }

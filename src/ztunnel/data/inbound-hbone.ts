@@ -51,6 +51,9 @@ export class HboneInbound {
         certificate,
         signal: this.#pod.ended,
         timeoutMs: this.#pod.limits.handshakeTimeoutMs,
+        revocations: this.#pod.revocations,
+        allowTls12: this.#pod.limits.allowTls12,
+        trustDomainAliases: this.#pod.limits.trustDomainAliases,
       });
       const connection: TunnelConnection = {
         peer: principalOf(peer.identity),
@@ -89,8 +92,10 @@ export class HboneInbound {
     const session = serveHbone(channel, {
       clock: this.#pod.clock,
       onConnect: (request) => {
-        if (this.#pod.ended.aborted) request.refuse(503);
-        else void serveConnect(request, connection, this.#pod);
+        this.#pod.connections.whenLogged(() => {
+          if (this.#pod.ended.aborted) request.refuse(503);
+          else void serveConnect(request, connection, this.#pod);
+        });
       },
       onRefused: (problem) => this.#recordFailure(connection, new RefusedConnect(400, 'bad-request', problem)),
       onClose: (error) => {

@@ -4,9 +4,10 @@ import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { createHbonePool, type HbonePool } from '../../hbone/index.ts';
 import { adoptListenSocket, closeNetns, listen, type AcceptedSocket, type Listener } from '../../net/index.ts';
 import type { DataContext, PodContext } from './data-context.ts';
+import { PodDns } from '../dns/pod-dns.ts';
 import { HboneInbound } from './inbound-hbone.ts';
 import { servePlaintext } from './inbound-plaintext.ts';
-import type { PodListeners, PodToServe } from '../messages.ts';
+import type { PodInfo, PodListeners, PodToServe } from '../messages.ts';
 import { closeListeners } from '../pod-descriptors.ts';
 import { serveOutbound } from './outbound.ts';
 import { tunnelDialer, type TunnelKey } from './tunnel-dialer.ts';
@@ -18,6 +19,7 @@ export class PodProxy {
   readonly #inbound: HboneInbound;
   readonly #ended = new AbortController();
   readonly #listeners: Listener[] = [];
+  readonly #dns: PodDns | undefined;
   /** Descriptors that nobody accepts from yet. */
   #unserved: Record<string, number>;
 
@@ -28,6 +30,7 @@ export class PodProxy {
     setMaxListeners(0, this.#ended.signal);
     this.#context = { ...context, target, ended: this.#ended.signal };
     this.#inbound = new HboneInbound(this.#context);
+    this.#dns = context.dns && new PodDns(this.#context, context.dns);
     const { clock, log, limits } = context;
     this.#pool = createHbonePool({
       dial: tunnelDialer(this.#context),
@@ -45,17 +48,34 @@ export class PodProxy {
       await this.#accept('hbone', (accepted) => this.#inbound.serve(accepted));
       await this.#accept('plaintext', (accepted) => servePlaintext(accepted, pod));
       await this.#accept('outbound', (accepted) => serveOutbound(accepted, { pod, pool }));
+      if (this.#dns) await this.#dns.start(this.#unserved);
     } catch (error) {
       this.end();
       throw error;
     }
   }
 
-  /** No new connections; clients are told, live ones go on. */
+  /** The agent knows more of the pod, or otherwise: its resolvers, its mark. */
+  update({ mark, resolver, ...names }: PodInfo): void {
+    // In place: whoever serves the pod looks it up there, each time.
+    Object.assign(this.target.pod, names, { mark, resolver });
+  }
+
+  /** The pod is about to end: its peers are told to move on, and served until it does. */
+  sendPeersAway(): void {
+    this.#inbound.drain();
+  }
+
+  /** Accepts no more; clients are told, and what was accepted goes on, also where it still has to reach its destination. */
   drain(): void {
     this.#closeListeners();
+    this.#dns?.drain();
     this.#inbound.drain();
-    this.#pool.drain();
+  }
+
+  /** Peers that may still open tunnels. */
+  get hasClients(): boolean {
+    return this.#inbound.hasClients;
   }
 
   /** Ends everything of this pod at once. */
@@ -67,6 +87,7 @@ export class PodProxy {
     });
     this.#closeListeners();
     this.#ended.abort(error);
+    this.#dns?.close();
     this.#context.connections.cutPod(this.target.pod.uid, error);
     this.#inbound.close(error);
     this.#pool.close(undefined, error);
@@ -75,18 +96,19 @@ export class PodProxy {
 
   async #accept(name: ListenerName, onConnection: (accepted: AcceptedSocket) => Promise<void>): Promise<void> {
     const { listenAt } = this.target;
-    const { log } = this.#context;
+    const { log, connections } = this.#context;
     const handlers = {
-      onConnection: (accepted: AcceptedSocket) => {
-        // Accepted in the same turn in which the pod left: its namespace is closed.
-        if (this.#ended.signal.aborted) return void accepted.socket.destroy();
-        onConnection(accepted).catch((error: unknown) => {
-          // They do not reject; if one does, it must not take the other connections of the node with it.
-          log.error('connection broke the proxy', { listener: name, error: messageOf(error) });
-          accepted.socket.destroy();
-        });
-      },
+      onConnection: (accepted: AcceptedSocket) => connections.whenLogged(() => serve(accepted)),
       onError: (error: Error) => log.error('listener failed', { listener: name, error: error.message }),
+    };
+    const serve = (accepted: AcceptedSocket): void => {
+      // Accepted in the same turn in which the pod left: its namespace is closed.
+      if (this.#ended.signal.aborted) return void accepted.socket.destroy();
+      onConnection(accepted).catch((error: unknown) => {
+        // They do not reject; if one does, it must not take the other connections of the node with it.
+        log.error('connection broke the proxy', { listener: name, error: messageOf(error) });
+        accepted.socket.destroy();
+      });
     };
     const fd = this.#unserved[name];
     // From here on it is the listener's, also when it fails.
