@@ -1,13 +1,23 @@
 /** The node agent: follows the pods of its node and takes each into the mesh, or out of it, as its labels say. */
 import { watch } from 'node:fs';
-import { kinds, type Namespace, type Pod } from '../api/index.ts';
-import { systemClock } from '../lib/clock.ts';
-import { messageOf } from '../lib/errors.ts';
+import { dirname, join } from 'node:path';
+import { kinds, type KindRef, type Namespace, type Pod } from '../api/index.ts';
+import { sleep, systemClock } from '../lib/clock.ts';
+import { AmbitError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { registerInformerMetrics, startInformer, type Informer, type KubeClient } from '../kube/index.ts';
-import { checkPrivileges, closeNetns, listNftTable, netnsIdentity, openNetns } from '../net/index.ts';
-import { MetricsRegistry } from '../telemetry/index.ts';
+import {
+  EventRecorder,
+  isKubeError,
+  objectKey,
+  registerInformerMetrics,
+  startInformer,
+  type Informer,
+  type KubeClient,
+} from '../kube/index.ts';
+import { checkPrivileges, closeNetns, netnsIdentity, openNetns } from '../net/index.ts';
+import type { PodResolver } from '../wire/index.ts';
 import { startAdmin, type Admin } from './admin.ts';
+import { AgentMetrics } from './agent-metrics.ts';
 import {
   defaultExcludedNamespaces,
   isTerminal,
@@ -16,20 +26,40 @@ import {
   redirectionOf,
   wantsMesh,
 } from './enrolment.ts';
-import { PodEnrolment, type EnrolmentTimings, type Goal } from './pod-enrolment.ts';
-import { podTable } from './pod-rules.ts';
+import { PodNetnsFinder } from './find/pod-netns.ts';
+import { PodHealth, podReference } from './health/pod-health.ts';
+import type { NetworkPolicy } from './health/network-policy.ts';
+import type { PodToAdmit } from './plugin/admit-pod.ts';
+import { ApiAccessFile, apiAccessPath } from './plugin/api-access-file.ts';
+import { startPluginEndpoint } from './plugin/endpoint.ts';
+import type { ApiAccess } from './plugin/pod-lookup.ts';
+import { CniInstaller, type InstallerOptions } from './plugin/installer.ts';
+import { PodEnrolment, type EnrolmentStep, type EnrolmentTimings, type Goal } from './pod-enrolment.ts';
 import { defaultProbeIp4, defaultProbeIp6, ProbeRules } from './probe-rules.ts';
+import { PodResolvers, type ClusterDns } from './resolver.ts';
+import { readCaptureSettings } from './rules/capture-settings.ts';
+import { openNodeMarks, type NodeMarks } from './rules/node-marks.ts';
+import type { DnsRedirect, PodRuleSet } from './rules/pod-rule-set.ts';
+import { chooseRuleWriter, type RuleProgram, type RuleWriter } from './rules/rule-writer.ts';
 import { ZdsServer } from './zds-server.ts';
 
 export interface NodeAgentOptions {
   readonly nodeName: string;
   readonly client: KubeClient;
-  /** Where the network namespace of a pod is found. */
-  readonly netnsPath: (podUid: string) => string;
-  /** Folder whose entries those paths are, to be watched; absent: only the API tells of pods. */
+  /** Folder with the network namespace of each pod by its UID; absent: none is named so. */
   readonly netnsFolder?: string;
-  /** ztunnel connects here. */
+  /** The node's /proc, to find namespaces and resolvers by the pods' processes; absent: they are not looked for. */
+  readonly procFolder?: string;
+  /** ztunnel connects here. The agent keeps the node's secret beside it. */
   readonly socketPath: string;
+  /** The CNI plugin asks here; absent: nobody does. */
+  readonly pluginSocketPath?: string;
+  /** What the plugin may ask the API with while the agent is away; kept up to date beside the socket. */
+  readonly apiAccess?: () => ApiAccess;
+  /** Keeps the CNI plugin installed; absent: somebody else calls us for each pod, or nobody. */
+  readonly installer?: Omit<InstallerOptions, 'clock' | 'log' | 'onInstall'>;
+  /** The agent's own: when it is gone as the agent ends, the plugin and the node's rules go too. */
+  readonly daemonSet?: { readonly namespace: string; readonly name: string };
   /** `/healthz` and `/readyz`. Upstream: 8000. */
   readonly readinessPort?: number;
   /** `/metrics`. Upstream: 15014. */
@@ -37,6 +67,11 @@ export interface NodeAgentOptions {
   readonly excludedNamespaces?: readonly string[];
   readonly probeIp4?: string;
   readonly probeIp6?: string;
+  /** DNS of pods that say nothing themselves; `auto`: where the ztunnel can ask the resolvers that the pod asked. */
+  readonly dnsCapture?: 'auto' | 'on' | 'off';
+  readonly clusterDns?: ClusterDns;
+  /** Default: what is usable. */
+  readonly ruleProgram?: RuleProgram;
   readonly timings?: Partial<EnrolmentTimings>;
   readonly log: Log;
   /** Ends the agent. What is enrolled stays enrolled. */
@@ -56,33 +91,54 @@ const defaultTimings: EnrolmentTimings = {
   drainDeadlineMs: 300_000,
   drainPollMs: 500,
   resyncMs: 30_000,
+  ruleCheckMs: 3000,
 };
+
+/** A pod that is set up waits this long for its ztunnel; then its runtime tries again, with a reason to show. */
+const admissionMs = 10_000;
+const healthTickMs = 1000;
+/** A pod that was admitted and is unknown to the API by then was deleted meanwhile. */
+const strangerMs = 15_000;
 
 /** Starts it; resolves once the admin ports listen, rejects when the process may not do its work. */
 export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAgent> {
   await checkPrivileges();
-  const agent = new Agent(options);
-  return agent.start();
+  const { log, ruleProgram } = options;
+  const writer = await chooseRuleWriter({ log, ...(ruleProgram === undefined ? {} : { program: ruleProgram }) });
+  return new Agent(options, writer).start();
 }
 
 class Agent {
   readonly #options: NodeAgentOptions;
   readonly #log: Log;
+  readonly #writer: RuleWriter;
   readonly #enrolments = new Map<string, PodEnrolment>();
   readonly #running = new Set<Promise<void>>();
   readonly #probes: ProbeRules;
   readonly #zds: ZdsServer;
   readonly #homeNetns: string;
-  readonly #metrics: MetricsRegistry;
-  readonly #countEvent: (type: string) => void;
+  readonly #finder: PodNetnsFinder;
+  readonly #marks: NodeMarks;
+  readonly #events: EventRecorder;
+  readonly #health: PodHealth;
+  readonly #resolvers: PodResolvers;
+  readonly #metrics: AgentMetrics;
+  readonly #installer: CniInstaller | undefined;
+  /** Pods that ran before anybody could enrol them. */
+  readonly #late = new Set<string>();
+  #dnsUnderstood = false;
   #pods!: Informer<Pod>;
   #namespaces!: Informer<Namespace>;
+  #policies!: Informer<NetworkPolicy>;
   #started = false;
 
-  constructor(options: NodeAgentOptions) {
+  constructor(options: NodeAgentOptions, writer: RuleWriter) {
+    const { client, nodeName, log, netnsFolder, procFolder, installer } = options;
     this.#options = options;
-    this.#log = options.log;
+    this.#log = log;
+    this.#writer = writer;
     this.#probes = new ProbeRules({
+      program: writer.program,
       probeIp4: options.probeIp4 ?? defaultProbeIp4,
       probeIp6: options.probeIp6 ?? defaultProbeIp6,
     });
@@ -90,26 +146,48 @@ class Agent {
       path: options.socketPath,
       uids: () => [...this.#enrolments.keys()],
       served: (uid) => this.#enrolments.get(uid)?.served,
-      onReady: () => this.#wakeAll(),
-      log: options.log.child('zds'),
+      onChange: (what) => this.#onZtunnels(what),
+      beforeSnapshot: () => this.#rulesForAnyZtunnel(),
+      onReady: () => {
+        this.#onZtunnels('ready');
+      },
+      log: log.child('zds'),
     });
     const home = openNetns('/proc/thread-self/ns/net');
     this.#homeNetns = netnsIdentity(home);
     closeNetns(home);
-    this.#metrics = new MetricsRegistry({ clock: systemClock, log: options.log });
-    this.#metrics.gauge('ztunnel_connected', 'Number of connections to ztunnel', () => this.#zds.connected);
-    this.#metrics.gauge('ambit_cni_enrolled_pods', 'Pods of this node that are redirected and served', () => {
-      let count = 0;
-      for (const enrolment of this.#enrolments.values()) if (enrolment.enrolled) count++;
-      return count;
+    this.#finder = new PodNetnsFinder({
+      ...(netnsFolder === undefined ? {} : { netnsFolder }),
+      ...(procFolder === undefined ? {} : { procFolder }),
+      homeNetns: this.#homeNetns,
+      nowMs: () => performance.now(),
     });
-    const events = this.#metrics.group({
-      metrics: {
-        total: { name: 'nodeagent_reconcile_events', help: 'Steps of pods into and out of the mesh', kind: 'counter' },
-      },
-      labelNames: ['type'],
+    this.#marks = openNodeMarks({ path: join(dirname(options.socketPath), 'node-marks.json'), log });
+    this.#events = new EventRecorder({ client, component: 'istio-cni-node', nodeName, clock: systemClock, log });
+    this.#resolvers = new PodResolvers(options.clusterDns, (uid) => this.#finder.processFolder(uid));
+    this.#metrics = new AgentMetrics({
+      log,
+      connectedZtunnels: () => this.#zds.connected,
+      enrolledPods: () => [...this.#enrolments.values()].filter(({ enrolled }) => enrolled).length,
+      installed: () => this.#installer?.installed,
     });
-    this.#countEvent = (type) => events.record([type], (values) => values.total++);
+    this.#health = new PodHealth({
+      client,
+      events: this.#events,
+      policies: () => this.#policies.store.values(),
+      subjects: () => this.#enrolments.values(),
+      onChange: (uid) => this.#enrolments.get(uid)?.wake(),
+      countProbe: (result) => this.#metrics.probe(result),
+      log: log.child('health'),
+    });
+    this.#installer =
+      installer &&
+      new CniInstaller({
+        ...installer,
+        clock: systemClock,
+        log: log.child('installer'),
+        onInstall: (result) => this.#metrics.install(result),
+      });
   }
 
   async start(): Promise<NodeAgent> {
@@ -117,10 +195,10 @@ class Agent {
     const admin = await startAdmin({
       ...(readinessPort === undefined ? {} : { readinessPort }),
       ...(metricsPort === undefined ? {} : { metricsPort }),
-      isReady: () => this.#started,
-      metrics: this.#metrics,
+      isReady: () => this.#ready,
+      metrics: this.#metrics.registry,
     });
-    const metrics = registerInformerMetrics(this.#metrics);
+    const metrics = registerInformerMetrics(this.#metrics.registry);
     this.#namespaces = startInformer(client, kinds.Namespace, {
       signal,
       metrics,
@@ -136,25 +214,70 @@ class Agent {
       fieldSelector: `spec.nodeName=${nodeName}`,
       onAdd: (pod) => this.#consider(pod),
       onUpdate: (_before, pod) => this.#consider(pod),
-      onDelete: (pod) => this.#enrolments.get(pod.metadata.uid ?? '')?.update(pod, 'gone'),
+      onDelete: (pod) => {
+        this.#enrolments.get(pod.metadata.uid ?? '')?.update(pod, 'gone');
+        this.#health.forget(pod.metadata.uid ?? '');
+      },
+    });
+    const reconsider = (policy: NetworkPolicy): void => this.#considerHealth(policy.metadata.namespace);
+    this.#policies = startInformer(client, kinds.NetworkPolicy as KindRef<NetworkPolicy>, {
+      signal,
+      metrics,
+      log: this.#log,
+      onAdd: reconsider,
+      onUpdate: (_before, policy) => reconsider(policy),
+      onDelete: reconsider,
     });
     const stopped = this.#run(admin);
-    return { adminPorts: admin.ports, isReady: () => this.#started, stopped };
+    return {
+      adminPorts: admin.ports,
+      isReady: () => this.#ready,
+      stopped,
+    };
+  }
+
+  get #ready(): boolean {
+    return this.#started && (this.#installer?.installed ?? true);
   }
 
   async #run(admin: Admin): Promise<void> {
-    const { signal } = this.#options;
+    const { signal, pluginSocketPath, apiAccess } = this.#options;
+    const closing: (() => void)[] = [];
     try {
       await Promise.all([this.#namespaces.synced, this.#pods.synced]);
       await this.#adoptLeftovers();
       // All pods at once, before ztunnel can connect: it drops whatever its first snapshot does not name.
       this.#started = true;
-      for (const pod of this.#pods.store.values()) this.#consider(pod);
+      for (const pod of this.#pods.store.values()) {
+        if (isRunningOutside(pod) && this.#goalOf(pod) === 'in') this.#late.add(pod.metadata.uid ?? '');
+        this.#consider(pod);
+      }
       await this.#probes
         .apply()
         .catch((error: unknown) => this.#log.warn('cannot write probe rules yet', { error: messageOf(error) }));
       this.#zds.listen();
+      if (pluginSocketPath !== undefined) {
+        const endpoint = await startPluginEndpoint({
+          path: pluginSocketPath,
+          admit: (pod, gone) => this.#admit(pod, gone),
+          onAnswer: (status) => this.#metrics.pluginRequest(status),
+          log: this.#log.child('plugin'),
+        });
+        closing.push(() => {
+          endpoint.close();
+          endpoint.closeAllConnections();
+        });
+        if (apiAccess) {
+          const file = new ApiAccessFile({ path: apiAccessPath(pluginSocketPath), access: apiAccess, log: this.#log });
+          file.start();
+          closing.push(() => file.close());
+        }
+      }
+      // Only now that it would be answered.
+      await this.#installer?.start();
       this.#watchNamespaces();
+      const ticking = setInterval(() => this.#health.tick(performance.now()), healthTickMs);
+      closing.push(() => clearInterval(ticking));
       this.#log.info('node agent is ready', { pods: this.#enrolments.size });
       await new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
@@ -164,11 +287,78 @@ class Agent {
       if (!signal.aborted) throw error;
     } finally {
       this.#started = false;
+      for (const close of closing) close();
+      await this.#leaveNode();
       this.#wakeAll();
       this.#zds.close();
       admin.close();
       await Promise.all(this.#running);
     }
+  }
+
+  /** What is installed stays for the next agent, unless there will be none. */
+  async #leaveNode(): Promise<void> {
+    const { daemonSet, client } = this.#options;
+    await this.#installer?.close();
+    if (!daemonSet || !this.#installer) return;
+    try {
+      const deadline = AbortSignal.timeout(2000);
+      const { metadata } = await client.get(kinds.DaemonSet, daemonSet.name, daemonSet.namespace, deadline);
+      if (metadata.deletionTimestamp === undefined) return;
+    } catch (error) {
+      // Not to know is no reason to open the node to pods outside of the mesh.
+      if (!isKubeError(error) || error.status !== 404) return;
+    }
+    await this.#installer.uninstall();
+    await this.#probes.clear().catch(() => {});
+  }
+
+  /** The plugin asks for a pod that is being set up. Resolves when it may go on. */
+  async #admit(asked: PodToAdmit, gone: AbortSignal): Promise<{ enrolled: boolean }> {
+    const fail = (problem: string, code: string): AmbitError =>
+      new AmbitError(`Cannot admit pod ${asked.namespace}/${asked.name}: ${problem}`, { code, blame: 'internal' });
+    if (!this.#started) throw fail('the node agent is starting', 'cni.starting');
+    const pod = await this.#podOf(asked);
+    const uid = pod.metadata.uid ?? '';
+    const goal = this.#goalOf(pod);
+    if (goal !== 'in') return { enrolled: false };
+    this.#finder.tell(uid, asked.netns);
+    if (!this.#enrolments.has(uid)) this.#enrol(pod, 'in', false);
+    const enrolment = this.#enrolments.get(uid) as PodEnrolment;
+    enrolment.plan(asked.ips);
+    const deadline = AbortSignal.any([gone, this.#options.signal, AbortSignal.timeout(admissionMs)]);
+    if (await enrolment.whenEnrolled(deadline)) {
+      this.#forgetStranger(pod);
+      return { enrolled: true };
+    }
+    // Its labels changed while it waited.
+    if (!deadline.aborted) return { enrolled: false };
+    throw fail(enrolment.lastFailure ?? 'it was not enrolled in time', 'cni.not-enrolled');
+  }
+
+  /** From what we follow, else from the API: the runtime may be faster than our watch. */
+  async #podOf({ namespace, name, uid }: PodToAdmit): Promise<Pod> {
+    const known = this.#pods.store.get(`${namespace}/${name}`);
+    if (known && uid !== undefined && known.metadata.uid === uid) return known;
+    const { client, signal } = this.#options;
+    const pod = await client.get(kinds.Pod, name, namespace);
+    if (uid !== undefined && pod.metadata.uid !== uid)
+      throw new AmbitError(`Cannot admit pod ${namespace}/${name}: it was replaced by another one`, {
+        code: 'cni.replaced',
+        blame: 'internal',
+      });
+    // Its labels decide: a moment, and we have heard of it.
+    for (let i = 0; i < 20 && !this.#namespaces.store.has(namespace); i++) await sleep(100, signal);
+    return pod;
+  }
+
+  #forgetStranger(pod: Pod): void {
+    const cancel = systemClock.after(strangerMs, () => {
+      this.#options.signal.removeEventListener('abort', cancel);
+      const { uid = '' } = pod.metadata;
+      if (this.#pods.store.get(objectKey(pod))?.metadata.uid !== uid) this.#enrolments.get(uid)?.update(pod, 'gone');
+    });
+    this.#options.signal.addEventListener('abort', cancel, { once: true });
   }
 
   /** Pods that should be outside but still have our rules: their annotation was gone when an earlier agent ended. */
@@ -180,9 +370,9 @@ class Agent {
       outside.map(async (pod) => {
         let netns: number | undefined;
         try {
-          netns = openNetns(this.#options.netnsPath(pod.metadata.uid ?? ''));
+          netns = openNetns(this.#finder.find(pod.metadata.uid ?? '', podIpsOf(pod)));
           if (netnsIdentity(netns) === this.#homeNetns) return;
-          if ((await listNftTable('inet', podTable, { netns })) !== undefined) this.#enrol(pod, 'out', true);
+          if ((await this.#writer.read(netns)) !== undefined) this.#enrol(pod, 'out', true);
         } catch (error) {
           this.#log.debug('cannot look into pod', { pod: pod.metadata.name, error: messageOf(error) });
         } finally {
@@ -223,11 +413,21 @@ class Agent {
     if (!this.#started) return;
     const goal = this.#goalOf(pod);
     const existing = this.#enrolments.get(pod.metadata.uid ?? '');
-    if (existing) return existing.update(pod, goal);
+    if (existing) {
+      existing.update(pod, goal);
+      if (goal === 'in') this.#health.consider(existing);
+      return;
+    }
     // Its address may not be known yet: from the moment that its namespace appears it should not be open to anybody.
     if (goal === 'in' && pod.metadata.deletionTimestamp === undefined) this.#enrol(pod, 'in', false);
     if (goal === 'out' && redirectionOf(pod) !== undefined && pod.spec.hostNetwork !== true)
       this.#enrol(pod, 'out', true);
+  }
+
+  #considerHealth(namespace: string | undefined): void {
+    for (const enrolment of this.#enrolments.values()) {
+      if (enrolment.pod.metadata.namespace === namespace) this.#health.consider(enrolment);
+    }
   }
 
   #goalOf(pod: Pod): Goal {
@@ -236,29 +436,127 @@ class Agent {
   }
 
   #enrol(pod: Pod, goal: Goal, marked: boolean): void {
-    const { netnsPath, probeIp4, probeIp6, timings, signal } = this.#options;
+    const { timings, signal } = this.#options;
     const enrolment = new PodEnrolment(pod, goal, marked, {
-      netnsPath,
+      findNetns: (uid, ips) => this.#finder.find(uid, ips),
+      rules: (target) => this.#rulesOf(target),
+      resolver: (target) => this.#resolverOf(target),
+      writer: this.#writer,
       homeNetns: this.#homeNetns,
       zds: this.#zds,
-      probes: this.#probes,
+      probes: {
+        set: (uid, ips) => this.#setProbes(uid, ips),
+        remove: (uid) => this.#probes.remove(uid),
+      },
       annotate: (target, value) => this.#annotate(target, value),
-      probeIp4: probeIp4 ?? defaultProbeIp4,
-      probeIp6: probeIp6 ?? defaultProbeIp6,
       timings: { ...defaultTimings, ...timings },
       log: this.#log,
       signal,
-      onStep: (step) => this.#countEvent(step),
+      onStep: (step, target) => this.#onStep(step, target),
     });
     this.#enrolments.set(enrolment.uid, enrolment);
     const running = enrolment.run().finally(() => {
       this.#running.delete(running);
       this.#enrolments.delete(enrolment.uid);
+      this.#finder.forget(enrolment.uid);
+      this.#resolvers.forget(enrolment.uid);
+      this.#late.delete(enrolment.uid);
       // It may have been asked back in its very last step.
       const latest = this.#pods.store.get(enrolment.podKey);
       if (latest?.metadata.uid === enrolment.uid && !signal.aborted) this.#consider(latest);
     });
     this.#running.add(running);
+  }
+
+  #rulesOf(pod: Pod): PodRuleSet {
+    const { probeIp4, probeIp6 } = this.#options;
+    const uid = pod.metadata.uid ?? '';
+    return {
+      probeIp4: probeIp4 ?? defaultProbeIp4,
+      probeIp6: probeIp6 ?? defaultProbeIp6,
+      probesFrom: this.#health.probesFrom(uid),
+      capture: readCaptureSettings(pod).settings,
+      mark: this.#marks.of(uid),
+      plainMark: this.#marks.plain,
+      dns: this.#dnsOf(pod),
+    };
+  }
+
+  #capturesDns(pod: Pod): boolean {
+    const { dnsCapture = 'auto' } = this.#options;
+    return readCaptureSettings(pod).settings.dnsCapture ?? dnsCapture !== 'off';
+  }
+
+  #resolverOf(pod: Pod): PodResolver | undefined {
+    if (this.#capturesDns(pod)) return this.#resolvers.of(pod);
+    this.#resolvers.skip(pod);
+    return undefined;
+  }
+
+  #dnsOf(pod: Pod): DnsRedirect {
+    if (!this.#capturesDns(pod)) return { kind: 'off' };
+    const resolver = this.#resolverOf(pod);
+    if (this.#dnsUnderstood)
+      return resolver ? { kind: 'nameservers', nameservers: resolver.nameservers } : { kind: 'off' };
+    // Only who asked for it knows whether the proxy answers at all.
+    const asked = readCaptureSettings(pod).settings.dnsCapture === true || this.#options.dnsCapture === 'on';
+    return asked && this.#zds.connected > 0 ? { kind: 'everything' } : { kind: 'off' };
+  }
+
+  /** Rules follow what the connected ztunnels understand: at once where one knows less, when it serves where it knows more. */
+  #onZtunnels(what: 'hello' | 'ready' | 'gone'): void {
+    const all = this.#zds.capabilities;
+    // Nobody there: as it was.
+    if (all.length > 0) {
+      const [mark, resolver] = [all.every((each) => each.has('mark')), all.every((each) => each.has('resolver'))];
+      if (what !== 'hello' || !mark) this.#marks.setPlain(!mark);
+      if (what !== 'hello' || !resolver) this.#dnsUnderstood = resolver;
+    }
+    if (what !== 'hello') this.#wakeAll();
+  }
+
+  /** A ztunnel that knows less than those before must not meet rules that ask more of it. */
+  async #rulesForAnyZtunnel(): Promise<void> {
+    const latest = this.#zds.capabilities.at(-1);
+    if (!latest || (latest.has('mark') && latest.has('resolver'))) return;
+    await Promise.all([...this.#enrolments.values()].map((each) => each.refreshRules().catch(() => {})));
+  }
+
+  async #setProbes(uid: string, ips: readonly string[]): Promise<void> {
+    if (this.#health.probesFrom(uid)) return this.#probes.remove(uid);
+    try {
+      await this.#probes.set(uid, ips);
+    } catch (error) {
+      const pod = this.#enrolments.get(uid)?.pod;
+      if (!pod) throw error;
+      this.#log.warn('cannot give probes an address of their own: those of the node are exempted by its address', {
+        error: messageOf(error),
+      });
+      await this.#health.exemptNodeProbes(pod, ips);
+    }
+  }
+
+  #onStep(step: EnrolmentStep, pod: Pod): void {
+    this.#metrics.step(step);
+    const about = podReference(pod);
+    const { uid = '' } = pod.metadata;
+    const enrolment = this.#enrolments.get(uid);
+    if (step === 'enrolled') {
+      if (enrolment) setImmediate(() => this.#health.consider(enrolment));
+      if (!this.#late.delete(uid)) return;
+      this.#metrics.repaired('success');
+      const message =
+        'The pod ran outside the mesh until now: it was started while the node agent was not there. Connections that it has since then stay as they are; restart it to be sure';
+      this.#events.emit(about, 'Warning', 'EnrolledLate', message);
+    } else if (step === 'rules-repaired') {
+      const message =
+        'Somebody changed the packet rules of the mesh in the network namespace of the pod; they were put back';
+      this.#events.emit(about, 'Warning', 'RulesRepaired', message);
+    } else if (step === 'released') {
+      this.#health.release(pod);
+    } else if (this.#late.has(uid)) {
+      this.#metrics.repaired('failure');
+    }
   }
 
   async #annotate(pod: Pod, value: string | undefined): Promise<void> {
@@ -267,15 +565,26 @@ class Agent {
     const patch = {
       metadata: { ...(uid === undefined ? {} : { uid }), annotations: { [redirectionAnnotation]: value ?? null } },
     };
-    await this.#options.client.patch(kinds.Pod, name, namespace, patch, {
-      type: 'merge',
-      subresource: 'status',
-      fieldManager: 'istio-cni',
-      signal: this.#options.signal,
-    });
+    try {
+      await this.#options.client.patch(kinds.Pod, name, namespace, patch, {
+        type: 'merge',
+        subresource: 'status',
+        fieldManager: 'istio-cni',
+        signal: this.#options.signal,
+      });
+    } catch (error) {
+      // A namesake: ours is gone.
+      if (!isKubeError(error) || error.status !== 409) throw error;
+    }
   }
 
   #wakeAll(): void {
     for (const enrolment of this.#enrolments.values()) enrolment.wake();
   }
+}
+
+/** It has run, and no agent took it in. */
+function isRunningOutside(pod: Pod): boolean {
+  const started = (pod.status?.containerStatuses ?? []).some(({ state }) => state?.running !== undefined);
+  return started && redirectionOf(pod) === undefined;
 }

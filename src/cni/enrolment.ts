@@ -1,5 +1,6 @@
 /** Which pods belong to the mesh: labels of pod and namespace, as Istio reads them (ambient-l4 section 2.1). */
-import { systemNamespace, type Namespace, type Pod } from '../api/index.ts';
+import type { Namespace, Pod } from '../api/index.ts';
+import { systemNamespace } from '../api/names.ts';
 
 export const dataplaneModeLabel = 'istio.io/dataplane-mode';
 /** `enabled`: redirected, and ztunnel serves it; `pending`: ztunnel does not yet. */

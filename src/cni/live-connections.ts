@@ -17,16 +17,37 @@ const liveStates = new Set(['01', '04', '05', '08']);
 /** Counts the proxy's sockets in the text of /proc/net/tcp: captured ones, and those that speak for somebody else's address. */
 export function countIn(text: string, podIps: readonly string[]): number {
   let count = 0;
-  for (const line of text.split('\n').slice(1)) {
-    const fields = line.trim().split(/\s+/);
-    const [, local = '', , state = ''] = fields;
+  for (const { localAddress, localPort, state, inode } of parseSocketTable(text)) {
     // Inode 0: closed by its owner, only the kernel still knows it.
-    if (!liveStates.has(state) || fields[9] === '0') continue;
-    const { address, port } = parseEndpoint(local);
-    const foreign = !podIps.includes(address) && !address.startsWith('127.') && address !== '::1';
-    if (captured.has(port) || foreign) count++;
+    if (!liveStates.has(state) || inode === '0') continue;
+    const foreign = !podIps.includes(localAddress) && !localAddress.startsWith('127.') && localAddress !== '::1';
+    if (captured.has(localPort) || foreign) count++;
   }
   return count;
+}
+
+interface SocketRow {
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** Two hexadecimal digits; `01` is established. */
+  readonly state: string;
+  readonly inode: string;
+}
+
+/** The rows of /proc/net/tcp or tcp6. */
+export function parseSocketTable(text: string): SocketRow[] {
+  return text
+    .split('\n')
+    .slice(1)
+    .filter((line) => line !== '')
+    .map((line) => {
+      const fields = line.trim().split(/\s+/);
+      const [, local = '', remote = '', state = ''] = fields;
+      const { address, port } = parseEndpoint(local);
+      const remotePort = parseInt(remote.slice(remote.indexOf(':') + 1), 16);
+      return { localAddress: address, localPort: port, remotePort, state, inode: fields[9] ?? '0' };
+    });
 }
 
 /** `0101007F:3A99`: 32-bit words in the byte order of the machine, which is little-endian wherever we run. */

@@ -4,11 +4,14 @@ import type { Pod } from '../api/index.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { addPolicyRouting, applyNft, closeNetns, netnsIdentity, openNetns, removePolicyRouting } from '../net/index.ts';
-import { bypassesInbound, isTerminal, podIpsOf, redirectionOf } from './enrolment.ts';
+import { closeNetns, netnsIdentity, openNetns } from '../net/index.ts';
+import type { PodResolver } from '../wire/index.ts';
+import { isTerminal, podIpsOf, redirectionOf } from './enrolment.ts';
 import { countProxiedConnections } from './live-connections.ts';
-import { redirectScript, releaseScript, removeScript } from './pod-rules.ts';
 import { writePodSettings } from './pod-settings.ts';
+import { PodCapture } from './rules/pod-capture.ts';
+import type { PodRuleSet } from './rules/pod-rule-set.ts';
+import type { RuleWriter } from './rules/rule-writer.ts';
 import type { ServedPod } from './zds-server.ts';
 
 /** `in` the mesh; `out` of it but alive; `gone`, with nothing left to undo inside. */
@@ -21,23 +24,32 @@ export interface EnrolmentTimings {
   readonly drainDeadlineMs: number;
   /** How often a drain is looked at. */
   readonly drainPollMs: number;
-  /** How often an enrolled pod's namespace is compared with the one we know. */
+  /** How often an enrolled pod's namespace is compared with the one we know, and its rules with what they should be. */
   readonly resyncMs: number;
+  /** How often the kernel is asked whether the rules changed. */
+  readonly ruleCheckMs: number;
 }
 
+/** Steps and findings that are counted, and told where somebody should know. */
+export type EnrolmentStep = 'enrolled' | 'released' | 'failed' | 'rules-repaired';
+
 export interface EnrolmentContext {
-  readonly netnsPath: (podUid: string) => string;
+  /** Throws `net.netns-absent`. */
+  readonly findNetns: (podUid: string, ips: readonly string[]) => string;
+  /** What the pod's rules should be now. */
+  readonly rules: (pod: Pod) => PodRuleSet;
+  /** What ztunnel should know of the pod's resolvers; undefined: nothing. */
+  readonly resolver: (pod: Pod) => PodResolver | undefined;
+  readonly writer: RuleWriter;
   /** Identity of the agent's own namespace: a pod that shows it is not a pod. */
   readonly homeNetns: string;
   readonly zds: { add(uid: string): Promise<void>; del(uid: string): Promise<void> };
   readonly probes: { set(uid: string, ips: readonly string[]): Promise<void>; remove(uid: string): Promise<void> };
   readonly annotate: (pod: Pod, value: 'enabled' | 'pending' | undefined) => Promise<void>;
-  readonly probeIp4: string;
-  readonly probeIp6: string;
   readonly timings: EnrolmentTimings;
   readonly log: Log;
   readonly signal: AbortSignal;
-  readonly onStep?: (step: 'enrolled' | 'released' | 'failed') => void;
+  readonly onStep?: (step: EnrolmentStep, pod: Pod) => void;
 }
 
 /** Waits until woken when `undefined`. */
@@ -52,11 +64,16 @@ export class PodEnrolment {
   readonly uid: string;
   readonly #context: EnrolmentContext;
   readonly #log: Log;
+  readonly #capture: PodCapture;
   #pod: Pod;
+  /** As the CNI plugin told, while the API does not know them yet. */
+  #plannedIps: readonly string[] = [];
   #goal: Goal;
   #netns: { readonly fd: number; readonly identity: string } | undefined;
   /** ztunnel has acknowledged it. */
   #announced = false;
+  /** What it was told beyond the names. */
+  #announcedExtras = '';
   #redirected = false;
   /** Something of ours may be in the pod's namespace. */
   #marked: boolean;
@@ -72,11 +89,15 @@ export class PodEnrolment {
   #wake: (() => void) | undefined;
   #woken = false;
   #failures = 0;
+  #lastFailure: unknown;
+  #thoroughAtMs = 0;
+  readonly #waiters = new Set<() => void>();
 
   /** `marked`: rules of an earlier agent may be there. Opens the namespace at once if it can, for the first snapshot. */
   constructor(pod: Pod, goal: Goal, marked: boolean, context: EnrolmentContext) {
     this.uid = pod.metadata.uid ?? '';
     this.#context = context;
+    this.#capture = new PodCapture(context.writer);
     this.#pod = pod;
     this.#goal = goal;
     this.#marked = marked;
@@ -98,14 +119,79 @@ export class PodEnrolment {
     return this.#goal === 'in' && this.#announced && this.#redirected;
   }
 
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  /** Descriptor of the pod's namespace, good for this turn. */
+  get netns(): number | undefined {
+    return this.#netns?.fd;
+  }
+
+  /** As the API has them, else as the CNI plugin told. */
+  get ips(): readonly string[] {
+    const ips = podIpsOf(this.#pod);
+    return ips.length > 0 ? ips : this.#plannedIps;
+  }
+
+  /** Why it is not enrolled yet, as far as is known. */
+  get lastFailure(): string | undefined {
+    return this.#lastFailure === undefined ? undefined : messageOf(this.#lastFailure);
+  }
+
+  /** The pod is being set up: its containers wait for `whenEnrolled`. */
+  plan(ips: readonly string[]): void {
+    this.#plannedIps = ips;
+    this.#failures = 0;
+    try {
+      // It may be another namespace than the one we have.
+      this.#openNetns();
+    } catch (error) {
+      this.#lastFailure = error;
+    }
+    this.wake();
+  }
+
+  /** Brings rules that are in up to date at once. */
+  async refreshRules(): Promise<void> {
+    if (this.#netns && this.#redirected && this.#goal === 'in') await this.#keepRules(this.#netns.fd);
+  }
+
+  /** Resolves to whether the pod is captured and served; false when it is not to be any more, or `signal` aborts. */
+  async whenEnrolled(signal: AbortSignal): Promise<boolean> {
+    while (!this.enrolled && this.#goal === 'in' && !this.#finished && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.#waiters.delete(done);
+          signal.removeEventListener('abort', done);
+          resolve();
+        };
+        this.#waiters.add(done);
+        signal.addEventListener('abort', done, { once: true });
+      });
+    }
+    return this.enrolled;
+  }
+
   /** What ztunnel should hear of it now. */
   get served(): ServedPod | undefined {
     if (this.#leaving || this.#finished) return undefined;
     const { name = '', namespace = '' } = this.#pod.metadata;
+    const { mark, resolver } = this.#extras();
     return {
-      pod: { name, namespace, serviceAccount: this.#pod.spec.serviceAccountName ?? 'default' },
+      pod: {
+        name,
+        namespace,
+        serviceAccount: this.#pod.spec.serviceAccountName ?? 'default',
+        mark,
+        ...(resolver ? { resolver } : {}),
+      },
       netns: this.#netns?.fd,
     };
+  }
+
+  #extras(): { mark: number; resolver: PodResolver | undefined } {
+    return { mark: this.#context.rules(this.#pod).mark, resolver: this.#context.resolver(this.#pod) };
   }
 
   update(pod: Pod, goal: Goal): void {
@@ -131,6 +217,8 @@ export class PodEnrolment {
       try {
         wait = await this.#step();
         this.#failures = 0;
+        this.#lastFailure = undefined;
+        for (const done of this.#waiters) done();
         backoff.reset();
       } catch (error) {
         wait = backoff.next();
@@ -138,6 +226,7 @@ export class PodEnrolment {
       }
       if (!this.#finished) await this.#pause(wait);
     }
+    for (const done of this.#waiters) done();
     this.#closeNetns();
   }
 
@@ -170,10 +259,12 @@ export class PodEnrolment {
     const netns = this.#netns as { fd: number };
     // An earlier agent enrolled it: the rules come back first, ztunnel or not, so that it fails closed.
     if (this.#adopted) await this.#redirect(netns.fd);
-    if (!this.#announced) {
+    const extras = JSON.stringify(this.#extras());
+    if (!this.#announced || extras !== this.#announcedExtras) {
       try {
         await zds.add(this.uid);
         this.#announced = true;
+        this.#announcedExtras = extras;
       } catch (error) {
         if (this.#annotation === undefined) await this.#annotate('pending');
         throw error;
@@ -184,42 +275,53 @@ export class PodEnrolment {
       await this.#redirect(netns.fd);
       if (this.#goal !== 'in') return 0;
       this.#log.info('pod is in the mesh');
-      onStep?.('enrolled');
+      onStep?.('enrolled', this.#pod);
+      for (const done of this.#waiters) done();
+    } else {
+      await this.#keepRules(netns.fd);
     }
-    const ips = podIpsOf(this.#pod);
+    const { ips } = this;
     if (ips.join() !== this.#probeIps.join()) {
       await probes.set(this.uid, ips);
       this.#probeIps = ips;
     }
     if (this.#annotation !== 'enabled') await this.#annotate('enabled');
-    return timings.resyncMs;
+    return timings.ruleCheckMs;
   }
 
   async #redirect(netns: number): Promise<void> {
-    const { probes, probeIp4, probeIp6 } = this.#context;
+    const { probes, rules } = this.#context;
     // Probes first: from the moment of the rules on they are told by their source.
-    this.#probeIps = podIpsOf(this.#pod);
+    this.#probeIps = this.ips;
     await probes.set(this.uid, this.#probeIps);
     this.#marked = true;
     for (const name of writePodSettings(netns, 'proxied')) this.#log.debug('cannot change a pod setting', { name });
-    addPolicyRouting(netns);
-    await applyNft({
-      netns,
-      script: redirectScript({ probeIp4, probeIp6, bypassInbound: bypassesInbound(this.#pod) }),
-    });
+    await this.#capture.redirect(netns, rules(this.#pod));
     this.#redirected = true;
     this.#adopted = false;
   }
 
+  /** Brings the rules up to date, and back if somebody took them away. */
+  async #keepRules(netns: number): Promise<void> {
+    const { rules, timings, onStep } = this.#context;
+    const nowMs = performance.now();
+    const thorough = nowMs - this.#thoroughAtMs >= timings.resyncMs;
+    if (thorough) this.#thoroughAtMs = nowMs;
+    const done = await this.#capture.ensure(netns, rules(this.#pod), thorough);
+    if (done === 'right') return;
+    this.#log[done === 'repaired' ? 'warn' : 'info'](`packet rules were ${done}`);
+    if (done === 'repaired') onStep?.('rules-repaired', this.#pod);
+  }
+
   async #leave(): Promise<Wait> {
-    const { zds, probes, timings, onStep } = this.#context;
+    const { zds, probes, timings, rules, onStep } = this.#context;
     if (this.#annotation !== undefined) await this.#annotate(undefined);
     if (this.#goal !== 'out') return 0;
     if (!this.#netns && this.#marked) this.#openNetns();
     const netns = this.#netns?.fd;
     this.#adopted = false;
     if (this.#releasedAtMs === undefined) {
-      if (netns !== undefined && this.#marked) await applyNft({ netns, script: releaseScript() });
+      if (netns !== undefined && this.#marked) await this.#capture.release(netns, rules(this.#pod));
       this.#redirected = false;
       this.#releasedAtMs = Date.now();
       await probes.remove(this.uid);
@@ -228,7 +330,7 @@ export class PodEnrolment {
     if (this.#announced || this.#marked) {
       const sinceMs = Date.now() - this.#releasedAtMs;
       if (sinceMs < timings.releaseGraceMs) return timings.releaseGraceMs - sinceMs;
-      const live = netns === undefined ? 0 : countProxiedConnections(netns, podIpsOf(this.#pod));
+      const live = netns === undefined ? 0 : countProxiedConnections(netns, this.ips);
       if (live > 0 && sinceMs < timings.drainDeadlineMs) return timings.drainPollMs;
       if (live > 0) this.#log.warn('proxied connections are cut at the deadline', { connections: live });
     }
@@ -238,15 +340,14 @@ export class PodEnrolment {
     // Asked back meanwhile: what is left of the rules is right for the way in, too.
     if (this.#goal !== 'out') return 0;
     if (netns !== undefined && this.#marked) {
-      await applyNft({ netns, script: removeScript() });
-      removePolicyRouting(netns);
+      await this.#capture.remove(netns);
       writePodSettings(netns, 'plain');
       this.#marked = false;
     }
     if (this.#goal !== 'out') return 0;
     this.#finished = true;
     this.#log.info('pod left the mesh');
-    onStep?.('released');
+    onStep?.('released', this.#pod);
     return undefined;
   }
 
@@ -267,16 +368,17 @@ export class PodEnrolment {
 
   /** Opens the namespace, or opens it anew when the pod got another one. */
   #openNetns(): void {
-    const path = this.#context.netnsPath(this.uid);
+    const path = this.#tryFind();
     if (this.#netns) {
-      const found = statSync(path, { throwIfNoEntry: false });
+      const found = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
       if (found && `${found.dev}:${found.ino}` === this.#netns.identity) return;
       this.#log.info('pod lost its network namespace');
       this.#closeNetns();
       this.#redirected = false;
       this.#marked = false;
+      this.#capture.forget();
     }
-    const fd = openNetns(path);
+    const fd = openNetns(path ?? this.#context.findNetns(this.uid, this.ips));
     const identity = netnsIdentity(fd);
     this.#announced = false;
     if (identity === this.#context.homeNetns) {
@@ -287,6 +389,15 @@ export class PodEnrolment {
       });
     }
     this.#netns = { fd, identity };
+  }
+
+  #tryFind(): string | undefined {
+    try {
+      return this.#context.findNetns(this.uid, this.ips);
+    } catch (error) {
+      if (codeOf(error) !== 'net.netns-absent') throw error;
+      return undefined;
+    }
   }
 
   #closeNetns(): void {
@@ -309,9 +420,10 @@ export class PodEnrolment {
 
   #report(error: unknown): void {
     this.#failures++;
+    this.#lastFailure = error;
     // Starting and ending pods are without a namespace for a moment.
     const expected = codeOf(error) === 'net.netns-absent' && this.#failures < 20;
-    if (this.#failures === 1 && !expected) this.#context.onStep?.('failed');
+    if (this.#failures === 1 && !expected) this.#context.onStep?.('failed', this.#pod);
     const fields = { goal: this.#goal, failures: this.#failures, code: codeOf(error), error: messageOf(error) };
     if (!expected && (this.#failures === 1 || this.#failures % 20 === 0))
       this.#log.warn('cannot go on, trying again', fields);

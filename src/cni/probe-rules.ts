@@ -1,5 +1,6 @@
 /** Lets the node's probes into pods that refuse plaintext: in the node's namespace their source becomes a marker address. */
-import { applyNft } from '../net/index.ts';
+import { applyIptables, applyNft, listIptables } from '../net/index.ts';
+import type { RuleProgram } from './rules/rule-writer.ts';
 
 export const hostTable = 'ambit-host';
 export const defaultProbeIp4 = '169.254.7.127';
@@ -8,6 +9,7 @@ export const defaultProbeIp6 = 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff';
 export interface ProbeRulesOptions {
   readonly probeIp4: string;
   readonly probeIp6: string;
+  readonly program: RuleProgram;
   /** Absent: the process's own namespace, which is the node's. */
   readonly netns?: number;
 }
@@ -49,6 +51,16 @@ export class ProbeRules {
     await this.set(uid, []);
   }
 
+  /** Takes everything away. */
+  async clear(): Promise<void> {
+    this.#owners.clear();
+    const { netns, program } = this.#options;
+    const where = netns === undefined ? {} : { netns };
+    if (program === 'nft')
+      await applyNft({ script: `table inet ${hostTable} { }\ndelete table inet ${hostTable}\n`, ...where });
+    else await this.#writeIptables([], where);
+  }
+
   /** Writes the whole table, at most one write at a time and one waiting: many pods at once share it. */
   apply(): Promise<void> {
     if (!this.#applying) {
@@ -65,16 +77,44 @@ export class ProbeRules {
   }
 
   async #write(): Promise<void> {
-    const { netns } = this.#options;
-    const script = probeScript([...this.#owners.keys()], this.#options);
+    const { netns, program } = this.#options;
+    const ips = [...this.#owners.keys()];
+    const where = netns === undefined ? {} : { netns };
     this.#behind = false;
     try {
-      await applyNft({ script, ...(netns === undefined ? {} : { netns }) });
+      if (program === 'nft') await applyNft({ script: probeScript(ips, this.#options), ...where });
+      else await this.#writeIptables(ips, where);
     } catch (error) {
       this.#behind = true;
       throw error;
     }
   }
+
+  async #writeIptables(ips: readonly string[], where: { readonly netns?: number }): Promise<void> {
+    const { probeIp4, probeIp6 } = this.#options;
+    for (const family of ['IPv4', 'IPv6'] as const) {
+      const own = ips.filter((ip) => ip.includes(':') === (family === 'IPv6'));
+      try {
+        const needsJump = !(await listIptables({ family, ...where })).split('\n').includes(jump);
+        if (own.length === 0 && needsJump) continue;
+        const script = probeIptablesScript(own, family === 'IPv4' ? probeIp4 : probeIp6, needsJump);
+        await applyIptables({ family, script, ...where });
+      } catch (error) {
+        // A node without IPv6 has no probes of it.
+        if (family === 'IPv4' || own.length > 0) throw error;
+      }
+    }
+  }
+}
+
+const jump = '-A POSTROUTING -j ISTIO_POSTRT';
+
+/** The script that replaces the chain ISTIO_POSTRT; with the jump to it where there is none. */
+export function probeIptablesScript(podIps: readonly string[], probeIp: string, needsJump: boolean): string {
+  const rules = podIps.map(
+    (ip) => `-A ISTIO_POSTRT -d ${ip} -p tcp -m owner --socket-exists -j SNAT --to-source ${probeIp}`,
+  );
+  return ['*nat', ':ISTIO_POSTRT - [0:0]', ...(needsJump ? [jump] : []), ...rules, 'COMMIT', ''].join('\n');
 }
 
 /** The script that replaces the table. */

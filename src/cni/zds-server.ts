@@ -25,6 +25,10 @@ export interface ZdsServerOptions {
   readonly served: (uid: string) => ServedPod | undefined;
   /** A ztunnel has taken the whole snapshot. */
   readonly onReady: () => void;
+  /** A ztunnel said hello, or one that had is gone: `capabilities` may be others. */
+  readonly onChange?: (what: 'hello' | 'gone') => void;
+  /** Resolves when a ztunnel that just said hello may be told of pods. */
+  readonly beforeSnapshot?: () => Promise<void>;
   readonly log: Log;
   /** For the hello and for each answer; default 5 s. */
   readonly answerTimeoutMs?: number;
@@ -64,6 +68,11 @@ export class ZdsServer {
   /** Ztunnels that said hello. */
   get connected(): number {
     return this.#clients.filter((client) => client.greeted).length;
+  }
+
+  /** What each ztunnel that said hello understands beyond plain ZDS, oldest first. */
+  get capabilities(): readonly ReadonlySet<string>[] {
+    return this.#clients.filter((client) => client.greeted).map((client) => client.capabilities);
   }
 
   /** Has the most recently connected ztunnel serve the pod; resolves when it does. */
@@ -115,6 +124,7 @@ class ZdsClient {
   #asked: Question | undefined;
   #timer: NodeJS.Timeout;
   greeted = false;
+  capabilities: ReadonlySet<string> = new Set();
   #gone = false;
 
   constructor(connection: SeqpacketConnection, options: ZdsServerOptions, onGone: () => void) {
@@ -129,8 +139,17 @@ class ZdsClient {
       const served = this.#options.served(uid);
       if (!served) return undefined;
       if (served.netns === undefined) return { request: { kind: 'keep', uid } };
-      return { request: { kind: 'add', uid, pod: served.pod }, netns: served.netns };
+      return { request: { kind: 'add', uid, pod: this.#understood(served.pod) }, netns: served.netns };
     });
+  }
+
+  /** Plain ZDS has neither resolver nor mark. */
+  #understood({ resolver, mark, ...plain }: ZdsPod): ZdsPod {
+    return {
+      ...plain,
+      ...(resolver && this.capabilities.has('resolver') ? { resolver } : {}),
+      ...(mark !== undefined && this.capabilities.has('mark') ? { mark } : {}),
+    };
   }
 
   /** Resolves when ztunnel answered without error, or when there was nothing to say. */
@@ -176,6 +195,7 @@ class ZdsClient {
     clearTimeout(this.#timer);
     this.#gone = true;
     this.#onGone();
+    if (this.greeted) this.#options.onChange?.('gone');
     if (this.greeted) this.#options.log.warn('ztunnel disconnected', error ? { error: messageOf(error) } : {});
     else this.#options.log.warn('a peer left before it said hello', error ? { error: messageOf(error) } : {});
     for (const question of [this.#asked, ...this.#waiting.splice(0)]) question?.reject(connectionLost());
@@ -187,11 +207,26 @@ class ZdsClient {
   }
 
   #greet(bytes: Uint8Array): void {
-    decodeZdsHello(bytes);
+    this.capabilities = decodeZdsHello(bytes);
     this.greeted = true;
+    const { log, onChange, beforeSnapshot } = this.#options;
+    onChange?.('hello');
+    if (!beforeSnapshot) return this.#sendSnapshot();
+    beforeSnapshot().then(
+      () => {
+        if (!this.#gone) this.#sendSnapshot();
+      },
+      (error: unknown) => {
+        log.error('cannot prepare pods for a ztunnel', { error: messageOf(error) });
+        this.#connection.close(error as Error);
+      },
+    );
+  }
+
+  #sendSnapshot(): void {
     const { log, uids, onReady } = this.#options;
     const snapshot = uids();
-    log.info('ztunnel connected', { pods: snapshot.length });
+    log.info('ztunnel connected', { pods: snapshot.length, capabilities: [...this.capabilities] });
     // A pod that ztunnel refuses blocks no other: ztunnel tries it again by itself.
     for (const uid of snapshot) {
       this.announce(uid).catch((error: unknown) => {

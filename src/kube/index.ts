@@ -1,4 +1,5 @@
 /** The Kubernetes API as a client sees it: kubeconfig, calls, informers, leases. */
+export { EventRecorder } from './event-recorder.ts';
 export type * from './client.ts';
 export type { ClusterAccess } from './access.ts';
 export { openKubeClient } from './http-client.ts';

@@ -213,11 +213,10 @@ describe('node agent', { timeout: 80_000 }, () => {
       nodeName: 'node-1',
       client,
       netnsFolder,
-      netnsPath: (uid) => join(netnsFolder, uid),
       socketPath,
       readinessPort: 0,
       metricsPort: 0,
-      timings: { releaseGraceMs: 200, drainPollMs: 50, drainDeadlineMs: 5000 },
+      timings: { releaseGraceMs: 200, drainPollMs: 50, drainDeadlineMs: 5000, ruleCheckMs: 300, resyncMs: 1000 },
       log,
       signal: stop.signal,
     });

@@ -11,7 +11,8 @@ import { after, before, describe, test } from 'node:test';
 import { policyKey, serviceKey } from '../../src/api/names.ts';
 import type { MeshAddress, MeshWorkload } from '../../src/api/workload.ts';
 import { registerCertificateService } from '../../src/ca/index.ts';
-import { redirectScript } from '../../src/cni/pod-rules.ts';
+import { captureAll } from '../../src/cni/rules/capture-settings.ts';
+import { nftRedirectScript } from '../../src/cni/rules/nft-script.ts';
 import { ZdsServer } from '../../src/cni/zds-server.ts';
 import { openLog } from '../../src/lib/log.ts';
 import { defaultNetwork, meshService, meshWorkload } from '../../src/mesh/fixtures.ts';
@@ -216,10 +217,14 @@ describe('a ztunnel pair', { timeout: 60_000 }, () => {
     netns.outsider = openNetns(outsiderPod.path);
     for (const enrolled of [netns.client, netns.web]) {
       addPolicyRouting(enrolled);
-      const script = redirectScript({
+      const script = nftRedirectScript({
         probeIp4: '169.254.7.127',
         probeIp6: 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff',
-        bypassInbound: false,
+        probesFrom: undefined,
+        capture: captureAll,
+        mark: 0x7e571234,
+        plainMark: true,
+        dns: { kind: 'off' },
       });
       await applyNft({ netns: enrolled, script });
     }

@@ -6,7 +6,7 @@ import { kinds, type Pod } from '../../api/index.ts';
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import { AmbitError } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import { startInformer, type KubeClient } from '../../kube/index.ts';
+import { EventRecorder, startInformer, type KubeClient } from '../../kube/index.ts';
 import { deleteUdpFlows } from '../../net/index.ts';
 import { ClusterNames, startDnsServer, type RunningDnsServer } from '../dns/index.ts';
 import {
@@ -29,7 +29,6 @@ import {
   ServiceProxy,
   startEgress,
 } from '../network/index.ts';
-import { EventRecorder } from './event-recorder.ts';
 import { readHostView } from './host-view.ts';
 import type { ImageEntry } from './image-table.ts';
 import type { NodeContext } from './node-context.ts';
@@ -132,7 +131,7 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
     client,
     objects: new ReferencedObjects({ client, log }),
     services: services.known,
-    events: new EventRecorder({ client, nodeName, clock, log }),
+    events: new EventRecorder({ component: 'kubelet', client, nodeName, clock, log }),
     statuses: new StatusWriter({ client, log, signal }),
     gate: new StartGate(concurrentStarts),
     clock,

@@ -1,9 +1,9 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Event } from '../../api/index.ts';
-import type { KubeClient } from '../../kube/index.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { silentLog } from '../../lib/log.ts';
+import type { Event } from '../api/index.ts';
+import type { KubeClient } from './client.ts';
+import type { Clock } from '../lib/clock.ts';
+import { silentLog } from '../lib/log.ts';
 import { EventRecorder } from './event-recorder.ts';
 
 const about = { kind: 'Pod', namespace: 'shop', name: 'web', uid: 'u1' };
@@ -24,7 +24,13 @@ function open(): {
       void patched.push({ name, ...patch }),
   } as unknown as KubeClient;
   const fake: Clock = { nowMs: () => clock.nowMs, after: () => () => {} };
-  const recorder = new EventRecorder({ client, nodeName: 'node-1', clock: fake, log: silentLog() });
+  const recorder = new EventRecorder({
+    component: 'kubelet',
+    client,
+    nodeName: 'node-1',
+    clock: fake,
+    log: silentLog(),
+  });
   return { recorder, created, patched, clock, settle: () => new Promise((resolve) => setImmediate(resolve)) };
 }
 

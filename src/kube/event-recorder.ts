@@ -1,12 +1,14 @@
-/** Kubernetes Events about pods and the node: repeats are counted on one object, floods are dropped. */
-import { kinds, type Event, type ObjectReference } from '../../api/index.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { messageOf } from '../../lib/errors.ts';
-import type { Log } from '../../lib/log.ts';
-import type { KubeClient } from '../../kube/index.ts';
+/** Kubernetes Events of a component of one node: repeats are counted on one object, floods are dropped. */
+import { kinds, type Event, type ObjectReference } from '../api/index.ts';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { Log } from '../lib/log.ts';
+import type { KubeClient } from './client.ts';
 
 export interface EventRecorderOptions {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, 'create' | 'patch'>;
+  /** `source.component`, such as `kubelet`. */
+  readonly component: string;
   readonly nodeName: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -50,7 +52,7 @@ export class EventRecorder {
   }
 
   async #write(about: ObjectReference, type: string, reason: string, message: string): Promise<void> {
-    const { client, clock, nodeName } = this.#options;
+    const { client, clock, nodeName, component } = this.#options;
     const now = new Date(clock.nowMs()).toISOString().replace(/\.\d+Z$/, 'Z');
     const key = [about.uid, about.fieldPath, type, reason, message].join('\n');
     const known = this.#known.get(key);
@@ -70,11 +72,11 @@ export class EventRecorder {
       type,
       reason,
       message: message.slice(0, 1024),
-      source: { component: 'kubelet', host: nodeName },
+      source: { component, host: nodeName },
       firstTimestamp: now,
       lastTimestamp: now,
       count: 1,
-      reportingComponent: 'kubelet',
+      reportingComponent: component,
       reportingInstance: nodeName,
     };
     await client.create(kinds.Event, event);

@@ -1,0 +1,146 @@
+/** Where a pod's network namespace is: as the CNI plugin said, in a folder by the pod's UID, or by a process of the pod. */
+import { readFileSync, statSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { canonicalIp } from '../../lib/ip.ts';
+import { closeNetns, netnsIdentity, openNetns, withNetns } from '../../net/index.ts';
+import { podUidOfCgroup, scanProcesses, type PodProcess } from './proc-scan.ts';
+
+export interface PodNetnsOptions {
+  /** Folder with one namespace a pod, by its UID; absent: none is like that. */
+  readonly netnsFolder?: string;
+  /** The node's /proc; absent: processes are not looked at. */
+  readonly procFolder?: string;
+  /** Identity of the node's own namespace. */
+  readonly homeNetns: string;
+  readonly nowMs: () => number;
+}
+
+/** A scan reads two files of every process of the node. */
+const scanPauseMs = 1000;
+
+export class PodNetnsFinder {
+  readonly #options: PodNetnsOptions;
+  readonly #told = new Map<string, string>();
+  readonly #processes = new Map<string, number>();
+  #scan: { readonly atMs: number; readonly pods: Map<string, PodProcess[]> } | undefined;
+
+  constructor(options: PodNetnsOptions) {
+    this.#options = options;
+  }
+
+  /** The CNI plugin was called for the pod with this namespace. */
+  tell(uid: string, path: string): void {
+    this.#told.set(uid, this.hostPath(path));
+  }
+
+  forget(uid: string): void {
+    this.#told.delete(uid);
+    this.#processes.delete(uid);
+  }
+
+  /** The path where the node's /proc is mounted here. */
+  hostPath(path: string): string {
+    const { procFolder } = this.#options;
+    return procFolder !== undefined && path.startsWith('/proc/') ? join(procFolder, path.slice('/proc/'.length)) : path;
+  }
+
+  /**
+   * A path for `openNetns`. `ips` are the pod's addresses as far as they are known: a process whose namespace has none of
+   * them is not taken for the pod's. Throws `net.netns-absent`.
+   */
+  find(uid: string, ips: readonly string[]): string {
+    const told = this.#told.get(uid);
+    if (told !== undefined && exists(told)) return told;
+    const { netnsFolder, procFolder } = this.#options;
+    const named = netnsFolder === undefined ? undefined : join(netnsFolder, uid);
+    if (named !== undefined && exists(named)) return named;
+    const pid = procFolder === undefined ? undefined : this.#findProcess(uid, ips, procFolder);
+    if (pid !== undefined && procFolder !== undefined) return netnsOf(procFolder, pid);
+    throw new AmbitError(`Cannot find the network namespace of pod ${uid}: ${this.#where(told)}`, {
+      code: 'net.netns-absent',
+      blame: 'internal',
+    });
+  }
+
+  /** Folder under /proc of the pod's youngest process, which sees what its containers see; undefined when there is none. */
+  processFolder(uid: string): string | undefined {
+    const { procFolder } = this.#options;
+    if (procFolder === undefined) return undefined;
+    const youngest = this.#scanned(procFolder).get(uid)?.at(-1);
+    return youngest && join(procFolder, String(youngest.pid));
+  }
+
+  #findProcess(uid: string, ips: readonly string[], procFolder: string): number | undefined {
+    const known = this.#processes.get(uid);
+    // The number may be another process's by now.
+    if (known !== undefined && this.#belongs(known, uid, procFolder)) return known;
+    this.#processes.delete(uid);
+    for (const { pid } of this.#scanned(procFolder).get(uid) ?? []) {
+      if (!this.#isPods(netnsOf(procFolder, pid), ips)) continue;
+      this.#processes.set(uid, pid);
+      return pid;
+    }
+    return undefined;
+  }
+
+  #scanned(procFolder: string): Map<string, PodProcess[]> {
+    const nowMs = this.#options.nowMs();
+    if (!this.#scan || nowMs - this.#scan.atMs >= scanPauseMs) {
+      this.#scan = { atMs: nowMs, pods: scanProcesses(procFolder) };
+    }
+    return this.#scan.pods;
+  }
+
+  #belongs(pid: number, uid: string, procFolder: string): boolean {
+    try {
+      return podUidOfCgroup(readFileSync(join(procFolder, String(pid), 'cgroup'), 'utf8')) === uid;
+    } catch {
+      return false;
+    }
+  }
+
+  #isPods(path: string, ips: readonly string[]): boolean {
+    let netns: number | undefined;
+    try {
+      netns = openNetns(path);
+      if (netnsIdentity(netns) === this.#options.homeNetns) return false;
+      if (ips.length === 0) return true;
+      // A few system calls on this thread, so that it may be elsewhere meanwhile.
+      const found = withNetns(netns, () => networkInterfaces());
+      const own = Object.values(found).flatMap((links) => (links ?? []).map(({ address }) => canonicalIp(address)));
+      return ips.some((ip) => own.includes(canonicalIp(ip)));
+    } catch {
+      return false;
+    } finally {
+      if (netns !== undefined) closeNetns(netns);
+    }
+  }
+
+  #where(told: string | undefined): string {
+    const { netnsFolder, procFolder } = this.#options;
+    const places = [
+      told === undefined ? 'the CNI plugin named none' : `"${told}" is gone`,
+      ...(netnsFolder === undefined ? [] : [`none in ${netnsFolder}`]),
+      ...(procFolder === undefined ? [] : [`no process in ${procFolder}`]),
+    ];
+    return places.join(', ');
+  }
+}
+
+function netnsOf(procFolder: string, pid: number): string {
+  return join(procFolder, String(pid), 'ns', 'net');
+}
+
+function exists(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw new AmbitError(`Cannot look for network namespace "${path}": ${messageOf(error)}`, {
+      code: 'net.netns-unreadable',
+      blame: 'internal',
+      cause: error,
+    });
+  }
+}

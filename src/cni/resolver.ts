@@ -1,0 +1,137 @@
+/** Which resolvers a pod asks: by its own resolv.conf where it can be seen, else by what kubelet would have written. */
+import { readFileSync } from 'node:fs';
+import type { Pod } from '../api/index.ts';
+import { formatIp, isLoopback, tryParseIp } from '../lib/ip.ts';
+import type { PodResolver } from '../wire/index.ts';
+
+/** As many as resolvers of the C library read. */
+const maxNameservers = 3;
+/** A ZDS packet holds 1024 bytes in all. */
+const maxSearchBytes = 400;
+const maxNdots = 15;
+const maxTries = 20;
+
+export interface ClusterDns {
+  /** What kubelet gives pods of `dnsPolicy: ClusterFirst`. */
+  readonly nameservers: readonly string[];
+  readonly clusterDomain: string;
+  /** The node's own resolv.conf. */
+  readonly nodeResolvConf: string;
+}
+
+/** What a resolv.conf(5) says, without resolvers inside the pod (they are never captured); undefined without any other. */
+export function parseResolvConf(text: string): PodResolver | undefined {
+  const nameservers: string[] = [];
+  let search: string[] = [];
+  let ndots = 1;
+  for (const line of text.split('\n')) {
+    const [keyword = '', ...values] = line
+      .replace(/[#;].*$/, '')
+      .trim()
+      .split(/\s+/);
+    if (keyword === 'nameserver') nameservers.push(values[0] ?? '');
+    // The last one counts.
+    else if (keyword === 'search' || keyword === 'domain') search = values;
+    else if (keyword === 'options') {
+      const given = values.map((value) => /^ndots:(\d+)$/.exec(value)?.[1]).findLast((value) => value !== undefined);
+      if (given !== undefined) ndots = Number(given);
+    }
+  }
+  return resolverOf(nameservers, search, ndots);
+}
+
+/** As kubelet composes it. Undefined when the pod's resolvers are not known. */
+export function plannedResolver(
+  pod: Pod,
+  { nameservers, clusterDomain, nodeResolvConf }: ClusterDns,
+): PodResolver | undefined {
+  const { dnsPolicy = 'ClusterFirst', dnsConfig, hostNetwork = false } = pod.spec;
+  const isCluster = dnsPolicy === 'ClusterFirstWithHostNet' || (dnsPolicy === 'ClusterFirst' && !hostNetwork);
+  const node = dnsPolicy === 'Default' ? parseResolvConf(nodeResolvConf) : undefined;
+  if (isCluster && nameservers.length === 0) return undefined;
+  const namespace = pod.metadata.namespace ?? 'default';
+  const own = isCluster
+    ? [`${namespace}.svc.${clusterDomain}`, `svc.${clusterDomain}`, clusterDomain]
+    : (node?.search ?? []);
+  const ndots = dnsConfig?.options?.findLast((option) => option.name === 'ndots')?.value;
+  return resolverOf(
+    [...(isCluster ? nameservers : (node?.nameservers ?? [])), ...(dnsConfig?.nameservers ?? [])],
+    [...new Set([...own, ...(dnsConfig?.searches ?? [])])],
+    ndots === undefined ? (isCluster ? 5 : (node?.ndots ?? 1)) : Number(ndots),
+  );
+}
+
+/** The file as a process of the pod sees it; undefined while there is none, or it may not be seen. */
+export function readResolvConfOf(processFolder: string): PodResolver | undefined {
+  try {
+    return parseResolvConf(readFileSync(`${processFolder}/root/etc/resolv.conf`, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function resolverOf(nameservers: readonly string[], search: readonly string[], ndots: number): PodResolver | undefined {
+  const usable = nameservers.flatMap((text) => {
+    // A scope belongs to a link-local address, which no rule can name.
+    const bytes = tryParseIp(text);
+    return bytes && !isLoopback(bytes) ? [formatIp(bytes)] : [];
+  });
+  if (usable.length === 0) return undefined;
+  let left = maxSearchBytes;
+  const fitting = search.filter((domain) => (left -= Buffer.byteLength(domain) + 2) >= 0);
+  return {
+    nameservers: [...new Set(usable)].slice(0, maxNameservers),
+    search: fitting,
+    ndots: Math.min(Number.isInteger(ndots) && ndots >= 0 ? ndots : 1, maxNdots),
+  };
+}
+
+/** The resolvers of the node's pods, each looked up once it can be seen. */
+export class PodResolvers {
+  readonly #clusterDns: ClusterDns | undefined;
+  readonly #processFolder: (uid: string) => string | undefined;
+  readonly #seen = new Map<string, PodResolver>();
+  /** How many resolvers each pod had at first: a proxy has opened as many ports for them. */
+  readonly #limits = new Map<string, number>();
+  /** How often a pod was looked for in vain. */
+  readonly #tries = new Map<string, number>();
+
+  constructor(clusterDns: ClusterDns | undefined, processFolder: (uid: string) => string | undefined) {
+    this.#clusterDns = clusterDns;
+    this.#processFolder = processFolder;
+  }
+
+  /** Never more resolvers than at first. */
+  of(pod: Pod): PodResolver | undefined {
+    const { uid = '' } = pod.metadata;
+    const found = this.#find(pod, uid);
+    if (!found) return undefined;
+    const limit = this.#limits.get(uid) ?? found.nameservers.length;
+    this.#limits.set(uid, limit);
+    return { ...found, nameservers: found.nameservers.slice(0, limit) };
+  }
+
+  /** The pod's queries are not captured: a proxy has a port for one resolver at most. */
+  skip(pod: Pod): void {
+    const { uid = '' } = pod.metadata;
+    if (!this.#limits.has(uid)) this.#limits.set(uid, 1);
+  }
+
+  #find(pod: Pod, uid: string): PodResolver | undefined {
+    const seen = this.#seen.get(uid);
+    if (seen) return seen;
+    const isRunning = (pod.status?.containerStatuses ?? []).some(({ state }) => state?.running !== undefined);
+    const tries = this.#tries.get(uid) ?? 0;
+    const folder = isRunning && tries < maxTries ? this.#processFolder(uid) : undefined;
+    const found = folder === undefined ? undefined : readResolvConfOf(folder);
+    if (found) this.#seen.set(uid, found);
+    else if (isRunning) this.#tries.set(uid, tries + 1);
+    return found ?? (this.#clusterDns && plannedResolver(pod, this.#clusterDns));
+  }
+
+  forget(uid: string): void {
+    this.#seen.delete(uid);
+    this.#tries.delete(uid);
+    this.#limits.delete(uid);
+  }
+}

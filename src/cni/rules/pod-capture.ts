@@ -1,0 +1,67 @@
+/** The packet rules of one pod: written, compared with what they should be, and repaired when somebody changed them. */
+import { addPolicyRouting, nftGeneration, removePolicyRouting } from '../../net/index.ts';
+import type { PodRuleSet } from './pod-rule-set.ts';
+import type { RuleWriter } from './rule-writer.ts';
+
+/** What `ensure` found and did. */
+export type Ensured = 'right' | 'written' | 'repaired';
+
+export class PodCapture {
+  readonly #writer: RuleWriter;
+  /** `generation` of the namespace's nftables when our rules were last known to be right; `text` of ours as the kernel lists them, once it was needed. */
+  #written: { wanted: string; generation: number | undefined; text: string | undefined } | undefined;
+
+  constructor(writer: RuleWriter) {
+    this.#writer = writer;
+  }
+
+  /** Writes the rules, whatever is there. */
+  async redirect(netns: number, rules: PodRuleSet): Promise<void> {
+    addPolicyRouting(netns);
+    await this.#writer.redirect(netns, rules);
+    this.#written = { wanted: JSON.stringify(rules), generation: nftGeneration(netns), text: undefined };
+  }
+
+  /**
+   * Writes the rules if they are others than before, or if somebody changed them. Costs a system call while nothing changed.
+   * `thorough` looks where the kernel has no number for its state, too, and puts the return path back.
+   */
+  async ensure(netns: number, rules: PodRuleSet, thorough: boolean): Promise<Ensured> {
+    const written = this.#written;
+    if (written?.wanted !== JSON.stringify(rules)) {
+      await this.redirect(netns, rules);
+      return 'written';
+    }
+    if (thorough) addPolicyRouting(netns);
+    const generation = nftGeneration(netns);
+    const counts = generation !== undefined && this.#writer.program === 'nft';
+    if (counts ? generation === written.generation : !thorough) return 'right';
+    const found = await this.#writer.read(netns);
+    if (written.text !== undefined && found === written.text) {
+      // Somebody else's rules.
+      written.generation = generation;
+      return 'right';
+    }
+    // The same rules, written again, tell what ours should look like.
+    await this.redirect(netns, rules);
+    const text = await this.#writer.read(netns);
+    if (this.#written) this.#written.text = text;
+    return found === text ? 'right' : 'repaired';
+  }
+
+  async release(netns: number, rules: Pick<PodRuleSet, 'mark'>): Promise<void> {
+    this.#written = undefined;
+    await this.#writer.release(netns, rules);
+  }
+
+  async remove(netns: number): Promise<void> {
+    this.#written = undefined;
+    await this.#writer.remove(netns);
+    removePolicyRouting(netns);
+  }
+
+  /** The namespace is gone, or another. */
+  forget(): void {
+    this.#written = undefined;
+  }
+}
