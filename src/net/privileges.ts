@@ -10,6 +10,12 @@ export interface Capabilities {
   readonly adoptsSockets: boolean;
 }
 
+/** What a further thread of a process that passed `checkPrivileges` needs before its first `withNetns`. */
+export async function startWorkerThread(): Promise<void> {
+  await warmThreadPool();
+  await checkAdoption();
+}
+
 /**
  * Warms the thread pool, then proves that setns, SO_MARK and IP_TRANSPARENT are allowed. Every process that uses
  * namespaces calls it first. Throws `net.not-permitted`.

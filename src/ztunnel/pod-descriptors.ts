@@ -1,5 +1,5 @@
 /** The descriptors that a pod to serve comes with, duplicated and closed together. */
-import { closeDescriptor, duplicateDescriptor } from '../net/index.ts';
+import { closeDescriptor, closeNetns, duplicateDescriptor } from '../net/index.ts';
 import type { PodListeners, PodToServe } from './messages.ts';
 
 export function duplicateListeners(listeners: PodListeners): PodListeners {
@@ -24,6 +24,7 @@ export function duplicateTarget(target: PodToServe): PodToServe {
 
 /** Closes what came with a pod that is not to be served after all. */
 export function closeTarget({ netns, listeners }: PodToServe): void {
-  if (netns !== undefined) closeDescriptor(netns);
+  // Through `fs`, which keeps the books of what a worker opened.
+  if (netns !== undefined) closeNetns(netns);
   if (listeners) closeListeners(listeners);
 }

@@ -162,6 +162,7 @@ describe('two data parts', () => {
     await server.logLine(/policy="shop\/no-callers" error="connection denied: explicitly denied by: shop\/no-callers"/);
     assert.match(await server.metrics(), /istio_tcp_connections_failed_total\{.*response_flags="DENY"/);
     server.setPolicies([], ['shop/no-callers']);
+    await server.applied();
     await echo();
   });
 
@@ -174,6 +175,7 @@ describe('two data parts', () => {
 
   test('an ALLOW for others refuses; for the caller it admits and is logged', async () => {
     server.setPolicies([policy('only', 'allow', { namespaces: [{ kind: 'exact', value: 'other' }] })]);
+    await server.applied();
     await refusedOutbound();
     await server.logLine(/error="connection denied: allow policies exist, but none allowed: [^"]+"/);
     server.setPolicies([
@@ -192,6 +194,7 @@ describe('two data parts', () => {
     const cut = closed(socket);
     const started = performance.now();
     server.setPolicies([policy('late', 'deny', { namespaces: [{ kind: 'exact', value: 'front' }] })]);
+    await server.applied();
     await cut;
     assert.ok(performance.now() - started < 1000);
     await server.logLine(/error="connection closed due to policy change"/);
@@ -217,6 +220,7 @@ describe('two data parts', () => {
     live.write('live');
     await once(live, 'data');
     server.setAddresses(...workloads(['coming']));
+    await server.applied();
     const held = dialOutbound();
     held.end('held');
     const quiet = await Promise.race([
@@ -241,6 +245,7 @@ describe('two data parts', () => {
     served.end('plain');
     assert.equal(String((await once(served, 'data'))[0]), 'plain');
     server.setPolicies([strict]);
+    await server.applied();
     const refused = net.connect({ host: serverIp, port: 15006 });
     refused.on('error', () => {});
     refused.write('plain');
@@ -333,6 +338,7 @@ describe('two data parts', () => {
     await closed(socket);
     await lone.logLine(/own workload is not known to the mesh/);
     lone.send({ kind: 'remove-pod', uid: 'lone' });
+    await lone.applied();
     const late = net.connect({ host: '127.0.81.3', port: 15001 });
     const [error] = (await once(late, 'error')) as [NodeJS.ErrnoException];
     assert.equal(error.code, 'ECONNREFUSED');

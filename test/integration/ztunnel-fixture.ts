@@ -20,6 +20,8 @@ export interface TestDataPart {
   /** The data parts, as the control part has them. */
   readonly data: DataParts;
   serve(target: PodToServe): Promise<void>;
+  /** What was sent has arrived, in workers too. */
+  applied(): Promise<void>;
   report(): Promise<DataReport>;
   /** The exposition, as text. */
   metrics(): Promise<string>;
@@ -60,6 +62,7 @@ export function startTestDataPart(authority: TestAuthority, limits: DataPartOpti
               log: levels.log,
               levels,
               accessLogFormat: 'text',
+              accessLogSampling: 1,
               limits,
               writeAccessLog,
             } as const;
@@ -91,6 +94,9 @@ export function startTestDataPart(authority: TestAuthority, limits: DataPartOpti
     },
     setPolicies: (updated, removed = []) => tell({ kind: 'authorizations', update: { updated, removed } }),
     serve: (target) => data.serve(withSharedListeners(target)),
+    async applied() {
+      await data.report();
+    },
     async report() {
       const [report] = await data.report();
       if (!report) throw new Error('no report');

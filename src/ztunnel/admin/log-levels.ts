@@ -86,6 +86,13 @@ export function createLogLevels(base: Log, initial: string): LogLevels {
   };
 }
 
+/** Has the access log follow the level of the scope `access`. */
+export function followAccessLevel(levels: LogLevels, accessLog: { threshold: LogLevel }): void {
+  const apply = (): void => void (accessLog.threshold = levels.levelOf('access'));
+  apply();
+  levels.onChange(apply);
+}
+
 /** Pairs of scope (empty: all others) and level, or what is wrong. */
 export function parseLogLevels(text: string): [string, LogLevel][] | string {
   const pairs: [string, LogLevel][] = [];

@@ -1,0 +1,78 @@
+/** Entry point of a worker thread: one data part, joined to the control part by messages. An error that nobody catches ends the thread. */
+import { openSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { startWorkerThread } from '../../net/index.ts';
+import { openAccessLog } from '../../telemetry/index.ts';
+import { createLogLevels, followAccessLevel } from '../admin/log-levels.ts';
+import type { PodToServe } from '../messages.ts';
+import { duplicateListeners } from '../pod-descriptors.ts';
+import type { DataWorkerData, FromWorker, ToWorker } from '../worker-messages.ts';
+import { startDataPart } from './data-part.ts';
+import { createPostingLog } from './worker-log.ts';
+
+if (!parentPort) throw new Error('This file runs as a worker thread');
+const port = parentPort;
+const { worker, network, accessLogFormat, accessLogSampling, limits, dns, logLevels } = workerData as DataWorkerData;
+const say = (message: FromWorker): void => port.postMessage(message);
+
+await startWorkerThread();
+const levels = createLogLevels(createPostingLog(say), 'info');
+levels.set(logLevels);
+let accessLogWritten: (() => void) | undefined;
+const accessLog = openAccessLog({
+  format: accessLogFormat,
+  sampling: accessLogSampling,
+  nowMs: () => Date.now(),
+  write(text, done) {
+    accessLogWritten = done;
+    say({ kind: 'access-log', text });
+  },
+});
+followAccessLevel(levels, accessLog);
+const part = startDataPart({
+  network,
+  worker,
+  limits,
+  dns,
+  log: levels.log,
+  accessLog,
+  post(message) {
+    // The thread is ended after this one: its last lines go first.
+    if (message.kind === 'drained') void accessLog.flush().then(() => say({ kind: 'data', message }));
+    else say({ kind: 'data', message });
+  },
+});
+
+port.on('message', (said: ToWorker) => {
+  switch (said.kind) {
+    case 'control': {
+      const { message } = said;
+      if (message.kind !== 'serve-pod') return part.post(message);
+      const target = take(message.target);
+      say({ kind: 'descriptors-taken', requestId: message.requestId });
+      return part.post({ ...message, target });
+    }
+    case 'log-levels':
+      levels.reset();
+      levels.set(said.levels);
+      return;
+    case 'access-log-written': {
+      const done = accessLogWritten;
+      accessLogWritten = undefined;
+      return done?.();
+    }
+  }
+});
+
+/**
+ * Descriptors that end with this thread, however it ends: Node closes what a worker opened by `fs`, and libuv what it listens on.
+ * The control part's own are closed by the control part.
+ */
+function take(target: PodToServe): PodToServe {
+  const { netns, listeners } = target;
+  return {
+    ...target,
+    ...(netns === undefined ? {} : { netns: openSync(`/proc/self/fd/${netns}`, 'r') }),
+    ...(listeners ? { listeners: duplicateListeners(listeners) } : {}),
+  };
+}
