@@ -6,6 +6,7 @@ const components: Readonly<Record<string, () => Promise<unknown>>> = {
   apiserver: () => import('./apiserver.ts'),
   control: () => import('./control.ts'),
   forwarder: () => import('./forwarder.ts'),
+  'listener-holder': () => import('./listener-holder.ts'),
   'node-agent': () => import('./node-agent.ts'),
   'node-runtime': () => import('./node-runtime.ts'),
   supervisor: () => import('./supervisor.ts'),

@@ -78,9 +78,9 @@ function isLocalProcess(context: CliContext, options: LogsOptions): boolean {
 async function printPodLogs(
   context: CliContext,
   client: KubeClient,
-  query: { app: string; options: LogsOptions },
+  which: { app: string; options: LogsOptions },
 ): Promise<void> {
-  const { app, options } = query;
+  const { app, options } = which;
   const all = (await client.list(kinds.Pod, { namespace: systemNamespace, labelSelector: `app=${app}` })).items;
   const pods = all.filter((pod) => options.node === undefined || pod.spec?.nodeName === options.node);
   if (pods.length === 0) {
@@ -90,7 +90,12 @@ async function printPodLogs(
   await Promise.all(
     pods.map(async (pod) => {
       const prefix = pods.length > 1 ? `[${app === 'istiod' ? pod.metadata.name : pod.spec?.nodeName}] ` : '';
-      const path = `/api/v1/namespaces/${systemNamespace}/pods/${pod.metadata.name}/log${options.follow ? '?follow=true' : ''}`;
+      const query = new URLSearchParams({
+        // Others beside it are its helpers.
+        container: pod.spec?.containers[0]?.name ?? '',
+        ...(options.follow ? { follow: 'true' } : {}),
+      });
+      const path = `/api/v1/namespaces/${systemNamespace}/pods/${pod.metadata.name}/log?${query}`;
       const response = await client.raw({ method: 'GET', path, signal: context.signal });
       if (response.status !== 200) {
         const detail = await response.body.text();

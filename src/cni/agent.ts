@@ -37,6 +37,7 @@ import { CniInstaller, type InstallerOptions } from './plugin/installer.ts';
 import { PodEnrolment, type EnrolmentStep, type EnrolmentTimings, type Goal } from './pod-enrolment.ts';
 import { defaultProbeIp4, defaultProbeIp6, ProbeRules } from './probe-rules.ts';
 import { PodResolvers, type ClusterDns } from './resolver.ts';
+import { HolderLink } from './holder-link.ts';
 import { readCaptureSettings } from './rules/capture-settings.ts';
 import { openNodeMarks, type NodeMarks } from './rules/node-marks.ts';
 import type { DnsRedirect, PodRuleSet } from './rules/pod-rule-set.ts';
@@ -52,6 +53,8 @@ export interface NodeAgentOptions {
   readonly procFolder?: string;
   /** ztunnel connects here. The agent keeps the node's secret beside it. */
   readonly socketPath: string;
+  /** The listener holder's socket; default: beside ztunnel's. Nobody needs to listen there. */
+  readonly holderPath?: string;
   /** The CNI plugin asks here; absent: nobody does. */
   readonly pluginSocketPath?: string;
   /** What the plugin may ask the API with while the agent is away; kept up to date beside the socket. */
@@ -116,6 +119,7 @@ class Agent {
   readonly #running = new Set<Promise<void>>();
   readonly #probes: ProbeRules;
   readonly #zds: ZdsServer;
+  readonly #holder: HolderLink;
   readonly #homeNetns: string;
   readonly #finder: PodNetnsFinder;
   readonly #marks: NodeMarks;
@@ -141,6 +145,10 @@ class Agent {
       program: writer.program,
       probeIp4: options.probeIp4 ?? defaultProbeIp4,
       probeIp6: options.probeIp6 ?? defaultProbeIp6,
+    });
+    this.#holder = new HolderLink({
+      path: options.holderPath ?? join(dirname(options.socketPath), 'listener-holder.sock'),
+      log: log.child('holder'),
     });
     this.#zds = new ZdsServer({
       path: options.socketPath,
@@ -291,6 +299,7 @@ class Agent {
       await this.#leaveNode();
       this.#wakeAll();
       this.#zds.close();
+      this.#holder.close();
       admin.close();
       await Promise.all(this.#running);
     }
@@ -443,7 +452,14 @@ class Agent {
       resolver: (target) => this.#resolverOf(target),
       writer: this.#writer,
       homeNetns: this.#homeNetns,
-      zds: this.#zds,
+      zds: {
+        add: (uid) => this.#zds.add(uid),
+        drain: (uid) => this.#zds.drain(uid),
+        del: (uid) => {
+          this.#holder.drop(uid);
+          return this.#zds.del(uid);
+        },
+      },
       probes: {
         set: (uid, ips) => this.#setProbes(uid, ips),
         remove: (uid) => this.#probes.remove(uid),
@@ -508,6 +524,7 @@ class Agent {
     const all = this.#zds.capabilities;
     // Nobody there: as it was.
     if (all.length > 0) {
+      this.#holder.setForeign(!all.every((each) => each.has('holder')));
       const [mark, resolver] = [all.every((each) => each.has('mark')), all.every((each) => each.has('resolver'))];
       if (what !== 'hello' || !mark) this.#marks.setPlain(!mark);
       if (what !== 'hello' || !resolver) this.#dnsUnderstood = resolver;

@@ -43,7 +43,7 @@ export interface EnrolmentContext {
   readonly writer: RuleWriter;
   /** Identity of the agent's own namespace: a pod that shows it is not a pod. */
   readonly homeNetns: string;
-  readonly zds: { add(uid: string): Promise<void>; del(uid: string): Promise<void> };
+  readonly zds: { add(uid: string): Promise<void>; drain(uid: string): Promise<void>; del(uid: string): Promise<void> };
   readonly probes: { set(uid: string, ips: readonly string[]): Promise<void>; remove(uid: string): Promise<void> };
   readonly annotate: (pod: Pod, value: 'enabled' | 'pending' | undefined) => Promise<void>;
   readonly timings: EnrolmentTimings;
@@ -72,6 +72,8 @@ export class PodEnrolment {
   #netns: { readonly fd: number; readonly identity: string } | undefined;
   /** ztunnel has acknowledged it. */
   #announced = false;
+  /** ztunnel was told that the pod is about to end. */
+  #peersSentAway = false;
   /** What it was told beyond the names. */
   #announcedExtras = '';
   #redirected = false;
@@ -186,6 +188,7 @@ export class PodEnrolment {
         mark,
         ...(resolver ? { resolver } : {}),
       },
+      terminating: this.#isTerminating,
       netns: this.#netns?.fd,
     };
   }
@@ -265,11 +268,17 @@ export class PodEnrolment {
         await zds.add(this.uid);
         this.#announced = true;
         this.#announcedExtras = extras;
+        this.#peersSentAway = false;
       } catch (error) {
         if (this.#annotation === undefined) await this.#annotate('pending');
         throw error;
       }
       if (this.#goal !== 'in') return 0;
+    }
+    // While it still serves: later, nobody may reach the peers from its namespace.
+    if (this.#isTerminating && !this.#peersSentAway) {
+      await zds.drain(this.uid);
+      this.#peersSentAway = true;
     }
     if (!this.#redirected) {
       await this.#redirect(netns.fd);
@@ -287,6 +296,10 @@ export class PodEnrolment {
     }
     if (this.#annotation !== 'enabled') await this.#annotate('enabled');
     return timings.ruleCheckMs;
+  }
+
+  get #isTerminating(): boolean {
+    return this.#pod.metadata.deletionTimestamp !== undefined;
   }
 
   async #redirect(netns: number): Promise<void> {

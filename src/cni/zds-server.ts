@@ -14,6 +14,8 @@ import {
 /** A pod that ztunnel should serve. Without a namespace it is told to keep what it has. */
 export interface ServedPod {
   readonly pod: ZdsPod;
+  /** It is about to end: its peers should move on while it is served. */
+  readonly terminating?: boolean;
   readonly netns: number | undefined;
 }
 
@@ -57,6 +59,7 @@ export class ZdsServer {
         const client = new ZdsClient(connection, this.#options, () => {
           const at = this.#clients.indexOf(client);
           if (at >= 0) this.#clients.splice(at, 1);
+          if (client.greeted && at === this.#clients.length) this.#announceAll();
         });
         this.#clients.push(client);
         return client;
@@ -86,6 +89,15 @@ export class ZdsServer {
     await client.announce(uid);
   }
 
+  /** Tells every ztunnel that understands it that the pod is about to end: its peers should move on while it is served. Never fails. */
+  async drain(uid: string): Promise<void> {
+    await Promise.allSettled(
+      this.#clients
+        .filter(({ capabilities }) => capabilities.has('drain'))
+        .map((client) => client.ask(() => ({ request: { kind: 'drain', uid } }))),
+    );
+  }
+
   /** Tells every ztunnel that the pod left. `served(uid)` answers undefined by now. Never fails: a ztunnel that is gone has no pods. */
   async del(uid: string): Promise<void> {
     await Promise.allSettled(
@@ -93,6 +105,12 @@ export class ZdsServer {
         .filter(({ greeted }) => greeted)
         .map((client) => client.ask(() => ({ request: { kind: 'del', uid } }))),
     );
+  }
+
+  /** The ztunnel that pods were announced to is gone, and one before it is still there: it does not know the latest. */
+  #announceAll(): void {
+    const latest = this.#clients.findLast(({ greeted }) => greeted);
+    for (const uid of latest ? this.#options.uids() : []) latest?.announce(uid).catch(() => {});
   }
 
   close(): void {
@@ -224,7 +242,7 @@ class ZdsClient {
   }
 
   #sendSnapshot(): void {
-    const { log, uids, onReady } = this.#options;
+    const { log, uids, served, onReady } = this.#options;
     const snapshot = uids();
     log.info('ztunnel connected', { pods: snapshot.length, capabilities: [...this.capabilities] });
     // A pod that ztunnel refuses blocks no other: ztunnel tries it again by itself.
@@ -232,6 +250,11 @@ class ZdsClient {
       this.announce(uid).catch((error: unknown) => {
         if (!this.#gone) log.warn('ztunnel cannot serve a pod yet', { uid, error: messageOf(error) });
       });
+      if (this.capabilities.has('drain')) {
+        this.ask(() => (served(uid)?.terminating === true ? { request: { kind: 'drain', uid } } : undefined)).catch(
+          () => {},
+        );
+      }
     }
     this.ask(() => ({ request: { kind: 'snapshot-sent' } })).then(onReady, () => {});
   }

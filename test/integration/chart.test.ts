@@ -15,7 +15,7 @@ interface Rendered {
 
 interface PodSpec {
   readonly hostPID?: boolean;
-  readonly containers: readonly { readonly securityContext: SecurityContext }[];
+  readonly containers: readonly { readonly name: string; readonly securityContext: SecurityContext }[];
 }
 
 interface SecurityContext {
@@ -67,14 +67,24 @@ describe('the chart', { skip }, () => {
   it('needs no privileged container: each has a read-only root and the capabilities it names', async () => {
     const objects = await render('-n', 'istio-system');
     const contexts = objects.flatMap(({ metadata, spec }) =>
-      (spec?.template?.spec?.containers ?? []).map(({ securityContext }) => ({ of: metadata.name, securityContext })),
+      (spec?.template?.spec?.containers ?? []).map(({ name, securityContext }) => ({
+        of: `${metadata.name}/${name}`,
+        securityContext,
+      })),
     );
-    assert.deepEqual(contexts.map(({ of }) => of).toSorted(), ['istio-cni-node', 'istiod', 'ztunnel']);
+    const names = [
+      'istio-cni-node/install-cni',
+      'istio-cni-node/listener-holder',
+      'istiod/discovery',
+      'ztunnel/istio-proxy',
+    ];
+    assert.deepEqual(contexts.map(({ of }) => of).toSorted(), names);
     for (const { of, securityContext } of contexts) {
       assert.notEqual(securityContext.privileged, true, of);
       assert.equal(securityContext.readOnlyRootFilesystem, true, of);
       assert.deepEqual(securityContext.capabilities.drop, ['ALL'], of);
-      const added = of === 'istiod' ? undefined : ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN'];
+      const entersNamespaces = /install-cni|istio-proxy/.test(of);
+      const added = !entersNamespaces ? undefined : ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN'];
       assert.deepEqual(securityContext.capabilities.add, added, of);
     }
   });

@@ -72,6 +72,19 @@ function nodeAgent(paths: StatePaths): SystemPod {
             { name: 'api-token', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' },
           ],
         },
+        {
+          // Keeps the pods' listening sockets while there is no ztunnel.
+          name: 'listener-holder',
+          image: ambitImage,
+          args: ['listener-holder'],
+          securityContext: { privileged: true },
+          env: [
+            field('NODE_NAME', 'spec.nodeName'),
+            { name: 'LISTENER_HOLDER_SOCKET', value: '/var/run/ztunnel/listener-holder.sock' },
+            ...smallProcess,
+          ],
+          volumeMounts: [ztunnelFolder],
+        },
       ],
       volumes: [
         { name: 'kubeconfig', hostPath: { path: agentKubeconfigPath(paths), type: 'File' } },
@@ -156,6 +169,12 @@ function common(serviceAccountName: string): Omit<PodSpec, 'containers'> {
     tolerations: [{ operator: 'Exists' }],
   };
 }
+
+/** Least memory: it does next to nothing. */
+const smallProcess = [
+  { name: 'NODE_OPTIONS', value: '--max-semi-space-size=1 --v8-pool-size=1' },
+  { name: 'UV_THREADPOOL_SIZE', value: '1' },
+];
 
 /** The socket between node agent and ztunnel: in one folder a node, since the local nodes share their file system. */
 const nodeFolders: Volume = { name: 'node-folders', hostPath: { path: '/run/ambit', type: 'DirectoryOrCreate' } };

@@ -27,7 +27,8 @@ export interface PodManagerOptions {
 }
 
 interface Pod {
-  readonly info: PodInfo;
+  /** As last announced. */
+  info: PodInfo;
   readonly identity: SpiffeId;
   /** `waiting`: somebody else serves it until we have all certificates. `pending`: it failed, and is tried again. */
   state: 'waiting' | 'starting' | 'up' | 'pending';
@@ -103,6 +104,7 @@ export class PodManager implements ZdsHandler {
     const sameNetns = before?.netnsIdentity === netnsIdentity(netns);
     if (before?.state === 'waiting' && sameNetns) {
       closeDescriptor(netns);
+      before.info = info;
       return inSnapshot ? undefined : this.#untilUp(before);
     }
     const waits = !this.#tookOver && (inSnapshot || before?.state === 'waiting');
