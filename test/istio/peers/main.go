@@ -34,6 +34,8 @@ func main() {
 		run(cmd.GetCommand())
 	case "hbone-client":
 		hboneClient(os.Args[1:])
+	case "ztunnel":
+		ztunnel(os.Args[1:])
 	case "hbone-server":
 		hboneServer(os.Args[1:])
 	default:
@@ -56,6 +58,6 @@ func fail(err error) {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: peers istiod|istioctl|install-cni|hbone-client|hbone-server ...")
+	fmt.Fprintln(os.Stderr, "usage: peers istiod|istioctl|install-cni|ztunnel|hbone-client|hbone-server ...")
 	os.Exit(2)
 }
