@@ -65,6 +65,8 @@ export interface CertificateManager {
   refreshTrust(): void;
   /** Called with every new certificate, also with new roots for the same one. Returns the removal. */
   onRotate(listener: (certificate: WorkloadCertificate) => void): () => void;
+  /** Called when the last workload of an identity is gone. Returns the removal. */
+  onForget(listener: (identity: SpiffeId) => void): () => void;
   /** Gives up requests and timers; those who wait are refused. */
   close(): void;
 }
@@ -99,6 +101,7 @@ class Manager implements CertificateManager {
   readonly #random: () => number;
   readonly #entries = new Map<SpiffeId, Entry>();
   readonly #listeners = new Set<(certificate: WorkloadCertificate) => void>();
+  readonly #forgetListeners = new Set<(identity: SpiffeId) => void>();
   readonly #queue: IssueQueue<Entry>;
   /** The bundle of the last answer: it is the mesh's, not one certificate's. */
   #rootsPem: string | undefined;
@@ -168,6 +171,11 @@ class Manager implements CertificateManager {
     return () => void this.#listeners.delete(listener);
   }
 
+  onForget(listener: (identity: SpiffeId) => void): () => void {
+    this.#forgetListeners.add(listener);
+    return () => void this.#forgetListeners.delete(listener);
+  }
+
   close(): void {
     for (const entry of this.#entries.values()) this.#forget(entry);
     this.#cancelProbe();
@@ -201,6 +209,7 @@ class Manager implements CertificateManager {
     entry.gone.abort();
     for (const waiter of entry.waiters) waiter.reject(gaveUp(entry.identity));
     entry.waiters.clear();
+    for (const listener of this.#forgetListeners) listener(entry.identity);
   }
 
   async #issue(entry: Entry): Promise<void> {

@@ -1,5 +1,6 @@
 /** A gRPC client over TLS. Root file and token file are read again for every call, so that rotation needs no restart. */
 import { readFile } from 'node:fs/promises';
+import { getCACertificates } from 'node:tls';
 import { Client, ChannelCredentials, Metadata, type ClientOptions } from '@grpc/grpc-js';
 import { AmbitError, messageOf } from '../lib/errors.ts';
 import { openClientStream, type RpcClientStream, type RpcClientStreamReader } from './client-stream.ts';
@@ -11,9 +12,9 @@ export interface RpcChannelOptions {
   readonly address: string;
   /** The name that the server's certificate must carry; default: the address' host. */
   readonly tlsServerName?: string;
-  /** PEM file of the roots that the server must chain to. */
+  /** The roots that the server must chain to: a PEM file, PEM itself, or `SYSTEM` for those of this machine. */
   readonly rootCertPath: string;
-  /** File of a bearer token. */
+  /** File of a bearer token, or the token itself (a JWT: three parts with dots between them). */
   readonly tokenPath?: string;
   /** Sent with every call; names in lower case. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -52,7 +53,7 @@ export function createRpcChannel(options: RpcChannelOptions): RpcChannel {
     current = undefined;
   };
   const open = async (): Promise<Client> => {
-    const rootsPem = await readText('root certificates', options.rootCertPath);
+    const rootsPem = await readRoots(options.rootCertPath);
     if (current?.rootsPem === rootsPem) return current.client;
     drop();
     const client = openClient(target, rootsPem, options);
@@ -136,10 +137,21 @@ async function callMetadata(options: RpcChannelOptions): Promise<Metadata> {
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(options.metadata ?? {})) metadata.set(name, value);
   if (options.tokenPath !== undefined) {
-    const token = (await readText('the bearer token', options.tokenPath)).trim();
+    const { tokenPath } = options;
+    const token = isToken(tokenPath) ? tokenPath : (await readText('the bearer token', tokenPath)).trim();
     metadata.set('authorization', `Bearer ${token}`);
   }
   return metadata;
+}
+
+async function readRoots(source: string): Promise<string> {
+  if (source === 'SYSTEM') return getCACertificates('system').join('\n');
+  if (source.includes('-----BEGIN CERTIFICATE-----')) return source;
+  return readText('root certificates', source);
+}
+
+function isToken(text: string): boolean {
+  return /^ey[\w-]+\.[\w-]+\.[\w-]+$/.test(text);
 }
 
 async function readText(what: string, path: string): Promise<string> {
