@@ -26,7 +26,8 @@ export interface ParsedMeshConfig {
 export function parseMeshConfig(text: string): ParsedMeshConfig {
   let value: unknown;
   try {
-    value = load(text) ?? {};
+    // The parser refuses a document that is not there.
+    value = /^\s*[^\s#]/m.test(text) ? (load(text) ?? {}) : {};
   } catch (error) {
     throw invalidConfig([messageOf(error)]);
   }

@@ -5,7 +5,7 @@ import type { Condition } from '../api/meta.ts';
 import type { KubeClient } from '../kube/index.ts';
 import { createFakeClock } from '../lib/fake-clock.ts';
 import { silentLog } from '../lib/log.ts';
-import { createStatusWriter, type StatusObject } from './status-writer.ts';
+import { createStatusWriter, type StatusKind, type StatusObject } from './status-writer.ts';
 
 /** One policy, and everything that its status depends on. */
 function openWorld() {
@@ -18,6 +18,8 @@ function openWorld() {
     behind: [] as string[],
     refusal: undefined as { clients: number; reason: string } | undefined,
     policy: undefined as StatusObject | undefined,
+    fields: undefined as Record<string, unknown> | undefined,
+    distributedAs: 'policy' as StatusKind['distributedAs'],
     verdict: { status: 'True' as const, reason: 'Accepted', message: 'ok' },
     version: 0,
     /** A new generation, as discovery tells it. */
@@ -40,12 +42,14 @@ function openWorld() {
     },
   };
   const client = {
-    async patch(_kind: unknown, _name: string, _namespace: string, patch: { status: { conditions: Condition[] } }) {
-      const { conditions } = patch.status;
-      writes.push(conditions.map(({ type, status, reason }) => `${type}=${status}(${reason})`).join(' '));
+    async patch(_kind: unknown, _name: string, _namespace: string, patch: { status: Record<string, unknown> }) {
+      const { conditions: given, ...fields } = patch.status as { conditions?: Condition[] };
+      const conditions = given ?? world.policy?.status?.conditions ?? [];
+      const told = Object.keys(fields).length > 0 ? `${JSON.stringify(fields)} ` : '';
+      writes.push(told + conditions.map(({ type, status, reason }) => `${type}=${status}(${reason})`).join(' '));
       assert.ok(world.policy);
       const metadata = { ...world.policy.metadata, resourceVersion: String(++world.version) };
-      world.policy = { metadata, status: { conditions } };
+      world.policy = { metadata, status: { ...world.policy.status, ...fields, conditions } };
       writer.changed(kinds.AuthorizationPolicy, 'ns/p');
       return world.policy;
     },
@@ -56,13 +60,16 @@ function openWorld() {
       {
         kind: kinds.AuthorizationPolicy,
         fieldManager: 'test',
-        distributedAs: 'policy',
+        get distributedAs() {
+          return world.distributedAs;
+        },
         conditionTypes: ['ZtunnelAccepted'],
         current: () => world.policy,
         judged: () =>
           world.policy && {
             generation: world.policy.metadata.generation,
             conditions: { ZtunnelAccepted: world.verdict },
+            ...(world.fields ? { fields: world.fields } : {}),
           },
       },
     ],
@@ -155,5 +162,45 @@ describe('the status of a policy', () => {
     world.lead();
     await world.settle();
     assert.equal(world.writes.length, 1);
+  });
+
+  it('has further fields at once, without waiting for data planes, and once', async () => {
+    const world = openWorld();
+    world.behind = ['istiod-1'];
+    world.fields = { addresses: [{ value: '240.240.0.1' }] };
+    world.change();
+    await world.settle();
+    assert.deepEqual(world.writes, [
+      '{"addresses":[{"value":"240.240.0.1"}]} ZtunnelAccepted=True(Accepted) Reconciled=False(Pending)',
+    ]);
+    world.behind = [];
+    world.progress();
+    await world.settle();
+    world.clock.advance(1000);
+    await world.settle();
+    assert.deepEqual(world.writes.slice(1), ['ZtunnelAccepted=True(Accepted) Reconciled=True(Reconciled)']);
+    world.fields = { addresses: null };
+    world.change();
+    await world.settle();
+    world.clock.advance(1000);
+    await world.settle();
+    assert.match(world.writes[2] ?? '', /^\{"addresses":null\}/);
+  });
+
+  it('tells nothing of distribution for kinds that do not, nor a refusal of a policy that has the name', async () => {
+    const world = openWorld();
+    world.refusal = { clients: 1, reason: 'x' };
+    world.distributedAs = 'untold';
+    world.behind = ['istiod-1'];
+    world.change();
+    await world.settle();
+    assert.deepEqual(world.writes, ['ZtunnelAccepted=True(Accepted)']);
+    world.distributedAs = 'addresses';
+    world.behind = [];
+    world.change();
+    await world.settle();
+    world.clock.advance(1000);
+    await world.settle();
+    assert.deepEqual(world.writes.slice(1), ['ZtunnelAccepted=True(Accepted) Reconciled=True(Reconciled)']);
   });
 });

@@ -68,12 +68,14 @@ export function allocateAddresses({ entry, isTaken }: AllocationRequest): Alloca
   const used = new Set<string>();
   const inForce = new Map<string, readonly string[]>();
   for (const host of hosts) {
-    const kept = written
+    const kept: string[] = [];
+    for (const { value, host: of = hosts[0] ?? '' } of written) {
       // Older Istio wrote the address of a single host without its name.
-      .filter((item) => (item.host ?? hosts[0])?.toLowerCase() === host && isOurs(item.value))
-      .map(({ value }) => canonicalIp(value))
-      .filter((ip) => !used.has(ip) && !isTaken(ip));
-    for (const ip of kept) used.add(ip);
+      const ip = canonicalIp(value);
+      if (of.toLowerCase() !== host || !isOurs(value) || used.has(ip) || isTaken(ip)) continue;
+      used.add(ip);
+      kept.push(ip);
+    }
     if (kept.length > 0) inForce.set(host, kept);
   }
   const without: string[] = [];

@@ -4,7 +4,7 @@ import type { KubeObject } from '../api/meta.ts';
 import type { Collection, Graph, Reader } from '../collection/index.ts';
 import type { NamespaceProfiles } from './namespace-profile.ts';
 import { clusterOfKey } from './object-key.ts';
-import { bindWaypoint, type WaypointBinding } from './waypoint-binding.ts';
+import { bindWaypoint, type BindingRequest, type WaypointBinding } from './waypoint-binding.ts';
 import type { Waypoint } from './waypoint.ts';
 
 export interface BindingInputs {
@@ -22,7 +22,9 @@ export interface Bindings {
     traffic: 'service' | 'workload',
     isPrivate?: (object: T) => boolean,
   ) => Collection<WaypointBinding>;
-  readonly ofWorkload: (object: KubeObject, cluster: string, read: Reader) => WaypointBinding | undefined;
+  readonly ofPod: (pod: KubeObject, cluster: string, read: Reader) => WaypointBinding | undefined;
+  /** Of the endpoints that a ServiceEntry lists. */
+  readonly ofEndpoints: (entry: KubeObject, cluster: string, read: Reader) => WaypointBinding | undefined;
 }
 
 export function deriveBindings(graph: Graph, inputs: BindingInputs): Bindings {
@@ -32,7 +34,7 @@ export function deriveBindings(graph: Graph, inputs: BindingInputs): Bindings {
     object: KubeObject,
     cluster: string,
     read: Reader,
-    of: { readonly traffic: 'service' | 'workload'; readonly isPrivate?: boolean },
+    of: Pick<BindingRequest, 'traffic' | 'isPrivate' | 'isInherited'>,
   ): WaypointBinding | undefined => {
     const { metadata } = object;
     const own = metadata.namespace ?? '';
@@ -50,6 +52,7 @@ export function deriveBindings(graph: Graph, inputs: BindingInputs): Bindings {
       graph.map(name, objects, (object, key, read) =>
         bind(object, clusterOfKey(key), read, { traffic, isPrivate: isPrivate?.(object) ?? false }),
       ),
-    ofWorkload: (object, cluster, read) => bind(object, cluster, read, { traffic: 'workload' }),
+    ofPod: (pod, cluster, read) => bind(pod, cluster, read, { traffic: 'workload' }),
+    ofEndpoints: (entry, cluster, read) => bind(entry, cluster, read, { traffic: 'workload', isInherited: true }),
   };
 }

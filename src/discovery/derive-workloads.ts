@@ -103,7 +103,7 @@ function derivePods(graph: Graph, inputs: WorkloadInputs): Collection<MeshAddres
       services: servicesOf(pod, key, self, read),
       authorizationPolicies: policies.policiesOf(self, read),
       networkGateway: gateways.gatewayOf(cluster, network, read),
-      waypoint: bindings.ofWorkload(pod, cluster, read)?.waypoint,
+      waypoint: bindings.ofPod(pod, cluster, read)?.waypoint,
       applicationTunnel: gateways.tunnelOf(self, read),
       outboundMode: profiles.outboundModeOf(self, read),
     });
@@ -169,7 +169,7 @@ function deriveInline(graph: Graph, inputs: WorkloadInputs): Collection<MeshAddr
         services: sortedPorts(new Map(hosts.map((host) => [serviceKey(namespace, host), served]))),
         authorizationPolicies: policies.policiesOf(self, read),
         networkGateway: gateways.gatewayOf(cluster, network, read),
-        waypoint: bindings.ofWorkload(entry, cluster, read)?.waypoint,
+        waypoint: bindings.ofEndpoints(entry, cluster, read)?.waypoint,
         outboundMode: profiles.outboundModeOf(self, read),
       });
       return named(workload);

@@ -24,6 +24,8 @@ export interface BindingRequest {
   readonly metadata: ObjectMeta;
   /** Which traffic the object stands for. */
   readonly traffic: 'service' | 'workload';
+  /** What `metadata` asks for is asked for the services of the object: for its workloads it is like the namespace's word. */
+  readonly isInherited?: boolean;
   /** Only clients of its own namespace see it. */
   readonly isPrivate?: boolean;
   /** What the namespace asks for. */
@@ -48,12 +50,13 @@ export function bindWaypoint(request: BindingRequest): WaypointBinding | undefin
   if (managedByMesh.has(metadata.labels?.['gateway.istio.io/managed'] ?? '')) return undefined;
   const own = declaredWaypoint(metadata);
   const declared = own ?? ofNamespace;
+  const isOwn = own !== undefined && !request.isInherited;
   if (declared === undefined || declared === 'none') return undefined;
   const found = resolve(declared.primary, request);
   // A namespace asks for all its objects at once: those that its waypoint is not for do without.
-  const takesIt = found.waypoint || own === undefined ? takes(found.waypoint, traffic) : true;
+  const takesIt = found.waypoint || !isOwn ? takes(found.waypoint, traffic) : true;
   if (!takesIt) {
-    if (own === undefined) return undefined;
+    if (!isOwn) return undefined;
     const message = `waypoint ${found.name} takes ${found.waypoint?.trafficType} traffic, not ${traffic} traffic`;
     return { weighted: [], verdict: no('UnsupportedTrafficType', message) };
   }

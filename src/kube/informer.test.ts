@@ -129,6 +129,27 @@ describe('an informer', () => {
       assert.match((await nextWatch()).url, /resourceVersion=50&/);
     }));
 
+  it('of a kind that the server need not know is synced without it, and follows it once it comes', async () => {
+    let known = false;
+    const answer = (_: URL, response: ServerResponse): void =>
+      known
+        ? sendJson(response, 200, { metadata: { resourceVersion: '5' }, items: [fakeObject('a', '4')] })
+        : sendStatus(response, 404, 'NotFound', 'the server could not find the requested resource');
+    await withInformer({ isOptional: true }, async ({ informer, answerLists, told }) => {
+      answerLists(answer);
+      await informer.synced;
+      assert.equal(informer.store.size, 0);
+      known = true;
+      assert.deepEqual(await told(1), ['+a@4']);
+    });
+    known = false;
+    await withInformer({}, async ({ informer, answerLists, seen }) => {
+      answerLists(answer);
+      while (seen.length < 3) await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(informer.isSynced, false, 'what must be there is waited for');
+    });
+  });
+
   it('tells the difference after an expired watch, deletions included', () =>
     withInformer({}, async ({ list, nextWatch, told, refuseNext }) => {
       const watch = await nextWatch();
