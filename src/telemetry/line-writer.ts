@@ -47,9 +47,9 @@ export class LineWriter {
   room(): Promise<void> | undefined {
     // What is under way still ends in lines: half is left for it.
     if (this.#lines.length * 2 < this.#maxLines) return undefined;
-    if (this.#room) return this.#room.promise;
     const waitMs = this.#busySinceMs + stuckMs - this.#options.nowMs();
     if (waitMs <= 0) return undefined;
+    if (this.#room) return this.#room.promise;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#room = { promise, resolve, timer: setTimeout(() => this.#release(), waitMs).unref() };
     return promise;

@@ -63,7 +63,7 @@ const expiryScanMs = 10_000;
 
 /** All metrics of a thread. */
 export class MetricsRegistry {
-  readonly #groups: (Group | Gauge)[] = [];
+  readonly #groups: (Group | Reading)[] = [];
   readonly #maxSeries: number;
   readonly #shared: Shared;
   #size = 0;
@@ -121,7 +121,12 @@ export class MetricsRegistry {
 
   /** A gauge without labels that is read when somebody looks. */
   gauge(name: string, help: string, read: () => number, merge: 'sum' | 'max' = 'sum'): void {
-    this.#groups.push(new Gauge({ name, help, kind: 'gauge', merge }, read, this.#nextId++));
+    this.#groups.push(new Reading({ name, help, kind: 'gauge', merge }, read, this.#nextId++));
+  }
+
+  /** A counter that somebody else keeps, read when somebody looks. */
+  counter(name: string, help: string, read: () => number): void {
+    this.#groups.push(new Reading({ name, help, kind: 'counter' }, read, this.#nextId++));
   }
 
   /** All of it as plain values. Expired series go first, so that it is bounded by what is in use. */
@@ -264,7 +269,8 @@ class Group implements MetricGroup {
   }
 }
 
-class Gauge {
+/** One value without labels. */
+class Reading {
   readonly #info: MetricInfo;
   readonly #read: () => number;
   readonly #id: number;

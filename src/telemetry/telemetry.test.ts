@@ -47,15 +47,34 @@ test('equal labels share a series; a series in use never expires, an unused one 
   assert.equal(group.acquire(['x']).values.hits, 0);
 });
 
-test('beyond the cap all further label sets are counted together, with one warning', () => {
+test('beyond the cap of all groups together further label sets are counted in one series a group, with one warning', () => {
   const warnings: string[] = [];
   const log: Log = { ...silentLog(), warn: (message) => void warnings.push(message) };
-  const registry = new MetricsRegistry({ clock: manualClock(), log, maxSeries: 2 });
-  const group = registry.group(info);
-  for (const who of ['a', 'b', 'c', 'd']) group.acquire([who]).values.hits++;
-  assert.match(registry.write('text'), /who="overflow"\} 2/);
+  const clock = manualClock();
+  const registry = new MetricsRegistry({ clock, log, maxSeries: 2, expireAfterMs: 1000 });
+  const [hits, others] = [
+    registry.group(info),
+    registry.group({ ...info, metrics: { hits: { ...info.metrics.hits, name: 'ambit_others' } } }),
+  ];
+  for (const who of ['a', 'b', 'c', 'd']) hits.record([who], (values) => values.hits++);
+  others.acquire(['a']).values.hits++;
+  assert.match(registry.write('text'), /ambit_hits_total\{who="overflow"\} 2/);
+  assert.match(registry.write('text'), /ambit_others_total\{who="overflow"\} 1/);
   assert.equal(registry.seriesCount, 2);
   assert.equal(warnings.length, 1);
+  // What has expired makes room, without a walk over all series for each that is too many.
+  clock.now = 60_000;
+  hits.record(['e'], (values) => values.hits++);
+  assert.equal(registry.seriesCount, 1);
+  assert.match(registry.write('text'), /who="e"\} 1/);
+});
+
+test('what has a fixed set of labels never expires', () => {
+  const clock = manualClock();
+  const registry = new MetricsRegistry({ clock, log: silentLog(), expireAfterMs: 1000 });
+  registry.group({ ...info, neverExpires: true }).record(['x'], (values) => values.hits++);
+  clock.now = 1e9;
+  assert.match(registry.write('text'), /who="x"\} 1/);
 });
 
 test('TCP metrics have names and label order of Istio', () => {
@@ -73,6 +92,10 @@ test('TCP metrics have names and label order of Istio', () => {
 
 test('the format follows the Accept header', () => {
   assert.equal(negotiateFormat('application/openmetrics-text;version=1.0.0,text/plain'), 'openmetrics');
+  const prometheus = 'application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
+  assert.equal(negotiateFormat(prometheus), 'openmetrics');
+  assert.equal(negotiateFormat('application/openmetrics-text;q=0,text/plain'), 'text');
+  assert.equal(negotiateFormat('application/openmetrics-text;q=0.3,text/plain;q=0.9'), 'text');
   assert.equal(negotiateFormat(undefined), 'text');
 });
 
@@ -140,27 +163,119 @@ test('a failure is an error with its reason last, in JSON too', async () => {
   assert.match(lines[1] ?? '', /^\{"level":"warn".*"message":"connection failed"/);
 });
 
-test('a slow reader of the log costs lines, not memory, and is told so', async () => {
+test('errors alone, nothing, and everything from the beginning of a connection, changed while it runs', async () => {
+  const lines = await linesOf('text', (log) => {
+    const use = (): void => {
+      log.opened(() => record);
+      log.complete(record);
+      log.failed({ ...record, error: 'early' });
+      log.complete({ ...record, error: 'late' });
+    };
+    for (const threshold of ['silent', 'error', 'warn', 'debug'] as const) {
+      log.threshold = threshold;
+      use();
+    }
+  });
+  assert.deepEqual(
+    lines.map((line) => line.split('\t').slice(1, 4).join(' ')),
+    [
+      'error access connection complete',
+      'warn access connection failed',
+      'error access connection complete',
+      'debug access connection opened',
+      'info access connection complete',
+      'warn access connection failed',
+      'error access connection complete',
+    ],
+  );
+  assert.doesNotMatch(lines[3] ?? '', /bytes_|duration|error=/);
+});
+
+test('a sample has all failures, and the same connections at both ends', async () => {
+  const traces = Array.from({ length: 1000 }, () => createTraceContext().traceId);
+  const sample = async (): Promise<string[]> => {
+    let text = '';
+    const log = openAccessLog({
+      format: 'text',
+      nowMs: () => 0,
+      sampling: 0.25,
+      write(chunk, done) {
+        text += chunk;
+        done();
+      },
+    });
+    for (const traceId of traces) log.complete({ ...record, traceId });
+    for (let i = 0; i < 8; i++) log.complete(record);
+    log.complete({ ...record, error: 'x' });
+    await log.flush();
+    return text.trimEnd().split('\n');
+  };
+  const [one, other] = [await sample(), await sample()];
+  assert.deepEqual(one, other);
+  const traced = one.filter((line) => line.includes('trace_id=')).length;
+  assert.ok(traced > 150 && traced < 350, `${traced} of 1000`);
+  assert.equal(one.length - traced, 2 + 1);
+});
+
+/** A log whose reader takes a batch when told to. */
+function slowLog(nowMs: () => number): {
+  log: ReturnType<typeof openAccessLog>;
+  chunks: string[];
+  read(): Promise<void>;
+} {
   const chunks: string[] = [];
   let release: (() => void) | undefined;
   const log = openAccessLog({
     format: 'text',
-    nowMs: () => 0,
-    maxLines: 2,
+    nowMs,
+    maxLines: 10,
     write(chunk, done) {
       chunks.push(chunk);
       release = done;
     },
   });
-  for (let i = 0; i < 5; i++) log.complete(record);
-  await new Promise((resolve) => setImmediate(resolve));
+  return {
+    log,
+    chunks,
+    async read() {
+      release?.();
+      for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+test('whoever waits for room loses no line, however slow the reader', async () => {
+  const { log, chunks, read } = slowLog(() => 0);
+  let taken = 0;
+  const producer = (async () => {
+    for (; taken < 100; taken++) {
+      await log.room();
+      log.complete(record);
+    }
+  })();
+  while (taken < 100) await read();
+  await producer;
   const flushed = log.flush();
-  release?.();
-  while (chunks.length < 1) await new Promise((resolve) => setImmediate(resolve));
-  release?.();
+  for (let i = 0; i < 3; i++) await read();
   await flushed;
-  assert.equal(chunks.join('').split('connection complete').length - 1, 2);
-  assert.match(chunks.join(''), /access log lines dropped\tcount=3/);
+  assert.equal(chunks.join('').split('connection complete').length - 1, 100);
+  assert.doesNotMatch(chunks.join(''), /dropped/);
+});
+
+test('a reader that has stopped costs lines, not memory nor connections, and is told so', async () => {
+  const clock = { now: 0 };
+  const { log, chunks, read } = slowLog(() => clock.now);
+  log.complete(record);
+  await read();
+  for (let i = 0; i < 20; i++) log.complete(record);
+  assert.ok(log.room());
+  clock.now = 5000;
+  assert.equal(log.room(), undefined);
+  const flushed = log.flush();
+  for (let i = 0; i < 4; i++) await read();
+  await flushed;
+  assert.equal(chunks.join('').split('connection complete').length - 1, 11);
+  assert.match(chunks.join(''), /access log lines dropped\tcount=10/);
 });
 
 test('trace contexts round-trip, and malformed ones are none', () => {

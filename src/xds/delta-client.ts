@@ -29,6 +29,11 @@ export interface DeltaClientType {
   readonly apply: (update: DeltaUpdate) => DeltaVerdict;
 }
 
+/**
+ * How a connection ended, in upstream's words: it was never there; by an error; because the server wants us to come again; in order.
+ */
+export type DeltaTermination = 'ConnectionError' | 'Error' | 'Reconnect' | 'Complete';
+
 export interface DeltaClientOptions {
   /** `https://host:port` */
   readonly address: string;
@@ -42,6 +47,8 @@ export interface DeltaClientOptions {
   readonly types: readonly DeltaClientType[];
   /** Once: the first response of each type was applied. What was rejected in it is the business of `apply`. */
   readonly onSynced?: () => void;
+  /** A connection ended, or did not begin. */
+  readonly onTermination?: (reason: DeltaTermination) => void;
   readonly log: Log;
   /** Ends the client. */
   readonly signal: AbortSignal;
@@ -75,6 +82,20 @@ interface HeldType {
   /** Name to version of what was accepted. It outlives connections. */
   readonly versions: Map<string, string>;
   synced: boolean;
+}
+
+/** gRPC's codes for "come again": the server restarts, or limits the age of connections. */
+const comeAgain: readonly (string | undefined)[] = [
+  'rpc.unavailable',
+  'rpc.cancelled',
+  'rpc.deadline-exceeded',
+  'rpc.unknown',
+];
+
+function terminationOf(error: AmbitError | undefined, wasConnected: boolean): DeltaTermination {
+  if (!error) return 'Complete';
+  if (!wasConnected) return 'ConnectionError';
+  return comeAgain.includes(error.code) ? 'Reconnect' : 'Error';
 }
 
 class Client {
@@ -114,8 +135,10 @@ class Client {
     const { signal, log } = this.#options;
     while (!signal.aborted) {
       const error = await this.#connection();
+      const wasConnected = this.#connected;
       this.#connected = false;
       if (signal.aborted) break;
+      this.#options.onTermination?.(terminationOf(error, wasConnected));
       this.#lastError = error ? messageOf(error) : 'the server ended the stream';
       const retryInMs = Math.round(this.#backoff.next());
       log.warn('discovery connection lost', { error: this.#lastError, retryInMs });

@@ -5,6 +5,7 @@ export {
   type DeltaClientOptions,
   type DeltaClientStatus,
   type DeltaClientType,
+  type DeltaTermination,
   type DeltaUpdate,
   type DeltaVerdict,
 } from './delta-client.ts';

@@ -37,10 +37,14 @@ export interface TestDataPart {
 export const testWorkers: number = Number(process.env['AMBIT_TEST_WORKERS'] ?? 1);
 
 /** A data part (or several workers, as `AMBIT_TEST_WORKERS` says) whose certificates come from `authority`. */
-export function startTestDataPart(authority: TestAuthority, limits: DataPartOptions['limits'] = {}): TestDataPart {
+export function startTestDataPart(
+  authority: TestAuthority,
+  limits: DataPartOptions['limits'] = {},
+  more: Partial<Pick<DataPartOptions, 'network' | 'nameQuery' | 'random'>> = {},
+): TestDataPart {
   const log: string[] = [];
   const logWaiters = new Set<() => void>();
-  const network = defaultNetwork;
+  const { network = defaultNetwork } = more;
   const levels = createLogLevels(openLog({ scope: 'ztunnel', level: 'debug' }), 'warn');
   const told = new Map<string, ControlMessage>();
   const writeAccessLog = (text: string, done: () => void): void => {
@@ -55,7 +59,7 @@ export function startTestDataPart(authority: TestAuthority, limits: DataPartOpti
     metrics: new MetricsRegistry({ clock: systemClock, log: levels.log }),
     starts:
       testWorkers === 1
-        ? [({ post }) => startDataPart({ network, log: levels.log, limits, accessLog, post })]
+        ? [({ post }) => startDataPart({ ...more, network, log: levels.log, limits, accessLog, post })]
         : Array.from({ length: testWorkers }, (_, worker) => (events: DataPartEvents) => {
             const options = {
               network,

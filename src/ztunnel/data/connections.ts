@@ -290,6 +290,13 @@ export class ConnectionRegistry {
     return this.#size;
   }
 
+  /** Runs `take` once what becomes of a connection can be logged: at once, but where the log's reader is slow. */
+  whenLogged(take: () => void): void {
+    const room = this.#lifetime.telemetry.accessLog.room();
+    if (room) void room.then(take);
+    else take();
+  }
+
   open(start: ConnectionStart): Connection {
     const connection = new Connection(this.#nextId++, start, this.#lifetime);
     const set = this.#byPod.get(start.podUid) ?? new Set<Connection>();

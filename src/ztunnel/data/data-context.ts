@@ -3,7 +3,10 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { NetworkId } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
+import type { Revocations } from '../../identity/index.ts';
 import type { MeshState } from '../../mesh/index.ts';
+import type { registerOnDemandDns } from '../../telemetry/index.ts';
+import type { DnsShared } from '../dns/responder.ts';
 import type { Authorizer } from './authorize.ts';
 import type { CertificateStore } from './certificate-store.ts';
 import type { ConnectionRegistry } from './connections.ts';
@@ -41,6 +44,10 @@ export interface DataLimits {
   readonly resolveTimeoutMs: number;
   /** An application that is reached by the PROXY protocol is dialled at its loopback address. */
   readonly localhostAppTunnel: boolean;
+  /** Tunnels over TLS 1.2 too. */
+  readonly allowTls12: boolean;
+  /** Trust domains whose clients count as of our own. */
+  readonly trustDomainAliases: readonly string[];
 }
 
 export const dataDefaults: DataLimits = {
@@ -59,6 +66,8 @@ export const dataDefaults: DataLimits = {
   waypointDrainMs: 60_000,
   resolveTimeoutMs: 5000,
   localhostAppTunnel: true,
+  allowTls12: false,
+  trustDomainAliases: [],
 };
 
 /** What a data part is made of. */
@@ -72,8 +81,13 @@ export interface DataContextParts {
   readonly connections: ConnectionRegistry;
   readonly authorizer: Authorizer;
   readonly certificates: CertificateStore;
+  /** Counts a look-up of an endpoint that is known by name alone. */
+  readonly countNameLookup: ReturnType<typeof registerOnDemandDns>;
+  readonly revocations: Revocations;
   readonly random: () => number;
   readonly limits: DataLimits;
+  /** Absent: DNS is not captured. */
+  readonly dns?: DnsShared | undefined;
 }
 
 export interface DataContext extends DataContextParts {

@@ -6,7 +6,7 @@ import { spiffeId, type NetworkId, type SpiffeId } from '../../api/names.ts';
 import { parseRevocationLists, type Revocations } from '../../identity/index.ts';
 import { MeshState } from '../../mesh/index.ts';
 import { netnsIdentity } from '../../net/index.ts';
-import { MetricsRegistry, registerTcpMetrics, type AccessLog } from '../../telemetry/index.ts';
+import { MetricsRegistry, registerOnDemandDns, registerTcpMetrics, type AccessLog } from '../../telemetry/index.ts';
 import { createAuthorizer, type Authorizer } from './authorize.ts';
 import { CertificateStore, createCountedRevocations } from './certificate-store.ts';
 import { ConnectionRegistry } from './connections.ts';
@@ -88,6 +88,7 @@ class Part {
         connections: this.#connections,
         authorizer: this.#authorizer,
         certificates: this.#certificates,
+        countNameLookup: registerOnDemandDns(this.#metrics),
         revocations: this.#revocations,
         dns: options.dns && shareDns(options.dns, { metrics: this.#metrics, clock }),
       },

@@ -1,5 +1,6 @@
 /** How failures are told: to metrics as a flag, to people with what to look at. */
 import { codeOf, messageOf } from '../../lib/errors.ts';
+import { HboneRefusedError } from '../../hbone/index.ts';
 import { hbonePort } from '../ports.ts';
 import type { ResponseFlags } from './traffic.ts';
 
@@ -14,7 +15,7 @@ export interface FailureContext {
 interface Failure {
   readonly flags: ResponseFlags;
   /** What to look at, where the message alone does not say it. Never anything that came over the wire. */
-  readonly hint?: string | ((context: FailureContext) => string);
+  readonly hint?: string | ((context: FailureContext, error: unknown) => string | undefined);
 }
 
 const notIssued =
@@ -55,7 +56,7 @@ const failures: Readonly<Record<string, Failure>> = {
   h2: { flags: 'H2_HANDSHAKE_FAILURE' },
   hbone: { flags: 'CONNECT' },
   'hbone.dial-timeout': { flags: 'NETWORK_POLICY', hint: blocked },
-  'hbone.refused': { flags: 'CONNECT', hint: "the access log of the destination's ztunnel says more" },
+  'hbone.refused': { flags: 'CONNECT', hint: refusedByPeer },
 
   net: { flags: 'CONNECT' },
   'net.connection-refused': { flags: 'CONNECT', hint: refused },
@@ -81,7 +82,8 @@ export function describeFailure(error: unknown, context: FailureContext): string
   const message = messageOf(error);
   const { hint } = failureOf(error);
   if (hint === undefined) return message;
-  const text = typeof hint === 'string' ? hint : hint(context);
+  const text = typeof hint === 'string' ? hint : hint(context, error);
+  if (text === undefined) return message;
   // Some messages say it themselves.
   return message.includes('NetworkPolicy') && text.includes('NetworkPolicy') ? message : `${message}: ${text}`;
 }
@@ -115,6 +117,12 @@ function refused({ direction, protocol, actualDst }: FailureContext): string {
   }
   if (direction === 'outbound') return `nothing listens on ${actualDst}`;
   return 'the application may listen on localhost only, on another port, or not be up yet';
+}
+
+/** A peer of ours gives its reason. */
+function refusedByPeer(_context: FailureContext, error: unknown): string | undefined {
+  const isTold = error instanceof HboneRefusedError && error.reason !== undefined;
+  return isTold ? undefined : "the access log of the destination's ztunnel says why";
 }
 
 function unanswered({ direction, protocol }: FailureContext): string {

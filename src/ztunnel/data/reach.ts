@@ -7,6 +7,7 @@ import { dial, tcpChannel } from '../../net/index.ts';
 import type { PodContext } from './data-context.ts';
 import { hbonePort, markOf, ownPorts } from '../ports.ts';
 import type { DialPlan, ReachRequest, Upstream } from './reach-request.ts';
+import { identityOf } from './traffic.ts';
 import { openTunnel } from './tunnels.ts';
 
 export type Reached =
@@ -34,7 +35,7 @@ export async function reach(request: ReachRequest): Promise<Reached> {
   let failed: { readonly plan: OutboundPlan; readonly error: Error } | undefined;
   let slow: Try | undefined;
   for (let tries = 1; ; tries++) {
-    const plan = await located(planNow(request, tried ?? noneTried), pod);
+    const plan = await located(planNow(request, tried ?? noneTried), request);
     if (plan.kind === 'refuse') {
       // Nobody else is there: the one that is slow may still answer, and the last failure says more than "no endpoint".
       if (slow) return settle(slow, limits.answerTimeoutMs, request);
@@ -54,7 +55,7 @@ export async function reach(request: ReachRequest): Promise<Reached> {
         return { kind: 'reached', plan, upstream: outcome.value };
       }
       if (outcome.kind === 'late') {
-        error = noAnswer(isLast ? limits.answerTimeoutMs : limits.tryTimeoutMs);
+        error = noAnswer(isLast ? limits.answerTimeoutMs : limits.tryTimeoutMs, plan);
         if (isLast) abandon(started);
         else slow = started;
       } else error = outcome.error;
@@ -95,9 +96,10 @@ type Unresolved = Extract<OutboundPlan, { kind: 'resolve' }> & { readonly error:
 /** Finds the address of an endpoint that is known by name. */
 function located(
   plan: OutboundPlan,
-  pod: PodContext,
+  { pod, own }: ReachRequest,
 ): Exclude<OutboundPlan, { kind: 'resolve' }> | Promise<Exclude<OutboundPlan, { kind: 'resolve' }> | Unresolved> {
   if (plan.kind !== 'resolve') return plan;
+  pod.countNameLookup({ ...own, principal: identityOf(own) }, plan.hostname);
   return pod.names.resolve(plan.hostname, plan.allowed, plan.preferred).then(
     (ip) => {
       const located = plan.withAddress(ip);
@@ -149,7 +151,7 @@ async function settle(slow: Try, timeoutMs: number, { pod, connection }: ReachRe
   const outcome = await within(slow.upstream, timeoutMs, pod.clock);
   if (outcome.kind === 'done') return { kind: 'reached', plan, upstream: outcome.value };
   abandon(slow);
-  const error = outcome.kind === 'late' ? noAnswer(timeoutMs) : outcome.error;
+  const error = outcome.kind === 'late' ? noAnswer(timeoutMs, plan) : outcome.error;
   return { kind: 'failed', plan, error: connection.cutError ?? error };
 }
 
@@ -187,9 +189,13 @@ function refusal(plan: Extract<OutboundPlan, { kind: 'refuse' }>): AmbitError {
   return new AmbitError(plan.message, { code: `outbound.${plan.reason}`, blame: 'upstream' });
 }
 
-function noAnswer(timeoutMs: number): AmbitError {
+function noAnswer(timeoutMs: number, plan: DialPlan): AmbitError {
+  const waited = `no answer within ${timeoutMs / 1000} s`;
+  if (plan.kind !== 'hbone') {
+    return new AmbitError(`Cannot connect: ${waited}`, { code: 'net.connect-timeout', blame: 'upstream' });
+  }
   return new AmbitError(
-    `Cannot connect: no answer within ${timeoutMs / 1000} s (a NetworkPolicy may block port ${hbonePort}, or the endpoint is gone)`,
-    { code: 'net.connect-timeout', blame: 'upstream' },
+    `Cannot open tunnel: ${waited} (a NetworkPolicy may block port ${hbonePort}, or the endpoint is gone)`,
+    { code: 'hbone.dial-timeout', blame: 'upstream' },
   );
 }
