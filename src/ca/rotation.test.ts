@@ -80,6 +80,16 @@ describe('rotation of the authority', () => {
     assert.equal(await signerOf(rotation), fingerprint(next.signerPem));
   });
 
+  test('the same material once more does not end the retirement, unless it says so', async () => {
+    const { clock, old, next, rotation } = await setUp();
+    rotation.adopt(next, minuteMs);
+    clock.advance(minuteMs);
+    rotation.adopt(next, 2 * minuteMs);
+    assert.deepEqual(rootsOf(rotation), rootsOf(next, old));
+    rotation.adopt(next, 0);
+    assert.deepEqual(rootsOf(rotation), rootsOf(next));
+  });
+
   test('without a wait everything old ends at once', async () => {
     const { next, rotation } = await setUp();
     rotation.adopt(next, 0);

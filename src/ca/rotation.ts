@@ -98,6 +98,9 @@ class Rotation implements RotatingAuthority {
     if (isOtherSigner && introduceMs > 0 && isWaited && this.#next) {
       // It waits already: only what it brings along may be different.
       this.#next = { authority: next, untilMs: this.#next.untilMs };
+    } else if (!isOtherSigner && introduceMs > 0 && !this.#next && next.rootPem === this.#current.rootPem) {
+      // Nothing is different: what is being retired goes on being so.
+      this.#current = next;
     } else if (!isOtherSigner || introduceMs === 0) {
       this.#cancelTimer();
       this.#next = undefined;

@@ -234,12 +234,13 @@ class Manager implements CertificateManager {
 
   #install(entry: Entry, certificate: WorkloadCertificate): void {
     const { clock, log } = this.#options;
-    const { identity, generation, serial, notBeforeMs, notAfterMs } = certificate;
+    const { identity, generation, serial, notAfterMs } = certificate;
     entry.backoff.reset();
-    // Half of the life, a tenth earlier or later, so that a node's certificates do not all renew at once.
-    const life = notAfterMs - notBeforeMs;
-    const halfLifeMs = notBeforeMs + life * (0.5 + 0.1 * (this.#random() - 0.5));
-    const refreshAtMs = Math.max(halfLifeMs, clock.nowMs() + 1000);
+    // Half of the life that it has from now, since it is dated back; a tenth earlier or later, so that a node's
+    // certificates do not all renew at once.
+    const nowMs = clock.nowMs();
+    const life = notAfterMs - nowMs;
+    const refreshAtMs = Math.max(nowMs + life * (0.5 + 0.1 * (this.#random() - 0.5)), nowMs + 1000);
     this.#renewAt(entry, certificate, refreshAtMs);
     log.info('certificate issued', { identity, generation, serial, notAfter: new Date(notAfterMs).toISOString() });
     for (const waiter of entry.waiters) waiter.resolve(certificate);
