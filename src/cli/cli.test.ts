@@ -84,7 +84,7 @@ describe('command line', () => {
     [/Allowed choices are control, ztunnel, [a-z, -]+: run 'ambit help logs'/, 'logs', 'nothing'],
     [/Which node\? Add --node NAME/, 'logs', 'node-runtime'],
     [/Allowed choices are table, json, yaml/, 'status', '-o', 'xml'],
-    [/Allowed choices are workloads/, 'ztunnel-config', 'secrets'],
+    [/write one of all, certificates, connections/, 'ztunnel-config', 'secrets'],
     [/No pod or no command: write ambit exec/, 'exec', 'pod'],
     [/No command: write ambit exec --node/, 'exec', '--node', 'node-1'],
     [/Cannot use "svc\/x": write POD or deploy\/NAME/, 'exec', 'svc/x', '--', 'true'],

@@ -11,7 +11,7 @@ import { portForwardCommand } from './port-forward.ts';
 import { statusCommand } from './status.ts';
 import { upCommand } from './up.ts';
 import { readVersion, versionCommand } from './version.ts';
-import { ztunnelConfigCommand } from './ztunnel-config.ts';
+import { ztunnelConfigCommand } from './ztunnel-config/index.ts';
 
 const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
 

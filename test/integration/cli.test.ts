@@ -325,7 +325,7 @@ describe('a mesh', () => {
     assert.deepEqual((yaml as unknown[]).length, found.length);
     const table = (await inMesh(['ztunnel-config', 'workloads', '--node', 'node-1'])).stdout;
     assert.match(table, /^NAMESPACE\s+POD NAME\s+ADDRESS\s+NODE\s+WAYPOINT\s+PROTOCOL\n/);
-    assert.match((await inMesh(['ztunnel-config', 'services'])).stdout, /^ZTUNNEL\s+NAMESPACE\s+SERVICE NAME/);
+    assert.match((await inMesh(['ztunnel-config', 'services'])).stdout, /^NAMESPACE\s+SERVICE NAME/);
     assertOneLine(
       await inMesh(['ztunnel-config', 'workloads', '--node', 'node-9']),
       1,

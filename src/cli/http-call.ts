@@ -6,15 +6,21 @@ import { AmbitError } from '../lib/errors.ts';
 const largestBody = 256 * 1024 * 1024;
 const withinMs = 30_000;
 
-/** `GET path` over `stream`. Throws `cli.http` on any other status than 200. The caller destroys the stream. */
-export function httpGet(stream: Duplex, path: string): Promise<string> {
+export interface HttpCall {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+}
+
+/** One request over `stream`. Throws `cli.http` on any other status than 200. The caller destroys the stream. */
+export function httpCall(stream: Duplex, { method, path }: HttpCall): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (detail: string): void =>
-      reject(new AmbitError(`No answer to GET ${path}: ${detail}`, { code: 'cli.http', blame: 'upstream' }));
+      reject(new AmbitError(`No answer to ${method} ${path}: ${detail}`, { code: 'cli.http', blame: 'upstream' }));
     // Node takes any Duplex here; only its type says Socket.
     const createConnection = (): never => stream as never;
     const call = request(
       {
+        method,
         path,
         host: 'localhost',
         createConnection,
@@ -33,7 +39,7 @@ export function httpGet(stream: Duplex, path: string): Promise<string> {
         response.on('end', () => {
           const body = Buffer.concat(chunks).toString();
           if (response.statusCode === 200) resolve(body);
-          else fail(`${response.statusCode} ${body}`);
+          else fail(`${response.statusCode} ${body.trimEnd()}`);
         });
       },
     );
