@@ -11,7 +11,7 @@ import { DataParts, type DataPartEvents } from '../../src/ztunnel/control-part/d
 import { startDataWorker } from '../../src/ztunnel/control-part/data-worker.ts';
 import { startDataPart, type DataPartOptions } from '../../src/ztunnel/data/data-part.ts';
 import type { TestAuthority } from '../support/certificates.ts';
-import type { ConnectionReport, ControlMessage, DataReport, PodToServe } from '../../src/ztunnel/messages.ts';
+import type { ConnectionReport, ControlMessage, DataPart, DataReport, PodToServe } from '../../src/ztunnel/messages.ts';
 
 export interface TestDataPart {
   send(message: ControlMessage): void;
@@ -19,6 +19,8 @@ export interface TestDataPart {
   setPolicies(updated: readonly Authorization[], removed?: readonly string[]): void;
   /** The data parts, as the control part has them. */
   readonly data: DataParts;
+  /** Each data part that was started, by its number; the last one wins. */
+  readonly parts: DataPart[];
   serve(target: PodToServe): Promise<void>;
   /** What was sent has arrived, in workers too. */
   applied(): Promise<void>;
@@ -38,7 +40,7 @@ export const testWorkers: number = Number(process.env['AMBIT_TEST_WORKERS'] ?? 1
 
 /** A data part (or several workers, as `AMBIT_TEST_WORKERS` says) whose certificates come from `authority`. */
 export function startTestDataPart(
-  authority: TestAuthority,
+  authority: Pick<TestAuthority, 'certificate'>,
   limits: DataPartOptions['limits'] = {},
   more: Partial<Pick<DataPartOptions, 'network' | 'nameQuery' | 'random'>> = {},
 ): TestDataPart {
@@ -46,6 +48,8 @@ export function startTestDataPart(
   const logWaiters = new Set<() => void>();
   const { network = defaultNetwork } = more;
   const levels = createLogLevels(openLog({ scope: 'ztunnel', level: 'debug' }), 'warn');
+  levels.set('access:info');
+  const parts: DataPart[] = [];
   const told = new Map<string, ControlMessage>();
   const writeAccessLog = (text: string, done: () => void): void => {
     log.push(...text.trimEnd().split('\n'));
@@ -70,7 +74,7 @@ export function startTestDataPart(
               limits,
               writeAccessLog,
             } as const;
-            return startDataWorker(worker, options, events);
+            return (parts[worker] = startDataWorker(worker, options, events));
           }),
     snapshot: () => [...told.values()],
     onCertificateWanted({ identity }) {
@@ -89,6 +93,7 @@ export function startTestDataPart(
   return {
     log,
     data,
+    parts,
     send: tell,
     setAddresses(...parts) {
       const updated = parts.map((part): MeshAddress =>
