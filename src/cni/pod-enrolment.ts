@@ -309,7 +309,7 @@ export class PodEnrolment {
     await probes.set(this.uid, this.#probeIps);
     this.#marked = true;
     for (const name of writePodSettings(netns, 'proxied')) this.#log.debug('cannot change a pod setting', { name });
-    await this.#capture.redirect(netns, rules(this.#pod));
+    await this.#capture.redirect(netns, () => rules(this.#pod));
     this.#redirected = true;
     this.#adopted = false;
   }
@@ -320,7 +320,7 @@ export class PodEnrolment {
     const nowMs = performance.now();
     const thorough = nowMs - this.#thoroughAtMs >= timings.resyncMs;
     if (thorough) this.#thoroughAtMs = nowMs;
-    const done = await this.#capture.ensure(netns, rules(this.#pod), thorough);
+    const done = await this.#capture.ensure(netns, () => rules(this.#pod), thorough);
     if (done === 'right') return;
     this.#log[done === 'repaired' ? 'warn' : 'info'](`packet rules were ${done}`);
     if (done === 'repaired') onStep?.('rules-repaired', this.#pod);

@@ -11,25 +11,55 @@ export class PodCapture {
   /** `generation` of the namespace's nftables when our rules were last known to be right; `text` of ours as the kernel lists them, once it was needed. */
   #written: { wanted: string; generation: number | undefined; text: string | undefined } | undefined;
 
+  #turn: Promise<void> = Promise.resolve();
+
   constructor(writer: RuleWriter) {
     this.#writer = writer;
   }
 
   /** Writes the rules, whatever is there. */
-  async redirect(netns: number, rules: PodRuleSet): Promise<void> {
-    addPolicyRouting(netns);
-    await this.#writer.redirect(netns, rules);
-    this.#written = { wanted: JSON.stringify(rules), generation: nftGeneration(netns), text: undefined };
+  redirect(netns: number, rules: () => PodRuleSet): Promise<void> {
+    return this.#inTurn(() => this.#redirect(netns, rules()));
   }
 
   /**
    * Writes the rules if they are others than before, or if somebody changed them. Costs a system call while nothing changed.
    * `thorough` looks where the kernel has no number for its state, too, and puts the return path back.
    */
-  async ensure(netns: number, rules: PodRuleSet, thorough: boolean): Promise<Ensured> {
+  ensure(netns: number, rules: () => PodRuleSet, thorough: boolean): Promise<Ensured> {
+    return this.#inTurn(() => this.#ensure(netns, rules(), thorough));
+  }
+
+  release(netns: number, rules: Pick<PodRuleSet, 'mark'>): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#written = undefined;
+      await this.#writer.release(netns, rules);
+    });
+  }
+
+  remove(netns: number): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#written = undefined;
+      await this.#writer.remove(netns);
+      removePolicyRouting(netns);
+    });
+  }
+
+  /** The namespace is gone, or another. */
+  forget(): void {
+    this.#written = undefined;
+  }
+
+  async #redirect(netns: number, rules: PodRuleSet): Promise<void> {
+    addPolicyRouting(netns);
+    await this.#writer.redirect(netns, rules);
+    this.#written = { wanted: JSON.stringify(rules), generation: nftGeneration(netns), text: undefined };
+  }
+
+  async #ensure(netns: number, rules: PodRuleSet, thorough: boolean): Promise<Ensured> {
     const written = this.#written;
     if (written?.wanted !== JSON.stringify(rules)) {
-      await this.redirect(netns, rules);
+      await this.#redirect(netns, rules);
       return 'written';
     }
     if (thorough) addPolicyRouting(netns);
@@ -43,25 +73,19 @@ export class PodCapture {
       return 'right';
     }
     // The same rules, written again, tell what ours should look like.
-    await this.redirect(netns, rules);
+    await this.#redirect(netns, rules);
     const text = await this.#writer.read(netns);
     if (this.#written) this.#written.text = text;
     return found === text ? 'right' : 'repaired';
   }
 
-  async release(netns: number, rules: Pick<PodRuleSet, 'mark'>): Promise<void> {
-    this.#written = undefined;
-    await this.#writer.release(netns, rules);
-  }
-
-  async remove(netns: number): Promise<void> {
-    this.#written = undefined;
-    await this.#writer.remove(netns);
-    removePolicyRouting(netns);
-  }
-
-  /** The namespace is gone, or another. */
-  forget(): void {
-    this.#written = undefined;
+  /** One at a time: what is written last must be what was decided last. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.then(
+      () => {},
+      () => {},
+    );
+    return done;
   }
 }

@@ -1,0 +1,255 @@
+/** Scenarios of the packet rules in pods, by nft and by iptables: what they capture, whom they believe, and that they stay. Run by cni.test.ts. */
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import type { RuleProgram } from '../../src/cni/rules/rule-writer.ts';
+import { dial, listen } from '../../src/net/index.ts';
+import { ambient, CniNode, EchoClient, eventually, type TestPod } from './cni-node.ts';
+
+const wellKnownMark = 0x539;
+const returnMark = 0x111;
+
+const clusterDns = {
+  nameservers: ['10.96.0.10', 'fd00::10'],
+  clusterDomain: 'cluster.local',
+  nodeResolvConf: '',
+};
+
+function isInstalled(program: string): boolean {
+  try {
+    execFileSync(program, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+for (const program of ['nft', 'iptables'] as const satisfies readonly RuleProgram[]) {
+  const skip = isInstalled(program) ? false : `${program} is not installed`;
+  describe(`rules by ${program}`, { timeout: 80_000, skip }, () => {
+    let node: CniNode;
+
+    before(async () => {
+      node = await CniNode.open({ ruleProgram: program, clusterDns }, ['mark', 'resolver']);
+    });
+    beforeEach(() => {
+      node.callers.length = 0;
+    });
+    after(() => node?.close());
+
+    /** How many connections of `work` went through the relay. */
+    async function relayedBy(work: () => Promise<void>): Promise<number> {
+      const before = node.ztunnel.relayed;
+      await work();
+      return node.ztunnel.relayed - before;
+    }
+
+    const talk = async (from: TestPod, to: string, options: { mark?: number; port?: number } = {}): Promise<void> => {
+      const { mark, port = 8080 } = options;
+      const socket = await dial({
+        netns: from.netns,
+        host: to,
+        port,
+        timeoutMs: 2000,
+        ...(mark === undefined ? {} : { mark }),
+      });
+      const client = new EchoClient(socket);
+      await client.check(2000);
+      client.close();
+    };
+
+    test('captures in and out, in IPv4 and IPv6, and the application sees who calls', async () => {
+      const [inside, outside] = [await node.createPod('both', { labels: ambient }), await node.createPod('peer')];
+      await node.enrolled(inside);
+      for (const ip of ['ip', 'ip6'] as const) {
+        equal(await relayedBy(() => talk(outside, inside[ip])), 1, `in by ${ip}`);
+        equal(await relayedBy(() => talk(inside, outside[ip])), 1, `out by ${ip}`);
+      }
+      deepEqual(node.callers, [outside.ip, inside.ip, outside.ip6, inside.ip6]);
+    });
+
+    test('an application that sets the marks of a proxy is captured all the same', async () => {
+      const [inside, outside] = [await node.createPod('marked', { labels: ambient }), await node.createPod('target')];
+      await node.enrolled(inside);
+      const secret = node.ztunnel.told.get(inside.uid)?.mark ?? 0;
+      ok(secret > 0xfff);
+      for (const ip of [outside.ip, outside.ip6]) {
+        equal(await relayedBy(() => talk(inside, ip, { mark: wellKnownMark })), 1);
+        equal(await relayedBy(() => talk(inside, ip, { mark: 0xfff539 })), 1);
+        equal(await relayedBy(() => talk(inside, ip, { mark: secret })), 0, 'the proxy itself is not');
+      }
+      // It looks up the local table: whatever it meets, it is inside the pod.
+      node.callers.length = 0;
+      await talk(inside, outside.ip, { mark: returnMark }).catch(() => {});
+      ok(!node.callers.includes(inside.ip), 'nobody outside was reached past the proxy');
+    });
+
+    test('the secret leaves no trace on packets, where a capture would show it', async () => {
+      const [inside, outside] = [await node.createPod('quiet', { labels: ambient }), await node.createPod('far')];
+      await node.enrolled(inside);
+      const secret = node.ztunnel.told.get(inside.uid)?.mark ?? 0;
+      // After our postrouting chain, as packet sockets are.
+      const seen = `table inet probe {
+  chain last {
+    type filter hook postrouting priority 300;
+    meta mark ${secret} counter
+    tcp dport 8080 counter
+  }
+}
+`;
+      execFileSync('nsenter', [`--net=${inside.namespace.path}`, 'nft', '-f', '-'], { input: seen });
+      await talk(inside, outside.ip);
+      await talk(outside, inside.ip);
+      const listed = node.inside(inside, 'nft', 'list', 'table', 'inet', 'probe');
+      match(listed, /dport 8080 counter packets [1-9]/);
+      match(listed, /meta mark 0x[0-9a-f]+ counter packets 0 /);
+      node.inside(inside, 'nft', 'delete', 'table', 'inet', 'probe');
+    });
+
+    test('who tries marks is slowed down', async () => {
+      const [inside, outside] = [await node.createPod('guesser', { labels: ambient }), await node.createPod('guessed')];
+      await node.enrolled(inside);
+      const tries = Array.from({ length: 400 }, (_, i) =>
+        dial({ netns: inside.netns, host: outside.ip, port: 8080, timeoutMs: 300, mark: 0x7000_0000 + i }).then(
+          (socket) => (socket.destroy(), true),
+          () => false,
+        ),
+      );
+      const came = (await Promise.all(tries)).filter(Boolean).length;
+      ok(came < 400, `${came} of 400 came through`);
+      // Those without a mark are not.
+      await talk(inside, outside.ip);
+    });
+
+    test('rules that somebody flushes are put back, with an Event', async () => {
+      const [inside, outside] = [await node.createPod('flushed', { labels: ambient }), await node.createPod('visitor')];
+      await node.enrolled(inside);
+      const flush = program === 'nft' ? ['nft', 'flush', 'ruleset'] : ['iptables', '-t', 'nat', '-F'];
+      node.inside(inside, ...flush);
+      node.inside(inside, 'ip', 'rule', 'del', 'pref', '32764');
+      await eventually('connections are captured again', async () => {
+        return (await relayedBy(() => talk(outside, inside.ip).catch(() => {}))) === 1;
+      });
+      await eventually('an Event tells', async () =>
+        (await node.eventsOf(inside)).some(({ reason }) => reason === 'RulesRepaired'),
+      );
+      match(await node.metrics(), /nodeagent_reconcile_events_total\{type="rules-repaired"\} \d/);
+      await eventually('the return path is back', () => node.inside(inside, 'ip', 'rule').includes('0x111'));
+      equal(await relayedBy(() => talk(outside, inside.ip)), 1);
+    });
+
+    test("Istio's annotations leave out ports and ranges, at once and without cutting anybody", async () => {
+      const [inside, outside] = [await node.createPod('partly', { labels: ambient }), await node.createPod('other')];
+      await node.serveEcho(outside.namespace, 9090);
+      await node.serveEcho(inside.namespace, 9090);
+      await node.enrolled(inside);
+      const old = await EchoClient.open(inside.netns, outside.ip, 8080);
+      await old.check();
+      const set = (name: string, value: string | null): Promise<unknown> =>
+        node.change(inside, { annotations: { [`traffic.sidecar.istio.io/${name}`]: value } });
+      const becomes = (relayed: number, work: () => Promise<void>): Promise<void> =>
+        eventually(`${relayed} are relayed`, async () => (await relayedBy(work)) === relayed);
+
+      await set('excludeOutboundPorts', '9090');
+      await becomes(0, () => talk(inside, outside.ip, { port: 9090 }));
+      equal(await relayedBy(() => talk(inside, outside.ip)), 1);
+      await set('excludeInboundPorts', '9090');
+      await becomes(0, () => talk(outside, inside.ip, { port: 9090 }));
+      equal(await relayedBy(() => talk(outside, inside.ip)), 1);
+      await set('excludeOutboundIPRanges', `${outside.ip}/32,fd00:10:244:1::/64`);
+      await becomes(0, () => talk(inside, outside.ip));
+      await becomes(0, () => talk(inside, outside.ip6));
+      // One part is wrong: everything is captured, and somebody is told.
+      await set('excludeOutboundIPRanges', `${outside.ip}/32,10.0.0.0/40`);
+      await becomes(1, () => talk(inside, outside.ip));
+      await eventually('a condition tells', async () =>
+        ((await node.getPod(inside)).status?.conditions ?? []).some(
+          ({ type, message }) => type === 'ambit.io/InvalidCaptureSettings' && message?.includes('10.0.0.0/40'),
+        ),
+      );
+      await set('excludeOutboundIPRanges', null);
+      await set('includeOutboundIPRanges', 'fd00::/8');
+      await becomes(0, () => talk(inside, outside.ip));
+      await becomes(1, () => talk(inside, outside.ip6));
+      await set('includeInboundPorts', '');
+      await becomes(0, () => talk(outside, inside.ip));
+      await eventually(
+        'the condition is gone',
+        async () =>
+          !((await node.getPod(inside)).status?.conditions ?? []).some(({ type }) => type.startsWith('ambit.io/')),
+      );
+      await old.check();
+      old.close();
+    });
+
+    test('queries to the resolvers of the pod go to a port each, and those to others nowhere else', async () => {
+      const inside = await node.createPod('asking', { labels: ambient });
+      await node.enrolled(inside);
+      deepEqual(node.ztunnel.told.get(inside.uid)?.resolver, {
+        nameservers: ['10.96.0.10', 'fd00::10'],
+        search: ['demo.svc.cluster.local', 'svc.cluster.local', 'cluster.local'],
+        ndots: 5,
+      });
+      const ports: number[] = [];
+      for (const port of [15053, 15054]) {
+        const listener = await listen({
+          netns: inside.netns,
+          host: '::',
+          port,
+          onConnection: ({ socket }) => {
+            ports.push(port);
+            socket.destroy();
+          },
+        });
+        after(() => listener.close());
+      }
+      const ask = (host: string): Promise<void> =>
+        dial({ netns: inside.netns, host, port: 53, timeoutMs: 1000 }).then(
+          (socket) => void socket.destroy(),
+          () => {},
+        );
+      await ask('10.96.0.10');
+      await ask('fd00::10');
+      await eventually('both came', () => ports.length === 2);
+      deepEqual(ports, [15053, 15054]);
+      equal(await relayedBy(() => ask('8.8.8.8')), 1, 'TCP to an unknown resolver is a connection like others');
+      const listed = program === 'nft' ? node.rulesOf(inside) : node.inside(inside, 'iptables-save');
+      match(listed, /udp.*dport 53.*(redirect to :15053|REDIRECT --to-ports 15053)/);
+      match(listed, /(ct zone set 1|CT --zone 1)/);
+      await node.change(inside, { annotations: { 'ambient.istio.io/dns-capture': 'false' } });
+      await eventually('DNS is left alone', () => !/1505[34]/.test(node.rulesOf(inside)));
+    });
+
+    test('a proxy that knows no marks and no resolvers gets rules that it can live with', async () => {
+      const [inside, outside] = [await node.createPod('modest', { labels: ambient }), await node.createPod('friend')];
+      await node.enrolled(inside);
+      const capable = node.ztunnel;
+      await node.connectZtunnel();
+      capable.die();
+      equal(node.ztunnel.told.get(inside.uid)?.mark, undefined);
+      equal(await relayedBy(() => talk(inside, outside.ip)), 1);
+      equal(await relayedBy(() => talk(outside, inside.ip)), 1);
+      equal(await relayedBy(() => talk(inside, outside.ip, { mark: wellKnownMark })), 0);
+      equal(/1505[34]/.test(node.rulesOf(inside)), false);
+      const modest = node.ztunnel;
+      await node.connectZtunnel(['mark', 'resolver']);
+      modest.die();
+      await eventually('the well-known mark is believed no more', async () => {
+        return (await relayedBy(() => talk(inside, outside.ip, { mark: wellKnownMark }))) === 1;
+      });
+    });
+
+    test('un-enrolment leaves nothing behind', async () => {
+      const inside = await node.createPod('leaving', { labels: ambient });
+      await node.enrolled(inside);
+      await node.label(inside, null);
+      await eventually('it left', () => !node.ztunnel.served.has(inside.uid));
+      const left = (): string =>
+        program === 'nft'
+          ? node.rulesOf(inside)
+          : `${node.inside(inside, 'iptables-save')}${node.inside(inside, 'ip6tables-save')}`;
+      await eventually('its rules are gone', () => !/istio|ISTIO/.test(left()));
+      await eventually('so is the return path', () => !node.inside(inside, 'ip', 'rule').includes('0x111'));
+    });
+  });
+}
