@@ -4,3 +4,4 @@ export { planOutbound, violatedByChange } from './outbound.ts';
 export type { HbonePlan, OutboundPlan } from './outbound-plan.ts';
 export type { EndpointAvoidance } from './draw.ts';
 export { planInboundConnect, planInboundPlaintext } from './inbound.ts';
+export { planName, type NamePlan, type SearchRules } from './names.ts';

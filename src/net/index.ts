@@ -30,7 +30,7 @@ export {
   parentNamespace,
   setWindowSize,
 } from './sys.ts';
-export { adoptDatagramSocket, connectDatagramSocket, hasDatagrams, openDatagramSocket, type DatagramSocket } from './datagram.ts';
+export { adoptDatagramSocket, connectDatagramSocket, deafen, hasDatagrams, openDatagramSocket, type DatagramSocket } from './datagram.ts';
 export {
   answersQuery,
   cutAnswer,

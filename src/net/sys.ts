@@ -342,6 +342,7 @@ export function drainEventFd(fd: number): void {
   c.eventfd_read(fd, new Uint8Array(8));
 }
 
+const ioctlPendingBytes = 0x541b;
 const ioctlGetParent = 0xb702;
 const ioctlLockPty = 0x40045431;
 const ioctlOpenPeer = 0x5441;
@@ -353,6 +354,13 @@ export function openPtyPeer(masterFd: number): number {
   const fd = c.ioctlValue(masterFd, ioctlOpenPeer, constants.O_RDWR | constants.O_NOCTTY | linux.SOCK_CLOEXEC);
   if (fd < 0) throw failure('open the pseudo terminal');
   return fd;
+}
+
+/** Bytes that can be received now; for datagrams, those of the next one (FIONREAD). */
+export function pendingBytes(fd: number): number {
+  const count = new Uint8Array(4);
+  if (c.ioctl(fd, ioctlPendingBytes, count) < 0) throw failure('count the bytes that wait');
+  return new DataView(count.buffer).getInt32(0, true);
 }
 
 /** The namespace that the user or pid namespace of `fd` was made in; undefined when it is none of the caller's to see. */
