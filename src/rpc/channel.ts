@@ -1,6 +1,7 @@
 /** A gRPC client over TLS. Root file and token file are read again for every call, so that rotation needs no restart. */
 import { readFile } from 'node:fs/promises';
-import { getCACertificates } from 'node:tls';
+import { isIP } from 'node:net';
+import { checkServerIdentity, getCACertificates } from 'node:tls';
 import { Client, ChannelCredentials, Metadata, type ClientOptions } from '@grpc/grpc-js';
 import { AmbitError, messageOf } from '../lib/errors.ts';
 import { openClientStream, type RpcClientStream, type RpcClientStreamReader } from './client-stream.ts';
@@ -116,7 +117,8 @@ function parseTarget(address: string): Target {
 function openClient(target: Target, rootsPem: string, options: RpcChannelOptions): Client {
   const serverName = options.tlsServerName ?? target.host;
   const channelOptions: ClientOptions = {
-    'grpc.ssl_target_name_override': serverName,
+    // An address is no server name (RFC 6066), and TLS refuses to send one; it is compared all the same.
+    'grpc.ssl_target_name_override': isIP(serverName) === 0 ? serverName : 'address.invalid',
     'grpc.default_authority': serverName,
     'grpc.max_receive_message_length': options.maxReceiveBytes ?? 200 * mebibyte,
     'grpc.max_send_message_length': -1,
@@ -130,7 +132,10 @@ function openClient(target: Target, rootsPem: string, options: RpcChannelOptions
     'grpc.max_reconnect_backoff_ms': 5_000,
   };
   const host = target.host.includes(':') ? `[${target.host}]` : target.host;
-  return new Client(`dns:${host}:${target.port}`, ChannelCredentials.createSsl(Buffer.from(rootsPem)), channelOptions);
+  const credentials = ChannelCredentials.createSsl(Buffer.from(rootsPem), null, null, {
+    checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
+  });
+  return new Client(`dns:${host}:${target.port}`, credentials, channelOptions);
 }
 
 async function callMetadata(options: RpcChannelOptions): Promise<Metadata> {

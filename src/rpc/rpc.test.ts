@@ -209,6 +209,35 @@ describe('rpc', () => {
     }
   });
 
+  test('roots and token may be given as they are, and a server may be known by its address', async () => {
+    const certificate = await authority.signServer({ dnsNames: [], ips: ['127.0.0.1'] });
+    const server = createRpcServer({ certificate, log: silentLog() });
+    opened.push(() => server.close());
+    server.handleUnary(echo, (_, { metadata }) => Promise.resolve(metadata.get('authorization') ?? ''));
+    const port = await server.listen({ host: '127.0.0.1', port: 0 });
+    const token = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln';
+    const address = `https://127.0.0.1:${port}`;
+    const dial = (rootCertPath: string, tlsServerName?: string): RpcChannel => {
+      const channel = createRpcChannel({
+        address,
+        rootCertPath,
+        tokenPath: token,
+        ...(tlsServerName ? { tlsServerName } : {}),
+      });
+      opened.push(() => channel.close());
+      return channel;
+    };
+    assert.equal(await dial(authority.rootPem).unary(echo, 'x', soon), `Bearer ${token}`);
+    for (const [roots, name] of [
+      ['SYSTEM', undefined],
+      [clients.rootPem, undefined],
+      [authority.rootPem, '127.0.0.2'],
+      [authority.rootPem, 'istiod.test'],
+    ] as const) {
+      await assert.rejects(dial(roots, name).unary(echo, 'x', soon), { code: 'rpc.unavailable' });
+    }
+  });
+
   test('addresses without a host are refused', () => {
     for (const address of ['', 'http://x:1', 'https://', '::']) {
       assert.throws(
