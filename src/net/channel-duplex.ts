@@ -1,12 +1,19 @@
 /** A byte channel as a Node stream, for what only speaks streams: TLS inside of a tunnel. */
 import { Duplex } from 'node:stream';
 import { writeResult, type ByteChannel } from './channel.ts';
+import { atTurnEnd } from './turn.ts';
 
 /** Takes over `channel`: nobody has read from it yet, and the caller no longer touches it. A destroyed stream resets the channel. */
 export function channelDuplex(channel: ByteChannel): Duplex {
   let uncredited = 0;
   let paused = false;
   let onDrained: (() => void) | undefined;
+  /**
+   * What arrived in this turn. It is passed on at its end, never from inside `onData`: what decrypts it reads into the same shared
+   * memory that the channel below may still be in the middle of.
+   */
+  let arrived: Uint8Array[] = [];
+  let due = false;
   let peerEnded = false;
   let over = false;
   const duplex = new Duplex({
@@ -33,22 +40,41 @@ export function channelDuplex(channel: ByteChannel): Duplex {
       done(error);
     },
   });
+  const delivery = {
+    onTurnEnd() {
+      due = false;
+      const pieces = arrived;
+      arrived = [];
+      let more = true;
+      for (const piece of pieces) {
+        more = duplex.push(piece);
+        uncredited += piece.length;
+      }
+      if (peerEnded) duplex.push(null);
+      else if (more) {
+        channel.credit(uncredited);
+        uncredited = 0;
+      } else if (!paused) {
+        paused = true;
+        channel.pause();
+      }
+    },
+  };
+  const deliverLater = (): void => {
+    if (due) return;
+    due = true;
+    atTurnEnd(delivery);
+  };
   channel.read({
     neverKeeps: true,
     onData(bytes) {
-      const more = duplex.push(Buffer.from(bytes));
-      if (more) {
-        channel.credit(bytes.length);
-        return false;
-      }
-      uncredited += bytes.length;
-      if (!paused) channel.pause();
-      paused = true;
+      arrived.push(Buffer.from(bytes));
+      deliverLater();
       return false;
     },
     onEnd() {
       peerEnded = true;
-      duplex.push(null);
+      deliverLater();
     },
     onDrain() {
       const done = onDrained;

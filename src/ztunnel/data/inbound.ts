@@ -76,19 +76,16 @@ export async function dialApplication(options: {
   }
 }
 
-/** Tells a person why the application did not answer. */
+/** Tells a person where the application listens instead, where nobody listens at the port. */
 function explainDial(error: unknown, { ip, port }: InboundTarget, pod: PodContext): unknown {
-  if (!(error instanceof AmbitError)) return error;
-  let hint: string;
-  if (error.code === 'net.connection-refused') {
-    const listening = listensAt(pod, port).filter((address) => address !== ip);
-    const loopbackOnly = listening.length > 0 && listening.every((address) => isLoopback(parseIp(address)));
-    if (loopbackOnly) hint = `the application listens on ${listening.join(' and ')} only, not on the pod's address`;
-    else if (listening.length > 0) hint = `the application listens on ${listening.join(' and ')} only`;
-    else hint = `nothing in the pod listens on port ${port}`;
-  } else if (error.code === 'net.connect-timeout') hint = 'the application does not accept connections';
-  else return error;
-  return new AmbitError(`${error.message}: ${hint}`, { code: error.code, blame: error.blame, cause: error });
+  if (!(error instanceof AmbitError) || error.code !== 'net.connection-refused') return error;
+  const listening = listensAt(pod, port).filter((address) => address !== ip);
+  let hint = `nothing in the pod listens on port ${port}`;
+  if (listening.length > 0) {
+    hint = `the application listens on ${listening.join(' and ')} only`;
+    if (listening.every((address) => isLoopback(parseIp(address)))) hint += ", not on the pod's address";
+  }
+  return new AmbitError(`${error.message}: ${hint}`, { code: 'inbound.not-listening', blame: 'upstream' });
 }
 
 /** A pod that refuses everything is not read again for each refusal. */

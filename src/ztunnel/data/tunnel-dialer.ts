@@ -3,7 +3,7 @@ import type { SpiffeId } from '../../api/names.ts';
 import { connectTls } from '../../identity/index.ts';
 import { dial, tlsChannel, type ByteChannel } from '../../net/index.ts';
 import type { PodContext } from './data-context.ts';
-import { proxyMark } from '../ports.ts';
+import { markOf } from '../ports.ts';
 
 export interface TunnelKey {
   /** Equal for connections that may share a tunnel, different for all others. */
@@ -20,7 +20,7 @@ export function tunnelDialer(pod: PodContext): (key: TunnelKey, signal: AbortSig
     const ended = AbortSignal.any([pod.ended, signal]);
     const certificate = await pod.certificates.get(key.identity, ended);
     const socket = await dial({
-      ...(pod.target.netns === undefined ? {} : { netns: pod.target.netns, mark: proxyMark }),
+      ...(pod.target.netns === undefined ? {} : { netns: pod.target.netns, mark: markOf(pod.target.pod) }),
       host: key.ip,
       port: key.port,
       timeoutMs: pod.limits.connectTimeoutMs,
@@ -33,6 +33,8 @@ export function tunnelDialer(pod: PodContext): (key: TunnelKey, signal: AbortSig
       expected: key.expected,
       signal: ended,
       timeoutMs: pod.limits.handshakeTimeoutMs,
+      revocations: pod.revocations,
+      allowTls12: pod.limits.allowTls12,
     });
     return tlsChannel(peer.socket);
   };

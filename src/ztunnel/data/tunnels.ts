@@ -12,7 +12,7 @@ import type { ReachRequest, Upstream } from './reach-request.ts';
 import type { TunnelKey } from './tunnel-dialer.ts';
 
 export async function openTunnel(plan: HbonePlan, request: ReachRequest): Promise<Upstream> {
-  const { connection, own, pod, pool, src, trace } = request;
+  const { connection, own, pool, src, trace } = request;
   const identity = spiffeId(own.trustDomain, own.namespace, own.serviceAccount);
   const headers: Readonly<Record<string, string>> = {
     baggage: formatBaggage(own),
@@ -49,7 +49,15 @@ async function openInner(
   try {
     const certificate = await certificates.get(identity, signal);
     const timeoutMs = limits.handshakeTimeoutMs;
-    const peer = await connectTls({ socket: stream, certificate, expected, signal, timeoutMs });
+    const peer = await connectTls({
+      socket: stream,
+      certificate,
+      expected,
+      signal,
+      timeoutMs,
+      revocations: pod.revocations,
+      allowTls12: limits.allowTls12,
+    });
     const tunnel = await connectSingleTunnel({
       channel: tlsChannel(peer.socket),
       request: { authority: connect.authority, headers: { ...connect.headers, [forwardedNetworkHeader]: pod.network } },
