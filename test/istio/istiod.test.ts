@@ -3,20 +3,17 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { kinds, systemNamespace, type KindRef, type KubeObject } from '../../src/api/index.ts';
-import { chart, runHelm } from '../support/helm.ts';
 import {
   clientAndEchoServer,
   documents,
   namespace,
-  openTestMesh,
   programPod,
   programs,
-  repository,
   serviceAccount,
   type TestMesh,
 } from '../support/mesh.ts';
 import { eventually, run } from '../support/run.ts';
-import { istioFolder, peers, skip } from './peers.ts';
+import { openIstioMesh, peers, skip } from './peers.ts';
 
 const spiffe = 'spiffe://cluster.local/ns/default/sa';
 const patienceMs = 60_000;
@@ -25,16 +22,7 @@ describe("Ambit's data plane on Istio's control plane", { skip }, () => {
   let mesh: TestMesh;
 
   before(async () => {
-    mesh = await openTestMesh({ bare: true, images: [`registry.istio.io/testing/pilot:*=${peers} istiod`] });
-    await mesh.client.create(kinds.Namespace, { metadata: { name: systemNamespace } });
-    const definitions = await mesh.ambit(['up', '-f', join(repository, 'charts/crds')]);
-    assert.equal(definitions.code, 0, definitions.stderr);
-    await install('istiod', istioFolder('manifests/charts/istio-control/istio-discovery'), [
-      'profile=ambient',
-      'autoscaleEnabled=false',
-      'resources.requests.memory=64Mi',
-    ]);
-    await install('ambit', chart, ['control.enabled=false']);
+    mesh = await openIstioMesh({ nodes: 2, ambit: ['control.enabled=false'] });
     await mesh.apply(
       documents(
         clientAndEchoServer(),
@@ -46,14 +34,6 @@ describe("Ambit's data plane on Istio's control plane", { skip }, () => {
     await mesh.enrol('default');
   });
   after(() => mesh?.[Symbol.asyncDispose]());
-
-  async function install(name: string, folder: string, values: readonly string[]): Promise<void> {
-    const set = values.flatMap((value) => ['--set', value]);
-    await runHelm(
-      ['install', name, folder, '-n', systemNamespace, '--wait', '--timeout', '150s', ...set],
-      mesh.kubeconfig,
-    );
-  }
 
   async function request(pod = 'client'): Promise<{ reply?: string; error?: string }> {
     const command = [process.execPath, join(programs, 'request.ts'), 'server.default', '7000', 'hello', '3000'];
