@@ -32,6 +32,8 @@ install_system() { # binaries to look for = packages to install
 
 export DEBIAN_FRONTEND=noninteractive
 [ -z "$system" ] || install_system nft=nftables ip=iproute2 unshare=util-linux
+# Peers of tests, which are skipped without them. Who only runs a mesh gets none of these.
+[ -z "$dev" ] || [ -z "$system" ] || install_system promtool=prometheus
 [ -z "$bench" ] || install_system haproxy=haproxy cc=gcc openssl=openssl
 
 # A tree that has the development packages keeps them.
