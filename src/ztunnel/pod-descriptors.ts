@@ -28,3 +28,15 @@ export function closeTarget({ netns, listeners }: PodToServe): void {
   if (netns !== undefined) closeNetns(netns);
   if (listeners) closeListeners(listeners);
 }
+
+/** The same pod without those of its listeners; their descriptors are closed. */
+export function withoutListeners(target: PodToServe, isUnwanted: (name: string) => boolean): PodToServe {
+  const { listeners } = target;
+  if (!listeners) return target;
+  const kept: Record<string, number> = {};
+  for (const [name, fd] of Object.entries(listeners)) {
+    if (isUnwanted(name)) closeDescriptor(fd);
+    else kept[name] = fd;
+  }
+  return { ...target, listeners: kept as unknown as PodListeners };
+}

@@ -5,7 +5,8 @@ import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { MetricsMerger, type MetricsRegistry, type MetricsSnapshot } from '../../telemetry/index.ts';
 import type { ConnectionReport, ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
-import { closeTarget, duplicateTarget } from '../pod-descriptors.ts';
+import { isDnsListener } from '../dns/dns-listeners.ts';
+import { closeTarget, duplicateTarget, withoutListeners } from '../pod-descriptors.ts';
 
 /** What a data part tells of itself. */
 export interface DataPartEvents {
@@ -220,7 +221,10 @@ export class DataParts {
   }
 
   #askToServe(place: Place, target: PodToServe): Promise<DataMessage | undefined> {
-    return this.#ask(place, (requestId) => ({ kind: 'serve-pod', requestId, target }), serveTimeoutMs);
+    // One of them answers a pod's DNS queries: every datagram would wake all.
+    const answersDns = placeOf(target.pod.uid, this.#places.length) === place.index;
+    const own = answersDns ? target : withoutListeners(target, isDnsListener);
+    return this.#ask(place, (requestId) => ({ kind: 'serve-pod', requestId, target: own }), serveTimeoutMs);
   }
 
   async #reports(withMetrics: boolean): Promise<{ name: string; report: DataReport }[]> {
@@ -264,4 +268,11 @@ export class DataParts {
         place.waiting.get(message.requestId)?.(message);
     }
   }
+}
+
+/** The same for a pod always, and different pods spread. */
+function placeOf(uid: string, count: number): number {
+  let sum = 0;
+  for (let i = 0; i < uid.length; i++) sum = (sum * 31 + uid.charCodeAt(i)) % 65_521;
+  return sum % count;
 }

@@ -33,6 +33,10 @@ export function parseDnsListenerName(name: string): DnsListener | undefined {
     : undefined;
 }
 
+export function isDnsListener(name: string): boolean {
+  return parseDnsListenerName(name) !== undefined;
+}
+
 /**
  * Opens the socket of that name inside the namespace; the caller owns the descriptor. It is bound to the loopback: what is
  * redirected arrives there, a wildcard would answer from an address that the client did not ask, and nobody outside is to ask
