@@ -56,7 +56,8 @@ export async function reach(request: ReachRequest): Promise<Reached> {
       }
       if (outcome.kind === 'late') {
         error = noAnswer(isLast ? limits.answerTimeoutMs : limits.tryTimeoutMs, plan);
-        if (isLast) abandon(started);
+        // Nobody else to ask: the end of the connection ends what is still under way for it.
+        if (isLast) connection.cut(error);
         else slow = started;
       } else error = outcome.error;
     }
@@ -150,12 +151,12 @@ async function settle(slow: Try, timeoutMs: number, { pod, connection }: ReachRe
   const { plan } = slow;
   const outcome = await within(slow.upstream, timeoutMs, pod.clock);
   if (outcome.kind === 'done') return { kind: 'reached', plan, upstream: outcome.value };
-  abandon(slow);
   const error = outcome.kind === 'late' ? noAnswer(timeoutMs, plan) : outcome.error;
+  if (outcome.kind === 'late') connection.cut(error);
   return { kind: 'failed', plan, error: connection.cutError ?? error };
 }
 
-/** Whoever it reaches later finds that nobody wants it any more. */
+/** Whoever it reaches later finds that nobody wants it any more. It ends by the pool's timeouts, or by the answer. */
 function abandon(slow: Try | undefined): void {
   slow?.upstream.then(
     ({ channel }) => channel.reset(),
