@@ -49,6 +49,19 @@ describe('log', () => {
     assert.equal(silent.lines().length, 0);
   });
 
+  it('writes what JSON can say of fields, and the line without them otherwise', () => {
+    const { log, lines } = capture();
+    const circle: Record<string, unknown> = {};
+    circle['self'] = circle;
+    log.info('Odd', { big: 2n ** 60n, nothing: undefined, circle });
+    log.info('Even', { big: 2n ** 60n, nothing: undefined });
+    const [odd, even] = lines();
+    assert.equal(odd?.['message'], 'Odd');
+    assert.match(String(odd?.['unwritable']), /circular/);
+    assert.equal(even?.['big'], '1152921504606846976');
+    assert.equal('nothing' in (even ?? {}), false);
+  });
+
   it('has a silent kind', () => {
     const log = silentLog();
     log.child('x').error('nothing to see');

@@ -1,5 +1,4 @@
 /** Process logs: constant message, fields for data, one JSON line each. Access logs have a writer of their own. */
-import { pino, type Logger } from 'pino';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -20,19 +19,12 @@ export interface LogOptions {
   readonly write?: (line: string) => void;
 }
 
-/** Opens the log of a process. Keys: level, time (ISO 8601), scope, message, then the fields. */
+const order: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 };
+
+/** Opens the log of a process. Keys: level, time (ISO 8601), scope, the fields, message. */
 export function openLog(options: LogOptions): Log {
-  const base = pino(
-    {
-      level: options.level ?? 'info',
-      messageKey: 'message',
-      base: null,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    { write: options.write ?? ((line: string): void => void process.stderr.write(line)) },
-  );
-  return wrap(base, options.scope, {});
+  const { scope, level = 'info', write = (line: string): void => void process.stderr.write(line) } = options;
+  return wrap({ threshold: order[level], write }, scope, {});
 }
 
 /** A log that writes nothing. */
@@ -41,15 +33,26 @@ export function silentLog(): Log {
   return log;
 }
 
-/** Children start from `base` again: pino would write `scope` twice. */
-function wrap(base: Logger, scope: string, bound: LogFields): Log {
-  // A child of a child would say its scope twice: every child is one of the base.
-  const logger = base.child({ scope, ...bound });
-  return {
-    debug: (message, fields) => logger.debug(fields ?? {}, message),
-    info: (message, fields) => logger.info(fields ?? {}, message),
-    warn: (message, fields) => logger.warn(fields ?? {}, message),
-    error: (message, fields) => logger.error(fields ?? {}, message),
-    child: (name, fields) => wrap(base, `${scope}.${name}`, { ...bound, ...fields }),
+function wrap(target: { threshold: number; write: (line: string) => void }, scope: string, bound: LogFields): Log {
+  const say = (level: LogLevel, message: string, fields?: LogFields): void => {
+    if (order[level] < target.threshold) return;
+    const head = { level, time: new Date().toISOString(), scope };
+    target.write(`${textOf({ ...head, ...bound, ...fields, message }, { ...head, message })}\n`);
   };
+  return {
+    debug: (message, fields) => say('debug', message, fields),
+    info: (message, fields) => say('info', message, fields),
+    warn: (message, fields) => say('warn', message, fields),
+    error: (message, fields) => say('error', message, fields),
+    child: (name, fields) => wrap(target, `${scope}.${name}`, { ...bound, ...fields }),
+  };
+}
+
+/** A line is written whatever its fields are: without them where JSON cannot say them. */
+function textOf(line: LogFields, bare: LogFields): string {
+  try {
+    return JSON.stringify(line, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+  } catch (error) {
+    return JSON.stringify({ ...bare, unwritable: String(error) });
+  }
 }
