@@ -33,6 +33,14 @@ export function connectHead({ authority, headers }: TunnelRequest): HeaderList {
 
 const maxRetries = 2;
 
+/**
+ * The peer says that it did not process it, or the connection was lost before it answered: a pooled one may lead to a peer that
+ * is gone. Nothing of the client's was sent yet, so that another CONNECT repeats nothing.
+ */
+function mayRetry(error: Http2Error): boolean {
+  return error.scope === 'connection' || (error.remote && error.wireCode === errorCode.refusedStream);
+}
+
 export class ConnectAttempt implements StreamHandler {
   readonly #options: ConnectAttemptOptions;
   #stream: Http2Stream | undefined;
@@ -83,12 +91,10 @@ export class ConnectAttempt implements StreamHandler {
 
   onClose(error?: Error): void {
     if (this.#settled) return;
-    if (error instanceof Http2Error && error.remote && error.wireCode === errorCode.refusedStream) {
-      if (this.#retries++ < maxRetries) {
-        this.#stream = undefined;
-        this.#options.retry(this);
-        return;
-      }
+    if (error instanceof Http2Error && mayRetry(error) && this.#retries++ < maxRetries) {
+      this.#stream = undefined;
+      this.#options.retry(this);
+      return;
     }
     this.fail(hboneClosed(error?.message ?? 'the peer closed the stream', error));
   }

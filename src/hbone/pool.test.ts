@@ -201,6 +201,33 @@ describe('HBONE pool', () => {
     pool.close();
   });
 
+  it('tries again on another connection what was lost before it was answered, twice', async () => {
+    const requests: ConnectRequest[] = [];
+    const { pool, dials, servers } = openMesh((connect) => requests.push(connect));
+    const connecting = pool.connect(key, request);
+    for (let i = 0; i < 2; i++) {
+      dials[i]?.answer();
+      await turns();
+      servers[i]?.close(new Error('killed'));
+      await turns(20);
+    }
+    dials[2]?.answer();
+    await turns();
+    assert.equal(requests.length, 3);
+    requests[2]?.accept();
+    (await connecting).reset();
+
+    const lost = assert.rejects(pool.connect({ id: 'b' }, request), { code: 'hbone.closed' });
+    for (let i = 3; i < 6; i++) {
+      dials[i]?.answer();
+      await turns();
+      servers[i]?.close(new Error('killed'));
+      await turns(20);
+    }
+    await lost;
+    pool.close();
+  });
+
   it('closes a connection that had no tunnel for five minutes', async () => {
     const { pool, dials, clock } = openMesh();
     const connecting = pool.connect(key, request);

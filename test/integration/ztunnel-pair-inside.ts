@@ -9,8 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { policyKey, serviceKey } from '../../src/api/names.ts';
-import type { MeshAddress, MeshWorkload } from '../../src/api/workload.ts';
-import { registerCertificateService } from '../../src/ca/index.ts';
+import type { MeshWorkload } from '../../src/api/workload.ts';
 import { captureAll } from '../../src/cni/rules/capture-settings.ts';
 import { nftRedirectScript } from '../../src/cni/rules/nft-script.ts';
 import { ZdsServer } from '../../src/cni/zds-server.ts';
@@ -27,19 +26,17 @@ import {
   type AcceptedSocket,
   type Listener,
 } from '../../src/net/index.ts';
-import { createRpcServer, rpcError, type RpcServer } from '../../src/rpc/index.ts';
-import {
-  addressName,
-  addressTypeUrl,
-  authorizationTypeUrl,
-  encodeAddress,
-  encodeAuthorization,
-  resourceVersion,
-} from '../../src/wire/index.ts';
-import { createDeltaServer, createMutableSource, type MutableSource } from '../../src/xds/index.ts';
+import { encodeAuthorization, resourceVersion } from '../../src/wire/index.ts';
+import type { MutableSource } from '../../src/xds/index.ts';
 import { parseZtunnelConfig, startZtunnel, type RunningZtunnel } from '../../src/ztunnel/index.ts';
-import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
+import { createTestAuthority } from '../support/certificates.ts';
 import { joinPod, openTestNamespace, type TestNamespace } from './net-namespaces.ts';
+import {
+  setAddresses,
+  startTestControlPlane,
+  ztunnelEnvironment,
+  type TestControlPlane,
+} from './ztunnel-control-plane.ts';
 import { allowFrom, denyPlaintext } from './ztunnel-policies.ts';
 
 const webKey = serviceKey('shop', 'web.shop.svc.cluster.local');
@@ -61,52 +58,6 @@ const web = (more: Partial<MeshWorkload> = {}): MeshWorkload =>
     services: new Map([[webKey, [{ servicePort: 80, targetPort: appPort, appProtocol: 'unknown' }]]]),
     ...more,
   });
-
-/** The control plane: WDS, policies and certificates over one TLS server. */
-interface ControlPlane {
-  readonly port: number;
-  readonly addresses: MutableSource;
-  readonly policies: MutableSource;
-  close(): Promise<void>;
-}
-
-async function startControlPlane(authority: TestAuthority): Promise<ControlPlane> {
-  const certificate = await authority.signServer({ dnsNames: ['istiod.istio-system.svc'], ips: [] });
-  const server: RpcServer = createRpcServer({ certificate, log });
-  const addresses = createMutableSource();
-  const policies = createMutableSource();
-  const authenticate = (metadata: ReadonlyMap<string, string>): void => {
-    if (metadata.get('authorization') !== 'Bearer test-token') throw rpcError('unauthenticated', 'no token');
-  };
-  createDeltaServer({
-    types: [
-      { typeUrl: authorizationTypeUrl, source: policies },
-      { typeUrl: addressTypeUrl, source: addresses },
-    ],
-    authenticate: async ({ metadata }) => authenticate(metadata),
-    log,
-  }).register(server);
-  registerCertificateService(server, {
-    authority,
-    authorize: async ({ metadata }, identity) => {
-      authenticate(metadata);
-      if (!identity) throw rpcError('permission-denied', 'no identity');
-      return identity;
-    },
-    log,
-  });
-  const port = await server.listen({ host: '127.0.0.1', port: 0 });
-  return { port, addresses, policies, close: () => server.close() };
-}
-
-function setAddresses(source: MutableSource, ...addresses: MeshAddress[]): void {
-  source.update(
-    addresses.map((address) => {
-      const body = encodeAddress(address);
-      return [addressName(address), { body, version: resourceVersion(body) }] as const;
-    }),
-  );
-}
 
 function setPolicy(source: MutableSource, policy: Parameters<typeof encodeAuthorization>[0]): void {
   const body = encodeAuthorization(policy);
@@ -144,21 +95,7 @@ async function startTestZtunnel(options: {
   zds.listen();
   const running = await startZtunnel({
     config: {
-      ...parseZtunnelConfig({
-        NODE_NAME: node,
-        POD_NAME: `ztunnel-${node}`,
-        POD_NAMESPACE: 'istio-system',
-        XDS_ADDRESS: `https://127.0.0.1:${port}`,
-        CA_ADDRESS: `https://127.0.0.1:${port}`,
-        ALT_XDS_HOSTNAME: 'istiod.istio-system.svc',
-        ALT_CA_HOSTNAME: 'istiod.istio-system.svc',
-        XDS_ROOT_CA: join(folder, 'root.pem'),
-        CA_ROOT_CA: join(folder, 'root.pem'),
-        AUTH_TOKEN: join(folder, 'token'),
-        INPOD_UDS: zdsPath,
-        CONNECTION_TERMINATION_DEADLINE: '100ms',
-        LOG_LEVEL: 'warn',
-      }),
+      ...parseZtunnelConfig(ztunnelEnvironment({ folder, node, port, zdsPath, terminationDeadline: '100ms' })),
       ports: { admin: 0, metrics: 0, readiness: 0 },
     },
     log: openLog({ scope: node, level: 'debug' }),
@@ -197,7 +134,7 @@ describe('a ztunnel pair', { timeout: 60_000 }, () => {
   const spaces: TestNamespace[] = [];
   const netns = { client: -1, web: -1, outsider: -1 };
   const open = new Set<Socket>();
-  let control: ControlPlane;
+  let control: TestControlPlane;
   let near: TestZtunnel;
   let far: TestZtunnel;
   const applications: Listener[] = [];
@@ -243,7 +180,7 @@ describe('a ztunnel pair', { timeout: 60_000 }, () => {
     const authority = await createTestAuthority();
     writeFileSync(join(folder, 'root.pem'), authority.rootPem);
     writeFileSync(join(folder, 'token'), 'test-token');
-    control = await startControlPlane(authority);
+    control = await startTestControlPlane(authority);
     setAddresses(
       control.addresses,
       { kind: 'workload', workload: client },
