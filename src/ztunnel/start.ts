@@ -4,7 +4,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { createCaClient, createCertificateManager } from '../identity/index.ts';
 import { checkPrivileges } from '../net/index.ts';
-import { MetricsRegistry, openAccessLog, type AccessLog } from '../telemetry/index.ts';
+import { MetricsRegistry, openAccessLog, profileThread, type AccessLog } from '../telemetry/index.ts';
 import { startDeltaClient } from '../xds/index.ts';
 import { configDump, type DumpedPod } from './admin/config-dump.ts';
 import type { ZtunnelConfig } from './config.ts';
@@ -133,6 +133,12 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
       version,
       levels,
       quit: () => quit.resolve(),
+      profiles: async (kind, durationMs, gone) => {
+        const own = profileThread(kind, durationMs, gone);
+        const others = await data.profiles(kind, durationMs);
+        // Connections first: what is looked for is mostly there.
+        return [...others, { thread: 'control', recorded: await own }];
+      },
       dump: async () =>
         configDump({
           addresses: discovered.addresses,
@@ -214,7 +220,8 @@ function dataPartStarts(
   return Array.from(
     { length: workerThreads },
     (_, number) =>
-      (events: DataPartEvents): DataPart => startDataWorker(number, worker, events),
+      (events: DataPartEvents): DataPart =>
+        startDataWorker(number, worker, events),
   );
 }
 
@@ -254,5 +261,6 @@ function shownConfig(config: ZtunnelConfig): Record<string, string | number | bo
     secretTtlSeconds: config.secretTtlSeconds,
     selfTerminationDeadlineMs: config.terminationDeadlineMs,
     workerThreads: config.workerThreads,
+    dnsProxy: config.dns !== undefined,
   };
 }

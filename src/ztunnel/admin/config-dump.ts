@@ -95,7 +95,9 @@ async function* workloadState({ pods, connections, nowMs }: ConfigDumpInput): As
       }
       yield separator === '' ? ']' : '\n        ]';
     }
-    yield `\n      },\n      "info": ${JSON.stringify(info)}\n    }`;
+    // Its queries to these are captured.
+    const dns = pod.resolver ? `,\n      "dns": ${JSON.stringify(pod.resolver)}` : '';
+    yield `\n      },\n      "info": ${JSON.stringify(info)}${dns}\n    }`;
   }
   yield pods.length === 0 ? '}' : '\n  }';
 }
