@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { createTestAuthority } from '../../test/support/certificates.ts';
 import type { TokenReviewResult } from '../kube/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import { createCallerAuthenticator, type CallerAuthenticator } from './caller.ts';
@@ -43,6 +45,25 @@ describe('callers', () => {
     time.nowMs = 60_000;
     await callers.authenticate(call('Bearer t'));
     assert.equal(asked.length, 2);
+  });
+
+  it('are who their certificate says, whatever token comes with it', async () => {
+    const { callers, asked } = open(() => Promise.resolve(accepted));
+    const authority = await createTestAuthority();
+    const der = async (identity: string): Promise<Uint8Array> => {
+      const [leaf = ''] = (await authority.certificate(identity)).chainPem;
+      return new X509Certificate(leaf).raw;
+    };
+    const shown = async (identity: string): Promise<unknown> =>
+      callers.authenticate({ ...call('Bearer t'), peerCertificate: await der(identity) });
+    assert.deepEqual(await shown('shop/db'), { namespace: 'shop', serviceAccount: 'db' });
+    assert.deepEqual(asked, []);
+    await assert.rejects(shown('spiffe://other.example/ns/shop/sa/db'), { code: 'rpc.unauthenticated' });
+    const server = await authority.signServer({ dnsNames: ['shop'], ips: [] });
+    const peerCertificate = new X509Certificate(server.chainPem).raw;
+    await assert.rejects(callers.authenticate({ ...call('Bearer t'), peerCertificate }), {
+      code: 'rpc.unauthenticated',
+    });
   });
 
   it('without a token, with a bad one, or who are no service account are refused', async () => {

@@ -11,6 +11,7 @@ import { connect, createSecureContext, type ConnectionOptions } from 'node:tls';
 import { createTestAuthority, testIdentity, type TestAuthority } from '../../test/support/certificates.ts';
 import type { SpiffeId } from '../api/names.ts';
 import { systemClock } from '../lib/clock.ts';
+import { createCsr } from './csr.ts';
 import { acceptTls, connectTls, type TrustedPeer } from './handshake.ts';
 import { clientTlsOptions, secureContextOf } from './tls-options.ts';
 import type { WorkloadCertificate } from './workload-certificate.ts';
@@ -77,12 +78,16 @@ describe('handshake between workloads', () => {
     const otherDomain = await authority.certificate('spiffe://other.example/ns/shop/sa/client');
     const past = await createTestAuthority({ ...systemClock, nowMs: () => Date.now() - 30 * 24 * 3600_000 });
     const trustsPast = { ...web, rootsPem: web.rootsPem + past.rootPem };
+    const future = await createTestAuthority({ ...systemClock, nowMs: () => Date.now() + 3600_000 });
+    const trustsFuture = { ...web, rootsPem: web.rootsPem + future.rootPem };
+    const early = { ...client, ...(await earlyLeaf(future)) };
     const server = await authority.signServer({ dnsNames: ['client.shop'], ips: [] });
     const cases: [string, WorkloadCertificate, ConnectionOptions, string][] = [
       ['nothing', web, { ...clientTlsOptions(client), secureContext: anonymous() }, 'identity.no-certificate'],
       ['foreign root', web, clientTlsOptions(await foreign.certificate('shop/client')), 'identity.unknown-authority'],
       ['trust domain', web, clientTlsOptions(otherDomain), 'identity.wrong-trust-domain'],
       ['expired', trustsPast, clientTlsOptions(await past.certificate('shop/client')), 'identity.expired'],
+      ['not yet valid', trustsFuture, clientTlsOptions(early), 'identity.not-yet-valid'],
       [
         'server only',
         web,
@@ -155,6 +160,51 @@ describe('handshake between workloads', () => {
     aborted.raw.destroy();
   });
 
+  test('a client of an aliased trust domain is let in, and of no other', async () => {
+    const aliased = await authority.certificate('spiffe://old.example/ns/shop/sa/client');
+    for (const [trustDomainAliases, code] of [
+      [['new.example', 'old.example'], undefined],
+      [['old.example.org'], 'identity.wrong-trust-domain'],
+    ] as const) {
+      const { server, raw } = await listenOnce(web, { trustDomainAliases });
+      const socket = connect({ ...clientTlsOptions(aliased), socket: raw });
+      socket.on('error', () => {});
+      if (code === undefined) (await server).socket.destroy();
+      else await assert.rejects(server, { code });
+      socket.destroy();
+    }
+  });
+
+  test('TLS 1.2 is spoken where somebody allows it, with certificates and without resumption', async () => {
+    const sessions: Buffer[] = [];
+    for (let round = 0; round < 2; round++) {
+      const { server, raw } = await listenOnce(web, { allowTls12: true });
+      const secureContext = createSecureContext({
+        ca: authority.rootPem,
+        cert: client.chainPem.join(''),
+        key: client.key.export({ type: 'pkcs8', format: 'pem' }),
+        maxVersion: 'TLSv1.2',
+      });
+      const session = sessions.at(-1);
+      const socket = connect({
+        ...clientTlsOptions(client),
+        secureContext,
+        ...(session ? { session } : {}),
+        socket: raw,
+      });
+      socket.on('session', (one: Buffer) => sessions.push(one)).on('error', () => {});
+      const peer = await server;
+      assert.equal(peer.identity, client.identity);
+      assert.equal(peer.socket.getProtocol(), 'TLSv1.2');
+      assert.match(peer.socket.getCipher().name, /^ECDHE-ECDSA-AES\d+-GCM/);
+      assert.equal(peer.socket.isSessionReused(), false);
+      peer.socket.write('x');
+      await once(socket, 'data');
+      socket.destroy();
+      peer.socket.destroy();
+    }
+  });
+
   test('TLS 1.2 is not spoken', async () => {
     const { server, raw } = await listenOnce(web);
     const secureContext = createSecureContext({ ca: authority.rootPem, maxVersion: 'TLSv1.2' });
@@ -187,6 +237,14 @@ describe('handshake between workloads', () => {
   }
 });
 
+/** A leaf that is valid in an hour: its authority lives there, and `acceptCertificate` would refuse it here. */
+async function earlyLeaf(authority: TestAuthority): Promise<Pick<WorkloadCertificate, 'chainPem' | 'key'>> {
+  const identity = testIdentity('shop/client');
+  const { csrPem, key } = createCsr(identity);
+  const answer = await authority.signWorkload({ csrPem, identity });
+  return { chainPem: answer.slice(0, -1), key };
+}
+
 interface Handshake {
   readonly server: WorkloadCertificate;
   readonly client: WorkloadCertificate;
@@ -205,7 +263,7 @@ async function handshake({
 /** Accepts one connection with `certificate`; `raw` is the other end of it. */
 async function listenOnce(
   certificate: WorkloadCertificate,
-  options: { readonly timeoutMs?: number; readonly signal?: AbortSignal } = {},
+  options: Partial<Parameters<typeof acceptTls>[0]> = {},
 ): Promise<{ server: Promise<TrustedPeer>; raw: Socket }> {
   const listener = createServer({ pauseOnConnect: false });
   listener.listen(0, '127.0.0.1');

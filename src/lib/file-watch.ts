@@ -1,11 +1,11 @@
 /** Follows a small file by looking: through symbolic links that are swapped, and on mounts that tell nobody. */
 import { readFile } from 'node:fs/promises';
 import type { Clock } from './clock.ts';
-import { messageOf } from './errors.ts';
+import { codeOf, messageOf } from './errors.ts';
 
 export type FileState =
   | { readonly kind: 'read'; readonly bytes: Buffer }
-  | { readonly kind: 'unreadable'; readonly reason: string };
+  | { readonly kind: 'unreadable'; readonly reason: string; readonly isAbsent: boolean };
 
 export interface FileWatchOptions {
   readonly path: string;
@@ -38,7 +38,7 @@ async function read(path: string): Promise<FileState> {
   try {
     return { kind: 'read', bytes: await readFile(path) };
   } catch (error) {
-    return { kind: 'unreadable', reason: messageOf(error) };
+    return { kind: 'unreadable', reason: messageOf(error), isAbsent: codeOf(error) === 'ENOENT' };
   }
 }
 

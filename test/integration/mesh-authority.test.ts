@@ -141,6 +141,30 @@ describe('the authority of a mesh', () => {
     await expectUnnoticed();
   });
 
+  it('cuts who holds a revoked certificate, and lets nobody in with one', async () => {
+    const { mesh } = opened;
+    const { certPem, keyPem } = signer.leaf('spiffe://cluster.local/ns/default/sa/client');
+    const host = await opened.podIp('server');
+    const request = { ':method': 'CONNECT', ':authority': `${host}:7000` };
+    const ask = (): Promise<PeerAnswer> =>
+      visitor.ask({ host, port: 15008, tls: { certPem: certPem + signer.certPem, keyPem }, request });
+    assert.equal((await ask()).response?.echoed, 'hello', 'it is good so far');
+    signer.revoke(certPem);
+    await mesh.client.create(kinds.ConfigMap, {
+      metadata: { name: 'istio-ca-crl', namespace: 'istio-system' },
+      data: { 'ca-crl.pem': signer.crl().toString() },
+    });
+    await eventually(
+      async () => ((await ask()).response?.status === undefined ? true : undefined),
+      'it is refused',
+      60_000,
+    );
+    const rejections = await metricSum(mesh, 'node-2', 'istio_crl_policy_rejections_total', ['reporter="destination"']);
+    assert.ok(rejections >= 1, `${rejections}`);
+    await accessLines(mesh, 'node-2', [['direction="inbound"', "the peer's certificate, serial", 'is revoked']]);
+    await expectUnnoticed();
+  });
+
   it('refuses broken material, naming the key of the Secret, and goes on with what it had', async () => {
     const { mesh } = opened;
     const other = openOpensslRoot('other');

@@ -63,11 +63,13 @@ function nodeAgent(paths: StatePaths): SystemPod {
             { name: 'KUBECONFIG', value: '/etc/ambit/kubeconfig' },
             { name: 'ZTUNNEL_SOCKET', value: '/var/run/ztunnel/ztunnel.sock' },
             { name: 'NETNS_DIR', value: '/var/run/netns' },
+            { name: 'CNI_RUN_DIR', value: '/var/run/istio-cni' },
           ],
           readinessProbe: { httpGet: { path: '/readyz', port: 8000 }, periodSeconds: 1 },
           volumeMounts: [
             { name: 'kubeconfig', mountPath: '/etc/ambit/kubeconfig', readOnly: true },
             ztunnelFolder,
+            pluginFolder,
             { name: 'netns', mountPath: '/var/run/netns', mountPropagation: 'HostToContainer' },
             { name: 'api-token', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' },
           ],
@@ -124,6 +126,7 @@ function ztunnel(): SystemPod {
             { name: 'INPOD_UDS', value: '/var/run/ztunnel/ztunnel.sock' },
             { name: 'XDS_ROOT_CA', value: '/var/run/secrets/istio/root-cert.pem' },
             { name: 'CA_ROOT_CA', value: '/var/run/secrets/istio/root-cert.pem' },
+            { name: 'CRL_PATH', value: '/var/run/secrets/istio-crl/ca-crl.pem' },
             { name: 'AUTH_TOKEN', value: '/var/run/secrets/tokens/istio-token' },
             field('NODE_NAME', 'spec.nodeName'),
             field('POD_NAME', 'metadata.name'),
@@ -135,6 +138,7 @@ function ztunnel(): SystemPod {
           volumeMounts: [
             ztunnelFolder,
             { name: 'istiod-ca-cert', mountPath: '/var/run/secrets/istio' },
+            { name: 'istio-ca-crl', mountPath: '/var/run/secrets/istio-crl' },
             { name: 'istio-token', mountPath: '/var/run/secrets/tokens' },
           ],
         },
@@ -142,6 +146,7 @@ function ztunnel(): SystemPod {
       volumes: [
         nodeFolders,
         { name: 'istiod-ca-cert', configMap: { name: 'istio-ca-root-cert' } },
+        { name: 'istio-ca-crl', configMap: { name: 'istio-ca-crl', optional: true } },
         {
           name: 'istio-token',
           projected: {
@@ -182,4 +187,10 @@ const ztunnelFolder: { name: string; mountPath: string; subPathExpr: string } = 
   name: nodeFolders.name,
   mountPath: '/var/run/ztunnel',
   subPathExpr: '$(NODE_NAME)/ztunnel',
+};
+/** Where the node runtime asks the node agent whether a pod may start. */
+const pluginFolder: typeof ztunnelFolder = {
+  name: nodeFolders.name,
+  mountPath: '/var/run/istio-cni',
+  subPathExpr: '$(NODE_NAME)/cni',
 };

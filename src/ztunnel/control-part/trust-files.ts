@@ -55,6 +55,11 @@ export function followTrustFiles(options: TrustFilesOptions): TrustFiles {
 
   const takeLists = (state: FileState): void => {
     const problem = state.kind === 'read' ? tryParse(state.bytes) : { reason: state.reason };
+    // Nobody gave any: a mount that is optional. Once there were some, their going is no way to forget them.
+    if (state.kind === 'unreadable' && state.isAbsent && !lists) {
+      isBad = false;
+      return log.info('no revocation lists: nothing counts as revoked', { path: crlPath });
+    }
     isBad = 'reason' in problem;
     if ('reason' in problem) {
       const meanwhile = lists ? 'the last good lists stay in force' : 'nothing counts as revoked';

@@ -5,7 +5,7 @@ import { referencesOf } from './references.ts';
 
 const mirrorAnnotation = 'kubernetes.io/config.mirror';
 const meshAccounts = new Set(['istio-cni', 'ztunnel']);
-const meshConfigMaps = new Set(['istio-ca-root-cert']);
+const meshConfigMaps = new Set(['istio-ca-root-cert', 'istio-ca-crl']);
 
 export function isMirror(pod: ApiObject): boolean {
   return pod.metadata.annotations?.[mirrorAnnotation] !== undefined;
