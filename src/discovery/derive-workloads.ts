@@ -42,19 +42,20 @@ export interface WorkloadInputs {
 }
 
 export interface DerivedWorkloads {
-  /** By uid. */
-  readonly addresses: readonly Collection<MeshAddress>[];
+  /** By uid. Pods, and what slices name. */
+  readonly local: readonly Collection<MeshAddress>[];
+  /** By uid. What WorkloadEntries and ServiceEntries name, of any network. */
+  readonly anywhere: Collection<MeshAddress>;
   readonly workloadEntryVerdicts: Collection<EntryVerdict>;
 }
 
 export function deriveWorkloads(graph: Graph, inputs: WorkloadInputs): DerivedWorkloads {
   return {
-    addresses: [
-      derivePods(graph, inputs),
+    local: [derivePods(graph, inputs), deriveSlices(graph, inputs)],
+    anywhere: graph.join('workloads of both entries', [
       deriveWorkloadEntries(graph, inputs),
       deriveInline(graph, inputs),
-      deriveSlices(graph, inputs),
-    ],
+    ]),
     workloadEntryVerdicts: graph.map(
       'verdicts of workload entries',
       inputs.scope.workloadEntries,

@@ -19,6 +19,7 @@ import { exported } from './export-to.ts';
 import { defaultRevision, meshScope } from './mesh-scope.ts';
 import { deriveNamespaceProfiles } from './namespace-profile.ts';
 import { deriveNetworks } from './networks.ts';
+import { withRemoteIdentities } from './remote-identities.ts';
 import { deriveSelections } from './selections.ts';
 import type { WaypointBinding } from './waypoint-binding.ts';
 
@@ -157,9 +158,13 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     serviceEntries,
     workloadEntries,
     addresses: graph.join<MeshAddress>('addresses', [
-      serviceAddresses,
-      entries.addresses,
-      ...workloads.addresses,
+      withRemoteIdentities(graph, {
+        services: graph.join<MeshAddress>('services', [serviceAddresses, entries.addresses]),
+        workloads: workloads.anywhere,
+        networkOf,
+      }),
+      ...workloads.local,
+      workloads.anywhere,
       gateways.addresses,
     ]),
     authorizations: policies.authorizations,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Gateway } from '../api/gateway.ts';
-import { gatewayClass, namespace, openWorld, pod, serviceEntry, workloadEntry } from './fixtures.ts';
+import { gatewayClass, namespace, openWorld, pod, service, serviceEntry, workloadEntry } from './fixtures.ts';
 
 function gateway(
   name: string,
@@ -115,5 +115,23 @@ describe('a network gateway', () => {
     world.put(world.sources.namespaces, namespace('istio-system', { 'topology.istio.io/network': 'near' }));
     world.put(world.sources.gateways, gateway('far', 'istio-remote', { spec: [{ value: '192.0.2.9' }] }));
     assert.equal(world.addresses.size, 0);
+  });
+
+  it('leads to endpoints whose identities their Services vouch for', () => {
+    const world = openWorld();
+    world.put(world.sources.namespaces, namespace('istio-system', { 'topology.istio.io/network': 'near' }));
+    world.put(world.sources.services, service('vm'));
+    const names = (): unknown => world.service('shop/vm.shop.svc.cluster.local')?.subjectAltNames;
+    const vm = { address: '10.7.7.7', labels: { app: 'vm' }, serviceAccount: 'machine' };
+    world.put(world.sources.workloadEntries, workloadEntry('vm', vm));
+    assert.deepEqual(names(), [], 'in our own network each proves itself');
+    world.put(
+      world.sources.workloadEntries,
+      workloadEntry('vm', { ...vm, network: 'far' }),
+      workloadEntry('unknown', { address: '10.7.7.8', labels: { app: 'vm' }, network: 'far' }),
+    );
+    assert.deepEqual(names(), ['spiffe://cluster.local/ns/shop/sa/machine']);
+    world.remove(world.sources.workloadEntries, workloadEntry('vm', vm));
+    assert.deepEqual(names(), []);
   });
 });
