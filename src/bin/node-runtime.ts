@@ -24,6 +24,7 @@ names: the embedded one, or any other. It is started in the network namespace of
   --tls-private-key-file FILE    with this certificate (address 172.30.1.N) and key,
   --client-ca-file FILE          for callers with a certificate of these, whom the API server
                                  allows "create nodes/proxy" of this node
+  --mesh                       pods start once the node agent of the mesh let them
   --egress                     reach addresses outside the mesh through the host, by the socket run/egress.sock of --state
   -h, --help                   print this
 
@@ -45,6 +46,7 @@ try {
       'tls-cert-file': { type: 'string' },
       'tls-private-key-file': { type: 'string' },
       'client-ca-file': { type: 'string' },
+      mesh: { type: 'boolean', default: false },
       egress: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -72,6 +74,7 @@ try {
     log,
     signal: stop.signal,
     systemNamespaces: values['system-namespace'],
+    mesh: values.mesh,
     ...(values.egress ? { egressSocket: join(resolve(state), 'run', 'egress.sock') } : {}),
     ...(listener === undefined ? {} : { listener }),
     ...(manifests === undefined ? {} : { manifestsDir: resolve(manifests) }),

@@ -131,6 +131,7 @@ class Agent {
   /** Pods that ran before anybody could enrol them. */
   readonly #late = new Set<string>();
   #dnsUnderstood = false;
+  #hadDaemonSet = false;
   #pods!: Informer<Pod>;
   #namespaces!: Informer<Namespace>;
   #policies!: Informer<NetworkPolicy>;
@@ -253,6 +254,7 @@ class Agent {
     const closing: (() => void)[] = [];
     try {
       await Promise.all([this.#namespaces.synced, this.#pods.synced]);
+      this.#hadDaemonSet = this.#installer !== undefined && (await this.#hasDaemonSet());
       await this.#adoptLeftovers();
       // All pods at once, before ztunnel can connect: it drops whatever its first snapshot does not name.
       this.#started = true;
@@ -307,19 +309,23 @@ class Agent {
 
   /** What is installed stays for the next agent, unless there will be none. */
   async #leaveNode(): Promise<void> {
-    const { daemonSet, client } = this.#options;
     await this.#installer?.close();
-    if (!daemonSet || !this.#installer) return;
+    if (!this.#installer || !this.#hadDaemonSet || (await this.#hasDaemonSet())) return;
+    await this.#installer.uninstall();
+    await this.#probes.clear().catch(() => {});
+  }
+
+  async #hasDaemonSet(): Promise<boolean> {
+    const { daemonSet, client } = this.#options;
+    if (!daemonSet) return false;
     try {
       const deadline = AbortSignal.timeout(2000);
       const { metadata } = await client.get(kinds.DaemonSet, daemonSet.name, daemonSet.namespace, deadline);
-      if (metadata.deletionTimestamp === undefined) return;
+      return metadata.deletionTimestamp === undefined;
     } catch (error) {
       // Not to know is no reason to open the node to pods outside of the mesh.
-      if (!isKubeError(error) || error.status !== 404) return;
+      return !isKubeError(error) || error.status !== 404;
     }
-    await this.#installer.uninstall();
-    await this.#probes.clear().catch(() => {});
   }
 
   /** The plugin asks for a pod that is being set up. Resolves when it may go on. */

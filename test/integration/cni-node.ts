@@ -17,6 +17,7 @@ import {
   connectSeqpacket,
   dial,
   listen,
+  netnsIdentity,
   openNetns,
   originalDestination,
   pump,
@@ -94,7 +95,9 @@ export class RelayingZtunnel {
       closeNetns(netns);
       return 'refused by this test';
     }
-    if (this.served.has(uid)) {
+    const known = this.served.get(uid);
+    if (known && netnsIdentity(known.netns) !== netnsIdentity(netns)) this.remove(uid);
+    else if (known) {
       closeNetns(netns);
       return undefined;
     }

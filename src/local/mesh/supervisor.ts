@@ -247,6 +247,7 @@ export class Supervisor {
       args.push('--tls-cert-file', certPath, '--tls-private-key-file', keyPath);
       args.push('--client-ca-file', serverFiles(paths).caPath);
     }
+    if (!bare) args.push('--mesh');
     if (this.#record.egress !== undefined) args.push('--egress');
     for (const image of this.#record.images) args.push('--image', image);
     return this.#startComponent({

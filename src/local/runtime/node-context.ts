@@ -32,6 +32,8 @@ export interface NodeContext {
   readonly memoryFolder: string;
   /** Logs and empty volumes. */
   readonly diskFolder: string;
+  /** Folder of the node agent's socket; pods start once it let them. Absent: there is no mesh on this node. */
+  readonly cniRunDir?: string;
   readonly addresses: AddressPool;
   readonly client: KubeClient;
   readonly objects: ReferencedObjects;

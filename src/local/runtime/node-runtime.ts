@@ -67,6 +67,8 @@ export interface NodeRuntimeOptions {
   readonly systemNamespaces?: readonly string[];
   /** Serve a cluster's API server over TLS on port 10250; absent: only the unix socket. */
   readonly listener?: NodeListenerFiles;
+  /** Pods wait until the node agent of the mesh let them start. */
+  readonly mesh?: boolean;
   /** Unix socket of the host's relay: TCP and names outside the mesh go by it. Absent: they are refused. */
   readonly egressSocket?: string;
   readonly clock?: Clock;
@@ -127,6 +129,7 @@ export async function startNodeRuntime(options: NodeRuntimeOptions): Promise<Run
     forbidden: [options.stateDir, ...(options.hidden ?? []), ...alwaysForbidden],
     memoryFolder,
     diskFolder,
+    ...(options.mesh ? { cniRunDir: join(memoryFolder, 'cni') } : {}),
     addresses,
     client,
     objects: new ReferencedObjects({ client, log }),

@@ -11,6 +11,7 @@ import { startContainer, type StartedContainer } from './container-start.ts';
 import { ContainerSupervisor, timestamp, type ContainerDefinition } from './container-supervisor.ts';
 import type { PodFacts } from './field-path.ts';
 import { findContainerCommand } from './image-table.ts';
+import { awaitMesh } from './mesh-admission.ts';
 import type { NodeContext } from './node-context.ts';
 import { openPodSandbox, type PodSandbox, type PodSandboxOptions } from './pod-sandbox.ts';
 import { computePodStatus } from './pod-status.ts';
@@ -240,6 +241,8 @@ export class PodWorker {
     try {
       await this.#openSandbox();
       if (signal.aborted) return;
+      await this.#awaitMesh(signal);
+      if (signal.aborted) return;
       this.#report();
       await this.#prepareVolumes();
       await this.#runContainers();
@@ -325,6 +328,19 @@ export class PodWorker {
         await sleep(backoff.next(), this.#ending.signal);
       }
     }
+  }
+
+  async #awaitMesh(signal: AbortSignal): Promise<void> {
+    const { cniRunDir: runDir } = this.#node;
+    const sandbox = this.#sandbox;
+    if (runDir === undefined || !sandbox) return;
+    let told = '';
+    const onWait = (reason: string): void => {
+      if (reason === told) return;
+      told = reason;
+      this.#event('Warning', 'FailedCreatePodSandBox', `Failed to create pod sandbox: plugin istio-cni: ${reason}`);
+    };
+    await awaitMesh({ runDir, pod: this.#pod, uid: this.uid, sandbox, onWait, signal });
   }
 
   /** What can be mended outside, such as a host path that is not there, is waited for. */
