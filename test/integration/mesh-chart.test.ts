@@ -31,7 +31,8 @@ describe('a mesh installed by its chart', { skip }, () => {
   after(() => mesh?.[Symbol.asyncDispose]());
 
   function release(verb: 'install' | 'upgrade', name: string, ...args: readonly string[]): Promise<unknown> {
-    const wait = ['--wait', '--timeout', '150s'];
+    // These nodes have no CNI.
+    const wait = ['--wait', '--timeout', '150s', '--set', 'nodeAgent.cni.install=false'];
     return runHelm([verb, name, chart, '-n', systemNamespace, ...wait, ...args], mesh.kubeconfig);
   }
 
@@ -98,10 +99,7 @@ describe('a mesh installed by its chart', { skip }, () => {
     const result = JSON.parse(said) as { answered: number; failures: Record<string, number> };
     assert.notEqual(await mesh.systemPod('ztunnel', 'node-1'), earlier);
     assert.ok(result.answered > 20, said);
-    // What waited in the queue of a listener that closed is reset: a few at most.
-    const { ECONNRESET: resets = 0, ...others } = result.failures;
-    assert.deepEqual(others, {}, said);
-    assert.ok(resets <= 2, said);
+    assert.deepEqual(result.failures, {}, said);
     assert.deepEqual((await webhook()).metadata.generation, before.metadata.generation);
   });
 

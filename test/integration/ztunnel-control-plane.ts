@@ -92,6 +92,6 @@ export function ztunnelEnvironment(options: {
     AUTH_TOKEN: `${folder}/token`,
     INPOD_UDS: zdsPath,
     CONNECTION_TERMINATION_DEADLINE: terminationDeadline,
-    LOG_LEVEL: 'warn',
+    LOG_LEVEL: 'warn,access:info',
   };
 }
