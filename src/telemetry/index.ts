@@ -1,6 +1,8 @@
 /** Metrics, access log and trace context. */
 export { MetricsRegistry, type Histogram, type MetricGroup, type Series } from './metrics.ts';
 export { expositionContentType, negotiateFormat, writeSnapshot, type ExpositionFormat } from './exposition.ts';
+export { profileThread, type ProfileKind, type ThreadProfile } from './profile.ts';
+export { writePprof, type NamedProfile } from './pprof.ts';
 export { MetricsMerger } from './merger.ts';
 export type { MetricsSnapshot } from './snapshot.ts';
 export { registerOnDemandDns, registerTcpMetrics, unknownLabel } from './istio-tcp.ts';

@@ -4,7 +4,7 @@ import type { Endpoint } from '../net/index.ts';
 import type { AddressUpdate, AuthorizationUpdate } from '../mesh/index.ts';
 import type { WorkloadCertificate } from '../identity/index.ts';
 import type { PodResolver } from '../wire/index.ts';
-import type { MetricsSnapshot } from '../telemetry/index.ts';
+import type { MetricsSnapshot, ProfileKind, ThreadProfile } from '../telemetry/index.ts';
 
 /** A pod as the node agent knows it. */
 export interface PodInfo {
@@ -75,6 +75,13 @@ export type ControlMessage =
       readonly afterId: number;
       readonly limit: number;
     }
+  /** Answered by `profile`, after so long. Only where the data part has a thread of its own. */
+  | {
+      readonly kind: 'profile-wanted';
+      readonly requestId: number;
+      readonly of: ProfileKind;
+      readonly durationMs: number;
+    }
   /** Stop accepting, let connections end until the deadline, then cut them. Answered by `drained`. */
   | { readonly kind: 'drain'; readonly deadlineMs: number };
 
@@ -84,6 +91,7 @@ export type DataMessage =
   | { readonly kind: 'pod-failed'; readonly requestId: number; readonly error: string }
   | { readonly kind: 'report'; readonly requestId: number; readonly report: DataReport }
   | { readonly kind: 'connections'; readonly requestId: number; readonly connections: readonly ConnectionReport[] }
+  | { readonly kind: 'profile'; readonly requestId: number; readonly profile: ThreadProfile }
   | { readonly kind: 'drained' };
 
 export interface ConnectionReport {

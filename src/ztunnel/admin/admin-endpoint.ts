@@ -1,4 +1,5 @@
 /** The admin port. On loopback alone: who reaches it may end the process. */
+import { serveProfile, type ProfileSource } from './profiles.ts';
 import type { LogLevels } from './log-levels.ts';
 import { dashboard, type AdminPage } from './dashboard.ts';
 import {
@@ -15,6 +16,7 @@ export interface AdminOptions extends Omit<EndpointOptions, 'host'> {
   /** The JSON text of `/config_dump`. */
   readonly dump: () => Promise<AsyncIterable<string>>;
   readonly levels: LogLevels;
+  readonly profiles: ProfileSource;
   readonly quit: () => void;
 }
 
@@ -39,7 +41,7 @@ export function serveAdmin(options: AdminOptions): Promise<RunningEndpoint> {
   });
 }
 
-function adminPages({ version, dump, levels, quit }: AdminOptions): readonly Page[] {
+function adminPages({ version, dump, levels, profiles, quit }: AdminOptions): readonly Page[] {
   const pages: Page[] = [
     {
       path: '/',
@@ -72,6 +74,18 @@ function adminPages({ version, dump, levels, quit }: AdminOptions): readonly Pag
         answer(response, 200, 'shutdown now\n');
         quit();
       },
+    },
+    {
+      path: '/debug/pprof/profile',
+      method: 'GET',
+      does: 'where processor time goes, for go tool pprof: ?seconds=10, ?format=cpuprofile for Chrome',
+      serve: serveProfile('cpu', profiles),
+    },
+    {
+      path: '/debug/pprof/heap',
+      method: 'GET',
+      does: 'what was allocated meanwhile and is still held: ?seconds=10, ?format=heapprofile for Chrome',
+      serve: serveProfile('heap', profiles),
     },
   ];
   return pages;

@@ -3,7 +3,13 @@ import { createBackoff, type Backoff } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import { MetricsMerger, type MetricsRegistry, type MetricsSnapshot } from '../../telemetry/index.ts';
+import {
+  MetricsMerger,
+  type MetricsRegistry,
+  type MetricsSnapshot,
+  type NamedProfile,
+  type ProfileKind,
+} from '../../telemetry/index.ts';
 import type { ConnectionReport, ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
 import { isDnsListener } from '../dns/dns-listeners.ts';
 import { closeTarget, duplicateTarget, withoutListeners } from '../pod-descriptors.ts';
@@ -148,6 +154,27 @@ export class DataParts {
     }
   }
 
+  /** Of the data parts that have a thread of their own. */
+  async profiles(kind: ProfileKind, durationMs: number): Promise<NamedProfile[]> {
+    const answers = await Promise.all(
+      this.#places
+        .filter(({ part }) => part?.stop)
+        .map(async (place) => {
+          const { name } = place;
+          const ask = (requestId: number): ControlMessage => ({
+            kind: 'profile-wanted',
+            requestId,
+            of: kind,
+            durationMs,
+          });
+          return { thread: name, answer: await this.#ask(place, ask, durationMs + reportTimeoutMs) };
+        }),
+    );
+    return answers.flatMap(({ thread, answer }) =>
+      answer?.kind === 'profile' ? [{ thread, recorded: answer.profile }] : [],
+    );
+  }
+
   /** Resolves when all are done; one that does not say so in time is ended. */
   async drain(deadlineMs: number): Promise<void> {
     this.#draining = true;
@@ -265,6 +292,7 @@ export class DataParts {
       case 'pod-failed':
       case 'report':
       case 'connections':
+      case 'profile':
         place.waiting.get(message.requestId)?.(message);
     }
   }

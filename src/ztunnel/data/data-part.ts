@@ -6,7 +6,13 @@ import { spiffeId, type NetworkId, type SpiffeId } from '../../api/names.ts';
 import { parseRevocationLists, type Revocations } from '../../identity/index.ts';
 import { MeshState } from '../../mesh/index.ts';
 import { netnsIdentity } from '../../net/index.ts';
-import { MetricsRegistry, registerOnDemandDns, registerTcpMetrics, type AccessLog } from '../../telemetry/index.ts';
+import {
+  MetricsRegistry,
+  profileThread,
+  registerOnDemandDns,
+  registerTcpMetrics,
+  type AccessLog,
+} from '../../telemetry/index.ts';
 import { createAuthorizer, type Authorizer } from './authorize.ts';
 import { CertificateStore, createCountedRevocations } from './certificate-store.ts';
 import { ConnectionRegistry } from './connections.ts';
@@ -129,6 +135,13 @@ class Part {
         return this.#revocations.update(parseRevocationLists(message.lists));
       case 'report-wanted':
         return this.#options.post({ kind: 'report', requestId: message.requestId, report: this.#report(message) });
+      case 'profile-wanted': {
+        const { requestId, of, durationMs } = message;
+        return void profileThread(of, durationMs).then(
+          (profile) => this.#options.post({ kind: 'profile', requestId, profile }),
+          (error: unknown) => this.#log.warn('cannot profile', { error: messageOf(error) }),
+        );
+      }
       case 'connections-wanted': {
         const { requestId, podUid } = message;
         const connections = this.#connections.reportPage(podUid, message);
