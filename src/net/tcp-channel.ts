@@ -147,7 +147,9 @@ class TcpChannel implements ByteChannel, TurnEnd {
 
   /** Straight to the kernel: cheaper than Socket.write, and what is not taken is ours to copy, so memory never stays lent. */
   #send(bytes: Uint8Array): WriteResult {
-    if (this.#fd === undefined) return writeResult.done;
+    // A socket that failed closes its descriptor at once and says so turns later: by then the number may be another
+    // connection's, which must never get these bytes.
+    if (this.#fd === undefined || this.#socket.destroyed) return writeResult.done;
     const sent = send(this.#fd, bytes);
     if (sent === bytes.length) return writeResult.done;
     if (sent >= 0) return this.#hold(bytes.subarray(sent));

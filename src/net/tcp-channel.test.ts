@@ -1,0 +1,46 @@
+/** What the contract suite cannot ask of a TCP channel. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { test } from 'node:test';
+import { encodeSocketAddress } from './address.ts';
+import { dial } from './dial.ts';
+import { descriptorOf } from './socket-handle.ts';
+import * as sys from './sys.ts';
+import { tcpChannel } from './tcp-channel.ts';
+
+test('bytes never go to the connection that got the descriptor of one that has failed', async () => {
+  const received: string[] = [];
+  const accepted: Socket[] = [];
+  const server = createServer((socket) => {
+    accepted.push(socket);
+    socket.on('data', (chunk) => received.push(String(chunk))).on('error', () => {});
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const socket = await dial({ host: '127.0.0.1', port, timeoutMs: 5000 });
+  const channel = tcpChannel(socket);
+  const closed = new Promise<void>((resolve) => {
+    channel.read({ onData: () => false, onEnd() {}, onDrain() {}, onClose: () => resolve() });
+  });
+  channel.write(Buffer.from('mine'));
+  const fd = descriptorOf(socket);
+
+  // As Node does when a read fails: the descriptor is closed now, the channel hears of it later.
+  socket.destroy();
+  const another = sys.socket(sys.linux.AF_INET, sys.linux.SOCK_STREAM);
+  assert.equal(another, fd, 'the number is taken again');
+  sys.connect(another, encodeSocketAddress('127.0.0.1', port, sys.linux.AF_INET), 'the server');
+  channel.write(Buffer.from('stray'));
+  channel.write(Buffer.alloc(8192, 'stray'));
+  channel.end();
+  await closed;
+  sys.send(another, Buffer.from('theirs'));
+  sys.close(another);
+  while (accepted.length < 2 || !accepted.every((one) => one.readableEnded || one.destroyed)) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(received.toSorted().join(), 'mine,theirs');
+  server.close();
+});
