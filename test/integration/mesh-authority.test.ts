@@ -88,6 +88,25 @@ describe('the authority of a mesh', () => {
     );
     assert.deepEqual(reports.at(-1)?.errors, [], 'no connection failed');
   };
+  interface Process {
+    readonly component: string;
+    readonly pid: number;
+    readonly ready: boolean;
+  }
+  const control = async (): Promise<Process | undefined> => {
+    const { stdout } = await opened.mesh.ambit(['status', '-o', 'json']);
+    return (JSON.parse(stdout) as Process[]).find(({ component }) => component === 'control');
+  };
+  const restartControl = async (): Promise<void> => {
+    const before = (await control())?.pid ?? 0;
+    assert.ok(before > 0);
+    process.kill(before, 'SIGKILL');
+    const isBack = async (): Promise<true | undefined> => {
+      const now = await control();
+      return now && now.pid > 0 && now.pid !== before && now.ready ? true : undefined;
+    };
+    await eventually(isBack, 'the control plane is back', 60_000);
+  };
   const warning = (reason: string): Promise<Event> =>
     eventually(async () => {
       const { items } = await opened.mesh.client.list(kinds.Event, { namespace: 'istio-system' });
@@ -118,6 +137,8 @@ describe('the authority of a mesh', () => {
 
   it('lets who holds a certificate of the old root in as long as that root is there, and not after', async () => {
     const { mesh } = opened;
+    await restartControl();
+    assert.equal((await publishedRoots()).length, 2, 'a control plane that starts goes on where the last one was');
     const { data = {} } = await mesh.client.get(kinds.Secret, 'istio-ca-secret', 'istio-system');
     const pem = (name: string): string => Buffer.from(data[name] ?? '', 'base64').toString();
     const old = await openTestAuthority({ certPem: pem('ca-cert.pem'), keyPem: pem('ca-key.pem') });
@@ -185,16 +206,14 @@ describe('the authority of a mesh', () => {
 
   it('may be away: nobody notices, and certificates say when they end', async () => {
     const { mesh } = opened;
-    const { stdout } = await mesh.ambit(['status', '-o', 'json']);
-    const all = JSON.parse(stdout) as { component: string; pid: number }[];
-    const control = all.find(({ component }) => component === 'control')?.pid ?? 0;
-    assert.ok(control > 0);
-    process.kill(control, 'SIGSTOP');
+    const pid = (await control())?.pid ?? 0;
+    assert.ok(pid > 0);
+    process.kill(pid, 'SIGSTOP');
     try {
       await expectUnnoticed();
       await expectUnnoticed();
     } finally {
-      process.kill(control, 'SIGCONT');
+      process.kill(pid, 'SIGCONT');
     }
     const expiry = (identity: string): Promise<number> =>
       metricSum(mesh, 'node-2', 'ambit_certificate_expiry_timestamp_seconds', [
