@@ -112,7 +112,10 @@ test('a workload outside the mesh is dialled in plain text, the unknown passes t
 
 test('a service without an endpoint, or without the port, refuses and says which', () => {
   const nobody = outbound(meshOf(client, web), '10.96.0.10', 80);
-  assert.equal(nobody.kind === 'refuse' && nobody.message, 'no healthy endpoint of web.shop.svc.cluster.local: it has none');
+  assert.equal(
+    nobody.kind === 'refuse' && nobody.message,
+    'no healthy endpoint of web.shop.svc.cluster.local: it has none',
+  );
   const unhealthy = outbound(meshOf(client, web, pod(3, { status: 'unhealthy' })), '10.96.0.10', 80);
   assert.equal(unhealthy.kind === 'refuse' && unhealthy.reason, 'no-healthy-upstream');
   const port = outbound(meshOf(client, web, pod(3)), '10.96.0.10', 81);

@@ -329,7 +329,9 @@ describe('outbound', { timeout: 60_000 }, () => {
   });
 
   test('calls to the listeners of the proxy itself are refused at once, whatever address they are made to', async () => {
-    for (const ip of [client.ip4, client.ip6]) {
+    // An address of the pod that the mesh does not know: a connection to it would pass through, to ourselves.
+    await client.space.exec('ip', 'addr', 'add', '10.99.0.1/32', 'dev', 'eth0');
+    for (const ip of [client.ip4, client.ip6, '10.99.0.1']) {
       for (const port of [15001, 15006]) {
         const started = performance.now();
         assert.equal(await pods.ask(client, ip, port), undefined);
