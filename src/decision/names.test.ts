@@ -190,12 +190,13 @@ describe('names with a search domain at their end', () => {
     const trap = meshOf(
       client,
       headless,
-      meshService({ name: 'trap', hostname: 'pod.db', addresses: vip('240.240.0.9') }),
-      meshService({ name: 'trap2', hostname: '_sql._tcp', addresses: vip('240.240.0.9') }),
+      ...['pod.db', '_sql._tcp.db', 'ghost', 'a.shop.pod'].map((hostname) =>
+        meshService({ name: 'trap', hostname, addresses: vip('240.240.0.9') }),
+      ),
     );
-    const inShop = { search: ['shop.svc.cluster.local'], ndots: 5 };
-    assert.equal(ask('pod.db.shop.svc.cluster.local', { mesh: trap, rules: inShop }), 'forward');
-    assert.equal(ask('_sql._tcp.db.shop.svc.cluster.local', { mesh: trap, rules: inShop }), 'forward');
+    const inShop = { search: ['shop.svc.cluster.local', 'cluster.local'], ndots: 5 };
+    for (const name of ['pod.db.shop.svc', '_sql._tcp.db.shop.svc', 'ghost.shop.svc', 'a.shop.pod'])
+      assert.equal(ask(`${name}.cluster.local`, { mesh: trap, rules: inShop }), 'forward', name);
   });
 
   test('are never cut in domains of others, where anything may exist', () => {

@@ -151,11 +151,6 @@ export function withDnsId(message: Uint8Array, id: number): Buffer {
   return copy;
 }
 
-/** The code of an answer: `dnsCode` and others. */
-export function dnsCodeOf(answer: Uint8Array): number {
-  return u16(answer, 2) & 0xf;
-}
-
 /**
  * Whether `answer` is one to `query`: the id, the kind, and the question if there is one. Only an error may come without its question.
  */

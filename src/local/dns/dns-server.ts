@@ -13,6 +13,7 @@ import {
 } from 'dns-packet';
 import { codeOf, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { DnsStreamReader, frameDnsMessage } from '../../net/index.ts';
 import type { ClusterAnswer, ClusterNames } from './cluster-names.ts';
 
 export interface DnsServerOptions {
@@ -275,18 +276,13 @@ function listenTcp(options: DnsServerOptions, port: number, sockets: Set<Socket>
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => {});
     socket.setTimeout(tcpIdleMs, () => socket.destroy());
-    let held: Buffer = Buffer.alloc(0);
+    const reader = new DnsStreamReader();
     socket.on('data', (chunk: Buffer) => {
-      held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-      while (held.length >= 2 && held.length >= 2 + held.readUInt16BE(0)) {
-        const length = held.readUInt16BE(0);
-        void tryAnswer(held.subarray(2, 2 + length), options).then((answer) => {
-          if (!answer) return void socket.destroy();
-          const prefix = Buffer.alloc(2);
-          prefix.writeUInt16BE(answer.length, 0);
-          socket.write(Buffer.concat([prefix, answer]));
+      for (const message of reader.push(chunk)) {
+        void tryAnswer(message, options).then((answer) => {
+          if (answer) socket.write(frameDnsMessage(answer));
+          else socket.destroy();
         });
-        held = held.subarray(2 + length);
       }
     });
   });

@@ -1,6 +1,6 @@
 /** The mesh's half of `--egress`: turns connections to addresses outside to a relay here, which asks the host to connect. */
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { originalDestination } from '../../net/index.ts';
+import { DnsStreamReader, frameDnsMessage, originalDestination } from '../../net/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { meshCidrs, meshCidrs6, type IpFamily } from './addresses.ts';
@@ -131,18 +131,16 @@ function accept(client: Socket, own: string, { relayPath, log }: EgressOptions):
 export function askHostResolver(relayPath: string, query: Uint8Array): Promise<Uint8Array | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ path: relayPath });
-    let held: Buffer = Buffer.alloc(0);
+    const reader = new DnsStreamReader();
     socket.setTimeout(answerTimeoutMs, () => socket.destroy());
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {
-      held = Buffer.concat([held, chunk]);
-      if (held.length < 2 || held.length < 2 + held.readUInt16BE(0)) return;
-      resolve(held.subarray(2, 2 + held.readUInt16BE(0)));
+      const [answer] = reader.push(chunk);
+      if (!answer) return;
+      resolve(answer);
       socket.destroy();
     });
     socket.on('close', () => resolve(undefined));
-    const prefix = Buffer.alloc(2);
-    prefix.writeUInt16BE(query.length, 0);
-    socket.write(Buffer.concat([Buffer.from('dns\n'), prefix, query]));
+    socket.write(Buffer.concat([Buffer.from('dns\n'), frameDnsMessage(query)]));
   });
 }
