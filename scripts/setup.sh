@@ -32,8 +32,14 @@ install_system() { # binaries to look for = packages to install
 
 export DEBIAN_FRONTEND=noninteractive
 [ -z "$system" ] || install_system nft=nftables ip=iproute2 unshare=util-linux
-# Peers of tests, which are skipped without them. Who only runs a mesh gets none of these.
-[ -z "$dev" ] || [ -z "$system" ] || install_system promtool=prometheus
+# Peers of tests, which are skipped without them: installed where that is no question. Who only runs a mesh gets none.
+if [ -n "$dev" ] && [ -n "$system" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  python=
+  /usr/bin/python3 -c 'import h2' >/dev/null 2>&1 || python="h2-of-python=python3-h2"
+  # shellcheck disable=SC2086
+  (install_system promtool=prometheus dig=bind9-dnsutils openssl=openssl iptables-restore=iptables $python) ||
+    echo "ambit: goes on without them; the tests that need them are skipped" >&2
+fi
 [ -z "$bench" ] || install_system haproxy=haproxy cc=gcc openssl=openssl
 
 # A tree that has the development packages keeps them.

@@ -1,0 +1,144 @@
+/** A data part on loopback addresses, and python3-h2 in front of its 15008: what it bears, what it refuses, and whom that hurts. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import net, { type AddressInfo, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { errorCode } from '../../src/http/h2/constants.ts';
+import { meshWorkload } from '../../src/mesh/fixtures.ts';
+import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
+import { startTestDataPart, type TestDataPart } from './ztunnel-fixture.ts';
+
+const serverIp = '127.0.71.2';
+const program = join(import.meta.dirname, '../support/programs/h2_peer.py');
+
+interface Outcome {
+  readonly alpn: string;
+  readonly statuses: readonly string[];
+  readonly resets: readonly number[];
+  readonly goaway: number | null;
+  readonly closed: boolean;
+  readonly bytes: number;
+  readonly equal?: boolean;
+  readonly ended?: boolean;
+}
+
+describe('a peer of another make', () => {
+  let folder: string;
+  let part: TestDataPart;
+  let application: Server;
+  let target: string;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'ambit-hostile-'));
+    const authority = await createTestAuthority();
+    await writeFiles(authority);
+    application = net.createServer({ allowHalfOpen: true }, (socket) => {
+      socket.on('error', () => {});
+      socket.pipe(socket);
+    });
+    application.listen(0, serverIp);
+    await once(application, 'listening');
+    target = `${serverIp}:${(application.address() as AddressInfo).port}`;
+    part = startTestDataPart(authority);
+    part.setAddresses(meshWorkload({ name: 'web', serviceAccount: 'web', addresses: [serverIp] }));
+    await part.serve({
+      pod: { uid: 'web-uid', name: 'web', namespace: 'shop', serviceAccount: 'web' },
+      listenAt: { host: serverIp, outboundPort: 15001, inboundPort: 15008, plaintextPort: 15006 },
+    });
+  });
+  after(async () => {
+    await part.drain(10);
+    application.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  async function writeFiles(authority: TestAuthority): Promise<void> {
+    const certificate = await authority.certificate('front/caller');
+    await writeFile(join(folder, 'cert.pem'), certificate.chainPem.join(''));
+    await writeFile(join(folder, 'key.pem'), certificate.key.export({ type: 'pkcs8', format: 'pem' }));
+    await writeFile(join(folder, 'root.pem'), certificate.rootsPem);
+  }
+
+  function start(scenario: string): ReturnType<typeof spawn> {
+    const files = ['cert.pem', 'key.pem', 'root.pem'].map((name) => join(folder, name));
+    const args = [program, scenario, serverIp, '15008', ...files, target];
+    return spawn('/usr/bin/python3', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  }
+
+  async function run(scenario: string): Promise<Outcome> {
+    const child = start(scenario);
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await once(child, 'close');
+    assert.notEqual(output, '', `${scenario} says what became of it`);
+    return JSON.parse(output.trim().split('\n').at(-1) ?? '') as Outcome;
+  }
+
+  /** Everybody else is served as before. */
+  async function expectUnharmed(): Promise<void> {
+    const { bytes, equal } = await run('echo');
+    assert.deepEqual({ bytes, equal }, { bytes: 200_000, equal: true });
+  }
+
+  test('gets every byte back through windows of 1,000 bytes, with padding and priorities', async () => {
+    const { alpn, statuses, bytes, equal, ended } = await run('echo');
+    assert.deepEqual(
+      { alpn, statuses, bytes, equal, ended },
+      { alpn: 'h2', statuses: ['200'], bytes: 200_000, equal: true, ended: true },
+    );
+  });
+
+  test('that says everything before the answer, its end included, gets the whole answer', async () => {
+    const { statuses, bytes, ended } = await run('half-close');
+    assert.deepEqual({ statuses, bytes, ended }, { statuses: ['200'], bytes: 5, ended: true });
+  });
+
+  const enhanceYourCalm = { goaway: errorCode.enhanceYourCalm, closed: true };
+  for (const [scenario, expected, logged] of [
+    ['rapid-reset', enhanceYourCalm, /too many/],
+    ['settings-flood', enhanceYourCalm, /too many SETTINGS/],
+    ['ping-flood', enhanceYourCalm, /too many PING/],
+    ['priority-flood', enhanceYourCalm, /too many PRIORITY/],
+    ['continuation-flood', { closed: true }, /header block/],
+  ] as const) {
+    test(`with ${scenario} is cut off, in one line of the log, and nobody else is`, async () => {
+      const before = part.log.length;
+      const outcome = await run(scenario);
+      for (const [name, value] of Object.entries(expected)) assert.equal(outcome[name as keyof Outcome], value, name);
+      await part.logLine(logged);
+      const lines = part.log.slice(before).filter((line) => logged.test(line));
+      assert.equal(lines.length, 1, lines.join('\n'));
+      assert.match(lines[0] ?? '', /src\.identity="spiffe:\/\/cluster\.local\/ns\/front\/sa\/caller"/);
+      await expectUnharmed();
+    });
+  }
+
+  test('with a HPACK bomb is refused before it is unpacked', async () => {
+    const { statuses, closed } = await run('hpack-bomb');
+    assert.ok(closed || statuses.includes('431'), JSON.stringify({ statuses, closed }));
+    await expectUnharmed();
+  });
+
+  test('with too much metadata is refused that one stream', async () => {
+    const { statuses, closed } = await run('metadata');
+    assert.deepEqual({ statuses, closed }, { statuses: ['431', '200'], closed: false });
+  });
+
+  test('that ends a tunnel with trailers is heard to its end', async () => {
+    const { statuses, bytes, resets } = await run('trailers');
+    assert.deepEqual({ statuses, bytes, resets }, { statuses: ['200'], bytes: 10, resets: [] });
+  });
+
+  test('whose hundred tunnels have no window slows nobody down', async () => {
+    const child = start('no-window');
+    const [line] = (await once(child.stdout!, 'data')) as [Buffer];
+    assert.deepEqual(JSON.parse(line.toString()), { stalled: 100 });
+    await expectUnharmed();
+    child.stdin?.end();
+    await once(child, 'close');
+  });
+});
