@@ -27,6 +27,16 @@ test('settings come from the environment names of the charts', () => {
   assert.deepEqual(config.metadata, { DNS_CAPTURE: 'true' });
 });
 
+test('DNS is captured unless somebody says no', () => {
+  const dnsOf = (env: Record<string, string>): unknown => parseZtunnelConfig({ NODE_NAME: 'n', ...env }).dns;
+  assert.deepEqual(dnsOf({}), { clusterDomain: 'cluster.local' });
+  assert.deepEqual(dnsOf({ CLUSTER_DOMAIN: 'Corp.Example', PREFERED_SERVICE_NAMESPACE: 'shared' }), {
+    clusterDomain: 'corp.example',
+    preferredNamespace: 'shared',
+  });
+  assert.equal(dnsOf({ ISTIO_META_DNS_CAPTURE: 'false' }), undefined);
+});
+
 test('all problems of the environment are told at once', () => {
   assert.throws(
     () => parseZtunnelConfig({ XDS_ADDRESS: 'http://x', SECRET_TTL: 'soon', LOG_LEVEL: 'loud', NODE_NAME: '' }),
