@@ -54,19 +54,10 @@ describe('handshake with the openssl program', { skip: spawnSync('openssl', ['ve
     await once(listener, 'listening');
     const accepted = once(listener, 'connection').then(([socket]) => acceptTls({ socket, certificate: web }));
     const { port } = listener.address() as AddressInfo;
-    const child = spawn('openssl', [
-      ...[
-        's_client',
-        '-connect',
-        `127.0.0.1:${port}`,
-        '-tls1_3',
-        '-alpn',
-        'h2',
-        '-noservername',
-        '-verify_return_error',
-      ],
-      ...['-CAfile', path('root.pem'), '-cert', path('client.pem'), '-key', path('client.key')],
-    ]);
+    const child = openssl(
+      `s_client -connect 127.0.0.1:${port} -tls1_3 -alpn h2 -noservername -verify_return_error`,
+      `-CAfile ${path('root.pem')} -cert ${path('client.pem')} -key ${path('client.key')}`,
+    );
     try {
       const output = read(child);
       const peer = await accepted;
@@ -85,22 +76,10 @@ describe('handshake with the openssl program', { skip: spawnSync('openssl', ['ve
   });
 
   test('s_server that requires a certificate sees ours, h2 and no server name', async () => {
-    const child = spawn('openssl', [
-      ...[
-        's_server',
-        '-accept',
-        '127.0.0.1:0',
-        '-naccept',
-        '1',
-        '-tls1_3',
-        '-alpn',
-        'h2',
-        '-tlsextdebug',
-        '-Verify',
-        '2',
-      ],
-      ...['-verify_return_error', '-CAfile', path('root.pem'), '-cert', path('web.pem'), '-key', path('web.key')],
-    ]);
+    const child = openssl(
+      's_server -accept 127.0.0.1:0 -naccept 1 -tls1_3 -alpn h2 -tlsextdebug -Verify 2 -verify_return_error',
+      `-CAfile ${path('root.pem')} -cert ${path('web.pem')} -key ${path('web.key')}`,
+    );
     try {
       const output = read(child);
       const listening = await output(/ACCEPT 127\.0\.0\.1:(\d+)/);
@@ -118,3 +97,8 @@ describe('handshake with the openssl program', { skip: spawnSync('openssl', ['ve
     }
   });
 });
+
+/** The program with arguments that hold no spaces. */
+function openssl(...args: readonly string[]): ChildProcess {
+  return spawn('openssl', args.join(' ').split(' '));
+}
