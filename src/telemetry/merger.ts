@@ -106,5 +106,5 @@ function retire(series: MergedSeries, metrics: readonly MetricInfo[], values: Fl
 
 /** By value of a series: whether shares are added. */
 function additive(metrics: readonly MetricInfo[]): boolean[] {
-  return metrics.flatMap((info) => new Array<boolean>(valueCount(info)).fill(info.merge !== 'max'));
+  return metrics.flatMap((info) => Array.from({ length: valueCount(info) }, () => info.merge !== 'max'));
 }

@@ -221,7 +221,7 @@ test('a sample has all failures, and the same connections at both ends', async (
 function slowLog(nowMs: () => number): {
   log: ReturnType<typeof openAccessLog>;
   chunks: string[];
-  read(): Promise<void>;
+  read: () => Promise<void>;
 } {
   const chunks: string[] = [];
   let release: (() => void) | undefined;

@@ -27,7 +27,7 @@ export async function findZtunnels(
   }
   const { pod } = wanted;
   if (pod === undefined) return { ztunnels: onNode(all, wanted.node), workload: undefined };
-  const [name = '', namespace] = splitName(pod);
+  const [name, namespace] = splitName(pod);
   const named = all.filter((ztunnel) => ztunnel.pod === name && (namespace ?? ztunnel.namespace) === ztunnel.namespace);
   if (named.length > 0) return { ztunnels: onNode(named, wanted.node), workload: undefined };
   const found = await findWorkload(client, name, namespace);

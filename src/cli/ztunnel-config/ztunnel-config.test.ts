@@ -82,7 +82,7 @@ writeFileSync(
                 sourceIdentity: 'spiffe://cluster.local/ns/front/sa/curl',
                 bytesSent: 2048,
                 bytesReceived: 5,
-                since: new Date(Date.now() - 5000).toISOString(),
+                since: new Date(Date.now() - 3.5 * hour).toISOString(),
                 policy: 'shop/allow',
               },
             },
@@ -112,7 +112,7 @@ test('connections have names, bytes, age and the identity of the peer', async ()
   assert.equal(
     (await show('connections')).replaceAll(/ {2,}/g, ' | ').replaceAll(/ +\n/g, '\n'),
     'WORKLOAD | DIRECTION | LOCAL | REMOTE | REMOTE TARGET | PROTOCOL | SENT | RECEIVED | AGE | PEER IDENTITY\n' +
-      'web.shop | inbound | web.shop:15008 | curl.front:40000 | 10.96.0.1:80 | HBONE | 2.0KiB | 5B | 5s | spiffe://cluster.local/ns/front/sa/curl\n' +
+      'web.shop | inbound | web.shop:15008 | curl.front:40000 | 10.96.0.1:80 | HBONE | 2.0KiB | 5B | 3h | spiffe://cluster.local/ns/front/sa/curl\n' +
       'web.shop | outbound | web.shop:5 | [fd00::9]:80 | web.shop.svc.cluster.local:80 | HBONE | - | - | - | -\n',
   );
   const wide = await show('cons', '--direction', 'inbound', '-o', 'wide', '--raw');
