@@ -1,0 +1,144 @@
+/** Tunnels whose far end is gone without a word: noticed, never used for somebody else who got the address, and replaced. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import type { MeshWorkload } from '../../src/api/workload.ts';
+import { meshWorkload } from '../../src/mesh/fixtures.ts';
+import { applyNft, checkPrivileges } from '../../src/net/index.ts';
+import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
+import { TestPods, uidOf, type TestPod } from './pod-namespaces.ts';
+import { startTestDataPart, type TestDataPart } from './ztunnel-fixture.ts';
+
+const port = 9080;
+
+function workloadOf(
+  { name, namespace, serviceAccount, ip4, ip6 }: TestPod,
+  more: Partial<MeshWorkload> = {},
+): MeshWorkload {
+  return meshWorkload({ name, namespace, serviceAccount, addresses: [ip4, ip6], ...more });
+}
+
+describe('peers that vanish', { timeout: 100_000 }, () => {
+  let pods: TestPods;
+  let authority: TestAuthority;
+  let near: TestDataPart;
+  let client: TestPod;
+  const fars: TestDataPart[] = [];
+
+  before(async () => {
+    await checkPrivileges();
+    authority = await createTestAuthority();
+    pods = await TestPods.open();
+    client = await pods.add('front/client', 2);
+    near = startTestDataPart(authority);
+    near.setAddresses(workloadOf(client));
+    await pods.enrol(client, near);
+  });
+
+  after(async () => {
+    await near?.drain(1);
+    for (const far of fars) await far.drain(1);
+    await pods?.close();
+  });
+
+  /** A pod at 10.244.0.n with a ztunnel of its own and an application that says the pod's name. */
+  async function start(
+    name: string,
+    n: number,
+    more: Partial<MeshWorkload> = {},
+  ): Promise<{ pod: TestPod; far: TestDataPart }> {
+    const pod = await pods.add(name, n);
+    const far = startTestDataPart(authority);
+    fars.push(far);
+    far.setAddresses(workloadOf(client), workloadOf(pod, more));
+    await pods.enrol(more.serviceAccount === undefined ? pod : { ...pod, serviceAccount: more.serviceAccount }, far);
+    await pods.echo(pod, port);
+    return { pod, far };
+  }
+
+  /** Its link is cut: whoever talks to it hears nothing any more. */
+  const unplug = (pod: TestPod): Promise<string> => pod.space.exec('ip', 'link', 'del', 'eth0');
+
+  async function talkTo(pod: TestPod): Promise<Socket> {
+    const socket = await pods.connect(client, pod.ip4, port);
+    socket.resume();
+    const [hello] = (await once(socket, 'data')) as [Buffer];
+    assert.equal(hello.toString(), `${pod.name}:`);
+    return socket;
+  }
+
+  test('an address that another identity got is never reached through the tunnel, or with the name, of the one before', async () => {
+    const first = await start('shop/web', 11);
+    near.setAddresses(workloadOf(first.pod));
+    await talkTo(first.pod);
+    await unplug(first.pod);
+    const second = await start('shop/intruder', 11);
+    let bytesSeen = 0;
+    await pods.serve(second.pod, { port: port + 1 }, ({ socket }) => {
+      socket.on('data', (chunk: Buffer) => (bytesSeen += chunk.length));
+      socket.resume();
+    });
+    // The client's ztunnel has not heard yet.
+    assert.equal(await pods.ask(client, first.pod.ip4, port + 1, 'a secret'), undefined);
+    assert.equal(bytesSeen, 0);
+    const { uid } = workloadOf(first.pod);
+    near.send({ kind: 'addresses', update: { updated: [], removed: [uid] } });
+    near.setAddresses(workloadOf(second.pod));
+    assert.equal(await pods.ask(client, second.pod.ip4, port), 'intruder:ping');
+  });
+
+  test('a new pod of the same identity at the same address is reached at once', async () => {
+    const first = await start('shop/old', 12, { serviceAccount: 'same' });
+    near.setAddresses(workloadOf(first.pod, { serviceAccount: 'same' }));
+    await talkTo(first.pod);
+    await unplug(first.pod);
+    const second = await start('shop/new', 12, { serviceAccount: 'same' });
+    near.send({
+      kind: 'addresses',
+      update: { updated: [], removed: [workloadOf(first.pod).uid] },
+    });
+    near.setAddresses(workloadOf(second.pod, { serviceAccount: 'same' }));
+    assert.equal(await pods.ask(client, second.pod.ip4, port), 'new:ping');
+  });
+
+  test('a pod that leaves takes its connections with it, and its address is free', async () => {
+    const { pod, far } = await start('shop/leaving', 13);
+    near.setAddresses(workloadOf(pod));
+    const socket = await talkTo(pod);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    far.send({ kind: 'remove-pod', uid: uidOf(pod) });
+    await closed;
+    assert.equal(await pods.ask(client, pod.ip4, port), undefined);
+  });
+
+  test('a peer that drains sends clients away, and serves those who come', async () => {
+    const { pod, far } = await start('shop/draining', 14);
+    near.setAddresses(workloadOf(pod));
+    const socket = await talkTo(pod);
+    far.send({ kind: 'drain-pod', uid: uidOf(pod) });
+    for (let i = 0; i < 20; i++) assert.equal(await pods.ask(client, pod.ip4, port), 'draining:ping');
+    socket.write('still');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    assert.equal(answer.toString(), 'still');
+  });
+
+  test('a peer that answers nothing any more is noticed, and the connections through it end', async () => {
+    const { pod } = await start('shop/silent', 15);
+    near.setAddresses(workloadOf(pod));
+    const socket = await talkTo(pod);
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    await applyNft({
+      netns: pod.netns,
+      script: `table inet silence {
+        chain in { type filter hook input priority -400; policy drop;
+        }
+        chain out { type filter hook output priority -400; policy drop;
+        }
+      }
+`,
+    });
+    await closed;
+    await near.logLine(/silent.*PING/);
+  });
+});
