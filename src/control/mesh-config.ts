@@ -14,7 +14,8 @@ export function meshConfigName(revision: string): string {
   return revision === defaultRevision ? 'istio' : `istio-${revision}`;
 }
 
-const fields: ReadonlySet<string> = new Set(['discoverySelectors', 'outboundTrafficPolicy']);
+/** `trustDomainAliases` is for ztunnels: the chart hands it to them. */
+const fields: ReadonlySet<string> = new Set(['discoverySelectors', 'outboundTrafficPolicy', 'trustDomainAliases']);
 
 export interface ParsedMeshConfig {
   readonly config: MeshConfig;
