@@ -84,7 +84,9 @@ describe('the chart', { skip }, () => {
       assert.equal(securityContext.readOnlyRootFilesystem, true, of);
       assert.deepEqual(securityContext.capabilities.drop, ['ALL'], of);
       const entersNamespaces = /install-cni|istio-proxy/.test(of);
-      const added = !entersNamespaces ? undefined : ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN'];
+      // The node agent looks for namespaces by processes.
+      const looks = of.endsWith('install-cni') ? ['SYS_PTRACE'] : [];
+      const added = !entersNamespaces ? undefined : ['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN', ...looks];
       assert.deepEqual(securityContext.capabilities.add, added, of);
     }
   });
