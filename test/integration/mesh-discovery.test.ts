@@ -49,6 +49,7 @@ const manifests = documents(
   }),
   service('server', 7000),
   service('wp', 15008),
+  service('vm', 7100, { namespace: 'outside' }),
 );
 
 const networking = 'networking.istio.io/v1';
@@ -113,6 +114,20 @@ describe('discovery', () => {
     await accessLine(mesh, 'node-1', ['dst.service="listed.example.com"', 'connection complete']);
     await condition(kinds.ServiceEntry, 'listed', 'ZtunnelAccepted', 'Accepted');
     await condition(kinds.ServiceEntry, 'listed', 'Reconciled', 'Reconciled');
+  });
+
+  it('reaches what DNS says of the endpoints of a ServiceEntry', async () => {
+    await mesh.client.create(
+      kinds.ServiceEntry,
+      object('ServiceEntry', 'named', {
+        hosts: ['named.example.com'],
+        addresses: ['10.50.0.3'],
+        ports: [{ number: 9000, name: 'tcp', protocol: 'TCP', targetPort: 7100 }],
+        resolution: 'DNS',
+        endpoints: [{ address: 'vm.outside.svc.cluster.local' }],
+      }),
+    );
+    await expectReply(/^hello$/, '10.50.0.3', 9000);
   });
 
   it('reaches the pods that a ServiceEntry selects, with their identity, by an address it was given', async () => {
