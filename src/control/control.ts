@@ -28,6 +28,7 @@ import { createDiscoveryService } from './discovery-service.ts';
 import { startInformers } from './informers.ts';
 import { registerControlMetrics, startMonitoring } from './monitoring.ts';
 import { watchMeshConfig } from './mesh-config-watch.ts';
+import { startNodeUntaint } from './node-untaint.ts';
 import { PodDirectory } from './pod-directory.ts';
 import { createPolicyAdmission } from './policy-admission.ts';
 import { resourceNameOf, type ReplicaReport } from './replica-report.ts';
@@ -156,6 +157,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     onStarted() {
       rootCerts.check();
       registration?.check();
+      untaint.check();
       statuses.lead();
     },
   });
@@ -174,6 +176,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     }
   };
   const rootCerts = startRootCertConfigMaps({ client, trust, isLeader, signal, log });
+  const untaint = startNodeUntaint({ client, namespace, isLeader, signal, log });
   const informers = startInformers({
     client,
     cluster,
