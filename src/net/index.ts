@@ -30,7 +30,14 @@ export {
   parentNamespace,
   setWindowSize,
 } from './sys.ts';
-export { adoptDatagramSocket, connectDatagramSocket, deafen, hasDatagrams, openDatagramSocket, type DatagramSocket } from './datagram.ts';
+export {
+  adoptDatagramSocket,
+  connectDatagramSocket,
+  deafen,
+  hasDatagrams,
+  openDatagramSocket,
+  type DatagramSocket,
+} from './datagram.ts';
 export {
   answersQuery,
   cutAnswer,
