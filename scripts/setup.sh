@@ -40,6 +40,8 @@ if [ -n "$dev" ] && [ -n "$system" ] && [ "$(id -u)" = 0 ] && command -v apt-get
   (install_system promtool=prometheus dig=bind9-dnsutils openssl=openssl iptables-restore=iptables $python) ||
     echo "ambit: goes on without them; the tests that need them are skipped" >&2
 fi
+# What tests stand beside what they test.
+[ -z "$system" ] || [ -z "$dev" ] || install_system iptables=iptables
 [ -z "$bench" ] || install_system haproxy=haproxy cc=gcc openssl=openssl
 
 # A tree that has the development packages keeps them.

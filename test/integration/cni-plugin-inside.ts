@@ -2,10 +2,19 @@
 import { after, before, describe, test } from 'node:test';
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { kinds } from '../../src/api/index.ts';
-import { adminToken, ambient, CniNode, EchoClient, eventually } from './cni-node.ts';
+import { adminToken, ambient, CniNode, EchoClient, eventually, type AgentSettings } from './cni-node.ts';
 import type { TestNamespace } from './net-namespaces.ts';
 
 interface PluginRun {
@@ -40,8 +49,9 @@ describe('CNI plugin', { timeout: 100_000 }, () => {
   });
   after(() => node?.close());
 
-  const startAgent = (): Promise<void> =>
+  const startAgent = (more: AgentSettings = {}): Promise<void> =>
     node.startAgent({
+      ...more,
       pluginSocketPath: join(at('run'), 'pluginevent.sock'),
       apiAccess: () => ({
         server: `https://127.0.0.1:${node.serverPort}`,
@@ -202,19 +212,39 @@ describe('CNI plugin', { timeout: 100_000 }, () => {
     match(await node.metrics(), /istio_cni_install_ready 1/);
   });
 
-  test('starts about as fast as Node itself', () => {
-    const command = join(at('bin'), 'istio-cni');
-    const time = (run: () => void): number => {
-      const times = Array.from({ length: 5 }, () => {
-        const start = performance.now();
-        run();
-        return performance.now() - start;
-      });
-      return Math.min(...times);
+  test("a pod's namespace is found by its processes, and nobody else's is taken for it", async () => {
+    const uid = await node.createObject('found', { labels: ambient });
+    const [network, other] = [await node.createNetwork(), await node.createNetwork()];
+    const proc = at('proc');
+    const add = (pid: number, startTime: number, netns: string): void => {
+      mkdirSync(join(proc, String(pid), 'ns'), { recursive: true });
+      const slice = `kubepods-burstable-pod${uid.replaceAll('-', '_')}.slice`;
+      writeFileSync(join(proc, String(pid), 'cgroup'), `0::/kubepods.slice/${slice}/cri-containerd-${pid}.scope\n`);
+      writeFileSync(join(proc, String(pid), 'stat'), `${pid} (pause) S ${'0 '.repeat(18)}${startTime} 0`);
+      symlinkSync(netns, join(proc, String(pid), 'ns', 'net'));
     };
-    const bare = time(() => execFileSync(process.execPath, ['-e', '0']));
-    const plugin = time(() => execFileSync(command, { input: '{}', env: { CNI_COMMAND: 'VERSION' } }));
-    console.log(`bare node ${bare.toFixed(0)} ms, plugin ${plugin.toFixed(0)} ms`);
+    // The oldest is in the node's namespace, the next one in a pod's that had the number before.
+    add(10, 1, '/proc/self/ns/net');
+    add(20, 2, other.namespace.path);
+    add(30, 3, network.namespace.path);
+    mkdirSync(join(proc, '30', 'root', 'etc'), { recursive: true });
+    writeFileSync(join(proc, '30', 'root', 'etc', 'resolv.conf'), 'nameserver 10.1.1.1\nsearch seen.example\n');
+    await node.setRunning('found', [network.ip, network.ip6]);
+    await node.stopAgent();
+    await startAgent({ procFolder: proc });
+    await node.reconnectZtunnel(['resolver', 'mark']);
+    await node.enrolled({ name: 'found' });
+    const rules = (namespace: TestNamespace): Promise<string> => namespace.exec('nft', 'list', 'ruleset');
+    match(await rules(network.namespace), /redirect to :15001/);
+    equal((await rules(other.namespace)).includes('istio-ambient'), false);
+    equal(execFileSync('nft', ['list', 'ruleset'], { encoding: 'utf8' }).includes('istio-ambient'), false);
+    deepEqual(node.ztunnel.told.get(uid)?.resolver, { nameservers: ['10.1.1.1'], search: ['seen.example'], ndots: 1 });
+    // Its first process ends; the pod stays where it is.
+    rmSync(join(proc, '30'), { recursive: true });
+    add(40, 4, network.namespace.path);
+    await node.change({ name: 'found' }, { annotations: { changed: 'yes' } });
+    ok(node.ztunnel.served.has(uid));
+    equal(await node.redirectionOf({ name: 'found' }), 'enabled');
   });
 
   test('goes with its DaemonSet, and only then', async () => {

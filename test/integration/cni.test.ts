@@ -7,3 +7,4 @@ const inside = (name: string): string => join(import.meta.dirname, `${name}-insi
 
 test('the node agent enrols pods and lets them go', () => runInNetworkNamespace(inside('cni')));
 test('rules capture what they should, and stay', () => runInNetworkNamespace(inside('cni-rules')));
+test('the CNI plugin holds pods back until they are captured', () => runInNetworkNamespace(inside('cni-plugin')));
