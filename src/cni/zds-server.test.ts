@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { silentLog } from '../lib/log.ts';
 import { connectSeqpacket, type SeqpacketConnection } from '../net/index.ts';
-import { decodeZdsRequest, encodeZdsAck, encodeZdsHello } from '../wire/index.ts';
+import { decodeZdsRequest, encodeZdsAck, encodeZdsHello, type ZdsCapability } from '../wire/index.ts';
 import { ZdsServer, type ServedPod } from './zds-server.ts';
 
 interface Fixture {
@@ -16,6 +16,7 @@ interface Fixture {
     answer?: (text: string) => string | undefined;
     silent?: boolean;
     hello?: boolean;
+    capabilities?: readonly ZdsCapability[];
   }) => Peer;
 }
 
@@ -43,7 +44,7 @@ function open(t: TestContext, answerTimeoutMs = 5000): Fixture {
       log: silentLog(),
       answerTimeoutMs,
     }),
-    connect: ({ answer = () => undefined, silent = false, hello = true } = {}) => {
+    connect: ({ answer = () => undefined, silent = false, hello = true, capabilities = [] } = {}) => {
       const said: string[] = [];
       const waiting: { text: string; done: () => void }[] = [];
       let onClosed: () => void = () => {};
@@ -67,7 +68,7 @@ function open(t: TestContext, answerTimeoutMs = 5000): Fixture {
         onClose: () => onClosed(),
       });
       t.after(() => connection.close());
-      if (hello) connection.send(encodeZdsHello());
+      if (hello) connection.send(encodeZdsHello(capabilities));
       return {
         connection,
         said,
@@ -194,4 +195,32 @@ test('a pod that left before its turn in the snapshot is not named', async (t) =
   });
   await peer.until('snapshot-sent');
   deepEqual(peer.said, ['add u1 demo/one/sa +fd', 'snapshot-sent']);
+});
+
+test('a pod that terminates is told to those who understand it, in the snapshot and later', async (t) => {
+  const { server, pods, fd, connect } = open(t);
+  pods.set('u1', { ...servedPod('one', fd), terminating: true });
+  pods.set('u2', servedPod('two', fd));
+  const plain = connect();
+  await plain.until('snapshot-sent');
+  const able = connect({ capabilities: ['drain'] });
+  await able.until('snapshot-sent');
+  deepEqual(plain.said, ['add u1 demo/one/sa +fd', 'add u2 demo/two/sa +fd', 'snapshot-sent']);
+  deepEqual(able.said, ['add u1 demo/one/sa +fd', 'drain u1', 'add u2 demo/two/sa +fd', 'snapshot-sent']);
+  await server.drain('u2');
+  equal(able.said.at(-1), 'drain u2');
+  equal(plain.said.at(-1), 'snapshot-sent');
+});
+
+test('when the latest ztunnel is gone, the one before it learns of the pods that came meanwhile', async (t) => {
+  const { server, pods, fd, connect } = open(t);
+  const older = connect();
+  await older.until('snapshot-sent');
+  const newer = connect();
+  await newer.until('snapshot-sent');
+  pods.set('u1', servedPod('one', fd));
+  await server.add('u1');
+  deepEqual(older.said, ['snapshot-sent']);
+  newer.connection.close();
+  await older.until('add u1 demo/one/sa +fd');
 });

@@ -83,6 +83,19 @@ describe('node agent', { timeout: 80_000 }, () => {
     }
   });
 
+  test('a connection that does not end after un-enrolment is served until the deadline alone', async () => {
+    const [server, peer] = [await node.createPod('stubborn', { labels: ambient }), await node.createPod('talker')];
+    await eventually('stubborn is enrolled', async () => (await node.redirectionOf(server)) === 'enabled');
+    const relayed = await EchoClient.open(peer.netns, server.ip, 8080);
+    await relayed.check();
+    await node.label(server, 'none');
+    await eventually('redirection ended', () => !node.captures(server));
+    await relayed.check();
+    ok(node.ztunnel.served.has(server.uid));
+    await eventually('ztunnel is told at the deadline', () => !node.ztunnel.served.has(server.uid));
+    relayed.close();
+  });
+
   test("a namespace label enrols all its pods, and the pod's own label wins", async () => {
     const [plain, out] = [
       await node.createPod('plain'),
