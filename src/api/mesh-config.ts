@@ -6,4 +6,6 @@ export interface MeshConfig {
   readonly discoverySelectors: readonly LabelSelector[];
   /** What workloads may reach that the mesh does not know, where no Sidecar says it. Absent: anything. */
   readonly outboundTrafficPolicy?: 'allow-any' | 'registry-only';
+  /** Further names of the mesh's trust domain. The chart hands them to ztunnels, too. */
+  readonly trustDomainAliases?: readonly string[];
 }

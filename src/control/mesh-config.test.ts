@@ -18,6 +18,14 @@ describe('the mesh configuration', () => {
     assert.equal(parseMeshConfig('outboundTrafficPolicy: {mode: ALLOW_ANY}').config.outboundTrafficPolicy, 'allow-any');
   });
 
+  it('has further names of the trust domain', () => {
+    const { config } = parseMeshConfig('trustDomainAliases: [old.example, older.example]');
+    assert.deepEqual(config.trustDomainAliases, ['old.example', 'older.example']);
+    for (const text of ['trustDomainAliases: old.example', 'trustDomainAliases: ["spiffe://old.example"]']) {
+      assert.throws(() => parseMeshConfig(text), { code: 'control.mesh-config', message: /trustDomainAliases/ });
+    }
+  });
+
   it('is refused where a restriction in it cannot be read', () => {
     for (const text of [
       'outboundTrafficPolicy: REGISTRY_ONLY',

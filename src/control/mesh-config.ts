@@ -14,7 +14,6 @@ export function meshConfigName(revision: string): string {
   return revision === defaultRevision ? 'istio' : `istio-${revision}`;
 }
 
-/** `trustDomainAliases` is for ztunnels: the chart hands it to them. */
 const fields: ReadonlySet<string> = new Set(['discoverySelectors', 'outboundTrafficPolicy', 'trustDomainAliases']);
 
 export interface ParsedMeshConfig {
@@ -43,11 +42,18 @@ export function parseMeshConfig(text: string): ParsedMeshConfig {
   if (policy.exists && !isRecord(policy.value)) problems.push('outboundTrafficPolicy: must be a mapping');
   if (mode.exists && mode.text !== 'ALLOW_ANY' && mode.text !== 'REGISTRY_ONLY')
     problems.push('outboundTrafficPolicy.mode: must be ALLOW_ANY or REGISTRY_ONLY');
+  const aliases = view.at('trustDomainAliases');
+  if (aliases.exists && !Array.isArray(aliases.value)) problems.push('trustDomainAliases: must be a list');
+  for (const alias of aliases.items()) {
+    if (!/^[a-z0-9._-]+$/.test(alias.text ?? '')) problems.push(`${alias.path}: must be a trust domain`);
+  }
   if (problems.length > 0) throw invalidConfig(problems);
+  const trustDomainAliases = aliases.items().flatMap(({ text }) => text ?? []);
   return {
     config: {
       discoverySelectors: selectors.items().map((selector) => selector.value as LabelSelector),
       ...(mode.exists ? { outboundTrafficPolicy: mode.text === 'REGISTRY_ONLY' ? 'registry-only' : 'allow-any' } : {}),
+      ...(trustDomainAliases.length > 0 ? { trustDomainAliases } : {}),
     },
     ignored: [
       ...Object.keys(value as object).filter((field) => !fields.has(field)),

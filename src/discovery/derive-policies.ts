@@ -1,10 +1,12 @@
 /** Policies as one part of the graph: what ztunnels are told of them, what their statuses say, and which bind a workload. */
 import { policyKey, type PolicyKey } from '../api/names.ts';
+import type { MeshConfig } from '../api/mesh-config.ts';
 import { matchesLabels } from '../api/selector.ts';
 import type { Collection, Graph, Reader } from '../collection/index.ts';
 import type { Authorization } from '../policy/model.ts';
 import { convertAuthorizationPolicy, policySelector, type PolicyVerdict } from './authorization-policy.ts';
 import type { MeshScope } from './mesh-scope.ts';
+import { withTrustDomains } from './trust-domain-aliases.ts';
 import { clusterOfKey, labelIndexKeys, selectorIndexKey } from './object-key.ts';
 import {
   convertPeerAuthentication,
@@ -35,8 +37,17 @@ export interface DerivedPolicies {
   readonly policiesOf: (workload: Selectable, read: Reader) => PolicyKey[];
 }
 
-export function derivePolicies(graph: Graph, scope: MeshScope, rootNamespace: string): DerivedPolicies {
+export interface PolicyInputs {
+  readonly scope: MeshScope;
+  readonly meshConfigs: Collection<MeshConfig>;
+  readonly rootNamespace: string;
+  readonly trustDomain: string;
+}
+
+export function derivePolicies(graph: Graph, inputs: PolicyInputs): DerivedPolicies {
+  const { scope, meshConfigs, rootNamespace, trustDomain } = inputs;
   const { authorizationPolicies, peerAuthentications } = scope;
+  const aliases = graph.map('aliases of the trust domain', meshConfigs, (config) => config.trustDomainAliases);
   const conversions = graph.map('conversions of policies', authorizationPolicies, (policy) => ({
     ...convertAuthorizationPolicy(policy, rootNamespace),
     generation: policy.metadata.generation,
@@ -45,9 +56,13 @@ export function derivePolicies(graph: Graph, scope: MeshScope, rootNamespace: st
   const verdicts = graph.map('verdicts', conversions, ({ verdict, generation }) =>
     verdict ? { verdict, generation } : undefined,
   );
-  const converted = graph.flatMap('authorizations of policies', conversions, ({ authorization }) =>
-    authorization ? [[policyKey(authorization.namespace, authorization.name), authorization] as const] : [],
-  );
+  const converted = graph.flatMap('authorizations of policies', conversions, ({ authorization }, key, read) => {
+    if (!authorization) return [];
+    const domains = [trustDomain, ...(read.get(aliases, clusterOfKey(key)) ?? [])];
+    return [
+      [policyKey(authorization.namespace, authorization.name), withTrustDomains(authorization, domains)] as const,
+    ];
+  });
   const bySelector = graph.index('policies by selector', conversions, ({ authorization, selector }, key) =>
     authorization ? selectorIndexKey(clusterOfKey(key), authorization.namespace, selector) : [],
   );

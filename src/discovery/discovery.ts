@@ -108,7 +108,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     meshConfigs: sources.meshConfigs,
     rootNamespace,
   });
-  const policies = derivePolicies(graph, scope, rootNamespace);
+  const policies = derivePolicies(graph, { scope, meshConfigs: sources.meshConfigs, rootNamespace, trustDomain });
   const gateways = deriveGateways(graph, scope, { clusterDomain, trustDomain, networkOf });
   const bindings = deriveBindings(graph, { namespaces, waypoints: gateways.waypoints, profiles, clusterDomain });
   const serviceBindings = bindings.ofAll('waypoints of services', services, 'service');
