@@ -68,6 +68,8 @@ export class PodEnrolment {
   #pod: Pod;
   /** As the CNI plugin told, while the API does not know them yet. */
   #plannedIps: readonly string[] = [];
+  /** The plugin told of a namespace that no step has looked at: what is known of the pod may be of an earlier one. */
+  #toLookAt = false;
   #goal: Goal;
   #netns: { readonly fd: number; readonly identity: string } | undefined;
   /** ztunnel has acknowledged it. */
@@ -118,7 +120,7 @@ export class PodEnrolment {
   }
 
   get enrolled(): boolean {
-    return this.#goal === 'in' && this.#announced && this.#redirected;
+    return this.#goal === 'in' && this.#announced && this.#redirected && !this.#toLookAt;
   }
 
   get pod(): Pod {
@@ -145,11 +147,11 @@ export class PodEnrolment {
   plan(ips: readonly string[]): void {
     this.#plannedIps = ips;
     this.#failures = 0;
+    // Another namespace is not opened here: a step under way would take what it did in the earlier one for done.
     try {
-      // It may be another namespace than the one we have.
-      this.#openNetns();
-    } catch (error) {
-      this.#lastFailure = error;
+      this.#toLookAt = !this.#isStill(this.#tryFind());
+    } catch {
+      this.#toLookAt = true;
     }
     this.wake();
   }
@@ -250,6 +252,7 @@ export class PodEnrolment {
     this.#releasedAtMs = undefined;
     try {
       this.#openNetns();
+      this.#toLookAt = false;
     } catch (error) {
       // The sandbox was torn down: ztunnel's listeners would pin it and its address.
       if (this.#announced && !this.#netns) {
@@ -273,7 +276,7 @@ export class PodEnrolment {
         if (this.#annotation === undefined) await this.#annotate('pending');
         throw error;
       }
-      if (this.#goal !== 'in') return 0;
+      if (this.#goal !== 'in' || this.#toLookAt) return 0;
     }
     // While it still serves: later, nobody may reach the peers from its namespace.
     if (this.#isTerminating && !this.#peersSentAway) {
@@ -383,8 +386,7 @@ export class PodEnrolment {
   #openNetns(): void {
     const path = this.#tryFind();
     if (this.#netns) {
-      const found = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
-      if (found && `${found.dev}:${found.ino}` === this.#netns.identity) return;
+      if (this.#isStill(path)) return;
       this.#log.info('pod lost its network namespace');
       this.#closeNetns();
       this.#redirected = false;
@@ -402,6 +404,12 @@ export class PodEnrolment {
       });
     }
     this.#netns = { fd, identity };
+  }
+
+  /** Whether the namespace at `path` is the one that we have. */
+  #isStill(path: string | undefined): boolean {
+    const found = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
+    return found !== undefined && `${found.dev}:${found.ino}` === this.#netns?.identity;
   }
 
   #tryFind(): string | undefined {
