@@ -22,7 +22,7 @@ function openWorld() {
   return {
     discovery,
     asked,
-    put<T extends KubeObject>(source: Source<T>, object: T): void {
+    put: <T extends KubeObject>(source: Source<T>, object: T): void => {
       source.set(keyOfObject(defaultClusterId, object), object);
       graph.flush();
     },
@@ -78,7 +78,8 @@ describe('the statuses that the control plane writes', () => {
     entry({ resolution: 'DNS', hosts: ['a.example.com'] });
     const told = judged(kinds.ServiceEntry, 'shop/e');
     assert.equal(told?.generation, 2);
-    assert.equal((told.fields?.['addresses'] as unknown[]).length, 2);
+    const addresses = told.fields?.['addresses'];
+    assert.ok(Array.isArray(addresses) && addresses.length === 2);
     entry({ resolution: 'NONE' });
     assert.equal(judged(kinds.ServiceEntry, 'shop/e')?.fields, undefined, 'addresses that others gave are left alone');
   });
