@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { compileLoad, runLoad, startEcho, type LoadResult } from './lib/load.ts';
+import { compileLoad, runLoad, startEcho, type LoadOptions, type LoadResult } from './lib/load.ts';
 import { outboundCore, inboundCore, type ProxyPair } from './lib/pair.ts';
 import { writeRoot } from './lib/pki.ts';
-import { compare, formatRow, summarize, writeResults, type RowResult } from './lib/report.ts';
+import { compare, formatRow, summarize, writeResults, type Measure, type RowResult } from './lib/report.ts';
 import {
   formatControl,
   formatGrowth,
@@ -16,6 +16,8 @@ import {
   pushedTooMuch,
   type ControlResult,
 } from './control/run.ts';
+import { formatComparison, newestResults } from './lib/history.ts';
+import { formatMemory, measureIdleConnections, measureIdleProcess, type MemoryRow } from './scenario/idle.ts';
 import { startHaproxyPair } from './scenario/haproxy-pair.ts';
 import { startZtunnelPair } from './scenario/ztunnel-pair.ts';
 
@@ -28,7 +30,8 @@ simulated cluster: how long a change takes to every subscriber, what it costs, a
   --quick        one short run each: shows that it works, proves nothing
   --runs N       runs of each row and pair (default 5)
   --seconds S    measured seconds of a run (default 3)
-  --row NAME     busy, new, one, bulk or control; may be repeated (default busy, new and control)
+  --row NAME     busy, new, one, rate, bulk, memory or control; may be repeated (default busy, new and control)
+  --compare      with FILE after it, or the newest of bench/results: what moved since then
   --no-isolate   use this network namespace instead of one of its own
   --help         this text
 
@@ -40,7 +43,10 @@ interface Row {
   readonly name: string;
   readonly unit: string;
   readonly target: number;
-  readonly mode: 'ping' | 'open' | 'bulk';
+  readonly mode: LoadOptions['mode'];
+  readonly rate?: number;
+  /** Default: CPU per unit. */
+  readonly measure?: Measure;
   readonly connections: number;
   readonly bytes: number;
 }
@@ -74,6 +80,17 @@ const rows: readonly Row[] = [
     bytes: 128,
   },
   {
+    key: 'rate',
+    name: 'ztunnel pair, open loop 10,000/s, 64 connections, 128 B',
+    unit: 'round trip',
+    target: 1,
+    mode: 'rate',
+    rate: 10_000,
+    measure: 'p99',
+    connections: 64,
+    bytes: 128,
+  },
+  {
     key: 'bulk',
     name: 'ztunnel pair, bulk, 4 connections',
     unit: 'MB',
@@ -84,12 +101,16 @@ const rows: readonly Row[] = [
   },
 ];
 
-const { values: options } = parseArgs({
+const warmupLoad = { mode: 'ping', connections: 64, bytes: 128, warmupSeconds: 0, seconds: 8 } as const;
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
     runs: { type: 'string' },
     seconds: { type: 'string' },
     row: { type: 'string', multiple: true },
+    compare: { type: 'boolean', default: false },
     'no-isolate': { type: 'boolean', default: false },
     isolated: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -121,15 +142,47 @@ async function run(): Promise<void> {
   const names = options.row ?? ['busy', 'new', 'control'];
   const chosen = rows.filter(({ key }) => names.includes(key));
   const control = names.includes('control');
-  if (!(runs >= 1) || !(seconds > 0) || chosen.length + (control ? 1 : 0) !== new Set(names).size) {
+  const memory = names.includes('memory');
+  const others = Number(control) + Number(memory);
+  if (
+    !(runs >= 1) ||
+    !(seconds > 0) ||
+    chosen.length + others !== new Set(names).size ||
+    positionals.length > (options.compare ? 1 : 0)
+  ) {
     process.stderr.write(usage);
     process.exitCode = 2;
     return;
   }
   const results = chosen.length > 0 ? await runPairs(chosen, { runs, seconds }) : [];
   const controlResults = control ? await runControl() : [];
-  const path = writeResults(join(import.meta.dirname, 'results'), { rows: results, control: controlResults });
+  const memoryRows = memory ? await runMemory() : [];
+  const dir = join(import.meta.dirname, 'results');
+  const path = writeResults(dir, { rows: results, memory: memoryRows, control: controlResults });
   process.stdout.write(`Results: ${path}\n`);
+  if (!options.compare) return;
+  const before = positionals[0] ?? newestResults(dir, path);
+  process.stdout.write(before === undefined ? 'Nothing to compare with\n' : `${formatComparison(before, path)}\n`);
+}
+
+/** A ztunnel pair with idle connections, and a ztunnel on its own. */
+async function runMemory(): Promise<MemoryRow[]> {
+  const binary = compileLoad();
+  const dir = mkdtempSync(join(tmpdir(), 'ambit-bench-'));
+  const stops: (() => Promise<void>)[] = [];
+  try {
+    await writeRoot(dir);
+    const echo = await startEcho(binary, 20001, inboundCore);
+    stops.push(() => echo.stop());
+    const pair = await startZtunnelPair({ dir, echoPort: 20001 });
+    stops.push(() => pair.stop());
+    const rows = [...(await measureIdleConnections(pair)), ...(await measureIdleProcess(dir))];
+    process.stdout.write(`${formatMemory(rows)}\n\n`);
+    return rows;
+  } finally {
+    for (const stop of stops.toReversed()) await stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
 }
 
 /** The simulated cluster at a tenth of its size, then whole, with as many subscribers: a change must cost the same. */
@@ -193,8 +246,14 @@ async function measure(
   const warmupSeconds = 4;
   const once = ({ port, pids }: ProxyPair, warmupSeconds: number): Promise<LoadResult> =>
     runLoad({ ...row, binary, port, warmupSeconds, seconds, core: outboundCore, measured: pids });
-  // A ztunnel lives for weeks, its compiler is done after seconds: one run of each pair before the counted ones.
-  if (!options.quick) for (const pair of [ours, reference]) await once(pair, warmupSeconds);
+  // A ztunnel lives for weeks, its compiler is done after some 200,000 messages, and stalls the others of its core until
+  // then (p99 of an open loop: tens of milliseconds at first, 0.5 at last): busy traffic first, then one run of the row.
+  if (!options.quick) {
+    for (const pair of [ours, reference]) {
+      await runLoad({ ...warmupLoad, binary, port: pair.port, core: outboundCore, measured: pair.pids });
+      await once(pair, warmupSeconds);
+    }
+  }
   const collected = { ours: [] as LoadResult[], reference: [] as LoadResult[] };
   for (let i = 0; i < runs; i++) {
     const order = i % 2 === 0 ? (['ours', 'reference'] as const) : (['reference', 'ours'] as const);
@@ -204,7 +263,7 @@ async function measure(
     }
   }
   return compare(
-    { row: row.name, unit: row.unit, target: row.target },
+    { row: row.name, unit: row.unit, target: row.target, measure: row.measure ?? 'cpu' },
     summarize(ours.name, collected.ours),
     summarize(reference.name, collected.reference),
   );

@@ -16,6 +16,8 @@ export interface ChildOptions {
   readonly core?: number;
   /** Standard output goes to this file; otherwise it is read line by line. */
   readonly outputFile?: string;
+  /** Besides what we have. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Child {
@@ -33,7 +35,8 @@ export function startChild(options: ChildOptions): Child {
     ? ['taskset', '-c', String(options.core), options.command, ...options.args]
     : [options.command, ...options.args];
   const output = options.outputFile === undefined ? undefined : openSync(options.outputFile, 'a');
-  const process = spawn(command as string, args, { stdio: ['ignore', output ?? 'pipe', 'pipe'] });
+  const env = { ...globalThis.process.env, ...options.env };
+  const process = spawn(command as string, args, { stdio: ['ignore', output ?? 'pipe', 'pipe'], env });
   if (output !== undefined) closeSync(output);
   running.add(process);
   const seen: string[] = [];

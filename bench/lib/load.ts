@@ -37,8 +37,13 @@ export async function startEcho(binary: string, port: number, core: number): Pro
 
 export interface LoadOptions {
   readonly binary: string;
-  /** `ping`: round trips on busy connections. `open`: connect, one round trip, close. `bulk`: downloads, by the megabyte. */
-  readonly mode: 'ping' | 'open' | 'bulk';
+  /**
+   * `ping`: round trips on busy connections. `open`: connect, one round trip, close. `bulk`: downloads, by the megabyte.
+   * `rate`: so many round trips a second, whatever the proxies do; latency counts from when each was due.
+   */
+  readonly mode: 'ping' | 'open' | 'bulk' | 'rate';
+  /** Of `rate`, a second. */
+  readonly rate?: number;
   readonly port: number;
   readonly connections: number;
   readonly bytes: number;
@@ -71,6 +76,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
     String(bytes),
     String(warmupSeconds),
     String(seconds),
+    ...(options.rate === undefined ? [] : [String(options.rate)]),
   ];
   const child = startChild({ command: binary, args, core });
   const pids = [...options.measured, child.pid];

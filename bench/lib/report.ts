@@ -11,9 +11,13 @@ export interface RowResult {
   readonly target: number;
   readonly ours: Summary;
   readonly reference: Summary;
-  /** CPU per unit of both proxies together, ours to the reference's. */
+  /** What the target is about. */
+  readonly measure: Measure;
+  /** CPU per unit of both proxies together, or the p99 latency, ours to the reference's. */
   readonly ratio: number;
 }
+
+export type Measure = 'cpu' | 'p99';
 
 export interface Summary {
   readonly name: string;
@@ -27,6 +31,7 @@ export interface Summary {
   readonly loadUs: number;
   /** CPU per unit of both proxies in every run. */
   readonly runsUs: readonly number[];
+  readonly runsP99Us: readonly number[];
 }
 
 export function summarize(name: string, runs: readonly LoadResult[]): Summary {
@@ -42,20 +47,24 @@ export function summarize(name: string, runs: readonly LoadResult[]): Summary {
     failures: runs.reduce((sum, run) => sum + run.failures, 0),
     loadUs: of((run) => run.loadCpuUs),
     runsUs: runs.map((run) => Number(((run.cpuUs[0] ?? 0) + (run.cpuUs[1] ?? 0)).toFixed(2))),
+    runsP99Us: runs.map((run) => run.p99Us),
   };
 }
 
 export function compare(
-  about: Pick<RowResult, 'row' | 'unit' | 'target'>,
+  about: Pick<RowResult, 'row' | 'unit' | 'target' | 'measure'>,
   ours: Summary,
   reference: Summary,
 ): RowResult {
-  const ratio = (ours.outboundUs + ours.inboundUs) / (reference.outboundUs + reference.inboundUs);
+  const ratio =
+    about.measure === 'p99'
+      ? ours.p99Us / reference.p99Us
+      : (ours.outboundUs + ours.inboundUs) / (reference.outboundUs + reference.inboundUs);
   return { ...about, ours, reference, ratio: Number(ratio.toFixed(3)) };
 }
 
 export function formatRow(result: RowResult): string {
-  const { row, unit, ours, reference, ratio, target } = result;
+  const { row, unit, ours, reference, ratio, target, measure } = result;
   const line = (s: Summary): string =>
     `  ${s.name.padEnd(8)} outbound ${us(s.outboundUs)}  inbound ${us(s.inboundUs)}  load ${us(s.loadUs)}` +
     `   ${Math.round(s.unitsPerSecond).toLocaleString('en').padStart(8)}/s  p50 ${s.p50Us} us  p99 ${s.p99Us} us` +
@@ -65,7 +74,7 @@ export function formatRow(result: RowResult): string {
     `${row}: CPU us per ${unit}, per proxy`,
     line(ours),
     line(reference),
-    `  ratio    ${ratio.toFixed(2)} (target <= ${target}: ${verdict})`,
+    `  ratio    ${measure === 'p99' ? 'of p99 ' : ''}${ratio.toFixed(2)} (target <= ${target}: ${verdict})`,
   ].join('\n');
 }
 

@@ -4,8 +4,12 @@
  *
  *   load echo PORT                                        echoes until killed
  *   load ping HOST PORT CONNECTIONS BYTES WARMUP SECONDS  round trips on busy connections
+ *   load rate HOST PORT CONNECTIONS BYTES WARMUP SECONDS RATE
+ *                                                         open loop: RATE round trips a second, over the connections in turn
  *   load open HOST PORT CONCURRENCY BYTES WARMUP SECONDS  connect, one round trip, close
  *   load bulk HOST PORT CONNECTIONS BYTES WARMUP SECONDS  downloads without end; a unit is a megabyte (BYTES is ignored)
+ *
+ * An open loop measures from when a message was due, not from when it could be sent: a proxy that stalls does not slow its own load.
  *
  * Prints "listening", or "start", then "end UNITS FAILURES P50_US P99_US".
  */
@@ -230,6 +234,64 @@ static uint64_t percentile(double share) {
   return (BUCKETS - 1) * 10;
 }
 
+static void print_end(void) {
+  printf("end %llu %llu %llu %llu\n", (unsigned long long)units, (unsigned long long)failures,
+         (unsigned long long)percentile(0.5), (unsigned long long)percentile(0.99));
+  fflush(stdout);
+}
+
+/* Open loop: when the messages of a connection that are under way were due. */
+#define MAX_UNDER_WAY 4096
+static uint64_t *due_times[MAX_FD];
+static uint32_t due_head[MAX_FD], due_tail[MAX_FD];
+
+static void rate_ready(int fd, uint32_t events) {
+  if (events & EPOLLOUT) {
+    rewatch(fd, EPOLLIN);
+    due_times[fd] = malloc(MAX_UNDER_WAY * sizeof(uint64_t));
+    return;
+  }
+  ssize_t n = recv(fd, buffer, BUFFER, 0);
+  if (n < 0 && errno == EAGAIN) return;
+  if (n <= 0) die("connection lost");
+  received[fd] += (size_t)n;
+  for (; received[fd] >= message_bytes; received[fd] -= message_bytes) {
+    sent_at[fd] = due_times[fd][due_tail[fd]++ % MAX_UNDER_WAY];
+    unit_done(fd);
+  }
+}
+
+static void run_rate(int connections, double warmup, double seconds, double rate) {
+  int *fds = malloc((size_t)connections * sizeof(int));
+  for (int i = 0; i < connections; i++) fds[i] = open_connection();
+  struct epoll_event events[MAX_EVENTS];
+  uint64_t opened = now_us() + 300000, start = opened + (uint64_t)(warmup * 1e6);
+  uint64_t end = start + (uint64_t)(seconds * 1e6), sent = 0;
+  for (;;) {
+    uint64_t now = now_us(), due = opened + (uint64_t)((double)sent * 1e6 / rate);
+    for (; due <= now; due = opened + (uint64_t)((double)++sent * 1e6 / rate)) {
+      int fd = fds[sent % (uint64_t)connections];
+      if (!due_times[fd] || due_head[fd] - due_tail[fd] >= MAX_UNDER_WAY ||
+          send(fd, buffer, message_bytes, MSG_NOSIGNAL) != (ssize_t)message_bytes) {
+        if (measuring) failures++;
+        continue;
+      }
+      due_times[fd][due_head[fd]++ % MAX_UNDER_WAY] = due;
+    }
+    struct timespec wait = {.tv_nsec = due > now ? (long)(due - now) * 1000 : 0};
+    int n = epoll_pwait2(ep, events, MAX_EVENTS, &wait, NULL);
+    for (int i = 0; i < n; i++) rate_ready(events[i].data.fd, events[i].events);
+    now = now_us();
+    if (!measuring && now >= start) {
+      measuring = 1;
+      puts("start");
+      fflush(stdout);
+    }
+    if (now >= end) break;
+  }
+  print_end();
+}
+
 static void run_clients(int connections, const char *mode, double warmup, double seconds) {
   int reopen = !strcmp(mode, "open"), bulk = !strcmp(mode, "bulk");
   for (int i = 0; i < connections; i++) open_connection();
@@ -250,9 +312,7 @@ static void run_clients(int connections, const char *mode, double warmup, double
     }
     if (now >= end) break;
   }
-  printf("end %llu %llu %llu %llu\n", (unsigned long long)units, (unsigned long long)failures,
-         (unsigned long long)percentile(0.5), (unsigned long long)percentile(0.99));
-  fflush(stdout);
+  print_end();
 }
 
 int main(int argc, char **argv) {
@@ -263,15 +323,18 @@ int main(int argc, char **argv) {
   setrlimit(RLIMIT_NOFILE, &files);
   ep = epoll_create1(0);
   if (argc == 3 && !strcmp(argv[1], "echo")) run_echo(atoi(argv[2]));
-  if (argc == 8 && (!strcmp(argv[1], "ping") || !strcmp(argv[1], "open") || !strcmp(argv[1], "bulk"))) {
+  int rate = argc == 9 && !strcmp(argv[1], "rate");
+  if (rate || (argc == 8 && (!strcmp(argv[1], "ping") || !strcmp(argv[1], "open") || !strcmp(argv[1], "bulk")))) {
     target.sin_family = AF_INET;
     target.sin_port = htons((uint16_t)atoi(argv[3]));
     if (inet_pton(AF_INET, argv[2], &target.sin_addr) != 1) die("address");
     message_bytes = (size_t)atoi(argv[5]);
     if (message_bytes < 1 || message_bytes > 16384) die("bytes");
-    run_clients(atoi(argv[4]), argv[1], atof(argv[6]), atof(argv[7]));
+    if (rate) run_rate(atoi(argv[4]), atof(argv[6]), atof(argv[7]), atof(argv[8]));
+    else run_clients(atoi(argv[4]), argv[1], atof(argv[6]), atof(argv[7]));
     return 0;
   }
-  fprintf(stderr, "usage: load echo PORT | load ping|open|bulk HOST PORT CONNECTIONS BYTES WARMUP SECONDS\n");
+  fprintf(stderr, "usage: load echo PORT | load ping|open|bulk HOST PORT CONNECTIONS BYTES WARMUP SECONDS | "
+                  "load rate HOST PORT CONNECTIONS BYTES WARMUP SECONDS RATE\n");
   return 2;
 }

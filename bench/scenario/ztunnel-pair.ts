@@ -9,7 +9,14 @@ export async function startZtunnelPair({ dir, echoPort }: PairOptions): Promise<
   const start = (role: 'client' | 'server', core: number): ReturnType<typeof startChild> =>
     startChild({
       command: process.execPath,
-      args: [join(import.meta.dirname, 'ztunnel-node.ts'), role, dir, String(echoPort), String(outboundPort)],
+      args: [
+        '--expose-gc',
+        join(import.meta.dirname, 'ztunnel-node.ts'),
+        role,
+        dir,
+        String(echoPort),
+        String(outboundPort),
+      ],
       core,
       outputFile: join(dir, `ztunnel-${role}.access.log`),
     });

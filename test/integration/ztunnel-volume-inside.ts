@@ -77,7 +77,8 @@ test('one data part serves 200 pods: each is reached by its own identity', async
       return server;
     }),
   );
-  const portOf = (i: number): number => (applications[i % names.length]?.address() as AddressInfo).port;
+  const ports = applications.map((application) => (application.address() as AddressInfo).port);
+  const portOf = (i: number): number => ports[i % names.length] ?? 0;
   part.setAddresses(
     ...names.map((name, i) => meshWorkload({ name, namespace: 'many', serviceAccount: name, addresses: [ipOf(i)] })),
   );

@@ -158,7 +158,7 @@ export class DataParts {
   async profiles(kind: ProfileKind, durationMs: number): Promise<NamedProfile[]> {
     const answers = await Promise.all(
       this.#places
-        .filter(({ part }) => part?.stop)
+        .filter(({ part }) => part !== undefined && 'stop' in part)
         .map(async (place) => {
           const { name } = place;
           const ask = (requestId: number): ControlMessage => ({
