@@ -1,7 +1,11 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Pod } from '../api/index.ts';
-import { parseResolvConf, plannedResolver, PodResolvers, type ClusterDns } from './resolver.ts';
+import { parseResolvConf, plannedResolver, PodResolvers, readResolvConfOf, type ClusterDns } from './resolver.ts';
 
 const cluster: ClusterDns = {
   nameservers: ['10.96.0.10'],
@@ -70,4 +74,25 @@ test('a pod never has more resolvers than at first', () => {
   deepEqual(resolvers.of(more)?.nameservers, ['10.96.0.10']);
   resolvers.forget('u');
   equal(resolvers.of(more)?.nameservers.length, 2);
+});
+
+test('what a pod puts in place of its resolv.conf holds nobody up', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'resolv-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const etc = join(folder, 'root', 'etc');
+  mkdirSync(etc, { recursive: true });
+  const file = join(etc, 'resolv.conf');
+  equal(readResolvConfOf(folder), undefined);
+  writeFileSync(file, 'nameserver 10.96.0.10\n');
+  deepEqual(readResolvConfOf(folder)?.nameservers, ['10.96.0.10']);
+  // Without end.
+  writeFileSync(file, `${'#\n'.repeat(40_000)}nameserver 10.96.0.10\n`);
+  equal(readResolvConfOf(folder), undefined);
+  rmSync(file);
+  symlinkSync('/dev/full', file);
+  equal(readResolvConfOf(folder), undefined);
+  rmSync(file);
+  // Opening it waits for a writer.
+  execFileSync('mkfifo', [file]);
+  equal(readResolvConfOf(folder), undefined);
 });

@@ -1,5 +1,5 @@
 /** Which resolvers a pod asks: by its own resolv.conf where it can be seen, else by what kubelet would have written. */
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Pod } from '../api/index.ts';
 import { formatIp, isLoopback, tryParseIp } from '../lib/ip.ts';
 import type { PodResolver } from '../wire/index.ts';
@@ -64,9 +64,30 @@ export function plannedResolver(
 /** The file as a process of the pod sees it; undefined while there is none, or it may not be seen. */
 export function readResolvConfOf(processFolder: string): PodResolver | undefined {
   try {
-    return parseResolvConf(readFileSync(`${processFolder}/root/etc/resolv.conf`, 'utf8'));
+    return parseResolvConf(readForeignFile(`${processFolder}/root/etc/resolv.conf`));
   } catch {
     return undefined;
+  }
+}
+
+/** `O_PATH` of Linux: names a file without opening it. */
+const pathOnly = 0o10000000;
+const maxFileBytes = 64 * 1024;
+
+/** What stands there is the pod's choice: a pipe would never open, a device has effects, and a file may be without end. */
+function readForeignFile(path: string): string {
+  const named = openSync(path, pathOnly);
+  try {
+    if (!fstatSync(named).isFile()) throw new Error('it is no file');
+    const fd = openSync(`/proc/self/fd/${named}`, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const memory = Buffer.alloc(maxFileBytes);
+      return memory.toString('utf8', 0, readSync(fd, memory));
+    } finally {
+      closeSync(fd);
+    }
+  } finally {
+    closeSync(named);
   }
 }
 
