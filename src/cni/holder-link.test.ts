@@ -13,9 +13,9 @@ interface World {
   readonly link: HolderLink;
   readonly heard: string[];
   readonly tick: () => void;
-  until(count: number): Promise<void>;
-  start(): void;
-  stop(): void;
+  readonly until: (count: number) => Promise<void>;
+  readonly start: () => void;
+  readonly stop: () => void;
 }
 
 function world(t: TestContext): World {
