@@ -70,7 +70,8 @@ export class ListenerStore {
       closeListeners(listeners);
       return other.listeners;
     }
-    if (other) closeListeners(other.listeners);
+    // Of an earlier namespace: the holder must not be given numbers that are others' by then.
+    if (other) this.close(pod.uid);
     this.#open.set(pod.uid, { netns, listeners });
     return listeners;
   }
