@@ -184,6 +184,7 @@ describe('two data parts', () => {
     await echo();
     await server.logLine(/connection complete.*policy="shop\/only"$/);
     server.setPolicies([], ['shop/only']);
+    await server.applied();
   });
 
   test('a policy change closes live connections that it denies', async () => {
@@ -199,6 +200,7 @@ describe('two data parts', () => {
     assert.ok(performance.now() - started < 1000);
     await server.logLine(/error="connection closed due to policy change"/);
     server.setPolicies([], ['shop/late']);
+    await server.applied();
   });
 
   test('a change of the workload re-checks its connections too', async () => {
@@ -213,6 +215,7 @@ describe('two data parts', () => {
     await cut;
     server.setAddresses(...workloads());
     server.setPolicies([], ['shop/named']);
+    await server.applied();
   });
 
   test('an unknown policy holds new connections until it arrives, and never cuts live ones', async () => {
@@ -238,10 +241,13 @@ describe('two data parts', () => {
     live.destroy();
     server.setAddresses(...workloads());
     server.setPolicies([], ['shop/coming']);
+    await server.applied();
   });
 
   test('plaintext is served with PERMISSIVE and refused with STRICT', async () => {
     const served = net.connect({ host: serverIp, port: 15006 });
+    // The policy may find it before it has ended.
+    served.on('error', () => {});
     served.end('plain');
     assert.equal(String((await once(served, 'data'))[0]), 'plain');
     server.setPolicies([strict]);
@@ -253,6 +259,7 @@ describe('two data parts', () => {
     await server.logLine(/explicitly denied by: shop\/strict/);
     await echo();
     server.setPolicies([], ['shop/strict']);
+    await server.applied();
   });
 
   async function tlsTo15008(certificate: WorkloadCertificate | undefined): Promise<tls.TLSSocket> {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { defaultNetwork, meshService, meshWorkload } from '../../src/mesh/fixtures.ts';
+import { openNetns } from '../../src/net/index.ts';
 import { serviceKey } from '../../src/api/names.ts';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
 import { startTestDataPart, type TestDataPart } from './ztunnel-fixture.ts';
@@ -51,6 +52,8 @@ export async function startLoadedPair(authority?: Pick<TestAuthority, 'certifica
   const nowhere = { address: clientIp, port: 1 };
   await client.serve({
     pod: { uid: 'client-uid', name: 'client', namespace: 'front', serviceAccount: 'caller' },
+    // Our own one: entered for each tunnel, and counted among the descriptors.
+    netns: openNetns('/proc/thread-self/ns/net'),
     listenAt: {
       ...at,
       host: clientIp,
@@ -101,7 +104,10 @@ export function exchange(socket: Socket, byteCount: number, seed: number): Promi
         const length = Math.min(chunk.length - done, pattern.length - at);
         if (pattern.compare(chunk, done, done + length, at, at + length) !== 0) {
           socket.destroy();
-          return reject(new Error(`connection ${seed}: other bytes than were sent, at ${received}`));
+          const others = chunk.subarray(done, done + 24).toString('hex');
+          return reject(
+            new Error(`connection ${seed}: other bytes than were sent, at ${received} of ${byteCount}: ${others}`),
+          );
         }
         done += length;
         received += length;

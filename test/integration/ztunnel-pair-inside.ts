@@ -97,6 +97,7 @@ async function startTestZtunnel(options: {
     config: {
       ...parseZtunnelConfig(ztunnelEnvironment({ folder, node, port, zdsPath, terminationDeadline: '100ms' })),
       ports: { admin: 0, metrics: 0, readiness: 0 },
+      workerThreads: Number(process.env['AMBIT_TEST_WORKERS'] ?? 1),
     },
     log: openLog({ scope: node, level: 'debug' }),
     writeAccessLog(text, done) {

@@ -91,7 +91,7 @@ test('a worker that dies takes its own connections with it, and is started again
     'opened, which never goes back',
   );
   for (const socket of [...live, ...again]) socket.destroy();
-  await eventually(() => assert.ok(descriptors() <= before + 10, `${descriptors()} descriptors, ${before} before`));
+  await eventually(() => assert.ok(descriptors() <= before + 4, `${descriptors()} descriptors, ${before} before`));
 });
 
 test('a drain waits for the connections of all workers', async () => {
