@@ -6,11 +6,15 @@ import type { RuleWriter } from './rule-writer.ts';
 /** What `ensure` found and did. */
 export type Ensured = 'right' | 'written' | 'repaired';
 
+/** A check in so many thorough ones does not believe the kernel's number. */
+const fullEvery = 10;
+
 export class PodCapture {
   readonly #writer: RuleWriter;
   /** `generation` of the namespace's nftables when our rules were last known to be right; `text` of ours as the kernel lists them, once it was needed. */
   #written: { wanted: string; generation: number | undefined; text: string | undefined } | undefined;
 
+  #thoroughChecks = 0;
   #turn: Promise<void> = Promise.resolve();
 
   constructor(writer: RuleWriter) {
@@ -65,7 +69,9 @@ export class PodCapture {
     if (thorough) addPolicyRouting(netns);
     const generation = nftGeneration(netns);
     const counts = generation !== undefined && this.#writer.program === 'nft';
-    if (counts ? generation === written.generation : !thorough) return 'right';
+    // Who changed rules in the moment in which we wrote ours is found out later.
+    const isFull = thorough && this.#thoroughChecks++ % fullEvery === fullEvery - 1;
+    if (counts && !isFull ? generation === written.generation : !thorough) return 'right';
     const found = await this.#writer.read(netns);
     if (written.text !== undefined && found === written.text) {
       // Somebody else's rules.
@@ -75,7 +81,9 @@ export class PodCapture {
     // The same rules, written again, tell what ours should look like.
     await this.#redirect(netns, rules);
     const text = await this.#writer.read(netns);
-    if (this.#written) this.#written.text = text;
+    // Somebody may have changed them again meanwhile: such a text is nothing to compare with.
+    const isOurs = nftGeneration(netns) === this.#written?.generation && this.#writer.isWhole(text ?? '', rules);
+    if (this.#written && isOurs) this.#written.text = text;
     return found === text ? 'right' : 'repaired';
   }
 

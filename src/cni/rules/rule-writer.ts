@@ -25,6 +25,8 @@ export interface RuleWriter {
   remove(netns: number): Promise<void>;
   /** What the kernel has of ours, as text that is equal for equal rules; undefined when there is nothing. */
   read(netns: number): Promise<string | undefined>;
+  /** Whether a text of `read` has as many rules as it should, where nothing else tells that it is ours alone. */
+  isWhole(text: string, rules: PodRuleSet): boolean;
 }
 
 /** Throws when neither program is usable, naming both. */
@@ -62,6 +64,7 @@ function nftWriter(): RuleWriter {
     release: (netns, rules) => applyNft({ netns, script: nftReleaseScript(rules) }),
     remove: (netns) => applyNft({ netns, script: nftRemoveScript() }),
     read: (netns) => listNftTable('inet', podTable, { netns }),
+    isWhole: () => true,
   };
 }
 
@@ -103,5 +106,14 @@ function iptablesWriter(families: readonly Family[]): RuleWriter {
       const text = texts.join('\n');
       return hasIptablesRules(text) ? text : undefined;
     },
+    isWhole(text, rules) {
+      const all = families.map((family) => iptablesRedirectScript(rules, family, missingJumps('')));
+      return ruleCount(text) === all.reduce((sum, script) => sum + ruleCount(script), 0);
+    },
   };
+}
+
+/** Rules in our chains, and jumps to them. */
+function ruleCount(text: string): number {
+  return text.split('\n').filter((line) => /^-A .*ISTIO_/.test(line)).length;
 }
