@@ -2,24 +2,39 @@
 import { closeDescriptor, closeNetns, duplicateDescriptor } from '../net/index.ts';
 import type { PodListeners, PodToServe } from './messages.ts';
 
+/** All of them or, where one cannot be had, none: it throws `net.*`. */
 export function duplicateListeners(listeners: PodListeners): PodListeners {
-  return Object.fromEntries(
-    Object.entries(listeners).map(([name, fd]) => [name, duplicateDescriptor(fd)]),
-  ) as unknown as PodListeners;
+  const copies: Record<string, number> = {};
+  try {
+    for (const [name, fd] of Object.entries(listeners)) copies[name] = duplicateDescriptor(fd);
+  } catch (error) {
+    closeListeners(copies as unknown as PodListeners);
+    throw error;
+  }
+  return copies as unknown as PodListeners;
 }
 
 export function closeListeners(listeners: PodListeners): void {
   for (const fd of Object.values(listeners)) closeDescriptor(fd as number);
 }
 
-/** The same pod with descriptors of its own. */
-export function duplicateTarget(target: PodToServe): PodToServe {
+/** The same pod with descriptors of its own; `openNetns` gives the one of the namespace. Leaves nothing open when it throws. */
+export function duplicateTarget(
+  target: PodToServe,
+  openNetns: (netns: number) => number = duplicateDescriptor,
+): PodToServe {
   const { netns, listeners } = target;
-  return {
-    ...target,
-    ...(netns === undefined ? {} : { netns: duplicateDescriptor(netns) }),
-    ...(listeners ? { listeners: duplicateListeners(listeners) } : {}),
-  };
+  const copies = listeners && duplicateListeners(listeners);
+  try {
+    return {
+      ...target,
+      ...(netns === undefined ? {} : { netns: openNetns(netns) }),
+      ...(copies ? { listeners: copies } : {}),
+    };
+  } catch (error) {
+    if (copies) closeListeners(copies);
+    throw error;
+  }
 }
 
 /** Closes what came with a pod that is not to be served after all. */

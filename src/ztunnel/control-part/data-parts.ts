@@ -102,12 +102,18 @@ export class DataParts {
   /** Takes the target's descriptors; each part gets its own. Rejects when one of them cannot serve the pod. */
   async serve(target: PodToServe): Promise<void> {
     const { uid } = target.pod;
-    if (this.#places.length > 1 && !this.#draining) {
-      this.#forget(uid);
-      this.#pods.set(uid, duplicateTarget(target));
-    }
     const asked = this.#places.filter(({ part }) => part);
-    const targets = asked.map((_, i) => (i === 0 ? target : duplicateTarget(target)));
+    const targets = [target];
+    try {
+      while (targets.length < asked.length) targets.push(duplicateTarget(target));
+      if (this.#places.length > 1 && !this.#draining) {
+        this.#forget(uid);
+        this.#pods.set(uid, duplicateTarget(target));
+      }
+    } catch (error) {
+      for (const each of targets) closeTarget(each);
+      throw error;
+    }
     if (asked.length === 0) closeTarget(target);
     const answers = await Promise.all(asked.map((place, i) => this.#askToServe(place, targets[i] ?? target)));
     const failed = answers.find((answer) => answer?.kind === 'pod-failed');

@@ -4,9 +4,9 @@ import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import type { CertificateManager } from '../../identity/index.ts';
-import { closeDescriptor, duplicateDescriptor, netnsIdentity } from '../../net/index.ts';
+import { closeDescriptor, netnsIdentity } from '../../net/index.ts';
 import type { PodInfo, PodToServe } from '../messages.ts';
-import { duplicateListeners } from '../pod-descriptors.ts';
+import { duplicateTarget } from '../pod-descriptors.ts';
 import { identitiesWithout } from './identities-without.ts';
 import type { ListenerStore } from './pod-listeners.ts';
 import type { ZdsHandler } from './zds-client.ts';
@@ -221,7 +221,7 @@ export class PodManager implements ZdsHandler {
     try {
       const opened = await listeners.open({ ...info, netns: pod.netns });
       if (!this.#isCurrent(pod) || pod.netns === undefined || this.#draining) throw left();
-      await serve({ pod: info, netns: duplicateDescriptor(pod.netns), listeners: duplicateListeners(opened) });
+      await serve(duplicateTarget({ pod: info, netns: pod.netns, listeners: opened }));
       if (!this.#isCurrent(pod)) throw left();
     } catch (error) {
       // A listening socket that nobody accepts from takes connections away from others.

@@ -1,11 +1,12 @@
 /** Entry point of a worker thread: one data part, joined to the control part by messages. An error that nobody catches ends the thread. */
 import { openSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { messageOf } from '../../lib/errors.ts';
 import { startWorkerThread } from '../../net/index.ts';
 import { openAccessLog } from '../../telemetry/index.ts';
 import { createLogLevels, followAccessLevel } from '../admin/log-levels.ts';
-import type { PodToServe } from '../messages.ts';
-import { duplicateListeners } from '../pod-descriptors.ts';
+import type { ControlMessage } from '../messages.ts';
+import { duplicateTarget } from '../pod-descriptors.ts';
 import type { DataWorkerData, FromWorker, ToWorker } from '../worker-messages.ts';
 import { startDataPart } from './data-part.ts';
 import { createPostingLog } from './worker-log.ts';
@@ -48,9 +49,7 @@ port.on('message', (said: ToWorker) => {
     case 'control': {
       const { message } = said;
       if (message.kind !== 'serve-pod') return part.post(message);
-      const target = take(message.target);
-      say({ kind: 'descriptors-taken', requestId: message.requestId });
-      return part.post({ ...message, target });
+      return servePod(message);
     }
     case 'log-levels':
       levels.reset();
@@ -64,15 +63,23 @@ port.on('message', (said: ToWorker) => {
   }
 });
 
+/** Without descriptors left this pod cannot be served; all others still are. */
+function servePod(message: Extract<ControlMessage, { kind: 'serve-pod' }>): void {
+  const { requestId } = message;
+  let taken: ControlMessage | undefined;
+  try {
+    taken = { ...message, target: duplicateTarget(message.target, openOwn) };
+  } catch (error) {
+    say({ kind: 'data', message: { kind: 'pod-failed', requestId, error: messageOf(error) } });
+  }
+  say({ kind: 'descriptors-taken', requestId });
+  if (taken) part.post(taken);
+}
+
 /**
- * Descriptors that end with this thread, however it ends: Node closes what a worker opened by `fs`, and libuv what it listens on.
+ * Descriptors end with this thread, however it ends: Node closes what a worker opened by `fs`, and libuv what it listens on.
  * The control part's own are closed by the control part.
  */
-function take(target: PodToServe): PodToServe {
-  const { netns, listeners } = target;
-  return {
-    ...target,
-    ...(netns === undefined ? {} : { netns: openSync(`/proc/self/fd/${netns}`, 'r') }),
-    ...(listeners ? { listeners: duplicateListeners(listeners) } : {}),
-  };
+function openOwn(netns: number): number {
+  return openSync(`/proc/self/fd/${netns}`, 'r');
 }
