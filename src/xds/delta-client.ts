@@ -79,7 +79,7 @@ export function startDeltaClient(options: DeltaClientOptions): DeltaClient {
 
 interface HeldType {
   readonly type: DeltaClientType;
-  /** Name to version of what was accepted. It outlives connections. */
+  /** Name to version of what was accepted, '' for what was only refused. It outlives connections. */
   readonly versions: Map<string, string>;
   synced: boolean;
 }
@@ -208,7 +208,11 @@ class Client {
     const held = this.#held.get(typeUrl);
     if (!held) return undefined;
     const rejected = new Map(this.#verdict(held.type, response).map(({ name, reason }) => [name, reason]));
-    for (const { name, version } of resources) if (!rejected.has(name)) held.versions.set(name, version);
+    for (const { name, version } of resources) {
+      if (!rejected.has(name)) held.versions.set(name, version);
+      // Something may be held in its place: named, we hear that it is gone also after a lost connection.
+      else if (!held.versions.has(name)) held.versions.set(name, '');
+    }
     for (const name of removed) held.versions.delete(name);
     held.synced = true;
     const refusal = [...rejected].map(([name, reason]) => `${name}: ${reason}`).join('; ');

@@ -215,6 +215,18 @@ describe('delta xDS', () => {
     assert.equal(client.syncedCount(), 1);
   });
 
+  test('what was refused, and is gone after a lost connection, is told to be gone', async () => {
+    const first = await startPlane();
+    first.policies.update([['ns/bad', resource('poison')]]);
+    await using client = follow(first);
+    await client.synced;
+    await first.server.close();
+    await using second = await startPlane(first.port);
+    second.policies.update([['ns/new', resource('new')]]);
+    await client.until(() => client.state()['ns/new'] === 'new');
+    await client.until(() => client.updates.some(({ removed }) => removed.includes('ns/bad')));
+  });
+
   test('who is not known, or names no node, is refused, and the server lives', async () => {
     await using plane = await startPlane();
     writeFileSync(path('wrong'), 'wrong');
