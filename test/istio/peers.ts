@@ -40,7 +40,7 @@ export async function openIstioMesh(options: {
     assert.equal(definitions.code, 0, definitions.stderr);
     const istiod = ['profile=ambient', 'autoscaleEnabled=false', 'resources.requests.memory=64Mi'];
     await install('istiod', istioFolder('manifests/charts/istio-control/istio-discovery'), istiod);
-    await install('ambit', chart, options.ambit, options.isComplete);
+    await install('ambit', chart, [...options.ambit, 'nodeAgent.cni.install=false'], options.isComplete);
   } catch (error) {
     await mesh[Symbol.asyncDispose]();
     throw error;
