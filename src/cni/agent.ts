@@ -334,6 +334,8 @@ class Agent {
       new AmbitError(`Cannot admit pod ${asked.namespace}/${asked.name}: ${problem}`, { code, blame: 'internal' });
     if (!this.#started) throw fail('the node agent is starting', 'cni.starting');
     const pod = await this.#podOf(asked);
+    // Its labels decide: what we have not heard of says nothing.
+    if (!this.#namespaces.store.has(asked.namespace)) throw fail('its namespace is not known yet', 'cni.starting');
     const uid = pod.metadata.uid ?? '';
     const goal = this.#goalOf(pod);
     if (goal !== 'in') return { enrolled: false };
@@ -362,7 +364,7 @@ class Agent {
         code: 'cni.replaced',
         blame: 'internal',
       });
-    // Its labels decide: a moment, and we have heard of it.
+    // A moment, and we have heard of it.
     for (let i = 0; i < 20 && !this.#namespaces.store.has(namespace); i++) await sleep(100, signal);
     return pod;
   }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Container, Pod } from '../../api/index.ts';
 import { codeOf } from '../../lib/errors.ts';
 import { canonicalIp } from '../../lib/ip.ts';
-import { dial, withNetns } from '../../net/index.ts';
+import { closeDescriptor, dial, duplicateDescriptor, withNetns } from '../../net/index.ts';
 import { parseSocketTable } from '../live-connections.ts';
 import { plaintextPort } from '../rules/pod-rule-set.ts';
 
@@ -25,8 +25,11 @@ export async function testProbePath(options: {
   readonly ip: string;
   readonly port: number;
 }): Promise<ProbePath> {
-  const { netns, ip, port } = options;
+  const { ip, port } = options;
+  // Enrolment may close its own while we connect, and the number be another namespace's.
+  let netns: number | undefined;
   try {
+    netns = duplicateDescriptor(options.netns);
     const socket = await dial({ host: ip, port, timeoutMs });
     try {
       const tables = withNetns(netns, () => ['tcp', 'tcp6'].map((name) => tryRead(`/proc/thread-self/net/${name}`)));
@@ -42,6 +45,8 @@ export async function testProbePath(options: {
     }
   } catch (error) {
     return { kind: codeOf(error) === 'net.connect-timeout' ? 'lost' : 'unknown' };
+  } finally {
+    if (netns !== undefined) closeDescriptor(netns);
   }
 }
 
