@@ -74,7 +74,7 @@ function discovered(): {
   policies: Discovered['types'][number];
   all: Discovered;
   /** What a data part makes of it. */
-  toMesh(): MeshState;
+  readonly toMesh: () => MeshState;
 } {
   const messages: ControlMessage[] = [];
   const all = new Discovered(
