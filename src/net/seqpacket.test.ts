@@ -1,6 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { deepEqual, equal, match, ok, throws } from 'node:assert/strict';
 import { connectSeqpacket, listenSeqpacket, type SeqpacketConnection } from './index.ts';
@@ -135,4 +136,38 @@ test('connecting to nobody throws', () => {
   throws(() => connectSeqpacket({ path: '/tmp/nobody-listens-here', onMessage() {}, onClose() {} }), {
     code: 'net.enoent',
   });
+});
+
+test('a listener without descriptors tells of it once, and accepts when there are some again', () => {
+  // In a process of its own, which may open few.
+  const script = `
+    import { equal } from 'node:assert/strict';
+    import { closeSync, openSync } from 'node:fs';
+    import { connectSeqpacket, listenSeqpacket } from '${new URL('./seqpacket.ts', import.meta.url)}';
+    const timers = [];
+    globalThis.setTimeout = (run) => void timers.push(run);
+    const failed = Promise.withResolvers();
+    const accepted = Promise.withResolvers();
+    let failures = 0;
+    const handlers = { onMessage() {}, onClose() {} };
+    const listener = listenSeqpacket({
+      path: process.argv[1],
+      onConnection: () => (accepted.resolve(), handlers),
+      onError: (error) => (failures++, failed.resolve(error)),
+    });
+    const client = connectSeqpacket({ path: process.argv[1], ...handlers });
+    const others = [];
+    try { for (;;) others.push(openSync('/dev/null')); } catch {}
+    equal((await failed.promise).code, 'net.emfile');
+    for (let i = 0; i < 1000; i++) await new Promise((resolve) => setImmediate(resolve));
+    equal(failures, 1);
+    others.forEach((fd) => closeSync(fd));
+    timers.shift()();
+    await accepted.promise;
+    process.exit(0);
+  `;
+  const path = join(mkdtempSync(join(tmpdir(), 'seqpacket-')), 's');
+  const command = 'ulimit -n 64 && exec "$0" --input-type=module -e "$1" "$2"';
+  execFileSync('sh', ['-c', command, process.execPath, script, path]);
+  rmSync(dirname(path), { recursive: true });
 });

@@ -29,7 +29,9 @@ export interface SeqpacketListenOptions {
   readonly path: string;
   /** Longest packet; a longer one closes the connection. Default 1024. */
   readonly maxBytes?: number;
+  /** Never throws. */
   readonly onConnection: (connection: SeqpacketConnection) => SeqpacketHandlers;
+  /** A connection could not be accepted; it is tried again a little later. */
   readonly onError?: (error: Error) => void;
 }
 
@@ -45,6 +47,7 @@ export interface SeqpacketConnectOptions extends SeqpacketHandlers {
 
 const defaultMaxBytes = 1024;
 const backlog = 16;
+const acceptPauseMs = 100;
 
 /** Listens at `path`. Throws when the path cannot be bound. */
 export function listenSeqpacket(options: SeqpacketListenOptions): SeqpacketListener {
@@ -63,22 +66,30 @@ export function listenSeqpacket(options: SeqpacketListenOptions): SeqpacketListe
     sys.close(fd);
     throw error;
   }
-  const unwatch = watchReadable(fd, () => {
+  let stop = (): void => {};
+  const watch = (): void => void (stop = watchReadable(fd, onReadable));
+  const onReadable = (): void => {
+    let accepted: number | undefined;
     try {
-      const accepted = sys.accept(fd);
-      if (accepted === undefined) return;
-      const connection = new Connection(accepted, options.maxBytes ?? defaultMaxBytes);
-      connection.start(options.onConnection(connection));
+      accepted = sys.accept(fd);
     } catch (error) {
-      options.onError?.(error as Error);
+      // Out of descriptors, for one: who waits still waits, and would be told of at once again.
+      stop();
+      const timer = setTimeout(watch, acceptPauseMs);
+      stop = () => clearTimeout(timer);
+      return options.onError?.(error as Error);
     }
-  });
+    if (accepted === undefined) return;
+    const connection = new Connection(accepted, options.maxBytes ?? defaultMaxBytes);
+    connection.start(options.onConnection(connection));
+  };
+  watch();
   let open = true;
   return {
     close() {
       if (!open) return;
       open = false;
-      unwatch();
+      stop();
       sys.close(fd);
       removeStaleSocket(options.path);
     },
