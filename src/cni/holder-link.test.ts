@@ -23,6 +23,7 @@ function world(t: TestContext): World {
   const path = join(folder, 's');
   const clock = createFakeClock();
   const heard: string[] = [];
+  const waiting: (() => void)[] = [];
   const connections: SeqpacketConnection[] = [];
   let listener: { close(): void } | undefined;
   const state: World = {
@@ -30,7 +31,7 @@ function world(t: TestContext): World {
     link: new HolderLink({ path, log: silentLog(), clock }),
     tick: () => clock.advance(1000),
     async until(count) {
-      for (let i = 0; heard.length < count && i < 20_000; i++) await new Promise((resolve) => setImmediate(resolve));
+      while (heard.length < count) await new Promise<void>((resolve) => waiting.push(resolve));
       equal(heard.length, count);
     },
     start() {
@@ -43,6 +44,7 @@ function world(t: TestContext): World {
               const request = decodeHolderRequest(bytes);
               if (request.kind === 'foreign') heard.push(`foreign ${request.present}`);
               else heard.push(`${request.kind} ${request.kind === 'drop' ? request.pod : ''}`);
+              for (const resolve of waiting.splice(0)) resolve();
             },
             onClose() {},
           };
@@ -82,7 +84,7 @@ test('a holder that starts later, or again, hears how it is', async (t) => {
   await until(1);
   stop();
   start();
-  for (let i = 0; heard.length < 2 && i < 2000; i++) {
+  while (heard.length < 2) {
     await new Promise((resolve) => setImmediate(resolve));
     tick();
   }
