@@ -472,6 +472,7 @@ class Agent {
         set: (uid, ips) => this.#setProbes(uid, ips),
         remove: (uid) => this.#probes.remove(uid),
       },
+      onCapture: (uid, netns, ips) => this.#health.captures(uid, netns, ips),
       annotate: (target, value) => this.#annotate(target, value),
       timings: { ...defaultTimings, ...timings },
       log: this.#log,

@@ -1,6 +1,7 @@
 import { equal } from 'node:assert/strict';
 import { test } from 'node:test';
 import { countIn } from './live-connections.ts';
+import { parseSocketTable } from './socket-table.ts';
 
 const header = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
 
@@ -9,7 +10,7 @@ function row(local: string, remote: string, state: string, inode = 4711): string
 }
 
 const podIps = ['10.244.1.2'];
-const count = (...rows: string[]): number => countIn([header, ...rows, ''].join('\n'), podIps);
+const count = (...rows: string[]): number => countIn(parseSocketTable([header, ...rows, ''].join('\n')), podIps);
 const pod = '0201F40A';
 const client = '0301F40A';
 const port = (number: number): string => number.toString(16).toUpperCase().padStart(4, '0');

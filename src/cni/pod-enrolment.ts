@@ -45,6 +45,8 @@ export interface EnrolmentContext {
   readonly homeNetns: string;
   readonly zds: { add(uid: string): Promise<void>; drain(uid: string): Promise<void>; del(uid: string): Promise<void> };
   readonly probes: { set(uid: string, ips: readonly string[]): Promise<void>; remove(uid: string): Promise<void> };
+  /** The first rules of a pod are about to go in; not called for one that an earlier agent captured. */
+  readonly onCapture?: (uid: string, netns: number, ips: readonly string[]) => void;
   readonly annotate: (pod: Pod, value: 'enabled' | 'pending' | undefined) => Promise<void>;
   readonly timings: EnrolmentTimings;
   readonly log: Log;
@@ -306,7 +308,8 @@ export class PodEnrolment {
   }
 
   async #redirect(netns: number): Promise<void> {
-    const { probes, rules } = this.#context;
+    const { probes, rules, onCapture } = this.#context;
+    if (!this.#adopted) onCapture?.(this.uid, netns, this.ips);
     // Probes first: from the moment of the rules on they are told by their source.
     this.#probeIps = this.ips;
     await probes.set(this.uid, this.#probeIps);

@@ -1,6 +1,6 @@
 /** Scenarios of the node agent: pods come into the mesh and leave it. Run by cni.test.ts. */
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { deepEqual, equal, ok } from 'node:assert/strict';
+import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { kinds } from '../../src/api/index.ts';
 import { dial } from '../../src/net/index.ts';
@@ -66,6 +66,11 @@ describe('node agent', { timeout: 80_000 }, () => {
     ];
     equal(node.ztunnel.relayed >= 2, true);
     for (const connection of [...old, ...relayed]) await connection.check();
+    const earlier = async (): Promise<string | undefined> =>
+      (await node.client.get(kinds.Pod, 'steady', 'demo')).status?.conditions?.find(
+        ({ type }) => type === 'ambit.io/ConnectionsBeforeMesh',
+      )?.message;
+    await eventually('the pod says what is older', async () => (await earlier())?.startsWith('2 connections') === true);
 
     await node.label(server, 'none');
     await eventually('redirection ended', () => !node.captures(server));
@@ -81,6 +86,28 @@ describe('node agent', { timeout: 80_000 }, () => {
       await connection.check();
       connection.close();
     }
+    await eventually('and nothing once it left', async () => (await earlier()) === undefined);
+  });
+
+  test('connections older than enrolment end when somebody asks for it, and no others', async () => {
+    const [server, peer] = [await node.createPod('elder'), await node.createPod('visitor')];
+    const [old, old6] = [
+      await EchoClient.open(peer.netns, server.ip, 8080),
+      await EchoClient.open(peer.netns, server.ip6, 8080),
+    ];
+    for (const connection of [old, old6]) await connection.check();
+    await node.label(server, 'ambient');
+    await eventually('elder is enrolled', async () => (await node.redirectionOf(server)) === 'enabled');
+    const relayed = await EchoClient.open(peer.netns, server.ip, 8080);
+    await relayed.check();
+    const annotations = { 'ambit.io/close-earlier-connections': 'true' };
+    await node.client.patch(kinds.Pod, 'elder', 'demo', { metadata: { annotations } }, { type: 'merge' });
+    for (const connection of [old, old6])
+      await rejects(async () => {
+        for (;;) await connection.check(10);
+      });
+    await relayed.check();
+    relayed.close();
   });
 
   test('a connection that does not end after un-enrolment is served until the deadline alone', async () => {

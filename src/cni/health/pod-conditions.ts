@@ -8,6 +8,7 @@ export const problemTypes = [
   'ambit.io/NetworkPolicyBlocksMesh',
   'ambit.io/ProbesBlocked',
   'ambit.io/InvalidCaptureSettings',
+  'ambit.io/ConnectionsBeforeMesh',
 ] as const;
 
 export type ProblemType = (typeof problemTypes)[number];

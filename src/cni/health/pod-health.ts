@@ -1,8 +1,10 @@
 /** Looks after what enrolment may break for a pod: its probes, its NetworkPolicies, its annotations; and tells, or helps. */
 import type { Pod } from '../../api/index.ts';
 import type { EventRecorder } from '../../kube/index.ts';
+import { messageOf } from '../../lib/errors.ts';
 import { isTerminal } from '../enrolment.ts';
 import { readCaptureSettings } from '../rules/capture-settings.ts';
+import { closeConnections, EarlierConnections } from './earlier-connections.ts';
 import { blockedMeshTraffic, type NetworkPolicy } from './network-policy.ts';
 import { PodConditions, type PodConditionsOptions, type PodProblem, type ProblemType } from './pod-conditions.ts';
 import { addressTowards, probePorts, testProbePath, type ProbePath } from './probe-path.ts';
@@ -43,6 +45,8 @@ interface ProbeState {
   fallback: ProbesFrom | undefined;
 }
 
+const closeAnnotation = 'ambit.io/close-earlier-connections';
+const earlierIntervalMs = 5000;
 const concurrentTests = 4;
 const blockedRetryMs = 30_000;
 const maxPauseMs = 30_000;
@@ -51,6 +55,8 @@ export class PodHealth {
   readonly #options: PodHealthOptions;
   readonly #conditions: PodConditions;
   readonly #probes = new Map<string, ProbeState>();
+  readonly #earlier = new EarlierConnections();
+  #earlierAtMs = 0;
   #testing = 0;
 
   constructor(options: PodHealthOptions) {
@@ -85,8 +91,17 @@ export class PodHealth {
     set('ambit.io/NetworkPolicyBlocksMesh', 'TunnelPortLeftOut', blocked);
   }
 
-  /** Tests the probes of those whose turn it is. Called often. */
+  /** The mesh is about to capture the pod: connections that it has are older. */
+  captures(uid: string, netns: number, ips: readonly string[]): void {
+    this.#earlier.note(uid, netns, ips);
+  }
+
+  /** Tests the probes of those whose turn it is, and counts what is older than the mesh. Called often. */
   tick(nowMs: number): void {
+    if (nowMs - this.#earlierAtMs >= earlierIntervalMs) {
+      this.#earlierAtMs = nowMs;
+      for (const subject of this.#options.subjects()) this.#lookAtEarlier(subject);
+    }
     for (const subject of this.#options.subjects()) {
       if (this.#testing >= concurrentTests) return;
       this.#maybeTest(subject, nowMs);
@@ -95,14 +110,41 @@ export class PodHealth {
 
   /** The pod left the mesh: nothing about it is wrong any more. */
   release(pod: Pod): void {
-    for (const type of ['ambit.io/NetworkPolicyBlocksMesh', 'ambit.io/ProbesBlocked'] as const)
+    for (const type of [
+      'ambit.io/NetworkPolicyBlocksMesh',
+      'ambit.io/ProbesBlocked',
+      'ambit.io/ConnectionsBeforeMesh',
+    ] as const)
       this.#conditions.set(pod, type, undefined);
     this.#probes.delete(pod.metadata.uid ?? '');
+    this.#earlier.forget(pod.metadata.uid ?? '');
   }
 
   forget(uid: string): void {
     this.#conditions.forget(uid);
     this.#probes.delete(uid);
+    this.#earlier.forget(uid);
+  }
+
+  #lookAtEarlier({ uid, pod, ips, netns, enrolled }: HealthSubject): void {
+    if (!enrolled || netns === undefined) return;
+    const living = this.#earlier.living(uid, netns, ips);
+    const asked = pod.metadata.annotations?.[closeAnnotation] === 'true';
+    const count = living.length === 1 ? '1 connection is' : `${living.length} connections are`;
+    this.#conditions.set(
+      pod,
+      'ambit.io/ConnectionsBeforeMesh',
+      living.length === 0
+        ? undefined
+        : {
+            reason: 'OlderThanCapture',
+            message: `${count} older than the pod's place in the mesh, and without identity and policy. They go on until they end; to end them now, set the annotation ${closeAnnotation}: "true"`,
+          },
+    );
+    if (!asked || living.length === 0) return;
+    closeConnections(netns, living).catch((error: unknown) =>
+      this.#options.log.warn('cannot end connections that are older than the mesh', { error: messageOf(error) }),
+    );
   }
 
   #maybeTest(subject: HealthSubject, nowMs: number): void {

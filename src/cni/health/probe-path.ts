@@ -1,11 +1,10 @@
 /** Whether the node's probes reach a pod past the mesh: one connection, as the kubelet would make it. */
 import { createSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
 import type { Container, Pod } from '../../api/index.ts';
 import { codeOf } from '../../lib/errors.ts';
 import { canonicalIp } from '../../lib/ip.ts';
-import { closeDescriptor, dial, duplicateDescriptor, withNetns } from '../../net/index.ts';
-import { parseSocketTable } from '../live-connections.ts';
+import { closeDescriptor, dial, duplicateDescriptor } from '../../net/index.ts';
+import { readSocketTable } from '../socket-table.ts';
 import { plaintextPort } from '../rules/pod-rule-set.ts';
 
 export type ProbePath =
@@ -32,12 +31,9 @@ export async function testProbePath(options: {
     netns = duplicateDescriptor(options.netns);
     const socket = await dial({ host: ip, port, timeoutMs });
     try {
-      const tables = withNetns(netns, () => ['tcp', 'tcp6'].map((name) => tryRead(`/proc/thread-self/net/${name}`)));
-      const arrived = tables
-        .flatMap((text) => parseSocketTable(text))
-        .find(
-          (row) => row.remotePort === socket.localPort && (row.localPort === port || row.localPort === plaintextPort),
-        );
+      const arrived = readSocketTable(netns).find(
+        (row) => row.remotePort === socket.localPort && (row.localPort === port || row.localPort === plaintextPort),
+      );
       if (!arrived) return { kind: 'unknown' };
       return { kind: arrived.localPort === plaintextPort && port !== plaintextPort ? 'captured' : 'open' };
     } finally {
@@ -85,12 +81,4 @@ function add(ports: Set<number>, container: Container, port: number | string | u
   const named = container.ports?.find(({ name }) => name !== undefined && name === port)?.containerPort;
   const number = named ?? Number(port);
   if (Number.isInteger(number) && number > 0 && number < 65_536) ports.add(number);
-}
-
-function tryRead(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
