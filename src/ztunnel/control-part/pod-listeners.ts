@@ -1,4 +1,5 @@
 /** The listening sockets of the pods, opened inside their network namespaces or taken from the listener holder. */
+import { AmbitError } from '../../lib/errors.ts';
 import { isListenedOn, netnsIdentity, openListenSocket } from '../../net/index.ts';
 import type { HolderClient } from '../holder/holder-client.ts';
 import { dnsListenerNames, openDnsListener } from '../dns/dns-listeners.ts';
@@ -28,6 +29,8 @@ export class ListenerStore {
   readonly #holder: Pick<HolderClient, 'hold' | 'take' | 'look' | 'release'>;
   readonly #open = new Map<string, { readonly netns: string; readonly listeners: PodListeners }>();
 
+  /** The namespace that was asked for last, by pod. */
+  readonly #wanted = new Map<string, string>();
   readonly #captureDns: boolean;
 
   constructor(holder: Pick<HolderClient, 'hold' | 'take' | 'look' | 'release'>, options: ListenerStoreOptions = {}) {
@@ -41,6 +44,7 @@ export class ListenerStore {
    */
   async open(pod: ListenIn): Promise<PodListeners> {
     const netns = netnsIdentity(pod.netns);
+    this.#wanted.set(pod.uid, netns);
     const known = this.#open.get(pod.uid);
     if (known?.netns === netns) return known.listeners;
     const opened: Record<string, number> = {};
@@ -53,6 +57,12 @@ export class ListenerStore {
           if (held !== undefined) opened[listener] = held;
         }),
       );
+      // The pod may have left, or come back, and its descriptor be something else by now.
+      if (this.#wanted.get(pod.uid) !== netns || netnsIdentity(pod.netns) !== netns)
+        throw new AmbitError('Cannot listen for pod: it left that network namespace', {
+          code: 'ztunnel.pod-removed',
+          blame: 'internal',
+        });
       for (const name of names) opened[name] ??= openListener(pod, portOf[name]);
       for (const name of dnsNames) {
         const fd = opened[name] ?? openDnsListener(name, { netns: pod.netns, mark: pod.mark ?? proxyMark });
@@ -71,7 +81,7 @@ export class ListenerStore {
       return other.listeners;
     }
     // Of an earlier namespace: the holder must not be given numbers that are others' by then.
-    if (other) this.close(pod.uid);
+    if (other) this.#release(pod.uid);
     this.#open.set(pod.uid, { netns, listeners });
     return listeners;
   }
@@ -88,16 +98,22 @@ export class ListenerStore {
 
   /** Nobody accepts from them here any more, and nobody else should. */
   close(uid: string): void {
-    const open = this.#open.get(uid);
-    this.#open.delete(uid);
-    this.#holder.release(uid);
-    if (open) closeListeners(open.listeners);
+    this.#wanted.delete(uid);
+    this.#release(uid);
   }
 
   /** Takes our hands off all of them; what is held stays held for a successor. */
   closeAll(): void {
     for (const { listeners } of this.#open.values()) closeListeners(listeners);
     this.#open.clear();
+    this.#wanted.clear();
+  }
+
+  #release(uid: string): void {
+    const open = this.#open.get(uid);
+    this.#open.delete(uid);
+    this.#holder.release(uid);
+    if (open) closeListeners(open.listeners);
   }
 
   /** Whether somebody else accepts the pod's connections now. */
