@@ -224,3 +224,17 @@ test('when the latest ztunnel is gone, the one before it learns of the pods that
   newer.connection.close();
   await older.until('add u1 demo/one/sa +fd');
 });
+
+test('the one before it learns of them also while a peer is there that has not said hello', async (t) => {
+  const { server, pods, fd, connect } = open(t);
+  const older = connect();
+  await older.until('snapshot-sent');
+  const newer = connect();
+  await newer.until('snapshot-sent');
+  connect({ hello: false });
+  pods.set('u1', servedPod('one', fd));
+  // Each answer takes a look at all sockets: the peer is accepted by then.
+  for (let i = 0; i < 3; i++) await server.add('u1');
+  newer.connection.close();
+  await older.until('add u1 demo/one/sa +fd');
+});

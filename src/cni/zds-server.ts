@@ -57,9 +57,10 @@ export class ZdsServer {
         // Old, new and a few that did not end yet; more is a peer out of control.
         if (this.#clients.length >= maxClients) connection.close();
         const client = new ZdsClient(connection, this.#options, () => {
+          const latest = this.#clients.findLast(({ greeted }) => greeted);
           const at = this.#clients.indexOf(client);
           if (at >= 0) this.#clients.splice(at, 1);
-          if (client.greeted && at === this.#clients.length) this.#announceAll();
+          if (client === latest) this.#announceAll();
         });
         this.#clients.push(client);
         return client;
