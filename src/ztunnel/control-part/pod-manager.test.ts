@@ -158,6 +158,23 @@ test('a pod that is announced again holds its certificate once', async () => {
   assert.equal(manager.counts.started, 1);
 });
 
+test('a pod that is served goes on so when something new of it cannot be told, until it can', async () => {
+  const state = await runningWorld();
+  const { manager, clock, events } = state;
+  const netns = namespaceOf();
+  const same = again(netns);
+  await manager.serve(pod, netns, false);
+  state.failure = new Error('no descriptor left');
+  await assert.rejects(manager.serve({ ...pod, mark: 7 }, same, false), /no descriptor left/);
+  assert.ok(!events.includes('remove u'));
+  assert.ok(state.descriptors.every(isOpen));
+  assert.equal(manager.pendingCount, 0);
+  state.failure = undefined;
+  clock.advance(5000);
+  await settled();
+  assert.deepEqual([served(state).length, isOpen(same), manager.counts.started], [3, false, 1]);
+});
+
 test('a pod that cannot be served is told, its listeners closed, and tried again until it can', async () => {
   const state = await runningWorld();
   const { manager, clock, events } = state;

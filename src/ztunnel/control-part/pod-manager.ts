@@ -224,9 +224,12 @@ export class PodManager implements ZdsHandler {
       await serve(duplicateTarget({ pod: info, netns: pod.netns, listeners: opened }));
       if (!this.#isCurrent(pod)) throw left();
     } catch (error) {
+      const isCurrent = this.#isCurrent(pod);
+      // One that is served goes on so: what it could not be told comes later.
+      if (isCurrent && pod.state === 'up') throw error;
       // A listening socket that nobody accepts from takes connections away from others.
-      if (this.#isCurrent(pod)) remove(uid);
-      if (this.#isCurrent(pod) || !this.#pods.has(uid)) listeners.close(uid);
+      if (isCurrent) remove(uid);
+      if (isCurrent || !this.#pods.has(uid)) listeners.close(uid);
       throw error;
     }
     listeners.served(uid);
@@ -239,7 +242,7 @@ export class PodManager implements ZdsHandler {
 
   /** The agent hears of the failure; the pod is tried again without it. */
   #retryLater(pod: Pod): void {
-    pod.state = 'pending';
+    if (pod.state !== 'up') pod.state = 'pending';
     pod.cancelRetry = this.#options.clock.after(retryMs, () => {
       pod.cancelRetry = () => {};
       this.#start(pod).catch(() => {});
