@@ -19,6 +19,7 @@ import type { PodResolver } from '../wire/index.ts';
 import { startAdmin, type Admin } from './admin.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import {
+  dataplaneModeLabel,
   defaultExcludedNamespaces,
   isTerminal,
   podIpsOf,
@@ -100,6 +101,7 @@ const defaultTimings: EnrolmentTimings = {
 /** A pod that is set up waits this long for its ztunnel; then its runtime tries again, with a reason to show. */
 const admissionMs = 10_000;
 const healthTickMs = 1000;
+const namespaceAnswerMs = 3000;
 /** A pod that was admitted and is unknown to the API by then was deleted meanwhile. */
 const strangerMs = 15_000;
 
@@ -338,7 +340,7 @@ class Agent {
     if (!this.#namespaces.store.has(asked.namespace)) throw fail('its namespace is not known yet', 'cni.starting');
     const uid = pod.metadata.uid ?? '';
     const goal = this.#goalOf(pod);
-    if (goal !== 'in') return { enrolled: false };
+    if (goal !== 'in' && (goal === 'gone' || !(await this.#wantsByNow(pod)))) return { enrolled: false };
     this.#finder.tell(uid, asked.netns);
     if (!this.#enrolments.has(uid)) this.#enrol(pod, 'in', false);
     const enrolment = this.#enrolments.get(uid) as PodEnrolment;
@@ -351,6 +353,26 @@ class Agent {
     // Its labels changed while it waited.
     if (!deadline.aborted) return { enrolled: false };
     throw fail(enrolment.lastFailure ?? 'it was not enrolled in time', 'cni.not-enrolled');
+  }
+
+  /**
+   * Whether a pod that is outside by what we follow is so by what the API has: its namespace may have been labelled a moment
+   * ago. Resolves to true once we follow that, too.
+   */
+  async #wantsByNow(pod: Pod): Promise<boolean> {
+    const { client, signal, excludedNamespaces = defaultExcludedNamespaces } = this.#options;
+    const { namespace = '' } = pod.metadata;
+    const labelled = { metadata: { name: namespace, labels: { [dataplaneModeLabel]: 'ambient' } } };
+    if (!wantsMesh(pod, labelled, excludedNamespaces)) return false;
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(namespaceAnswerMs)]);
+    const now = await client.get(kinds.Namespace, namespace, undefined, deadline);
+    if (!wantsMesh(pod, now, excludedNamespaces)) return false;
+    for (let i = 0; i < 20 && !this.#wants(pod); i++) await sleep(100, signal);
+    if (this.#wants(pod)) return true;
+    throw new AmbitError(
+      `Cannot admit pod ${namespace}/${pod.metadata.name}: the label of its namespace is not known yet`,
+      { code: 'cni.starting', blame: 'internal' },
+    );
   }
 
   /** From what we follow, else from the API: the runtime may be faster than our watch. */

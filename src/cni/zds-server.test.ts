@@ -1,4 +1,4 @@
-import { deepEqual, equal, match, rejects } from 'node:assert/strict';
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { closeSync, fstatSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -237,4 +237,20 @@ test('the one before it learns of them also while a peer is there that has not s
   for (let i = 0; i < 3; i++) await server.add('u1');
   newer.connection.close();
   await older.until('add u1 demo/one/sa +fd');
+});
+
+test('names that leave no room for the whole search list are told all the same', async (t) => {
+  const { server, pods, fd, connect } = open(t);
+  const search = Array.from({ length: 6 }, (_, i) => `${'s'.repeat(100)}.example${i}`);
+  const name = 'n'.repeat(253);
+  const resolver = { nameservers: ['10.96.0.10'], search, ndots: 5 };
+  const pod = { name, namespace: 'n'.repeat(63), serviceAccount: name, mark: 7, resolver };
+  pods.set('u'.repeat(36), { pod, terminating: false, netns: fd });
+  server.listen();
+  const { until, said } = connect({ capabilities: ['resolver', 'mark'] });
+  await until('snapshot-sent');
+  ok(
+    said.some((text) => text.startsWith('add ') && text.includes(name)),
+    said.join('\n'),
+  );
 });

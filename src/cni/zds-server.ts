@@ -6,6 +6,7 @@ import {
   decodeZdsAck,
   decodeZdsHello,
   encodeZdsRequest,
+  fitsZdsPacket,
   zdsPacketBytes,
   type ZdsPod,
   type ZdsRequest,
@@ -158,7 +159,10 @@ class ZdsClient {
       const served = this.#options.served(uid);
       if (!served) return undefined;
       if (served.netns === undefined) return { request: { kind: 'keep', uid } };
-      return { request: { kind: 'add', uid, pod: this.#understood(served.pod) }, netns: served.netns };
+      return {
+        request: { kind: 'add', uid, pod: this.#fitting(uid, this.#understood(served.pod)) },
+        netns: served.netns,
+      };
     });
   }
 
@@ -169,6 +173,20 @@ class ZdsClient {
       ...(resolver && this.capabilities.has('resolver') ? { resolver } : {}),
       ...(mark !== undefined && this.capabilities.has('mark') ? { mark } : {}),
     };
+  }
+
+  /** Long names leave no room for a long search list: rather a pod whose short names are not answered here than one that is not served. */
+  #fitting(uid: string, pod: ZdsPod): ZdsPod {
+    let { resolver } = pod;
+    while (resolver && resolver.search.length > 0 && !fitsZdsPacket({ kind: 'add', uid, pod: { ...pod, resolver } })) {
+      resolver = { ...resolver, search: resolver.search.slice(0, -1) };
+    }
+    if (resolver === pod.resolver || !resolver) return pod;
+    this.#options.log.warn("a part of a pod's search list does not fit into ZDS", {
+      uid,
+      kept: resolver.search.length,
+    });
+    return { ...pod, resolver };
   }
 
   /** Resolves when ztunnel answered without error, or when there was nothing to say. */

@@ -19,6 +19,7 @@ export {
   encodeZdsAck,
   encodeZdsHello,
   encodeZdsRequest,
+  fitsZdsPacket,
   zdsPacketBytes,
   type PodResolver,
   type ZdsCapability,

@@ -66,6 +66,11 @@ export function decodeZdsHello(packet: Uint8Array): ReadonlySet<string> {
   return new Set(capabilities);
 }
 
+/** Whether `encodeZdsRequest` would take it. */
+export function fitsZdsPacket(request: ZdsRequest): boolean {
+  return serializeMessage(WorkloadRequestSchema, { payload: payloadOf(request) }).length <= zdsPacketBytes;
+}
+
 /** Throws `wire.too-long` when the packet would not fit. */
 export function encodeZdsRequest(request: ZdsRequest): Uint8Array {
   const packet = serializeMessage(WorkloadRequestSchema, { payload: payloadOf(request) });

@@ -34,6 +34,7 @@ export interface DataPartsOptions {
 }
 
 /** Nobody who reads a report waits longer for a data part that does not answer. */
+const serveAgainMs = 5000;
 const reportTimeoutMs = 2000;
 
 /** How long a pod waits for a data part before it is tried again. */
@@ -239,12 +240,27 @@ export class DataParts {
     this.#start(place);
     for (const message of snapshot()) place.part?.post(message);
     log.info('data part started again', { part: place.name, pods: this.#pods.size });
-    for (const target of this.#pods.values()) {
-      void this.#askToServe(place, duplicateTarget(target)).then((answer) => {
-        if (answer?.kind !== 'pod-failed') return;
-        log.error('data part cannot serve pod again', { part: place.name, pod: target.pod.uid, error: answer.error });
-      });
+    for (const target of this.#pods.values()) void this.#serveAgain(place, target);
+  }
+
+  /** Until it is served, the pod leaves, or the data part dies once more. */
+  async #serveAgain(place: Place, target: PodToServe): Promise<void> {
+    const { log, clock } = this.#options;
+    const { uid } = target.pod;
+    const { name } = place;
+    let problem: string | undefined;
+    try {
+      const answer = await this.#askToServe(place, duplicateTarget(target));
+      problem = answer?.kind === 'pod-failed' ? answer.error : undefined;
+    } catch (error) {
+      // Descriptors run out where many pods come at once.
+      problem = messageOf(error);
     }
+    if (problem === undefined) return;
+    log.error('data part cannot serve pod again yet', { part: name, pod: uid, error: problem });
+    clock.after(serveAgainMs, () => {
+      if (place.name === name && this.#pods.get(uid) === target) void this.#serveAgain(place, target);
+    });
   }
 
   #forget(uid: string): void {

@@ -273,6 +273,9 @@ export interface ConnectionPage {
   readonly limit: number;
 }
 
+/** Each holds a descriptor, and counts against no limit of connections yet. */
+const maxUnlogged = 1000;
+
 /** All live connections of a data part, by pod. */
 export class ConnectionRegistry {
   /** What every connection gets. */
@@ -280,6 +283,8 @@ export class ConnectionRegistry {
   #nextId = 1;
   readonly #byPod = new Map<string, Set<Connection>>();
   readonly #idleWaiters = new Set<() => void>();
+  /** Connections that wait for the log. */
+  #unlogged = 0;
   #size = 0;
 
   constructor(telemetry: ConnectionTelemetry) {
@@ -290,11 +295,19 @@ export class ConnectionRegistry {
     return this.#size;
   }
 
-  /** Runs `take` once what becomes of a connection can be logged: at once, but where the log's reader is slow. */
-  whenLogged(take: () => void): void {
+  /**
+   * Runs `take` once what becomes of a connection can be logged: at once, but where the log's reader is slow. `refuse` runs
+   * instead when too many wait already.
+   */
+  whenLogged(take: () => void, refuse: () => void): void {
     const room = this.#lifetime.telemetry.accessLog.room();
-    if (room) void room.then(take);
-    else take();
+    if (!room) return take();
+    if (this.#unlogged >= maxUnlogged) return refuse();
+    this.#unlogged++;
+    void room.then(() => {
+      this.#unlogged--;
+      take();
+    });
   }
 
   open(start: ConnectionStart): Connection {

@@ -92,10 +92,13 @@ export class HboneInbound {
     const session = serveHbone(channel, {
       clock: this.#pod.clock,
       onConnect: (request) => {
-        this.#pod.connections.whenLogged(() => {
-          if (this.#pod.ended.aborted) request.refuse(503);
-          else void serveConnect(request, connection, this.#pod);
-        });
+        this.#pod.connections.whenLogged(
+          () => {
+            if (this.#pod.ended.aborted) request.refuse(503);
+            else void serveConnect(request, connection, this.#pod);
+          },
+          () => request.refuse(503),
+        );
       },
       onRefused: (problem) => this.#recordFailure(connection, new RefusedConnect(400, 'bad-request', problem)),
       onClose: (error) => {

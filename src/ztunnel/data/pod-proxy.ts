@@ -98,7 +98,11 @@ export class PodProxy {
     const { listenAt } = this.target;
     const { log, connections } = this.#context;
     const handlers = {
-      onConnection: (accepted: AcceptedSocket) => connections.whenLogged(() => serve(accepted)),
+      onConnection: (accepted: AcceptedSocket) =>
+        connections.whenLogged(
+          () => serve(accepted),
+          () => void accepted.socket.resetAndDestroy(),
+        ),
       onError: (error: Error) => log.error('listener failed', { listener: name, error: error.message }),
     };
     const serve = (accepted: AcceptedSocket): void => {
