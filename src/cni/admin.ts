@@ -1,6 +1,7 @@
 /** The node agent's HTTP side: liveness and readiness, and metrics under Istio's names. */
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import { AmbitError, messageOf } from '../lib/errors.ts';
+import { createServer } from '../lib/node-http.ts';
 import { expositionContentType, negotiateFormat, type MetricsRegistry } from '../telemetry/index.ts';
 
 export interface AdminOptions {

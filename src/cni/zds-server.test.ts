@@ -247,8 +247,9 @@ test('names that leave no room for the whole search list are told all the same',
   const pod = { name, namespace: 'n'.repeat(63), serviceAccount: name, mark: 7, resolver };
   pods.set('u'.repeat(36), { pod, terminating: false, netns: fd });
   server.listen();
-  const { until, said } = connect({ capabilities: ['resolver', 'mark'] });
-  await until('snapshot-sent');
+  const peer = connect({ capabilities: ['resolver', 'mark'] });
+  const { said } = peer;
+  await peer.until('snapshot-sent');
   ok(
     said.some((text) => text.startsWith('add ') && text.includes(name)),
     said.join('\n'),

@@ -1,9 +1,10 @@
 /** The node agent's end of the CNI plugin: one question a pod, answered when the pod is in the mesh or need not be. */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { dirname } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { createServer } from '../../lib/node-http.ts';
 import type { PodToAdmit } from './admit-pod.ts';
 
 export interface PluginEndpointOptions {
