@@ -46,7 +46,6 @@ function open(results: ProbePath['kind'][]): {
     log: silentLog(),
     test: async () => ({ kind: results.shift() ?? 'unknown' }),
   });
-  const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
   return {
     health,
     patches,
@@ -54,8 +53,8 @@ function open(results: ProbePath['kind'][]): {
     changed,
     async tick(nowMs) {
       health.tick(nowMs);
-      await settle();
-      await settle();
+      do await new Promise((resolve) => setTimeout(resolve, 1));
+      while (health.testing > 0);
     },
   };
 }

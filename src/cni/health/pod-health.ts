@@ -69,6 +69,11 @@ export class PodHealth {
     });
   }
 
+  /** Tests under way. */
+  get testing(): number {
+    return this.#testing;
+  }
+
   /** Where probes of the pod come from, when they cannot have an address of their own. */
   probesFrom(uid: string): ProbesFrom | undefined {
     return this.#probes.get(uid)?.fallback;
