@@ -3,6 +3,7 @@ import { messageOf } from '../lib/errors.ts';
 import { openLog, type LogLevel } from '../lib/log.ts';
 import { parseNodeAgentConfig, startNodeAgent } from '../cni/index.ts';
 import { accessFromEnvironment, openKubeClient } from '../kube/index.ts';
+import { releaseMemory } from '../net/index.ts';
 
 const { env } = process;
 const log = openLog({ scope: 'node-agent', level: (env['LOG_LEVEL'] ?? 'info') as LogLevel });
@@ -25,6 +26,7 @@ try {
   });
   process.on('SIGTERM', () => stop.abort());
   process.on('SIGINT', () => stop.abort());
+  releaseMemory();
   await agent.stopped;
   await client.close();
   log.info('node agent stopped');

@@ -18,6 +18,7 @@ export { tcpChannel } from './tcp-channel.ts';
 export { tlsChannel } from './tls-channel.ts';
 export { channelDuplex } from './channel-duplex.ts';
 export { descriptorLimit } from './descriptor-limit.ts';
+export { releaseMemory } from './release-memory.ts';
 export { listeningAddresses } from './listening-sockets.ts';
 export { encodeProxyHeader, proxyTlv } from './proxy-protocol.ts';
 export { memoryChannelPair } from './memory-channel.ts';

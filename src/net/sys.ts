@@ -107,6 +107,7 @@ interface Libc {
     async(fds: Uint8Array, count: number, timeoutMs: number, done: (error: unknown, result: number) => void): void;
   };
   close(fd: number): number;
+  malloc_trim?: (kept: number) => number;
   fcntl(fd: number, command: number, argument: number): number;
   pipe2(fds: Uint8Array, flags: number): number;
   eventfd(initial: number, flags: number): number;
@@ -131,6 +132,7 @@ const c = {
   recvmsg: libc.func('long recvmsg(int, _Inout_ AmbitMsghdr *, int)'),
   poll: libc.func('int poll(void *, unsigned long, int)'),
   close: libc.func('int close(int)'),
+  ...glibcOnly(),
   // Variadic in C; its third argument travels like any other on both ABIs that we run on.
   fcntl: libc.func('int fcntl(int, int, int)'),
   pipe2: libc.func('int pipe2(void *, int)'),
@@ -168,6 +170,19 @@ export function connect(fd: number, address: Uint8Array, name: string): boolean 
 
 export function listenOn(fd: number, backlog: number): void {
   if (c.listen(fd, backlog) < 0) throw failure('listen');
+}
+
+/** Free memory of malloc goes back to the system, where the C library can do that. */
+export function trimHeap(): void {
+  c.malloc_trim?.(0);
+}
+
+function glibcOnly(): Pick<Libc, 'malloc_trim'> {
+  try {
+    return { malloc_trim: libc.func('int malloc_trim(size_t)') as (kept: number) => number };
+  } catch {
+    return {};
+  }
 }
 
 /** The next connection, or undefined when none waits. */

@@ -3,7 +3,7 @@ import { systemClock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { createCaClient, createCertificateManager } from '../identity/index.ts';
-import { checkPrivileges } from '../net/index.ts';
+import { checkPrivileges, releaseMemory } from '../net/index.ts';
 import { MetricsRegistry, openAccessLog, profileThread, type AccessLog } from '../telemetry/index.ts';
 import { startDeltaClient } from '../xds/index.ts';
 import { configDump, type DumpedPod } from './admin/config-dump.ts';
@@ -170,6 +170,8 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     onTermination: (reason) => controlMetrics.xdsTermination(reason),
     onSynced() {
       log.info('mesh state received');
+      // Before anybody is served.
+      releaseMemory();
       readiness.set(stateTask, true);
       const { signal: stopFollowing } = stopPods;
       zds = runZdsClient({
@@ -184,6 +186,7 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     log: log.child('discovery'),
     signal,
   });
+  releaseMemory();
   log.info('ztunnel started', { node: config.nodeName, version });
   return {
     ports: { admin: endpoints[0].port, metrics: endpoints[1].port, readiness: endpoints[2].port },

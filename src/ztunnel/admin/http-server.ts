@@ -1,9 +1,10 @@
 /** The proxy's own HTTP, which never carries users' bytes: listening, answering, long answers in pieces. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Writable } from 'node:stream';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { createServer } from '../../lib/node-http.ts';
 
 export interface EndpointOptions {
   /** Absent: all addresses. */
