@@ -17,9 +17,10 @@ COPY package.json ./
 COPY src ./src
 # Processes start sooner, and never load the type stripper, with their code compiled once. The root is read-only later.
 ENV NODE_COMPILE_CACHE=/ambit/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
-RUN for entry in control node-agent ztunnel; do \
+RUN for entry in "bin/ambit.ts control" "bin/ambit.ts node-agent" "bin/ambit.ts listener-holder" "bin/ambit.ts ztunnel" \
+      ztunnel/data/worker.ts; do \
       env -i NODE_COMPILE_CACHE="$NODE_COMPILE_CACHE" NODE_COMPILE_CACHE_PORTABLE=1 \
-        timeout 30 node_modules/.bin/node "src/bin/$entry.ts" >/dev/null 2>&1 || true; \
+        timeout 30 node_modules/.bin/node src/$entry >/dev/null 2>&1 || true; \
     done \
  && chmod -R a+rX /ambit
 # The control plane runs as this user; the chart makes node agent and ztunnel root, with the capabilities that they need.
