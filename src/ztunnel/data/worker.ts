@@ -2,7 +2,7 @@
 import { openSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../lib/errors.ts';
-import { startWorkerThread } from '../../net/index.ts';
+import { releaseMemory, startWorkerThread } from '../../net/index.ts';
 import { openAccessLog } from '../../telemetry/index.ts';
 import { createLogLevels, followAccessLevel } from '../admin/log-levels.ts';
 import type { ControlMessage } from '../messages.ts';
@@ -44,6 +44,7 @@ const part = startDataPart({
   },
 });
 
+releaseMemory();
 port.on('message', (said: ToWorker) => {
   switch (said.kind) {
     case 'control': {
