@@ -169,7 +169,12 @@ describe(`isolation${isRoot ? '' : ', in a user namespace'}`, () => {
       [],
       JSON.stringify(outcome, null, 1),
     );
-    assert.equal((await rules('neighbour')).trim(), '', 'the last of them was to flush the rules');
+    // The last of them was to flush the rules, which the node agent does not leave at that.
+    await eventually(async () => {
+      const path = '/api/v1/namespaces/default/events?fieldSelector=reason%3DRulesRepaired';
+      const text = await (await mesh.client.raw({ method: 'GET', path })).body.text();
+      return text.includes('neighbour') && /redirect to :15006/.test(await rules('neighbour')) ? true : undefined;
+    }, 'the rules of the neighbour are put back');
   });
 });
 
