@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { defaultNetwork, meshService, meshWorkload } from '../../src/mesh/fixtures.ts';
-import { openNetns } from '../../src/net/index.ts';
+import { checkPrivileges, openNetns } from '../../src/net/index.ts';
 import { serviceKey } from '../../src/api/names.ts';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
 import { startTestDataPart, type TestDataPart } from './ztunnel-fixture.ts';
@@ -24,6 +24,7 @@ export interface LoadedPair {
 
 /** `authority` gives the certificates; default: one of its own. */
 export async function startLoadedPair(authority?: Pick<TestAuthority, 'certificate'>): Promise<LoadedPair> {
+  await checkPrivileges();
   const issuer = authority ?? (await createTestAuthority());
   const open = new Set<Socket>();
   const application: Server = net.createServer({ allowHalfOpen: true }, (socket) => {
