@@ -1,11 +1,33 @@
 /** Memory that sockets read into: one buffer for all whose readers copy at once, private ones for the others. */
 
-const sharedBytes = 256 * 1024;
-let shared: Uint8Array | undefined;
+/** What one read may take of the shared buffer: little at first, all of it once a flow fills what it gets. */
+const readSizes = [16 * 1024, 64 * 1024, 256 * 1024] as const;
+const views: Uint8Array[] = [];
 
-/** The thread's shared read buffer. Its bytes are valid until the `onData` that lends them returns. */
-export function sharedReadBuffer(): Uint8Array {
-  return (shared ??= new Uint8Array(sharedBytes));
+/** How far a flow has come along the sizes. */
+export type ReadStep = 0 | 1 | 2;
+
+/** The thread's shared read buffer, or the beginning of it. Its bytes are valid until the `onData` that lends them returns. */
+export function sharedReadBuffer(step: ReadStep = 2): Uint8Array {
+  if (views.length === 0) {
+    const whole = new Uint8Array(readSizes[2]);
+    for (const size of readSizes) views.push(whole.subarray(0, size));
+  }
+  // Each reader whose peer takes nothing keeps one read: many of them get small ones.
+  return views[unsentBytes < ampleUnsentBytes ? step : 0] as Uint8Array;
+}
+
+/** Read, and not taken by the other side yet: over all connections of the thread. */
+let unsentBytes = 0;
+const ampleUnsentBytes = 16 * 1024 * 1024;
+
+/** Whoever keeps a copy of read bytes says so, and says when it is gone. */
+export function countUnsent(change: number): void {
+  unsentBytes += change;
+}
+
+export function unsentByteCount(): number {
+  return unsentBytes;
 }
 
 const smallest = 4 * 1024;

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { AmbitError } from '../lib/errors.ts';
 import { writeResult, type ByteChannel, type ChannelReader, type WriteResult } from './channel.ts';
-import { PrivateReadBuffer, sharedReadBuffer } from './read-buffers.ts';
+import { PrivateReadBuffer, sharedReadBuffer, type ReadStep } from './read-buffers.ts';
 import { descriptorOf, readWith } from './socket-handle.ts';
 import { resetOnClose } from './socket-options.ts';
 import { returnStaging, stagingBytes, takeStaging } from './staging.ts';
@@ -26,6 +26,7 @@ class TcpChannel implements ByteChannel, TurnEnd {
   #fd: number | undefined;
   #reader: ChannelReader | undefined;
   #private: PrivateReadBuffer | undefined;
+  #readStep: ReadStep = 0;
   /** What was written in this turn and waits for its end. */
   #staging: Uint8Array | undefined;
   #stagedBytes = 0;
@@ -41,7 +42,7 @@ class TcpChannel implements ByteChannel, TurnEnd {
 
   constructor(socket: Socket) {
     const adopted = readWith(socket, {
-      buffer: () => this.#private?.current() ?? sharedReadBuffer(),
+      buffer: () => this.#private?.current() ?? sharedReadBuffer(this.#readStep),
       callback: (byteCount, buffer) => this.#received(byteCount, buffer),
     });
     this.#socket = adopted ?? socket;
@@ -121,6 +122,7 @@ class TcpChannel implements ByteChannel, TurnEnd {
 
   #received(byteCount: number, buffer: Uint8Array): boolean {
     const kept = this.#reader?.onData(buffer.subarray(0, byteCount)) ?? false;
+    if (byteCount === buffer.length && this.#readStep < 2) this.#readStep++;
     if (this.#private) this.#private.used(byteCount, kept);
     else if (kept) throw new Error('A reader that never keeps memory kept it');
     return !this.#paused;

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { meshWorkload } from '../../src/mesh/fixtures.ts';
+import { unsentByteCount } from '../../src/net/read-buffers.ts';
 import { sharedReceiveBudget } from '../../src/http/h2/flow-control.ts';
 import { checkPrivileges } from '../../src/net/index.ts';
 import { createTestAuthority } from '../support/certificates.ts';
@@ -70,9 +71,12 @@ test('a thousand readers that stall hold no more than the buffer budget, and nob
   // Performance.md rule 9: 64 MB for the thread, and what is on its way when that is reached.
   assert.ok(heldBytes > 0, 'somebody waits');
   assert.ok(heldBytes < 80 * megabyte, `${heldBytes} bytes are held`);
+  say(`and ${Math.round(unsentByteCount() / megabyte)} MB as what was read and cannot be sent`);
+  assert.ok(unsentByteCount() > 0 && unsentByteCount() < 48 * megabyte, `${unsentByteCount()} bytes cannot be sent`);
   for (const socket of stalled) socket.destroy();
   await exchange(pair.dial(), 4 * megabyte, 1);
   await eventually(() => assert.equal(sharedReceiveBudget.heldBytes, 0, 'nothing is held for who is gone'));
+  await eventually(() => assert.equal(unsentByteCount(), 0, 'nor read for them'));
 });
 
 test('one data part serves 200 pods: each is reached by its own identity', async () => {

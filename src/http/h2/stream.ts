@@ -1,5 +1,6 @@
 /** One HTTP/2 stream: the send side with its window and its rest, the receive side with its window, and the life of both. */
 import { type WriteResult, writeResult } from '../../net/channel.ts';
+import { countUnsent } from '../../net/read-buffers.ts';
 import type { HeaderList } from '../header-list.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { errorCode, frameFlag, frameType, largestWindowSize } from './constants.ts';
@@ -105,12 +106,14 @@ export class Http2Stream implements SendWaiter, TurnTask {
     const { outbox } = this.#host;
     if (this.#rest !== undefined && this.#rest.length > 0) {
       this.#rest.append(bytes);
+      countUnsent(bytes.length);
       this.#drainOwed = true;
       return writeResult.full;
     }
     const sent = outbox.isOverflowing ? 0 : this.#frame(bytes);
     if (sent < bytes.length) {
       (this.#rest ??= new ByteQueue()).append(sent === 0 ? bytes : bytes.subarray(sent));
+      countUnsent(bytes.length - sent);
       this.#waitForRoom();
     } else if (outbox.isFull) this.#waitForRoom();
     else return writeResult.done;
@@ -205,6 +208,7 @@ export class Http2Stream implements SendWaiter, TurnTask {
       const piece = rest.peek();
       const sent = this.#host.outbox.isFull ? 0 : this.#frame(piece);
       rest.consume(sent);
+      countUnsent(-sent);
       if (sent < piece.length) {
         this.#waitForRoom();
         return;
@@ -269,6 +273,7 @@ export class Http2Stream implements SendWaiter, TurnTask {
 
   #close(): void {
     this.#closed = true;
+    if (this.#rest) countUnsent(-this.#rest.length);
     this.#rest = undefined;
     this.#trailers = undefined;
     this.#receiveWindow.dispose();
