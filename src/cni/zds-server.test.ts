@@ -240,13 +240,12 @@ test('the one before it learns of them also while a peer is there that has not s
 });
 
 test('names that leave no room for the whole search list are told all the same', async (t) => {
-  const { server, pods, fd, connect } = open(t);
+  const { pods, fd, connect } = open(t);
   const search = Array.from({ length: 6 }, (_, i) => `${'s'.repeat(100)}.example${i}`);
   const name = 'n'.repeat(253);
   const resolver = { nameservers: ['10.96.0.10'], search, ndots: 5 };
   const pod = { name, namespace: 'n'.repeat(63), serviceAccount: name, mark: 7, resolver };
   pods.set('u'.repeat(36), { pod, terminating: false, netns: fd });
-  server.listen();
   const peer = connect({ capabilities: ['resolver', 'mark'] });
   const { said } = peer;
   await peer.until('snapshot-sent');
