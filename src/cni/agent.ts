@@ -2,13 +2,12 @@
 import { watch } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { kinds, type KindRef, type Namespace, type Pod } from '../api/index.ts';
-import { sleep, systemClock } from '../lib/clock.ts';
-import { AmbitError, messageOf } from '../lib/errors.ts';
+import { systemClock } from '../lib/clock.ts';
+import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import {
   EventRecorder,
   isKubeError,
-  objectKey,
   registerInformerMetrics,
   startInformer,
   type Informer,
@@ -17,9 +16,9 @@ import {
 import { checkPrivileges, closeNetns, netnsIdentity, openNetns } from '../net/index.ts';
 import type { PodResolver } from '../wire/index.ts';
 import { startAdmin, type Admin } from './admin.ts';
+import { PodAdmission } from './admission.ts';
 import { AgentMetrics } from './agent-metrics.ts';
 import {
-  dataplaneModeLabel,
   defaultExcludedNamespaces,
   isTerminal,
   podIpsOf,
@@ -30,7 +29,6 @@ import {
 import { PodNetnsFinder } from './find/pod-netns.ts';
 import { PodHealth, podReference } from './health/pod-health.ts';
 import type { NetworkPolicy } from './health/network-policy.ts';
-import type { PodToAdmit } from './plugin/admit-pod.ts';
 import { ApiAccessFile, apiAccessPath } from './plugin/api-access-file.ts';
 import { startPluginEndpoint } from './plugin/endpoint.ts';
 import type { ApiAccess } from './plugin/pod-lookup.ts';
@@ -98,12 +96,7 @@ const defaultTimings: EnrolmentTimings = {
   ruleCheckMs: 3000,
 };
 
-/** A pod that is set up waits this long for its ztunnel; then its runtime tries again, with a reason to show. */
-const admissionMs = 10_000;
 const healthTickMs = 1000;
-const namespaceAnswerMs = 3000;
-/** A pod that was admitted and is unknown to the API by then was deleted meanwhile. */
-const strangerMs = 15_000;
 
 /** Starts it; resolves once the admin ports listen, rejects when the process may not do its work. */
 export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAgent> {
@@ -129,6 +122,7 @@ class Agent {
   readonly #health: PodHealth;
   readonly #resolvers: PodResolvers;
   readonly #metrics: AgentMetrics;
+  readonly #admission: PodAdmission;
   readonly #installer: CniInstaller | undefined;
   /** Pods that ran before anybody could enrol them. */
   readonly #late = new Set<string>();
@@ -190,6 +184,16 @@ class Agent {
       onChange: (uid) => this.#enrolments.get(uid)?.wake(),
       countProbe: (result) => this.#metrics.probe(result),
       log: log.child('health'),
+    });
+    this.#admission = new PodAdmission({
+      client,
+      excludedNamespaces: options.excludedNamespaces ?? defaultExcludedNamespaces,
+      isStarted: () => this.#started,
+      followedPod: (namespace, name) => this.#pods.store.get(`${namespace}/${name}`),
+      followedNamespace: (name) => this.#namespaces.store.get(name),
+      enrol: (pod, netns) => this.#take(pod, netns),
+      forget: (pod) => this.#enrolments.get(pod.metadata.uid ?? '')?.update(pod, 'gone'),
+      signal: options.signal,
     });
     this.#installer =
       installer &&
@@ -271,7 +275,7 @@ class Agent {
       if (pluginSocketPath !== undefined) {
         const endpoint = await startPluginEndpoint({
           path: pluginSocketPath,
-          admit: (pod, gone) => this.#admit(pod, gone),
+          admit: (pod, gone) => this.#admission.admit(pod, gone),
           onAnswer: (status) => this.#metrics.pluginRequest(status),
           log: this.#log.child('plugin'),
         });
@@ -330,74 +334,12 @@ class Agent {
     }
   }
 
-  /** The plugin asks for a pod that is being set up. Resolves when it may go on. */
-  async #admit(asked: PodToAdmit, gone: AbortSignal): Promise<{ enrolled: boolean }> {
-    const fail = (problem: string, code: string): AmbitError =>
-      new AmbitError(`Cannot admit pod ${asked.namespace}/${asked.name}: ${problem}`, { code, blame: 'internal' });
-    if (!this.#started) throw fail('the node agent is starting', 'cni.starting');
-    const pod = await this.#podOf(asked);
-    // Its labels decide: what we have not heard of says nothing.
-    if (!this.#namespaces.store.has(asked.namespace)) throw fail('its namespace is not known yet', 'cni.starting');
+  /** The runtime made this namespace for the pod. */
+  #take(pod: Pod, netns: string): PodEnrolment {
     const uid = pod.metadata.uid ?? '';
-    const goal = this.#goalOf(pod);
-    if (goal !== 'in' && (goal === 'gone' || !(await this.#wantsByNow(pod)))) return { enrolled: false };
-    this.#finder.tell(uid, asked.netns);
+    this.#finder.tell(uid, netns);
     if (!this.#enrolments.has(uid)) this.#enrol(pod, 'in', false);
-    const enrolment = this.#enrolments.get(uid) as PodEnrolment;
-    enrolment.plan(asked.ips);
-    const deadline = AbortSignal.any([gone, this.#options.signal, AbortSignal.timeout(admissionMs)]);
-    if (await enrolment.whenEnrolled(deadline)) {
-      this.#forgetStranger(pod);
-      return { enrolled: true };
-    }
-    // Its labels changed while it waited.
-    if (!deadline.aborted) return { enrolled: false };
-    throw fail(enrolment.lastFailure ?? 'it was not enrolled in time', 'cni.not-enrolled');
-  }
-
-  /**
-   * Whether a pod that is outside by what we follow is so by what the API has: its namespace may have been labelled a moment
-   * ago. Resolves to true once we follow that, too.
-   */
-  async #wantsByNow(pod: Pod): Promise<boolean> {
-    const { client, signal, excludedNamespaces = defaultExcludedNamespaces } = this.#options;
-    const { namespace = '' } = pod.metadata;
-    const labelled = { metadata: { name: namespace, labels: { [dataplaneModeLabel]: 'ambient' } } };
-    if (!wantsMesh(pod, labelled, excludedNamespaces)) return false;
-    const deadline = AbortSignal.any([signal, AbortSignal.timeout(namespaceAnswerMs)]);
-    const now = await client.get(kinds.Namespace, namespace, undefined, deadline);
-    if (!wantsMesh(pod, now, excludedNamespaces)) return false;
-    for (let i = 0; i < 20 && !this.#wants(pod); i++) await sleep(100, signal);
-    if (this.#wants(pod)) return true;
-    throw new AmbitError(
-      `Cannot admit pod ${namespace}/${pod.metadata.name}: the label of its namespace is not known yet`,
-      { code: 'cni.starting', blame: 'internal' },
-    );
-  }
-
-  /** From what we follow, else from the API: the runtime may be faster than our watch. */
-  async #podOf({ namespace, name, uid }: PodToAdmit): Promise<Pod> {
-    const known = this.#pods.store.get(`${namespace}/${name}`);
-    if (known && uid !== undefined && known.metadata.uid === uid) return known;
-    const { client, signal } = this.#options;
-    const pod = await client.get(kinds.Pod, name, namespace);
-    if (uid !== undefined && pod.metadata.uid !== uid)
-      throw new AmbitError(`Cannot admit pod ${namespace}/${name}: it was replaced by another one`, {
-        code: 'cni.replaced',
-        blame: 'internal',
-      });
-    // A moment, and we have heard of it.
-    for (let i = 0; i < 20 && !this.#namespaces.store.has(namespace); i++) await sleep(100, signal);
-    return pod;
-  }
-
-  #forgetStranger(pod: Pod): void {
-    const cancel = systemClock.after(strangerMs, () => {
-      this.#options.signal.removeEventListener('abort', cancel);
-      const { uid = '' } = pod.metadata;
-      if (this.#pods.store.get(objectKey(pod))?.metadata.uid !== uid) this.#enrolments.get(uid)?.update(pod, 'gone');
-    });
-    this.#options.signal.addEventListener('abort', cancel, { once: true });
+    return this.#enrolments.get(uid) as PodEnrolment;
   }
 
   /** Pods that should be outside but still have our rules: their annotation was gone when an earlier agent ended. */

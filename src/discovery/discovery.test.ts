@@ -3,47 +3,9 @@ import { describe, it } from 'node:test';
 import type { Pod, Service } from '../api/core.ts';
 import type { EndpointSlice } from '../api/discovery.ts';
 import type { PeerAuthentication, PeerAuthenticationSpec } from '../api/istio.ts';
-import { defaultClusterId, spiffeId, type PolicyKey } from '../api/names.ts';
-import type { MeshService, MeshWorkload } from '../api/workload.ts';
-import { createGraph } from '../collection/index.ts';
-import type { KubeObject } from '../api/meta.ts';
-import type { Source } from '../collection/index.ts';
+import { spiffeId, type PolicyKey } from '../api/names.ts';
 import { decideAuthorization } from '../policy/index.ts';
-import { createDiscovery, type Discovery } from './discovery.ts';
-import { keyOfObject } from './object-key.ts';
-
-interface World extends Discovery {
-  put<T extends KubeObject>(source: Source<T>, ...objects: T[]): void;
-  remove<T extends KubeObject>(source: Source<T>, object: T): void;
-  workload(name: string): MeshWorkload | undefined;
-  service(key: string): MeshService | undefined;
-}
-
-function openWorld(): World {
-  const graph = createGraph({
-    onError: (collection, key, error) => {
-      throw new Error(`${collection} ${key}`, { cause: error });
-    },
-  });
-  const discovery = createDiscovery(graph);
-  const get = (key: string): unknown => {
-    const address = discovery.addresses.get(key);
-    return address?.kind === 'workload' ? address.workload : address?.service;
-  };
-  return {
-    ...discovery,
-    put(source, ...objects) {
-      for (const object of objects) source.set(keyOfObject(defaultClusterId, object), object);
-      graph.flush();
-    },
-    remove(source, object) {
-      source.delete(keyOfObject(defaultClusterId, object));
-      graph.flush();
-    },
-    workload: (name) => get(`Kubernetes//Pod/shop/${name}`) as MeshWorkload | undefined,
-    service: (key) => get(key) as MeshService | undefined,
-  };
-}
+import { openWorld, type World } from './fixtures.ts';
 
 function pod(
   name: string,

@@ -1,0 +1,112 @@
+/** Pods that are being set up: whether they may go on, asked by the CNI plugin before any of their processes runs. */
+import { kinds, type Namespace, type Pod } from '../api/index.ts';
+import { sleep, systemClock } from '../lib/clock.ts';
+import { AmbitError } from '../lib/errors.ts';
+import type { KubeClient } from '../kube/index.ts';
+import { dataplaneModeLabel, isTerminal, wantsMesh } from './enrolment.ts';
+import type { PodToAdmit } from './plugin/admit-pod.ts';
+import type { PodEnrolment } from './pod-enrolment.ts';
+
+export interface AdmissionOptions {
+  readonly client: Pick<KubeClient, 'get'>;
+  readonly excludedNamespaces: readonly string[];
+  /** Whether the agent has heard of all pods and namespaces. */
+  readonly isStarted: () => boolean;
+  /** What the agent follows; its watches may be behind. */
+  readonly followedPod: (namespace: string, name: string) => Pod | undefined;
+  readonly followedNamespace: (name: string) => Namespace | undefined;
+  /** Takes the pod on, in the network namespace that the runtime made, if it is not yet. */
+  readonly enrol: (pod: Pod, netns: string) => Pick<PodEnrolment, 'plan' | 'whenEnrolled' | 'lastFailure'>;
+  /** The pod was admitted, and the API does not know it: it was deleted meanwhile. */
+  readonly forget: (pod: Pod) => void;
+  readonly signal: AbortSignal;
+  /** Between two looks at what the agent follows; default 100 ms. */
+  readonly pauseMs?: number;
+}
+
+/** A pod that is set up waits this long for its ztunnel; then its runtime tries again, with a reason to show. */
+const admissionMs = 10_000;
+const namespaceAnswerMs = 3000;
+const maxLooks = 20;
+/** A pod that was admitted and is unknown to the API by then was deleted meanwhile. */
+const strangerMs = 15_000;
+
+export class PodAdmission {
+  readonly #options: AdmissionOptions;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the pod may go on. Throws `cni.starting`, `cni.replaced`, `cni.not-enrolled`, or what the API answers. */
+  async admit(asked: PodToAdmit, gone: AbortSignal): Promise<{ enrolled: boolean }> {
+    const { isStarted, followedNamespace, enrol, signal } = this.#options;
+    if (!isStarted()) throw refusal(asked, 'the node agent is starting', 'cni.starting');
+    const pod = await this.#podOf(asked);
+    // Its labels decide: what we have not heard of says nothing.
+    if (!followedNamespace(asked.namespace)) throw refusal(asked, 'its namespace is not known yet', 'cni.starting');
+    if (isTerminal(pod) || !(await this.#isIn(pod, asked))) return { enrolled: false };
+    const enrolment = enrol(pod, asked.netns);
+    enrolment.plan(asked.ips);
+    const deadline = AbortSignal.any([gone, signal, AbortSignal.timeout(admissionMs)]);
+    if (await enrolment.whenEnrolled(deadline)) {
+      this.#forgetStranger(pod);
+      return { enrolled: true };
+    }
+    // Its labels changed while it waited.
+    if (!deadline.aborted) return { enrolled: false };
+    throw refusal(asked, enrolment.lastFailure ?? 'it was not enrolled in time', 'cni.not-enrolled');
+  }
+
+  /**
+   * A pod that is outside by what we follow is asked for: its namespace may have been labelled a moment ago. True only once
+   * we follow that, too.
+   */
+  async #isIn(pod: Pod, asked: PodToAdmit): Promise<boolean> {
+    const { client, excludedNamespaces, followedNamespace, signal } = this.#options;
+    const { namespace } = asked;
+    const isFollowed = (): boolean => wantsMesh(pod, followedNamespace(namespace), excludedNamespaces);
+    if (isFollowed()) return true;
+    const labelled = { metadata: { name: namespace, labels: { [dataplaneModeLabel]: 'ambient' } } };
+    if (!wantsMesh(pod, labelled, excludedNamespaces)) return false;
+    const deadline = AbortSignal.any([signal, AbortSignal.timeout(namespaceAnswerMs)]);
+    const now = await client.get(kinds.Namespace, namespace, undefined, deadline);
+    if (!wantsMesh(pod, now, excludedNamespaces)) return false;
+    if (await this.#eventually(isFollowed)) return true;
+    throw refusal(asked, 'the label of its namespace is not known yet', 'cni.starting');
+  }
+
+  /** From what we follow, else from the API: the runtime may be faster than our watch. */
+  async #podOf(asked: PodToAdmit): Promise<Pod> {
+    const { namespace, name, uid } = asked;
+    const { client, followedPod, followedNamespace } = this.#options;
+    const known = followedPod(namespace, name);
+    if (known && uid !== undefined && known.metadata.uid === uid) return known;
+    const pod = await client.get(kinds.Pod, name, namespace);
+    if (uid !== undefined && pod.metadata.uid !== uid)
+      throw refusal(asked, 'it was replaced by another one', 'cni.replaced');
+    await this.#eventually(() => followedNamespace(namespace) !== undefined);
+    return pod;
+  }
+
+  /** A moment, and we have heard of it. */
+  async #eventually(check: () => boolean): Promise<boolean> {
+    const { signal, pauseMs = 100 } = this.#options;
+    for (let i = 0; i < maxLooks && !check(); i++) await sleep(pauseMs, signal);
+    return check();
+  }
+
+  #forgetStranger(pod: Pod): void {
+    const { signal, followedPod, forget } = this.#options;
+    const { uid, namespace = '', name = '' } = pod.metadata;
+    const cancel = systemClock.after(strangerMs, () => {
+      signal.removeEventListener('abort', cancel);
+      if (followedPod(namespace, name)?.metadata.uid !== uid) forget(pod);
+    });
+    signal.addEventListener('abort', cancel, { once: true });
+  }
+}
+
+function refusal({ namespace, name }: PodToAdmit, problem: string, code: string): AmbitError {
+  return new AmbitError(`Cannot admit pod ${namespace}/${name}: ${problem}`, { code, blame: 'internal' });
+}
