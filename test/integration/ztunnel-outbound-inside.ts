@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { serviceKey, type NetworkId } from '../../src/api/names.ts';
 import type { GatewayAddress, MeshService, MeshWorkload } from '../../src/api/workload.ts';
 import { defaultNetwork, meshService, meshWorkload } from '../../src/mesh/fixtures.ts';
@@ -72,6 +73,24 @@ describe('outbound', { timeout: 60_000 }, () => {
     near.setAddresses(workloadOf(client), ...parts);
   }
 
+  /**
+   * Asks in rounds until `done`; nobody but `expected` may answer, in any round. One round is not enough: on a busy machine
+   * an endpoint may be slow once, and is then passed over for a while, as it should be.
+   */
+  async function askUntil(vip: string, done: (answers: Set<unknown>) => boolean, expected: string[]): Promise<void> {
+    const answers = new Set<unknown>();
+    for (let round = 0; round < 40 && !done(answers); round++) {
+      const asked = Array.from({ length: 20 }, () => pods.ask(client, vip, 80));
+      for (const answer of await Promise.all(asked)) answers.add(answer);
+      assert.deepEqual(
+        [...answers].filter((answer) => !expected.includes(answer as string)),
+        [],
+      );
+      if (!done(answers)) await setTimeout(100);
+    }
+    assert.ok(done(answers), `only ${[...answers].join(', ')} answered`);
+  }
+
   before(async () => {
     await checkPrivileges();
     authority = await createTestAuthority();
@@ -114,8 +133,7 @@ describe('outbound', { timeout: 60_000 }, () => {
   for (const vip of vips) {
     test(`a service at ${vip} is served by all of its pods, over tunnels of the same family`, async () => {
       near.log.length = 0;
-      const answers = await Promise.all(Array.from({ length: 60 }, () => pods.ask(client, vip, 80)));
-      assert.deepEqual(new Set(answers), new Set(['web-11:ping', 'web-12:ping', 'web-13:ping']));
+      await askUntil(vip, (answers) => answers.size === 3, ['web-11:ping', 'web-12:ping', 'web-13:ping']);
       await near.logLine(vip.includes(':') ? /dst\.addr=\[fd00:244::[b-d]\]:15008/ : /dst\.addr=10\.244\.0\.1\d:15008/);
     });
 
@@ -138,9 +156,8 @@ describe('outbound', { timeout: 60_000 }, () => {
       inService(webs[1] as TestPod, { services: new Map([[webKey, ports]]) }),
       inService(webs[0] as TestPod),
     );
-    const answers = await Promise.all(Array.from({ length: 20 }, () => pods.ask(client, vips[0] as string, 80)));
-    assert.deepEqual(new Set(answers), new Set(['web-11:ping']));
-    await far.logLine(/error="Cannot connect to .*:9999: ECONNREFUSED: nothing in the pod listens on port 9999/);
+    const refused = /error="Cannot connect to .*:9999: ECONNREFUSED: nothing in the pod listens on port 9999/;
+    await askUntil(vips[0] as string, () => far.log.some((line) => refused.test(line)), ['web-11:ping']);
   });
 
   test('an endpoint that swallows packets costs a moment, not a connect timeout', async () => {
