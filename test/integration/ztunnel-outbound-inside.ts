@@ -417,7 +417,7 @@ describe('outbound', { timeout: 60_000 }, () => {
     for (const socket of open) socket.destroy();
     await limited.logLine(/connection complete.*src\.workload="busy"/);
     for (let i = 0; i < 50 && (await limited.connections(uidOf(busy), 'outbound')).length > 0; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await setTimeout(20);
     }
     assert.match((await pods.ask(busy, vips[0] as string, 80)) ?? '', /^web-/);
     await limited.drain(10);

@@ -1,0 +1,52 @@
+/** HTTP filters: each a folder under `filters/`, built once a configuration, run once a request. */
+import type { HeaderList } from '../../http/header-list.ts';
+import type { ResponseHead } from '../../http/message.ts';
+import type { PolicyAttachment } from '../../api/l7/index.ts';
+import type { ProxySnapshot } from '../config/snapshot.ts';
+import type { ProxyServices } from '../proxy-services.ts';
+import type { HttpRun } from './http-run.ts';
+
+/** An answer that the proxy gives itself. */
+export interface LocalReply {
+  readonly status: number;
+  readonly headers?: HeaderList;
+  readonly body?: string | Uint8Array;
+  /** Text; default `text/plain`. */
+  readonly contentType?: string;
+  /** Envoy's response flag, as in `RL`, `UAEX`; "" for none. */
+  readonly flag: string;
+  /** For the access log (RESPONSE_CODE_DETAILS), as in `rbac_access_denied_matched_policy[ns/deny]`. */
+  readonly details: string;
+  /** For people: access log and the reason header, in words. */
+  readonly reason: string;
+}
+
+/** Undefined: go on. */
+export type FilterResult = LocalReply | undefined | Promise<LocalReply | undefined>;
+
+/** One filter under one configuration, shared by all requests of its place. Callbacks never throw; a rejection refuses the request (500). */
+export interface HttpFilter {
+  readonly name: string;
+  /** Before the request goes on. The route is there (`run.route`); after changes that it depends on, call `run.reroute()`. */
+  onRequest?(run: HttpRun): FilterResult;
+  /** Before the final response head goes on, in reverse order of the chain; it may change the head. */
+  onResponse?(run: HttpRun, head: ResponseHead): void | Promise<void>;
+  /** The exchange is over, whatever became of it. */
+  onFinish?(run: HttpRun): void;
+}
+
+/** What a filter is built for: a listener together with what is behind it. */
+export interface FilterPlace {
+  /** The policies that apply, listener first, then the service, names resolved by `snapshot`. */
+  readonly policies: PolicyAttachment;
+  /** Service that the request was addressed to; absent at a gateway. */
+  readonly service: string | undefined;
+  readonly snapshot: ProxySnapshot;
+  readonly services: ProxyServices;
+}
+
+export interface FilterKind {
+  readonly name: string;
+  /** Undefined: nothing to do here, the filter is not in the chain. Throws a ConfigError naming the resource at fault. */
+  build(place: FilterPlace): HttpFilter | undefined;
+}
