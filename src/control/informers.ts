@@ -40,7 +40,12 @@ export function startInformers(options: InformersOptions): Informers {
   const watch = <T extends KubeObject>(
     kind: KindRef<T>,
     source: Source<T>,
-    tell: { onChange?: (object: T) => void; onGone?: (object: T) => void; isOptional?: boolean } = {},
+    tell: {
+      onChange?: (object: T) => void;
+      onGone?: (object: T) => void;
+      isOptional?: boolean;
+      fieldSelector?: string;
+    } = {},
   ): Informer<T> => {
     const set = (object: T): void => {
       source.set(keyOfObject(cluster, object), object);
@@ -52,6 +57,7 @@ export function startInformers(options: InformersOptions): Informers {
       log,
       transform: slim,
       isOptional: tell.isOptional ?? false,
+      ...(tell.fieldSelector === undefined ? {} : { fieldSelector: tell.fieldSelector }),
       onAdd: set,
       onUpdate: (_, after) => set(after),
       onDelete(object) {
@@ -82,6 +88,22 @@ export function startInformers(options: InformersOptions): Informers {
     watch(kinds.Sidecar, sources.sidecars, optional),
     watch(kinds.Gateway, sources.gateways, optional),
     watch(kinds.GatewayClass, sources.gatewayClasses, optional),
+    watch(kinds.VirtualService, sources.virtualServices, optional),
+    watch(kinds.DestinationRule, sources.destinationRules, optional),
+    watch(kinds.HTTPRoute, sources.httpRoutes, optional),
+    watch(kinds.GRPCRoute, sources.grpcRoutes, optional),
+    watch(kinds.TCPRoute, sources.tcpRoutes, optional),
+    watch(kinds.TLSRoute, sources.tlsRoutes, optional),
+    watch(kinds.ReferenceGrant, sources.referenceGrants, optional),
+    watch(kinds.BackendTLSPolicy, sources.backendTlsPolicies, optional),
+    watch(kinds.RequestAuthentication, sources.requestAuthentications, optional),
+    watch(kinds.Telemetry, sources.telemetries, optional),
+    watch(kinds.TrafficExtension, sources.trafficExtensions, optional),
+    // Never the tokens of service accounts, nor what releases are kept in.
+    watch(kinds.Secret, sources.secrets, {
+      fieldSelector: 'type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1',
+    }),
+    watch(kinds.ConfigMap, sources.configMaps),
   ];
   const synced = Promise.all(all.map((informer) => informer.synced)).then(() => {});
   synced.catch(() => {});

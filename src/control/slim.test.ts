@@ -29,6 +29,18 @@ describe('what is kept of an object', () => {
     });
   });
 
+  it('is what says something of TLS of a Secret', () => {
+    const secret = {
+      kind: 'Secret',
+      metadata: { name: 'a' },
+      type: 'Opaque',
+      data: { 'tls.crt': 'YQ==', password: 'cw==' },
+    };
+    const { metadata, ...kept } = slim({ apiVersion: 'v1', ...secret } as KubeObject) as KubeObject & { data: object };
+    assert.deepEqual([metadata.name, kept.data], ['a', { 'tls.crt': 'YQ==' }]);
+    assert.ok(!JSON.stringify(kept).includes('password'));
+  });
+
   it('is all of what it does not know, and nothing breaks it', () => {
     const policy = { kind: 'AuthorizationPolicy', metadata: {}, spec: { volumes: 1 } };
     assert.deepEqual(slim(structuredClone(policy) as KubeObject), policy);

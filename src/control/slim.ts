@@ -5,6 +5,17 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** What discovery reads of a container: its ports, and whether it is a sidecar. */
 const containerFields: ReadonlySet<string> = new Set(['name', 'image', 'ports', 'restartPolicy']);
+/** What of a Secret or a ConfigMap can say something of TLS; everything else in them is none of our business. */
+const tlsKeys: ReadonlySet<string> = new Set([
+  'tls.crt',
+  'tls.key',
+  'ca.crt',
+  'ca.crl',
+  'cert',
+  'key',
+  'cacert',
+  'crl',
+]);
 /** Long, and read by nobody here. */
 const drops: Readonly<Record<string, ReadonlySet<string>>> = {
   'Pod spec': new Set(['volumes', 'tolerations', 'affinity', 'ephemeralContainers', 'topologySpreadConstraints']),
@@ -18,6 +29,7 @@ const drops: Readonly<Record<string, ReadonlySet<string>>> = {
  */
 export function slim<T extends KubeObject>(object: T): T {
   delete object.metadata.annotations?.['kubectl.kubernetes.io/last-applied-configuration'];
+  if (object.kind === 'Secret' || object.kind === 'ConfigMap') return slimData(object);
   if (object.kind !== 'Pod' && object.kind !== 'Node') return object;
   const { spec, status } = object as { readonly spec?: Fields; readonly status?: Fields };
   return {
@@ -25,6 +37,15 @@ export function slim<T extends KubeObject>(object: T): T {
     ...(spec ? { spec: slimSpec(object.kind, spec) } : {}),
     ...(status ? { status: without(status, drops[`${object.kind} status`]) } : {}),
   };
+}
+
+function slimData<T extends KubeObject>(object: T): T {
+  const { apiVersion, kind, metadata, type, data } = object as KubeObject & {
+    readonly type?: string;
+    readonly data?: Fields;
+  };
+  const kept = Object.fromEntries(Object.entries(data ?? {}).filter(([name]) => tlsKeys.has(name)));
+  return { apiVersion, kind, metadata, ...(type === undefined ? {} : { type }), data: kept } as KubeObject as T;
 }
 
 function slimSpec(kind: 'Pod' | 'Node', spec: Fields): Fields {

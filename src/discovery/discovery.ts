@@ -1,8 +1,28 @@
 /** The derivations of discovery as one graph: Kubernetes objects in, WDS resources and verdicts out. Pure of I/O. */
-import type { Namespace, Node, Pod, Service } from '../api/core.ts';
+import type { ConfigMap, Namespace, Node, Pod, Secret, Service } from '../api/core.ts';
 import type { EndpointSlice } from '../api/discovery.ts';
-import type { Gateway, GatewayClass } from '../api/gateway.ts';
-import type { AuthorizationPolicy, PeerAuthentication, ServiceEntry, Sidecar, WorkloadEntry } from '../api/istio.ts';
+import type {
+  BackendTLSPolicy,
+  Gateway,
+  GatewayClass,
+  GRPCRoute,
+  HTTPRoute,
+  ReferenceGrant,
+  TCPRoute,
+  TLSRoute,
+} from '../api/gateway.ts';
+import type {
+  AuthorizationPolicy,
+  DestinationRule,
+  PeerAuthentication,
+  RequestAuthentication,
+  ServiceEntry,
+  Sidecar,
+  Telemetry,
+  TrafficExtension,
+  VirtualService,
+  WorkloadEntry,
+} from '../api/istio.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import { defaultClusterDomain, defaultTrustDomain, systemNamespace } from '../api/names.ts';
 import type { MeshAddress } from '../api/workload.ts';
@@ -45,6 +65,20 @@ export interface DiscoverySources {
   readonly sidecars: Source<Sidecar>;
   readonly gateways: Source<Gateway>;
   readonly gatewayClasses: Source<GatewayClass>;
+  readonly virtualServices: Source<VirtualService>;
+  readonly destinationRules: Source<DestinationRule>;
+  readonly httpRoutes: Source<HTTPRoute>;
+  readonly grpcRoutes: Source<GRPCRoute>;
+  readonly tcpRoutes: Source<TCPRoute>;
+  readonly tlsRoutes: Source<TLSRoute>;
+  readonly referenceGrants: Source<ReferenceGrant>;
+  readonly backendTlsPolicies: Source<BackendTLSPolicy>;
+  readonly requestAuthentications: Source<RequestAuthentication>;
+  readonly telemetries: Source<Telemetry>;
+  readonly trafficExtensions: Source<TrafficExtension>;
+  /** Only what TLS needs of them: certificates, keys, revocations. */
+  readonly secrets: Source<Secret>;
+  readonly configMaps: Source<ConfigMap>;
   /** By cluster; absent: the defaults. */
   readonly meshConfigs: Source<MeshConfig>;
 }
@@ -96,6 +130,19 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     sidecars: graph.source('sidecars'),
     gateways: graph.source('gateways'),
     gatewayClasses: graph.source('gateway classes'),
+    virtualServices: graph.source('virtual services'),
+    destinationRules: graph.source('destination rules'),
+    httpRoutes: graph.source('HTTP routes'),
+    grpcRoutes: graph.source('gRPC routes'),
+    tcpRoutes: graph.source('TCP routes'),
+    tlsRoutes: graph.source('TLS routes'),
+    referenceGrants: graph.source('reference grants'),
+    backendTlsPolicies: graph.source('backend TLS policies'),
+    requestAuthentications: graph.source('request authentications'),
+    telemetries: graph.source('telemetries'),
+    trafficExtensions: graph.source('traffic extensions'),
+    secrets: graph.source('secrets'),
+    configMaps: graph.source('config maps'),
     meshConfigs: graph.source('mesh configurations'),
   };
   const scope = meshScope(graph, sources, { rootNamespace, revision });

@@ -1,8 +1,28 @@
 /** Which objects this control plane reads: those of namespaces that `discoverySelectors` select, and of its own revision. */
-import type { Namespace, Pod, Service } from '../api/core.ts';
+import type { ConfigMap, Namespace, Pod, Secret, Service } from '../api/core.ts';
 import type { EndpointSlice } from '../api/discovery.ts';
-import type { Gateway, GatewayClass } from '../api/gateway.ts';
-import type { AuthorizationPolicy, PeerAuthentication, ServiceEntry, Sidecar, WorkloadEntry } from '../api/istio.ts';
+import type {
+  BackendTLSPolicy,
+  Gateway,
+  GatewayClass,
+  GRPCRoute,
+  HTTPRoute,
+  ReferenceGrant,
+  TCPRoute,
+  TLSRoute,
+} from '../api/gateway.ts';
+import type {
+  AuthorizationPolicy,
+  DestinationRule,
+  PeerAuthentication,
+  RequestAuthentication,
+  ServiceEntry,
+  Sidecar,
+  Telemetry,
+  TrafficExtension,
+  VirtualService,
+  WorkloadEntry,
+} from '../api/istio.ts';
 import type { KubeObject } from '../api/meta.ts';
 import { matchesSelector } from '../api/selector.ts';
 import type { Collection, Graph } from '../collection/index.ts';
@@ -24,6 +44,19 @@ export interface MeshScope {
   readonly workloadEntries: Collection<WorkloadEntry>;
   readonly sidecars: Collection<Sidecar>;
   readonly gateways: Collection<Gateway>;
+  readonly virtualServices: Collection<VirtualService>;
+  readonly destinationRules: Collection<DestinationRule>;
+  readonly httpRoutes: Collection<HTTPRoute>;
+  readonly grpcRoutes: Collection<GRPCRoute>;
+  readonly tcpRoutes: Collection<TCPRoute>;
+  readonly tlsRoutes: Collection<TLSRoute>;
+  readonly referenceGrants: Collection<ReferenceGrant>;
+  readonly backendTlsPolicies: Collection<BackendTLSPolicy>;
+  readonly requestAuthentications: Collection<RequestAuthentication>;
+  readonly telemetries: Collection<Telemetry>;
+  readonly trafficExtensions: Collection<TrafficExtension>;
+  readonly secrets: Collection<Secret>;
+  readonly configMaps: Collection<ConfigMap>;
   /** All of them: a class belongs to its controller. */
   readonly gatewayClasses: Collection<GatewayClass>;
 }
@@ -77,6 +110,19 @@ export function meshScope(
     workloadEntries: configuration('workload entries', sources.workloadEntries),
     sidecars: configuration('sidecars', sources.sidecars),
     gateways: configuration('gateways', sources.gateways),
+    virtualServices: configuration('virtual services', sources.virtualServices),
+    destinationRules: configuration('destination rules', sources.destinationRules),
+    httpRoutes: configuration('HTTP routes', sources.httpRoutes),
+    grpcRoutes: configuration('gRPC routes', sources.grpcRoutes),
+    tcpRoutes: configuration('TCP routes', sources.tcpRoutes),
+    tlsRoutes: configuration('TLS routes', sources.tlsRoutes),
+    referenceGrants: within('reference grants of the mesh', sources.referenceGrants),
+    backendTlsPolicies: configuration('backend TLS policies', sources.backendTlsPolicies),
+    requestAuthentications: configuration('request authentications', sources.requestAuthentications),
+    telemetries: configuration('telemetries', sources.telemetries),
+    trafficExtensions: configuration('traffic extensions', sources.trafficExtensions),
+    secrets: within('secrets of the mesh', sources.secrets),
+    configMaps: within('config maps of the mesh', sources.configMaps),
     gatewayClasses: sources.gatewayClasses,
   };
 }
