@@ -5,14 +5,24 @@ import type { Log } from '../lib/log.ts';
 import { rpcError, type RpcCall, type RpcServer, type RpcServerStream } from '../rpc/index.ts';
 import { deltaDiscoveryMethod, type DeltaRequest, type DeltaResponse, type DiscoveryNode } from '../wire/index.ts';
 import { createPushSlots, type PushSlots } from './push-slots.ts';
-import { ServerSession, type DeltaAnswer, type DeltaServerType, type DeltaTypeStatus } from './server-session.ts';
+import { ServerSession, type DeltaAnswer, type DeltaSessionType, type DeltaTypeStatus } from './server-session.ts';
+import type { ResourceSource } from './source.ts';
+
+/** A type that everybody is told the same of, or each client its own. */
+export type DeltaServerType<Client> =
+  | { readonly typeUrl: string; readonly source: ResourceSource }
+  | {
+      readonly typeUrl: string;
+      /** Undefined: there is no such type for this client, and its requests for it stay unanswered. */
+      readonly sourceOf: (client: Client, node: DiscoveryNode) => ResourceSource | undefined;
+    };
 
 export interface DeltaServerOptions<Client> {
   /**
    * In push order: within one change, additions of earlier types go before those of later ones, removals the other way
    * round. A type that others refer to comes first (Authorization, then Address).
    */
-  readonly types: readonly DeltaServerType[];
+  readonly types: readonly DeltaServerType<Client>[];
   /** Who calls. Throws `rpcError('unauthenticated' | 'permission-denied')`; nothing is read from the peer before. */
   readonly authenticate: (call: RpcCall) => Promise<Client>;
   /** Whether this client may be this node. Throws `rpcError`. */
@@ -82,6 +92,12 @@ export function createDeltaServer<Client>(options: DeltaServerOptions<Client>): 
   };
 }
 
+function typeFor<Client>(type: DeltaServerType<Client>, client: Client, node: DiscoveryNode): DeltaSessionType[] {
+  if ('source' in type) return [type];
+  const source = type.sourceOf(client, node);
+  return source ? [{ typeUrl: type.typeUrl, source }] : [];
+}
+
 /** What the streams of one server share. */
 interface Shared<Client> {
   readonly open: Map<DeltaConnection<Client>, ServerSession>;
@@ -130,7 +146,7 @@ async function serve<Client>(
       options.onAnswer?.(connection, answer);
     };
     const session = new ServerSession({
-      types: options.types,
+      types: options.types.flatMap((type) => typeFor(type, client, node)),
       stream,
       slots,
       onAnswer,

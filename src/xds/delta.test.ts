@@ -17,6 +17,7 @@ import { createMutableSource, type MutableSource, type SourceResource } from './
 
 const policies = 'type.googleapis.com/test.Policy';
 const addresses = 'type.googleapis.com/test.Address';
+const ownType = 'type.googleapis.com/test.Own';
 const node: DiscoveryNode = { id: 'ztunnel~1~a.b~c', metadata: { NAMESPACE: 'istio-system' } };
 
 describe('delta xDS', () => {
@@ -230,7 +231,7 @@ describe('delta xDS', () => {
   test('who is not known, or names no node, is refused, and the server lives', async () => {
     await using plane = await startPlane();
     writeFileSync(path('wrong'), 'wrong');
-    await using stranger = await openRaw(plane, 'wrong');
+    await using stranger = await openRaw(plane, { token: 'wrong' });
     stranger.subscribe(addresses);
     assert.equal((await stranger.closed)?.code, 'rpc.unauthenticated');
     await using nameless = await openRaw(plane);
@@ -313,10 +314,35 @@ describe('delta xDS', () => {
     await plane.until(() => plane.server.refusals(addresses).size === 0);
   });
 
+  test('a type may be of each client its own, and of some not at all', async () => {
+    await using plane = await startPlane();
+    plane.own.update([['listener/main', resource('mine')]]);
+    await using raw = await openRaw(plane, { nodeId: 'owner' });
+    raw.subscribe(ownType);
+    const first = await raw.next({ acknowledge: true });
+    assert.deepEqual(
+      first.resources.map(({ name, version }) => [name, version]),
+      [['listener/main', 'mine']],
+    );
+    await using other = await openRaw(plane);
+    other.subscribe(ownType);
+    other.subscribe(policies);
+    assert.equal((await other.next({ acknowledge: true })).typeUrl, policies);
+    plane.own.update([['listener/main', resource('changed')]]);
+    plane.policies.update([['ns/p', resource('p')]]);
+    assert.deepEqual(
+      (await raw.next()).resources.map(({ version }) => version),
+      ['changed'],
+    );
+    assert.equal((await other.next()).typeUrl, policies);
+  });
+
   interface Plane extends AsyncDisposable {
     readonly port: number;
     readonly policies: MutableSource;
     readonly addresses: MutableSource;
+    /** Of the type that only the node `owner` has. */
+    readonly own: MutableSource;
     readonly answers: DeltaAnswer[];
     readonly server: DeltaServer<string> & Pick<RpcServer, 'close'>;
     until(condition: () => boolean): Promise<void>;
@@ -324,13 +350,14 @@ describe('delta xDS', () => {
 
   async function startPlane(port = 0): Promise<Plane> {
     const rpc = createRpcServer({ certificate, log: silentLog() });
-    const sources = { policies: createMutableSource(), addresses: createMutableSource() };
+    const sources = { policies: createMutableSource(), addresses: createMutableSource(), own: createMutableSource() };
     const answers: DeltaAnswer[] = [];
     const changes = createChanges();
     const server = createDeltaServer<string>({
       types: [
         { typeUrl: policies, source: sources.policies },
         { typeUrl: addresses, source: sources.addresses },
+        { typeUrl: ownType, sourceOf: (_client, { id }) => (id === 'owner' ? sources.own : undefined) },
       ],
       authenticate(call) {
         if (call.metadata.get('authorization') === 'Bearer good') return Promise.resolve('istio-system/ztunnel');
@@ -431,7 +458,10 @@ describe('delta xDS', () => {
     readonly closed: Promise<{ code: string } | undefined>;
   }
 
-  async function openRaw(plane: Plane, token = 'token'): Promise<Raw> {
+  async function openRaw(
+    plane: Plane,
+    { token = 'token', nodeId = node.id }: { token?: string; nodeId?: string } = {},
+  ): Promise<Raw> {
     const channel = createRpcChannel({
       address: `127.0.0.1:${plane.port}`,
       tlsServerName: 'istiod.test',
@@ -455,7 +485,7 @@ describe('delta xDS', () => {
       subscribe(typeUrl, { versions = {}, subscribe = [], unsubscribe = [] } = {}) {
         raw.send({
           ...emptyRequest,
-          ...(first ? { node } : {}),
+          ...(first ? { node: { ...node, id: nodeId } } : {}),
           typeUrl,
           subscribe,
           unsubscribe,

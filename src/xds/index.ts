@@ -9,6 +9,12 @@ export {
   type DeltaUpdate,
   type DeltaVerdict,
 } from './delta-client.ts';
-export { createDeltaServer, type DeltaConnection, type DeltaServer, type DeltaServerOptions } from './delta-server.ts';
-export type { DeltaAnswer, DeltaServerType, DeltaTypeStatus } from './server-session.ts';
+export {
+  createDeltaServer,
+  type DeltaConnection,
+  type DeltaServer,
+  type DeltaServerOptions,
+  type DeltaServerType,
+} from './delta-server.ts';
+export type { DeltaAnswer, DeltaTypeStatus } from './server-session.ts';
 export { createMutableSource, type MutableSource, type ResourceSource, type SourceResource } from './source.ts';

@@ -5,7 +5,8 @@ import type { PushSlot, PushSlots } from './push-slots.ts';
 import type { ResourceSource } from './source.ts';
 import { TypeStream, type OutstandingResponse } from './type-stream.ts';
 
-export interface DeltaServerType {
+/** A type as one client is served it. */
+export interface DeltaSessionType {
   readonly typeUrl: string;
   readonly source: ResourceSource;
 }
@@ -29,7 +30,7 @@ export interface DeltaTypeStatus {
 }
 
 export interface ServerSessionOptions {
-  readonly types: readonly DeltaServerType[];
+  readonly types: readonly DeltaSessionType[];
   readonly stream: RpcServerStream<DeltaRequest, DeltaResponse>;
   /** Shared by all sessions. */
   readonly slots: PushSlots;
