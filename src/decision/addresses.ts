@@ -1,10 +1,8 @@
 /** Which address of a workload a caller can dial: IP families of the caller, of the service and of the workload. */
 import type { MeshService, MeshWorkload } from '../api/workload.ts';
+import { ipv4, ipv6, type IpFamilies } from '../lib/ip-families.ts';
 
-/** IP families as a set: bit 1 is IPv4, bit 2 IPv6. */
-export type IpFamilies = number;
-export const ipv4: IpFamilies = 1;
-export const ipv6: IpFamilies = 2;
+export { ipv4, ipv6, type IpFamilies };
 
 /** Of canonical text: no look at the whole of it, since a service may have 10,000 addresses. */
 export function familyOfAddress(ip: string): IpFamilies {

@@ -5,7 +5,7 @@ import { spiffeId } from '../api/names.ts';
 import { MeshState } from '../mesh/index.ts';
 import { meshWorkload, defaultNetwork } from '../mesh/fixtures.ts';
 import { addressTypeUrl, authorizationTypeUrl, encodeAddress, encodeAuthorization } from '../wire/index.ts';
-import { formatBaggage, formatForwarded, parseBaggage, parseForwardedHost } from './data/baggage.ts';
+import { formatBaggage, formatForwarded, parseBaggage, parseForwardedHost } from '../hbone/index.ts';
 import { CertificateStore } from './data/certificate-store.ts';
 import { parseZtunnelConfig } from './config.ts';
 import { Discovered } from './control-part/discovered.ts';

@@ -5,7 +5,7 @@ import type { Log } from '../../lib/log.ts';
 import { spiffeId, type NetworkId, type SpiffeId } from '../../api/names.ts';
 import { parseRevocationLists, type Revocations } from '../../identity/index.ts';
 import { MeshState } from '../../mesh/index.ts';
-import { netnsIdentity } from '../../net/index.ts';
+import { netnsIdentity, type NameQuery } from '../../net/index.ts';
 import {
   MetricsRegistry,
   profileThread,
@@ -17,7 +17,6 @@ import { createAuthorizer, type Authorizer } from './authorize.ts';
 import { CertificateStore, createCountedRevocations } from './certificate-store.ts';
 import { ConnectionRegistry } from './connections.ts';
 import { createDataContext, dataDefaults, type DataContext, type DataLimits } from './data-context.ts';
-import type { NameQuery } from './name-resolver.ts';
 import { shareDns, type DnsSettings } from '../dns/dns-shared.ts';
 import type { ControlMessage, DataMessage, DataPart, DataReport, PodToServe } from '../messages.ts';
 import { closeTarget } from '../pod-descriptors.ts';

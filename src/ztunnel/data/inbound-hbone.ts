@@ -3,13 +3,21 @@ import { AmbitError } from '../../lib/errors.ts';
 import { canonicalIp, formatHostPort } from '../../lib/ip.ts';
 import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import { planInboundConnect } from '../../decision/index.ts';
-import { reasonHeader, serveHbone, type ConnectRequest, type HboneServerSession } from '../../hbone/index.ts';
+import {
+  formatBaggage,
+  forwardedNetworkHeader,
+  parseBaggage,
+  parseForwardedHost,
+  reasonHeader,
+  serveHbone,
+  type ConnectRequest,
+  type HboneServerSession,
+} from '../../hbone/index.ts';
 import { errorCode, Http2Error } from '../../http/h2/index.ts';
 import { acceptTls, spiffeParts } from '../../identity/index.ts';
 import { encodeProxyHeader, proxyTlv, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
 import type { SourcePrincipal } from '../../policy/index.ts';
 import { createTraceContext, tryParseTraceparent } from '../../telemetry/index.ts';
-import { formatBaggage, forwardedNetworkHeader, parseBaggage, parseForwardedHost } from './baggage.ts';
 import { overLimit, overloaded } from './connection-limits.ts';
 import { ownWorkload, type PodContext } from './data-context.ts';
 import { flagsOf } from './failures.ts';

@@ -4,7 +4,7 @@ import { AmbitError } from '../../lib/errors.ts';
 import { canonicalIp, formatHostPort } from '../../lib/ip.ts';
 import { serviceKey, spiffeId } from '../../api/names.ts';
 import { originalDestination, tcpChannel, type AcceptedSocket, type Endpoint } from '../../net/index.ts';
-import type { HbonePool } from '../../hbone/index.ts';
+import type { HbonePool, TunnelKey } from '../../hbone/index.ts';
 import { createTraceContext } from '../../telemetry/index.ts';
 import type { OutboundPlan } from '../../decision/index.ts';
 import { overLimit } from './connection-limits.ts';
@@ -13,7 +13,6 @@ import { flagsOf } from './failures.ts';
 import type { DialPlan, ReachRequest, Upstream } from './reach-request.ts';
 import { reach } from './reach.ts';
 import { runPump } from './run-pump.ts';
-import type { TunnelKey } from './tunnel-dialer.ts';
 
 export interface OutboundOptions {
   readonly pod: PodContext;

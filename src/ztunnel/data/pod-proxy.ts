@@ -1,7 +1,7 @@
 /** The proxy of one pod: it accepts from the pod's listening sockets, and has a tunnel pool of its own. */
 import { setMaxListeners } from 'node:events';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
-import { createHbonePool, type HbonePool } from '../../hbone/index.ts';
+import { createHbonePool, tunnelDialer, type HbonePool, type TunnelKey } from '../../hbone/index.ts';
 import { adoptListenSocket, closeNetns, listen, type AcceptedSocket, type Listener } from '../../net/index.ts';
 import type { DataContext, PodContext } from './data-context.ts';
 import { PodDns } from '../dns/pod-dns.ts';
@@ -9,8 +9,8 @@ import { HboneInbound } from './inbound-hbone.ts';
 import { servePlaintext } from './inbound-plaintext.ts';
 import type { PodInfo, PodListeners, PodToServe } from '../messages.ts';
 import { closeListeners } from '../pod-descriptors.ts';
+import { markOf } from '../ports.ts';
 import { serveOutbound } from './outbound.ts';
-import { tunnelDialer, type TunnelKey } from './tunnel-dialer.ts';
 
 export class PodProxy {
   readonly target: PodToServe;
@@ -33,7 +33,7 @@ export class PodProxy {
     this.#dns = context.dns && new PodDns(this.#context, context.dns);
     const { clock, log, limits } = context;
     this.#pool = createHbonePool({
-      dial: tunnelDialer(this.#context),
+      dial: dialerOf(this.#context),
       clock,
       log: log.child('pool', { pod: target.pod.uid }),
       limits: { dialTimeoutMs: limits.connectTimeoutMs + limits.handshakeTimeoutMs },
@@ -141,3 +141,19 @@ export class PodProxy {
 type ListenerName = 'hbone' | 'plaintext' | 'outbound';
 
 const listenAtPort = { hbone: 'inboundPort', plaintext: 'plaintextPort', outbound: 'outboundPort' } as const;
+
+/** From the pod's namespace and with the pod's certificate. */
+function dialerOf(pod: PodContext): ReturnType<typeof tunnelDialer> {
+  const { target, certificates, ended, revocations, limits } = pod;
+  const { netns } = target;
+  return tunnelDialer({
+    certificate: (identity, signal) => certificates.get(identity, signal),
+    ended,
+    ...(netns === undefined ? {} : { from: () => ({ netns, mark: markOf(target.pod) }) }),
+    connectTimeoutMs: limits.connectTimeoutMs,
+    handshakeTimeoutMs: limits.handshakeTimeoutMs,
+    keepAliveMs: limits.keepAliveMs,
+    allowTls12: limits.allowTls12,
+    revocations,
+  });
+}

@@ -2,13 +2,12 @@
 import type { SpiffeId } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
 import type { OutboundPlan } from '../../decision/index.ts';
-import type { HbonePool } from '../../hbone/index.ts';
+import type { HbonePool, TunnelKey } from '../../hbone/index.ts';
 import type { ByteChannel, Endpoint } from '../../net/index.ts';
 import type { TraceContext } from '../../telemetry/index.ts';
 import type { Connection } from './connections.ts';
 import type { PodContext } from './data-context.ts';
 import type { WorkloadLabels } from './traffic.ts';
-import type { TunnelKey } from './tunnel-dialer.ts';
 
 /** A connection that wants to go somewhere. */
 export interface ReachRequest {

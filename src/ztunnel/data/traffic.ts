@@ -1,17 +1,10 @@
 /** What one connection is called in metrics and in the access log. */
 import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import type { MeshService, MeshWorkload } from '../../api/workload.ts';
+import type { WorkloadLabels } from '../../hbone/index.ts';
 import { unknownLabel, type AccessLogPeer } from '../../telemetry/index.ts';
 
-/** The part of a workload that labels speak of; also what a peer's baggage tells. */
-export interface WorkloadLabels {
-  readonly workloadName: string;
-  readonly namespace: string;
-  readonly canonicalName: string;
-  readonly canonicalRevision: string;
-  readonly clusterId: string;
-  readonly locality?: { readonly region: string; readonly zone: string };
-}
+export type { WorkloadLabels };
 
 /** Why a connection failed, as dashboards group it. `-`: it did not. */
 export type ResponseFlags =

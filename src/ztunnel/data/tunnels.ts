@@ -2,14 +2,21 @@
 import { formatHostPort } from '../../lib/ip.ts';
 import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import type { HbonePlan } from '../../decision/index.ts';
-import { connectSingleTunnel, poolKeyId, type TunnelChannel } from '../../hbone/index.ts';
+import {
+  connectSingleTunnel,
+  formatBaggage,
+  formatForwarded,
+  forwardedNetworkHeader,
+  parseBaggage,
+  poolKeyId,
+  type TunnelChannel,
+  type TunnelKey,
+} from '../../hbone/index.ts';
 import { connectTls } from '../../identity/index.ts';
 import { channelDuplex, tlsChannel } from '../../net/index.ts';
 import { formatTraceparent } from '../../telemetry/index.ts';
-import { formatBaggage, formatForwarded, forwardedNetworkHeader, parseBaggage } from './baggage.ts';
 import type { PodContext } from './data-context.ts';
 import type { ReachRequest, Upstream } from './reach-request.ts';
-import type { TunnelKey } from './tunnel-dialer.ts';
 
 export async function openTunnel(plan: HbonePlan, request: ReachRequest): Promise<Upstream> {
   const { connection, own, pool, src, trace } = request;

@@ -1,9 +1,9 @@
 /** Addresses of workloads that are known by name alone: asked of DNS when they are dialled, kept as long as DNS says. */
 import { Resolver } from 'node:dns/promises';
-import type { Clock } from '../../lib/clock.ts';
-import { AmbitError, codeOf } from '../../lib/errors.ts';
-import { canonicalIp } from '../../lib/ip.ts';
-import { ipv4, ipv6, type IpFamilies } from '../../decision/index.ts';
+import type { Clock } from '../lib/clock.ts';
+import { AmbitError, codeOf } from '../lib/errors.ts';
+import { canonicalIp } from '../lib/ip.ts';
+import { ipv4, ipv6, type IpFamilies } from '../lib/ip-families.ts';
 
 export interface NameRecord {
   readonly address: string;

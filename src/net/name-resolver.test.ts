@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFakeClock } from '../../lib/fake-clock.ts';
-import { ipv4, ipv6 } from '../../decision/index.ts';
+import { createFakeClock } from '../lib/fake-clock.ts';
+import { ipv4, ipv6 } from '../lib/ip-families.ts';
 import { NameResolver, type NameQuery, type NameRecord } from './name-resolver.ts';
 
 const both = ipv4 | ipv6;

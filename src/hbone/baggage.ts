@@ -1,6 +1,15 @@
 /** The headers that ride on a CONNECT for telemetry: `baggage` and `forwarded`. Never used to authorize. */
-import type { MeshWorkload } from '../../api/workload.ts';
-import type { WorkloadLabels } from './traffic.ts';
+import type { MeshWorkload } from '../api/workload.ts';
+
+/** The part of a workload that labels speak of; also what a peer's baggage tells. */
+export interface WorkloadLabels {
+  readonly workloadName: string;
+  readonly namespace: string;
+  readonly canonicalName: string;
+  readonly canonicalRevision: string;
+  readonly clusterId: string;
+  readonly locality?: { readonly region: string; readonly zone: string };
+}
 
 /** Who a workload is, in the order that Istio writes; empty values are left out. */
 export function formatBaggage(workload: MeshWorkload): string {
