@@ -11,7 +11,7 @@ import {
 } from '../api/names.ts';
 import { fingerprint, registerCertificateService, type RotatingAuthority, type RotationState } from '../ca/index.ts';
 import { createDebounce, createGraph } from '../collection/index.ts';
-import { createDiscovery, defaultRevision } from '../discovery/index.ts';
+import { createDiscovery, defaultRevision, objectKey } from '../discovery/index.ts';
 import { EventRecorder, registerInformerMetrics, startLeaderElection, type KubeClient } from '../kube/index.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import { sleep, systemClock } from '../lib/clock.ts';
@@ -19,7 +19,13 @@ import { codeOf, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import { createRpcServer } from '../rpc/index.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
-import { addressAliases, authorizationTypeUrl, encodeAddress, encodeAuthorization } from '../wire/index.ts';
+import {
+  addressAliases,
+  authorizationTypeUrl,
+  encodeAddress,
+  encodeAuthorization,
+  encodeProxyResource,
+} from '../wire/index.ts';
 import { watchAuthorityExpiry } from './authority-expiry.ts';
 import { openAuthority } from './authority-store.ts';
 import { createCallerAuthenticator } from './caller.ts';
@@ -31,6 +37,7 @@ import { watchMeshConfig } from './mesh-config-watch.ts';
 import { startNodeUntaint } from './node-untaint.ts';
 import { PodDirectory } from './pod-directory.ts';
 import { createPolicyAdmission } from './policy-admission.ts';
+import { createProxySources } from './proxy-source.ts';
 import { resourceNameOf, type ReplicaReport } from './replica-report.ts';
 import { startReplicas, type Replicas } from './replicas.ts';
 import { startRootCertConfigMaps, type Trust } from './root-cert-config-maps.ts';
@@ -137,12 +144,14 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     log,
   });
   const authorizations = createWdsSource({ collection: discovery.authorizations, encode: encodeAuthorization, log });
+  const proxies = createProxySources({ collection: discovery.proxyResources, encode: encodeProxyResource, log });
   const push = (): void => {
     const positions = informers.positions();
     graph.flush();
     // Both in one turn of the loop: the server orders what belongs together.
     authorizations.publish();
     addresses.publish();
+    proxies.publish();
     watermark.published(positions);
   };
 
@@ -205,7 +214,11 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const deltas = createDiscoveryService({
     authorizations: authorizations.source,
     addresses: addresses.source,
+    proxies,
     callers,
+    pods,
+    accountOf: (inNamespace, gateway) =>
+      discovery.gatewayObjects.get(objectKey(cluster, inNamespace, gateway))?.serviceAccount,
     trustedAccounts,
     metrics,
     onProgress() {

@@ -1,39 +1,50 @@
-/** WDS on 15012: who may subscribe, and what of it is counted. */
+/** Discovery on 15012: who may subscribe to what, and what of it is counted. */
 import type { Log } from '../lib/log.ts';
-import { rpcError } from '../rpc/index.ts';
-import { addressTypeUrl, authorizationTypeUrl } from '../wire/index.ts';
+import { rpcError, type RpcCall } from '../rpc/index.ts';
+import { addressTypeUrl, authorizationTypeUrl, proxyResourceTypeUrl } from '../wire/index.ts';
 import { createDeltaServer, type DeltaServer, type ResourceSource } from '../xds/index.ts';
 import type { Caller, CallerAuthenticator } from './caller.ts';
 import type { ControlMetrics } from './monitoring.ts';
+import type { PodDirectory } from './pod-directory.ts';
+import { authorizeProxy } from './proxy-authorizer.ts';
+import type { ProxySources } from './proxy-source.ts';
+
+/** Who subscribes: a node's proxy, or, with `gateway` (`<namespace>/<name>`), a proxy of that Gateway. */
+export interface DiscoveryClient extends Caller {
+  readonly gateway?: string;
+}
 
 export interface DiscoveryServiceOptions {
   readonly authorizations: ResourceSource;
   readonly addresses: ResourceSource;
+  readonly proxies: Pick<ProxySources, 'of'>;
   readonly callers: CallerAuthenticator;
+  readonly pods: Pick<PodDirectory, 'get' | 'changed'>;
+  /** Account that the proxies of a Gateway run as; undefined: there is no such Gateway of ours. */
+  readonly accountOf: (namespace: string, gateway: string) => string | undefined;
   /** `<namespace>/<service account>` of those who may read the whole mesh. */
   readonly trustedAccounts: ReadonlySet<string>;
   readonly metrics: ControlMetrics;
   /** What data planes hold, or refuse, has changed. */
   readonly onProgress?: () => void;
+  /** How long a pod or a Gateway may take to appear in the watch; default 2 s. */
+  readonly patienceMs?: number;
   readonly log: Log;
 }
 
-export function createDiscoveryService(options: DiscoveryServiceOptions): DeltaServer<Caller> {
-  const { authorizations, addresses, callers, trustedAccounts, metrics, onProgress, log } = options;
-  return createDeltaServer<Caller>({
-    // In push order: a policy before the address that names it.
+export function createDiscoveryService(options: DiscoveryServiceOptions): DeltaServer<DiscoveryClient> {
+  const { authorizations, addresses, proxies, metrics, onProgress, log } = options;
+  return createDeltaServer<DiscoveryClient>({
+    // In push order: a policy before the address that names it, addresses before the routes that lead there.
     types: [
       { typeUrl: authorizationTypeUrl, source: authorizations },
       { typeUrl: addressTypeUrl, source: addresses },
+      {
+        typeUrl: proxyResourceTypeUrl,
+        sourceOf: ({ gateway }) => (gateway === undefined ? undefined : proxies.of(gateway)),
+      },
     ],
-    async authenticate(call) {
-      const caller = await callers.authenticate(call);
-      const account = `${caller.namespace}/${caller.serviceAccount}`;
-      if (!trustedAccounts.has(account)) {
-        throw rpcError('permission-denied', `service account "${account}" may not read the mesh's workloads`);
-      }
-      return caller;
-    },
+    authenticate: (call) => authenticate(options, call),
     admit(caller, { metadata }) {
       const claims = [
         [metadata['NAMESPACE'], caller.namespace],
@@ -56,4 +67,19 @@ export function createDiscoveryService(options: DiscoveryServiceOptions): DeltaS
     ...(onProgress ? { onProgress } : {}),
     log,
   });
+}
+
+/** A proxy may be up before the watch has told of its pod, or of its Gateway: it is given a moment. */
+async function authenticate(options: DiscoveryServiceOptions, call: RpcCall): Promise<DiscoveryClient> {
+  const { callers, pods, accountOf, trustedAccounts, patienceMs = 2000 } = options;
+  const caller = await callers.authenticate(call);
+  if (trustedAccounts.has(`${caller.namespace}/${caller.serviceAccount}`)) return caller;
+  const patience = AbortSignal.any([AbortSignal.timeout(patienceMs), call.signal]);
+  for (;;) {
+    const pod = caller.pod && pods.get(caller.namespace, caller.pod.name);
+    const verdict = authorizeProxy({ caller, pod, accountOf });
+    if (verdict.kind === 'proxy') return { ...caller, gateway: verdict.gateway };
+    if (!verdict.transient || patience.aborted) throw rpcError('permission-denied', verdict.reason);
+    await pods.changed(patience);
+  }
 }

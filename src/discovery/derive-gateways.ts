@@ -4,6 +4,7 @@ import type { NetworkId } from '../api/names.ts';
 import type { ApplicationTunnel, GatewayAddress, MeshAddress } from '../api/workload.ts';
 import type { Collection, Graph, Reader } from '../collection/index.ts';
 import { addressName } from '../wire/address.ts';
+import { gatewayObjects, type GatewayObjects } from './gateway-objects.ts';
 import { gatewayRole } from './gateway-role.ts';
 import type { MeshScope } from './mesh-scope.ts';
 import { gatewayAddress, gatewayResources, networkGatewaysOf } from './network-gateway.ts';
@@ -13,6 +14,8 @@ import { waypointOf, type Waypoint } from './waypoint.ts';
 export interface DerivedGateways {
   /** By the key of the Gateway. Every Gateway is in it: those that are no waypoints say so. */
   readonly waypoints: Collection<Waypoint>;
+  /** What is deployed for Gateways of our controllers, by the key of the Gateway. */
+  readonly objects: Collection<GatewayObjects>;
   /** Network gateways, by their names on the wire. */
   readonly addresses: Collection<MeshAddress>;
   /** How clients of other networks enter this one. */
@@ -46,6 +49,10 @@ export function deriveGateways(
     return waypointOf(gateway, { gatewayClass, clusterDomain, network: networkOf(cluster, read) });
   });
 
+  const objects = graph.map('objects of gateways', gateways, (gateway, key, read) =>
+    gatewayObjects(gateway, classOf(gateway, clusterOfKey(key), read)),
+  );
+
   const networkGateways = graph.flatMap('network gateways', gateways, (gateway, key, read) => {
     const cluster = clusterOfKey(key);
     const role = gatewayRole(gateway, classOf(gateway, cluster, read));
@@ -64,6 +71,7 @@ export function deriveGateways(
 
   return {
     waypoints,
+    objects,
     addresses,
     gatewayOf(cluster, network, read) {
       if (network === '') return undefined;

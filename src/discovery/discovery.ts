@@ -36,6 +36,8 @@ import { derivePolicies, type JudgedPolicy } from './derive-policies.ts';
 import { deriveServices } from './derive-services.ts';
 import { deriveWorkloads } from './derive-workloads.ts';
 import { exported } from './export-to.ts';
+import type { GatewayObjects } from './gateway-objects.ts';
+import type { ProxyResourceOf } from './l7/contracts.ts';
 import { defaultRevision, meshScope } from './mesh-scope.ts';
 import { deriveNamespaceProfiles } from './namespace-profile.ts';
 import { deriveNetworks } from './networks.ts';
@@ -93,6 +95,11 @@ export interface Discovery {
   readonly peerAuthentications: Collection<PeerAuthentication>;
   readonly serviceEntries: Collection<ServiceEntry>;
   readonly workloadEntries: Collection<WorkloadEntry>;
+  readonly gateways: Collection<Gateway>;
+  /** What is deployed for Gateways of our controllers, by the key of the Gateway. */
+  readonly gatewayObjects: Collection<GatewayObjects>;
+  /** What L7 proxies are told, by `<gateway>|<kind>/<name>`. */
+  readonly proxyResources: Collection<ProxyResourceOf>;
   /** By the name on the wire: uid, or `<namespace>/<hostname>`. */
   readonly addresses: Collection<MeshAddress>;
   /** By `<namespace>/<name>`. */
@@ -204,6 +211,9 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     peerAuthentications: scope.peerAuthentications,
     serviceEntries,
     workloadEntries,
+    gateways: scope.gateways,
+    gatewayObjects: gateways.objects,
+    proxyResources: graph.join<ProxyResourceOf>('proxy resources', []),
     addresses: graph.join<MeshAddress>('addresses', [
       withRemoteIdentities(graph, {
         services: graph.join<MeshAddress>('services', [serviceAddresses, entries.addresses]),

@@ -16,15 +16,16 @@ const rolesOfControllers: Readonly<Record<string, GatewayRole>> = {
   'ambit.dev/gateway-controller': 'ingress',
 };
 
-const rolesOfNames: Readonly<Record<string, GatewayRole>> = {
-  'istio-waypoint': 'waypoint',
-  'istio-east-west': 'east-west',
-  'istio-remote': 'remote',
-  istio: 'ingress',
-  'ambit-waypoint': 'waypoint',
-  'ambit-east-west': 'east-west',
-  'ambit-remote': 'remote',
-  ambit: 'ingress',
+/** Of classes that nobody made yet. */
+const controllersOfNames: Readonly<Record<string, string>> = {
+  'istio-waypoint': 'istio.io/mesh-controller',
+  'istio-east-west': 'istio.io/eastwest-controller',
+  'istio-remote': 'istio.io/unmanaged-gateway',
+  istio: 'istio.io/gateway-controller',
+  'ambit-waypoint': 'ambit.dev/mesh-controller',
+  'ambit-east-west': 'ambit.dev/eastwest-controller',
+  'ambit-remote': 'ambit.dev/unmanaged-gateway',
+  ambit: 'ambit.dev/gateway-controller',
 };
 
 /** The port and the protocol of listeners that take the mesh's own tunnels. */
@@ -32,8 +33,14 @@ export const hbonePort = 15008;
 const hboneProtocol = 'HBONE';
 
 export function gatewayRole(gateway: Gateway, gatewayClass: GatewayClass | undefined): GatewayRole {
-  if (!gatewayClass) return rolesOfNames[gateway.spec.gatewayClassName] ?? 'unknown';
-  return rolesOfControllers[gatewayClass.spec.controllerName] ?? 'foreign';
+  const controller = gatewayController(gateway, gatewayClass);
+  if (controller === undefined) return 'unknown';
+  return rolesOfControllers[controller] ?? 'foreign';
+}
+
+/** Undefined: nobody made its class, and it is none that we know by its name. */
+export function gatewayController(gateway: Gateway, gatewayClass: GatewayClass | undefined): string | undefined {
+  return gatewayClass ? gatewayClass.spec.controllerName : controllersOfNames[gateway.spec.gatewayClassName];
 }
 
 export function hboneListeners(gateway: Gateway): Gateway['spec']['listeners'] {

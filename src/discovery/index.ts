@@ -1,5 +1,7 @@
 /** Pure derivations: what the API holds -> what data planes are told, and what statuses say. */
 export { overbroadRules, policySelector, type PolicyVerdict } from './authorization-policy.ts';
 export { createDiscovery, type Discovery, type DiscoverySources } from './discovery.ts';
+export type { GatewayObjects } from './gateway-objects.ts';
+export { hbonePort, type GatewayRole } from './gateway-role.ts';
 export { defaultRevision } from './mesh-scope.ts';
 export { keyOfObject, objectKey } from './object-key.ts';

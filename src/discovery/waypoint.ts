@@ -4,6 +4,7 @@ import type { LabelSelector } from '../api/meta.ts';
 import type { NetworkId } from '../api/names.ts';
 import type { ApplicationTunnel, GatewayAddress } from '../api/workload.ts';
 import { canonicalIp, tryParseIp } from '../lib/ip.ts';
+import { gatewayObjects } from './gateway-objects.ts';
 import { gatewayRole, hboneListeners, hbonePort, inboundBinding } from './gateway-role.ts';
 
 export interface Waypoint {
@@ -38,7 +39,7 @@ export function waypointOf(gateway: Gateway, context: WaypointContext): Waypoint
   return {
     namespace,
     name,
-    address: address ?? serviceAddress(namespace, name, clusterDomain),
+    address: address ?? serviceAddress(namespace, gatewayObjects(gateway, gatewayClass)?.name ?? name, clusterDomain),
     ...(notReady === undefined ? {} : { notReady }),
     trafficType: trafficTypeOf(gateway, gatewayClass),
     allowed: allowedNamespaces(gateway, binding),
