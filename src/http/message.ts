@@ -23,7 +23,10 @@ export interface RequestHead {
    */
   headers: HeaderList;
   readonly version: HttpVersion;
-  /** Protocol that the client asks to switch to (`websocket`), or `:protocol` of an extended CONNECT; in lower case. */
+  /**
+   * Protocol that the client asks to switch to (`websocket`), in lower case; 101 accepts it. An extended CONNECT of HTTP/2 (RFC 8441) looks
+   * the same here: method GET, `Sec-WebSocket-Key` and `-Accept` are there.
+   */
   upgrade?: string;
 }
 

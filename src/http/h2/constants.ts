@@ -47,6 +47,8 @@ export const settingId = {
   initialWindowSize: 0x4,
   maxFrameSize: 0x5,
   maxHeaderListSize: 0x6,
+  /** RFC 8441. */
+  enableConnectProtocol: 0x8,
 } as const;
 
 export const frameHeaderLength = 9;

@@ -14,11 +14,14 @@ export interface RequestHandler {
   /** A request head arrived. Returns who consumes the stream; answers through `stream`, now or later. */
   onRequest?(stream: Http2Stream, headers: HeaderList, endStream: boolean): StreamHandler;
   /** A request was answered 400 or 431 without coming to `onRequest`, because of `problem`. */
-  onMalformedRequest?(problem: string): void;
+  onMalformedRequest?(problem: string, status: number): void;
 }
 
 export interface HeadReceiverOptions {
-  readonly limits: Pick<Http2Limits, 'headerTableSize' | 'maxHeaderListSize' | 'maxConcurrentStreams'>;
+  readonly limits: Pick<
+    Http2Limits,
+    'headerTableSize' | 'maxHeaderListSize' | 'maxConcurrentStreams' | 'extendedConnect'
+  >;
   readonly handler: RequestHandler;
   readonly streams: StreamTable;
   readonly flood: FloodGuard;
@@ -99,7 +102,8 @@ export class HeadReceiver {
       host.writeReset(streamId, errorCode.refusedStream);
       return;
     }
-    const problem = list === undefined ? undefined : (requestProblem(list) ?? lengthProblem(list, endStream));
+    const problem =
+      list === undefined ? undefined : (requestProblem(list, limits.extendedConnect) ?? lengthProblem(list, endStream));
     if (selfDependent) {
       this.#flood.charge('malformed requests');
       host.writeReset(streamId, errorCode.protocolError);
@@ -108,14 +112,15 @@ export class HeadReceiver {
     if (list === undefined || problem !== undefined) {
       // A plain answer tells more than a reset alone (RFC 9113 section 8.1.1 allows it).
       this.#flood.charge('malformed requests');
-      host.writeHeaders(streamId, HeaderList.from({ ':status': list ? '400' : '431' }), true);
+      const status = list ? 400 : 431;
+      host.writeHeaders(streamId, new HeaderList([':status', String(status)]), true);
       host.writeReset(streamId, errorCode.protocolError);
-      handler.onMalformedRequest?.(problem ?? 'a header list over the limit');
+      handler.onMalformedRequest?.(problem ?? 'a header list over the limit', status);
       return;
     }
     const stream = this.#options.createStream(streamId, ignoreStream);
     stream.headSeen = true;
-    if (list.get(':method') !== 'CONNECT') stream.expectContent(contentLength(list));
+    if (list.get(':method') !== 'CONNECT' && !endStream) stream.expectContent(contentLength(list));
     const streamHandler = handler.onRequest?.(stream, list, endStream);
     if (streamHandler === undefined) stream.reset(errorCode.refusedStream);
     else if (!stream.closed) {

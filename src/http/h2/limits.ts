@@ -12,6 +12,8 @@ export interface Http2Limits {
   readonly maxHeaderListSize: number;
   /** SETTINGS_MAX_CONCURRENT_STREAMS; a server refuses more. */
   readonly maxConcurrentStreams: number;
+  /** Server: SETTINGS_ENABLE_CONNECT_PROTOCOL, requests with `:protocol` are taken (RFC 8441). */
+  readonly extendedConnect: boolean;
   /** SETTINGS_MAX_FRAME_SIZE. */
   readonly maxFrameSize: number;
   /** SETTINGS_INITIAL_WINDOW_SIZE: at least 65,535, so that a peer that has not seen it yet breaks nothing. */
@@ -46,6 +48,7 @@ export function defaultHttp2Limits(role: Http2Role): Http2Limits {
     headerTableSize: 4096,
     maxHeaderListSize: role === 'server' ? 64 * kib : 16 * kib,
     maxConcurrentStreams: 200,
+    extendedConnect: false,
     maxFrameSize: defaultMaxFrameSize,
     initialStreamWindow: 64 * kib,
     maxStreamWindow: mib,

@@ -9,24 +9,53 @@ const badValuePattern = /[\0-\x08\x0a-\x1f\x7f]|^[ \t]|[ \t]$/;
 /** Fields that speak about an HTTP/1 connection (section 8.2.2). */
 const connectionFields = new Set(['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade']);
 const requestPseudo = new Set([':method', ':scheme', ':authority', ':path']);
+const extendedRequestPseudo = new Set([...requestPseudo, ':protocol']);
 const responsePseudo = new Set([':status']);
 const noPseudo: ReadonlySet<string> = new Set();
 
-export function requestProblem(list: HeaderList): string | undefined {
-  const problem = fieldProblem(list, requestPseudo);
+const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** Origin form: no spaces, which would end the target in HTTP/1. */
+const pathPattern = /^\/[\x21-\x7e\x80-\xff]*$/;
+/** Host and port of RFC 3986, without user information. */
+const authorityPattern = /^[A-Za-z0-9\-._~%!$&'()*+,;=:[\]]+$/;
+
+/** `extendedConnect`: we offered RFC 8441, so that `:protocol` may come. */
+export function requestProblem(list: HeaderList, extendedConnect = false): string | undefined {
+  const problem = fieldProblem(list, extendedConnect ? extendedRequestPseudo : requestPseudo);
   if (problem !== undefined) return problem;
   const method = list.get(':method');
   const authority = list.get(':authority');
-  if (method === undefined || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(method)) return 'no valid :method';
-  if (method === 'CONNECT') {
+  if (method === undefined || !tokenPattern.test(method)) return 'no valid :method';
+  const protocol = extendedConnect ? list.get(':protocol') : undefined;
+  if (method === 'CONNECT' && protocol === undefined) {
     if (list.has(':scheme') || list.has(':path')) return 'CONNECT with :scheme or :path';
     if (authority === undefined || authority === '') return 'CONNECT without :authority';
-    return undefined;
+    return hostProblem(list, authority);
   }
-  if (!list.has(':scheme')) return 'no :scheme';
-  if ((list.get(':path') ?? '') === '') return 'no :path';
-  if (authority?.includes('@') === true) return ':authority with user information';
-  return undefined;
+  if (protocol !== undefined && (method !== 'CONNECT' || !tokenPattern.test(protocol))) return ':protocol out of place';
+  const scheme = list.get(':scheme');
+  if (scheme === undefined) return 'no :scheme';
+  if (scheme !== 'http' && scheme !== 'https') return ':scheme is neither http nor https';
+  const path = list.get(':path') ?? '';
+  if (path === '') return 'no :path';
+  if (!pathPattern.test(path) && !(path === '*' && method === 'OPTIONS')) return ':path is no path';
+  return hostProblem(list, authority);
+}
+
+/** Section 8.3.1: one authority, by `:authority` or Host; where both are there, they agree. */
+function hostProblem(list: HeaderList, pseudo: string | undefined): string | undefined {
+  let authority = pseudo;
+  const { fields } = list;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== 'host') continue;
+    const host = fields[i + 1] as string;
+    if (authority === undefined) authority = host;
+    else if (authority !== host && authority.toLowerCase() !== host.toLowerCase())
+      return 'host names another authority';
+  }
+  if (authority === undefined || authority === '') return 'no :authority';
+  if (authority.includes('@')) return ':authority with user information';
+  return authorityPattern.test(authority) ? undefined : ':authority with forbidden characters';
 }
 
 export function responseProblem(list: HeaderList): string | undefined {
@@ -41,12 +70,17 @@ export function trailersProblem(list: HeaderList): string | undefined {
   return fieldProblem(list, noPseudo);
 }
 
-/** The content-length of a message: undefined without one; -1 when its fields make no sense together. */
+/** The content-length of a message: undefined without one; -1 when it is no number, or there are two. */
 export function contentLength(list: HeaderList): number | undefined {
-  const first = list.get('content-length');
-  if (first === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(first)) return -1;
-  return list.getAll('content-length').every((value) => value === first) ? Number(first) : -1;
+  const { fields } = list;
+  let length: number | undefined;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i] !== 'content-length') continue;
+    const value = fields[i + 1] as string;
+    if (length !== undefined || !/^\d{1,15}$/.test(value)) return -1;
+    length = Number(value);
+  }
+  return length;
 }
 
 function fieldProblem(list: HeaderList, allowedPseudo: ReadonlySet<string>): string | undefined {

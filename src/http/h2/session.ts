@@ -161,6 +161,11 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     return this.#peer.maxConcurrentStreams;
   }
 
+  /** The peer is a server that takes extended CONNECT (RFC 8441). */
+  get peerTakesExtendedConnect(): boolean {
+    return this.#peer.extendedConnect;
+  }
+
   get sendFrameSize(): number {
     return this.#sendFrameSize;
   }

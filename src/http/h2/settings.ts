@@ -16,6 +16,8 @@ export interface PeerSettings {
   initialWindowSize: number;
   maxFrameSize: number;
   maxHeaderListSize: number;
+  /** The server takes extended CONNECT (RFC 8441). */
+  extendedConnect: boolean;
 }
 
 /** What holds until the peer's SETTINGS arrive. */
@@ -26,6 +28,7 @@ export function initialPeerSettings(): PeerSettings {
     initialWindowSize: defaultWindowSize,
     maxFrameSize: defaultMaxFrameSize,
     maxHeaderListSize: Number.POSITIVE_INFINITY,
+    extendedConnect: false,
   };
 }
 
@@ -61,6 +64,13 @@ export function applySettings(
       case settingId.maxHeaderListSize:
         settings.maxHeaderListSize = value;
         break;
+      case settingId.enableConnectProtocol:
+        // Once offered, it is not taken back (RFC 8441 section 3).
+        if (value > 1 || (value === 0 && settings.extendedConnect)) {
+          throw invalid('SETTINGS_ENABLE_CONNECT_PROTOCOL', value);
+        }
+        settings.extendedConnect = value === 1;
+        break;
       default:
     }
   }
@@ -76,6 +86,7 @@ export function encodeSettings(limits: Http2Limits, role: Http2Role): Uint8Array
   if (limits.headerTableSize !== 4096) entries.push([settingId.headerTableSize, limits.headerTableSize]);
   if (role === 'client') entries.push([settingId.enablePush, 0]);
   else entries.push([settingId.maxConcurrentStreams, limits.maxConcurrentStreams]);
+  if (role === 'server' && limits.extendedConnect) entries.push([settingId.enableConnectProtocol, 1]);
   const payload = new Uint8Array(entries.length * 6);
   const view = new DataView(payload.buffer);
   entries.forEach(([id, value], i) => {

@@ -65,7 +65,7 @@ export class Http2Stream implements SendWaiter, TurnTask {
   #closeError: Error | undefined;
   /** The head of the peer's message (final response or request) was seen: the next HEADERS are trailers. */
   headSeen = false;
-  /** We sent a head: a reset from now on is no "rapid reset". */
+  /** We sent a final head: a reset from now on is no "rapid reset". */
   answered = false;
 
   constructor(options: StreamOptions) {
@@ -78,6 +78,11 @@ export class Http2Stream implements SendWaiter, TurnTask {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Closed before both halves had ended in order. */
+  get closedByReset(): boolean {
+    return this.#closed && !(this.#sendEnded && this.#receiveEnded);
   }
 
   get receiveEnded(): boolean {
@@ -98,6 +103,11 @@ export class Http2Stream implements SendWaiter, TurnTask {
     this.answered = true;
     this.#host.writeHeaders(this.id, headers, endStream);
     if (endStream) this.#endSending();
+  }
+
+  /** Server: a 1xx head. */
+  sendInformational(headers: HeaderList): void {
+    if (!this.#closed && !this.sendEnded) this.#host.writeHeaders(this.id, headers, false);
   }
 
   /** Frames what the windows allow and copies the rest: `done` or `full`, never `kept`. */
@@ -145,6 +155,11 @@ export class Http2Stream implements SendWaiter, TurnTask {
     }
   }
 
+  /** The body length that the peer's head announced: what comes is held against it. */
+  expectContent(byteCount: number | undefined): void {
+    this.#contentLeft = byteCount;
+  }
+
   // From here on: called by the session alone.
 
   /** Closes without a word to the peer. */
@@ -152,11 +167,6 @@ export class Http2Stream implements SendWaiter, TurnTask {
     if (this.#closed) return;
     this.#closeError = error;
     this.#close();
-  }
-
-  /** The body length that the peer's head announced. */
-  expectContent(byteCount: number | undefined): void {
-    this.#contentLeft = byteCount;
   }
 
   /** Counts a DATA frame against the window; the problem, if it has one. */
