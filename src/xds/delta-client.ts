@@ -21,6 +21,8 @@ export interface DeltaUpdate {
 export interface DeltaVerdict {
   /** What was not taken; the rest was. The server is told, and the last accepted version stays in force. */
   readonly rejected: readonly { readonly name: string; readonly reason: string }[];
+  /** What the server is told, where it is not one reason for each that was rejected. */
+  readonly refusal?: string;
 }
 
 export interface DeltaClientType {
@@ -207,15 +209,13 @@ class Client {
     const { typeUrl, nonce, resources, removed } = response;
     const held = this.#held.get(typeUrl);
     if (!held) return undefined;
-    const rejected = new Map(this.#verdict(held.type, response).map(({ name, reason }) => [name, reason]));
-    for (const { name, version } of resources) {
-      if (!rejected.has(name)) held.versions.set(name, version);
-      // Something may be held in its place: named, we hear that it is gone also after a lost connection.
-      else if (!held.versions.has(name)) held.versions.set(name, '');
-    }
+    const verdict = this.#verdict(held.type, response);
+    const rejected = new Map(verdict.rejected.map(({ name, reason }) => [name, reason]));
+    // What was rejected has no version: after a lost connection we are told again, whatever it is then, or that it is gone.
+    for (const { name, version } of resources) held.versions.set(name, rejected.has(name) ? '' : version);
     for (const name of removed) held.versions.delete(name);
     held.synced = true;
-    const refusal = [...rejected].map(([name, reason]) => `${name}: ${reason}`).join('; ');
+    const refusal = verdict.refusal ?? [...rejected].map(([name, reason]) => `${name}: ${reason}`).join('; ');
     if (refusal !== '')
       this.#options.log.warn('discovery response refused in part', { type: typeUrl, reason: refusal });
     return {
@@ -228,13 +228,13 @@ class Client {
     };
   }
 
-  #verdict(type: DeltaClientType, { resources, removed }: DeltaResponse): DeltaVerdict['rejected'] {
+  #verdict(type: DeltaClientType, { resources, removed }: DeltaResponse): DeltaVerdict {
     try {
-      return type.apply({ added: resources, removed }).rejected;
+      return type.apply({ added: resources, removed });
     } catch (error) {
       this.#options.log.error('discovery response not applied', { type: type.typeUrl, error: messageOf(error) });
       const reason = `not applied: ${messageOf(error)}`;
-      return [...resources.map(({ name }) => name), ...removed].map((name) => ({ name, reason }));
+      return { rejected: [...resources.map(({ name }) => name), ...removed].map((name) => ({ name, reason })) };
     }
   }
 

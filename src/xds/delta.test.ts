@@ -228,6 +228,20 @@ describe('delta xDS', () => {
     await client.until(() => client.updates.some(({ removed }) => removed.includes('ns/bad')));
   });
 
+  test('what was refused comes again after a lost connection, also where the server is back at what it had before', async () => {
+    const first = await startPlane();
+    first.policies.update([['ns/a', resource('good')]]);
+    await using client = follow(first);
+    await client.until(() => client.state()['ns/a'] === 'good');
+    first.policies.update([['ns/a', resource('poison')]]);
+    await client.until(() => client.updates.some(({ added }) => added.some(({ version }) => version === 'poison')));
+    await first.server.close();
+    const told = client.updates.length;
+    await using second = await startPlane(first.port);
+    second.policies.update([['ns/a', resource('good')]]);
+    await client.until(() => client.updates.slice(told).some(({ added }) => added.some(({ name }) => name === 'ns/a')));
+  });
+
   test('who is not known, or names no node, is refused, and the server lives', async () => {
     await using plane = await startPlane();
     writeFileSync(path('wrong'), 'wrong');
