@@ -3,9 +3,14 @@ import { load } from 'js-yaml';
 import { isRecord, viewOf, type FieldView } from '../api/field-view.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { LabelSelector } from '../api/meta.ts';
+import { checkRetries } from '../api/validation/istio/http-policy.ts';
+import { checkLocality } from '../api/validation/istio/locality.ts';
 import { validateLabelSelector } from '../api/validation/meta.ts';
+import { Findings } from '../api/validation/validation.ts';
 import { defaultRevision } from '../discovery/index.ts';
 import { AmbitError, messageOf } from '../lib/errors.ts';
+import { parseExtensionProviders } from './extension-providers.ts';
+import { optionalChoice, optionalDurationMs, optionalNumber } from './mesh-config-values.ts';
 
 export const meshConfigKey = 'mesh';
 
@@ -14,7 +19,34 @@ export function meshConfigName(revision: string): string {
   return revision === defaultRevision ? 'istio' : `istio-${revision}`;
 }
 
-const fields: ReadonlySet<string> = new Set(['discoverySelectors', 'outboundTrafficPolicy', 'trustDomainAliases']);
+/** What is read, with the fields that are read of it where they are not all of them. */
+const fields: Readonly<Record<string, readonly string[] | 'all'>> = {
+  discoverySelectors: 'all',
+  outboundTrafficPolicy: ['mode'],
+  trustDomainAliases: 'all',
+  defaultHttpRetryPolicy: 'all',
+  defaultInboundHttpRetryPolicy: 'all',
+  localityLbSetting: 'all',
+  connectTimeout: 'all',
+  tcpKeepalive: ['probes', 'time', 'interval'],
+  pathNormalization: ['normalization'],
+  protocolDetectionTimeout: 'all',
+  accessLogFile: 'all',
+  accessLogFormat: 'all',
+  accessLogEncoding: 'all',
+  enableTracing: 'all',
+  extensionProviders: 'all',
+  defaultProviders: ['tracing', 'metrics', 'accessLogging'],
+  defaultConfig: ['tracing', 'gatewayTopology', 'terminationDrainDuration'],
+};
+const normalizations = {
+  DEFAULT: 'base',
+  NONE: 'none',
+  BASE: 'base',
+  MERGE_SLASHES: 'merge-slashes',
+  DECODE_AND_MERGE_SLASHES: 'decode-and-merge-slashes',
+} as const;
+const maxTrustedProxies = 1000;
 
 export interface ParsedMeshConfig {
   readonly config: MeshConfig;
@@ -47,19 +79,105 @@ export function parseMeshConfig(text: string): ParsedMeshConfig {
   for (const alias of aliases.items()) {
     if (!/^[a-z0-9._-]+$/.test(alias.text ?? '')) problems.push(`${alias.path}: must be a trust domain`);
   }
-  if (problems.length > 0) throw invalidConfig(problems);
   const trustDomainAliases = aliases.items().flatMap(({ text }) => text ?? []);
+  const ofProxies = parseProxies(view, problems);
+  if (problems.length > 0) throw invalidConfig(problems);
   return {
     config: {
       discoverySelectors: selectors.items().map((selector) => selector.value as LabelSelector),
       ...(mode.exists ? { outboundTrafficPolicy: mode.text === 'REGISTRY_ONLY' ? 'registry-only' : 'allow-any' } : {}),
       ...(trustDomainAliases.length > 0 ? { trustDomainAliases } : {}),
+      ...ofProxies,
     },
-    ignored: [
-      ...Object.keys(value as object).filter((field) => !fields.has(field)),
-      ...policy.entries().flatMap(([name]) => (name === 'mode' ? [] : [`outboundTrafficPolicy.${name}`])),
-    ],
+    ignored: view.entries().flatMap(([name, field]) => {
+      const read = Object.hasOwn(fields, name) ? fields[name] : [];
+      if (read === 'all') return [];
+      if (!Object.hasOwn(fields, name)) return [name];
+      return field.entries().flatMap(([part]) => (read?.includes(part) ? [] : [`${name}.${part}`]));
+    }),
   };
+}
+
+/** What L7 proxies go by. */
+function parseProxies(view: FieldView, problems: string[]): Omit<MeshConfig, 'discoverySelectors'> {
+  const file = view.at('accessLogFile').text ?? '';
+  const { encoding = 'text' } = optionalChoice(
+    'encoding',
+    view.at('accessLogEncoding'),
+    { TEXT: 'text', JSON: 'json' } as const,
+    problems,
+  );
+  const keepalive = view.at('tcpKeepalive');
+  const providers = parseExtensionProviders(view.at('extensionProviders'), problems);
+  const defaults = view.at('defaultProviders');
+  const namesOf = (field: string): string[] =>
+    defaults
+      .at(field)
+      .items()
+      .flatMap(({ text }) => text ?? []);
+  const { boolean: enableTracing } = view.at('enableTracing');
+  const proxies = view.at('defaultConfig');
+  const ofAll = {
+    ...optionalNumber('tracingSamplingPercent', proxies.at('tracing').at('sampling'), { min: 0, max: 100 }, problems),
+    ...optionalNumber(
+      'numTrustedProxies',
+      proxies.at('gatewayTopology').at('numTrustedProxies'),
+      { min: 0, max: maxTrustedProxies },
+      problems,
+    ),
+    ...optionalDurationMs('terminationDrainMs', proxies.at('terminationDrainDuration'), problems),
+  };
+  return {
+    ...retriesOf('defaultHttpRetryPolicy', view, problems),
+    ...retriesOf('defaultInboundHttpRetryPolicy', view, problems),
+    ...localityOf(view.at('localityLbSetting'), problems),
+    ...optionalDurationMs('connectTimeoutMs', view.at('connectTimeout'), problems),
+    ...(keepalive.exists
+      ? {
+          tcpKeepalive: {
+            ...optionalNumber('probes', keepalive.at('probes'), { min: 0, max: 1000 }, problems),
+            ...optionalDurationMs('timeMs', keepalive.at('time'), problems),
+            ...optionalDurationMs('intervalMs', keepalive.at('interval'), problems),
+          },
+        }
+      : {}),
+    ...optionalChoice('pathNormalization', view.at('pathNormalization').at('normalization'), normalizations, problems),
+    ...optionalDurationMs('protocolDetectionTimeoutMs', view.at('protocolDetectionTimeout'), problems),
+    ...(file === '' ? {} : { accessLog: { file, format: view.at('accessLogFormat').text ?? '', encoding } }),
+    ...(enableTracing === undefined ? {} : { enableTracing }),
+    ...(providers.length > 0 ? { extensionProviders: providers } : {}),
+    ...(defaults.exists
+      ? {
+          defaultProviders: {
+            tracing: namesOf('tracing'),
+            metrics: namesOf('metrics'),
+            accessLogging: namesOf('accessLogging'),
+          },
+        }
+      : {}),
+    ...(Object.keys(ofAll).length > 0 ? { proxies: ofAll } : {}),
+  };
+}
+
+function retriesOf<K extends 'defaultHttpRetryPolicy' | 'defaultInboundHttpRetryPolicy'>(
+  name: K,
+  view: FieldView,
+  problems: string[],
+): Pick<MeshConfig, K> | Record<never, never> {
+  const policy = view.at(name);
+  if (!policy.exists) return {};
+  const found = new Findings();
+  checkRetries(policy, found);
+  problems.push(...found.errors.map(({ path, message }) => `${path}: ${message}`));
+  return { [name]: policy.value };
+}
+
+function localityOf(setting: FieldView, problems: string[]): Pick<MeshConfig, 'localityLbSetting'> {
+  if (!isRecord(setting.value)) return {};
+  const found = new Findings();
+  checkLocality(setting, true, found);
+  problems.push(...found.errors.map(({ path, message }) => `${path}: ${message}`));
+  return { localityLbSetting: setting.value };
 }
 
 function problemsOf(selector: FieldView): string[] {

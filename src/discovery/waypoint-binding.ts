@@ -16,6 +16,8 @@ export type ObjectVerdict = Pick<Condition, 'status' | 'reason' | 'message'>;
 export interface WaypointBinding {
   readonly waypoint?: GatewayAddress;
   readonly weighted: MeshService['weightedWaypoints'];
+  /** `<namespace>/<name>` of the Gateways whose proxies stand for the object, the first of them before it is ready, too. */
+  readonly gateways: readonly string[];
   /** Of the condition `istio.io/WaypointBound`. */
   readonly verdict: ObjectVerdict;
 }
@@ -58,10 +60,10 @@ export function bindWaypoint(request: BindingRequest): WaypointBinding | undefin
   if (!takesIt) {
     if (!isOwn) return undefined;
     const message = `waypoint ${found.name} takes ${found.waypoint?.trafficType} traffic, not ${traffic} traffic`;
-    return { weighted: [], verdict: no('UnsupportedTrafficType', message) };
+    return { weighted: [], gateways: [], verdict: no('UnsupportedTrafficType', message) };
   }
-  if (found.kind === 'refused') return { waypoint: found.address, weighted: [], verdict: found.verdict };
-  const primary = { waypoint: found.address, weighted: [] };
+  const primary = { waypoint: found.address, weighted: [], gateways: gatewaysOf(found) };
+  if (found.kind === 'refused') return { ...primary, verdict: found.verdict };
   const canary = traffic === 'service' ? declared.canary : undefined;
   if (!canary) return { ...primary, verdict: yes(`Successfully attached to waypoint ${found.name}`) };
   return bindCanary(canary, found, request);
@@ -105,6 +107,11 @@ function refused(
   return { ...common, kind: 'refused', address, verdict };
 }
 
+function gatewaysOf(found: Resolved): string[] {
+  const isUsed = found.waypoint && (found.kind === 'usable' || found.verdict.reason === 'WaypointIsNotReady');
+  return isUsed ? [found.name] : [];
+}
+
 /** What is not there yet takes what waypoints take by default. */
 function takes(waypoint: Waypoint | undefined, traffic: 'service' | 'workload'): boolean {
   const type = waypoint?.trafficType ?? 'service';
@@ -136,6 +143,7 @@ function bindCanary(
   const alone = (verdict: ObjectVerdict): WaypointBinding => ({
     waypoint: primary.address,
     weighted: [],
+    gateways: gatewaysOf(primary),
     verdict: { ...verdict, message: `${verdict.message}; waypoint ${primary.name} takes everything` },
   });
   const weight = /^\d{1,3}$/.test(canary.weight) ? Number(canary.weight) : Infinity;
@@ -157,6 +165,8 @@ function bindCanary(
   return {
     waypoint: primary.address,
     weighted: weight === 0 ? [] : weighted,
+    // Also without a share: it may be given one at any time.
+    gateways: [...gatewaysOf(primary), ...gatewaysOf(second)],
     verdict: yes(`Successfully attached to waypoint ${primary.name}, and by ${weight} % to canary ${second.name}`),
   };
 }
