@@ -49,6 +49,38 @@ export class HeaderList {
     return this;
   }
 
+  /** Leaves one field of that name: the first one changes its value in place, or a new one comes last. */
+  set(name: string, value: string): this {
+    const { fields } = this;
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i] !== name) continue;
+      fields[i + 1] = value;
+      this.#removeFrom(i + 2, name);
+      return this;
+    }
+    return this.add(name, value);
+  }
+
+  /** Removes all fields of that name. */
+  remove(name: string): this {
+    this.#removeFrom(0, name);
+    return this;
+  }
+
+  copy(): HeaderList {
+    const list = new HeaderList([...this.fields]);
+    if (this.neverIndexed) list.neverIndexed = new Set(this.neverIndexed);
+    return list;
+  }
+
+  #removeFrom(start: number, name: string): void {
+    const { fields } = this;
+    for (let i = start; i < fields.length;) {
+      if (fields[i] === name) fields.splice(i, 2);
+      else i += 2;
+    }
+  }
+
   /** Number of fields. */
   get size(): number {
     return this.fields.length / 2;

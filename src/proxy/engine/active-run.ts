@@ -1,0 +1,435 @@
+/** One request from its head to its end: filters, route, attempts, answer. */
+import { randomUUID } from 'node:crypto';
+import type { DestinationService, HttpRule, WeightedDestination } from '../../api/l7/index.ts';
+import type { WorkloadUid } from '../../api/names.ts';
+import { drawDestination, redirectLocation, rewritePath, type PickedRule } from '../../decision/routes/index.ts';
+import { HeaderList } from '../../http/header-list.ts';
+import type { RequestHead, ResponseHead, ServerExchange, ServerExchangeReader } from '../../http/message.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { tryParseSpiffeId, spiffeParts } from '../../identity/index.ts';
+import type { UpstreamFailure, UpstreamHost } from '../upstream/upstream.ts';
+import type { Attempt } from './attempt.ts';
+import { noRoute } from './failure-reply.ts';
+import type { HttpFilter, LocalReply } from './filter.ts';
+import { Forwarding, type ForwardingOwner } from './forwarding.ts';
+import { changeRequestHeaders, changeResponseHeaders } from './header-changes.ts';
+import type { DownstreamConnection, HttpRun, RunTimes, VerifiedToken } from './http-run.ts';
+import { renderReply, sendReply } from './local-reply.ts';
+import { Mirrors } from './mirror.ts';
+import type { HttpPlace } from './place.ts';
+import { RequestBody } from './request-body.ts';
+import { ResponseBody } from './response-body.ts';
+
+/** What the listener found out before the run. */
+export interface RunOptions {
+  readonly exchange: ServerExchange;
+  readonly connection: DownstreamConnection;
+  readonly place: HttpPlace;
+  /** Path as the client sent it; `exchange.request.path` is normalised. */
+  readonly originalPath: string;
+  readonly remoteAddress: string;
+}
+
+export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner {
+  readonly connection: DownstreamConnection;
+  readonly request: RequestHead;
+  readonly originalPath: string;
+  readonly originalAuthority: string;
+  readonly remoteAddress: string;
+  readonly requestId: string;
+  readonly times: RunTimes;
+  readonly isGrpc: boolean;
+  token: VerifiedToken | undefined;
+  destination: WeightedDestination | undefined;
+  host: UpstreamHost | undefined;
+  backend: string | undefined;
+  failure: UpstreamFailure | undefined;
+  preferredHost: WorkloadUid | undefined;
+  responseDetails = '';
+  reason = '';
+  responseStatus = 0;
+  grpcStatus: string | undefined;
+  attempts = 0;
+  bytesReceived = 0;
+  bytesSent = 0;
+  upstreamBytesSent = 0;
+  upstreamBytesReceived = 0;
+  #state: Map<object, unknown> | undefined;
+  #flags: Set<string> | undefined;
+  readonly #exchange: ServerExchange;
+  readonly #place: HttpPlace;
+  readonly #body: RequestBody;
+  readonly #response: ResponseBody;
+  #picked: PickedRule | undefined;
+  #forwarding: Forwarding | undefined;
+  #mirrors: Mirrors | undefined;
+  /** A final head went out. */
+  #responded = false;
+  #over = false;
+
+  constructor({ exchange, connection, place, originalPath, remoteAddress }: RunOptions) {
+    const { request } = exchange;
+    this.#exchange = exchange;
+    this.#place = place;
+    this.connection = connection;
+    this.request = request;
+    this.originalPath = originalPath;
+    this.originalAuthority = request.authority;
+    this.remoteAddress = remoteAddress;
+    this.requestId = requestIdOf(request);
+    this.times = { startMs: Date.now(), start: performance.now(), upstreamStart: 0, firstResponseByte: 0, end: 0 };
+    this.isGrpc = request.headers.get('content-type')?.startsWith('application/grpc') ?? false;
+    this.#body = new RequestBody(exchange);
+    this.#response = new ResponseBody(exchange);
+  }
+
+  start(): void {
+    this.#exchange.read(this);
+    this.reroute();
+    this.#filter(0);
+  }
+
+  get service(): DestinationService | undefined {
+    return this.#place.service;
+  }
+
+  get route(): HttpRule | undefined {
+    return this.#picked?.rule;
+  }
+
+  get state(): Map<object, unknown> {
+    return (this.#state ??= new Map());
+  }
+
+  get flags(): Set<string> {
+    return (this.#flags ??= new Set());
+  }
+
+  reroute(): void {
+    const { request, connection } = this;
+    const { sourceIdentity } = connection;
+    this.#picked = this.#place.routes.pick({
+      method: request.method,
+      scheme: request.scheme,
+      authority: request.authority,
+      path: request.path,
+      headers: request.headers,
+      port: connection.destinationPort,
+      sourceNamespace:
+        sourceIdentity !== undefined && tryParseSpiffeId(sourceIdentity)
+          ? spiffeParts(sourceIdentity).namespace
+          : undefined,
+      claims: this.token?.claims,
+    });
+  }
+
+  async bufferBody(maxBytes: number): Promise<{ readonly bytes: Uint8Array; readonly whole: boolean }> {
+    const { headers } = this.request;
+    // We read it ourselves: the client need not wait for the backend's word.
+    if (!this.#body.ended && headers.get('expect')?.toLowerCase() === '100-continue') {
+      headers.remove('expect');
+      this.#exchange.sendInformational({ status: 100, headers: new HeaderList() });
+    }
+    return this.#body.read(maxBytes);
+  }
+
+  // The client's side.
+
+  onData(bytes: Uint8Array): void {
+    this.bytesReceived += bytes.length;
+    this.#mirrors?.write(bytes);
+    if (this.#forwarding) this.upstreamBytesSent += bytes.length;
+    this.#body.onData(bytes);
+  }
+
+  onEnd(trailers?: HeaderList): void {
+    this.#mirrors?.end(trailers);
+    this.#body.onEnd(trailers);
+    this.#forwarding?.onRequestEnd();
+  }
+
+  onDrain(): void {
+    this.#response.onDrain();
+  }
+
+  onClose(error?: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.times.end = performance.now();
+    if (error && !this.#flags?.has('UT') && this.failure === undefined) {
+      this.flags.add('DC');
+      if (!this.#responded) this.responseDetails = 'downstream_remote_disconnect';
+      if (this.reason === '') this.reason = `the client gave up: ${messageOf(error)}`;
+    }
+    this.#body.abort();
+    if (!this.#body.ended) this.#mirrors?.abort();
+    this.#forwarding?.end();
+    for (const filter of this.#place.filters) filter.onFinish?.(this);
+  }
+
+  // The backend's side.
+
+  onHost(host: UpstreamHost): void {
+    this.host = host;
+  }
+
+  onAttempt(attempts: number): void {
+    this.attempts = attempts;
+    this.times.upstreamStart = performance.now();
+  }
+
+  onInformational(head: ResponseHead): void {
+    if (!this.#responded && !this.#over) this.#exchange.sendInformational(head);
+  }
+
+  onAnswer(attempt: Attempt, head: ResponseHead, ends: boolean): void {
+    this.times.firstResponseByte = performance.now();
+    this.host = attempt.host ?? this.host;
+    if (this.responseDetails === '') this.responseDetails = 'via_upstream';
+    this.grpcStatus = head.headers.get('grpc-status');
+    this.#response.begin(attempt.exchange);
+    head.headers.set('server', 'istio-envoy');
+    const elapsed = Math.round(this.times.firstResponseByte - this.times.upstreamStart);
+    head.headers.set('x-envoy-upstream-service-time', String(Math.max(0, elapsed)));
+    const { destination, route } = this;
+    if (destination?.responseHeaders) changeResponseHeaders(head.headers, destination.responseHeaders, this);
+    if (route?.responseHeaders) changeResponseHeaders(head.headers, route.responseHeaders, this);
+    this.#answer(head, ends);
+  }
+
+  onUpstreamData(bytes: Uint8Array): void {
+    this.upstreamBytesReceived += bytes.length;
+    this.bytesSent += bytes.length;
+    this.#response.onData(bytes);
+  }
+
+  onUpstreamEnd(trailers: HeaderList | undefined): void {
+    if (trailers) this.grpcStatus = trailers.get('grpc-status') ?? this.grpcStatus;
+    this.#response.onEnd(trailers);
+  }
+
+  onUpstreamDrain(): void {
+    this.#body.onDrain();
+  }
+
+  onNoAnswer(reply: LocalReply, failure: UpstreamFailure | undefined): void {
+    this.failure = failure;
+    if (this.attempts > 1) this.flags.add('URX');
+    this.#reply(reply);
+  }
+
+  onBrokenAnswer(failure: UpstreamFailure): void {
+    this.failure = failure;
+    if (failure.flag !== '') this.flags.add(failure.flag);
+    this.responseDetails = 'upstream_reset_after_response_started';
+    this.reason = failure.message;
+    this.#exchange.reset(new Error(failure.message));
+  }
+
+  // From the head to the answer.
+
+  #filter(index: number): void {
+    const { filters } = this.#place;
+    for (let i = index; i < filters.length; i++) {
+      const filter = filters[i] as HttpFilter;
+      let result;
+      try {
+        result = filter.onRequest?.(this);
+      } catch (error) {
+        this.#reply(filterFailed(filter, error));
+        return;
+      }
+      if (result === undefined) continue;
+      if (!(result instanceof Promise)) {
+        this.#reply(result);
+        return;
+      }
+      result.then(
+        (reply) => {
+          if (this.#over || this.#responded) return;
+          if (reply) this.#reply(reply);
+          else this.#filter(i + 1);
+        },
+        (error: unknown) => {
+          if (!this.#over && !this.#responded) this.#reply(filterFailed(filter, error));
+        },
+      );
+      return;
+    }
+    this.#act();
+  }
+
+  #act(): void {
+    const { request } = this;
+    const picked = this.#picked;
+    if (!picked || (request.method === 'CONNECT' && request.upgrade === undefined)) {
+      this.#reply(noRoute);
+      return;
+    }
+    if (request.upgrade !== undefined && request.upgrade !== 'websocket') {
+      this.#reply({
+        status: 403,
+        flag: '',
+        details: 'upgrade_failed',
+        reason: `upgrading to ${request.upgrade} is not allowed`,
+      });
+      return;
+    }
+    const { rule, match } = picked;
+    const { action } = rule;
+    switch (action.kind) {
+      case 'respond':
+        this.#reply({
+          status: action.status,
+          ...(action.body === undefined ? {} : { body: action.body }),
+          ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
+          flag: '',
+          details: 'direct_response',
+          reason: '',
+        });
+        return;
+      case 'redirect': {
+        const at = {
+          scheme: request.scheme,
+          authority: request.authority,
+          path: request.path,
+          port: this.connection.destinationPort,
+        };
+        const headers = new HeaderList(['location', redirectLocation(at, action, match)]);
+        this.#reply({ status: action.status, headers, flag: '', details: 'direct_response', reason: '' });
+        return;
+      }
+      case 'forward':
+        this.#forward(picked, action.destinations);
+    }
+  }
+
+  #forward({ rule, match }: PickedRule, destinations: readonly WeightedDestination[]): void {
+    const { services, settings } = this.#place;
+    const { request } = this;
+    const destination = drawDestination(destinations, services.random());
+    if (!destination || destination.target.kind === 'invalid') {
+      const invalid = destination?.target.kind === 'invalid' ? destination.target : undefined;
+      this.#reply({
+        status: invalid?.status ?? 500,
+        flag: invalid?.status === 503 ? 'NC' : '',
+        details: invalid ? 'cluster_not_found' : 'no_destination',
+        reason: invalid?.reason ?? `rule ${rule.name} has no destination with a weight`,
+      });
+      return;
+    }
+    this.destination = destination;
+    this.backend = destination.target.backend;
+    if (destination.requestHeaders) changeRequestHeaders(request, destination.requestHeaders, this);
+    if (rule.requestHeaders) changeRequestHeaders(request, rule.requestHeaders, this);
+    const rewrite = destination.rewrite ?? (rule.action.kind === 'forward' ? rule.action.rewrite : undefined);
+    if (rewrite?.authority !== undefined) request.authority = rewrite.authority;
+    if (rewrite?.path) {
+      const path = rewritePath(request.path, rewrite.path, match);
+      if (path !== request.path) request.headers.set('x-envoy-original-path', request.path);
+      request.path = path;
+    }
+    const { connection } = this;
+    const client = {
+      address: connection.sourceAddress,
+      port: connection.sourcePort,
+      ...(connection.sourceIdentity === undefined ? {} : { identity: connection.sourceIdentity }),
+      destination: { address: connection.destinationAddress, port: connection.destinationPort },
+    };
+    if (rule.mirrors) {
+      const copy = { head: request, ends: this.#body.isEmpty, client, random: services.random };
+      this.#mirrors = new Mirrors(services.upstreams, rule.mirrors, copy);
+      for (const bytes of this.#body.keptSoFar) this.#mirrors.write(bytes);
+      if (this.#body.ended && !copy.ends) this.#mirrors.end(undefined);
+    }
+    this.#forwarding = new Forwarding({
+      owner: this,
+      services,
+      backend: destination.target.backend,
+      head: request,
+      body: this.#body,
+      client,
+      rule,
+      retry: rule.retry ?? settings.defaultRetry,
+      isGrpc: this.isGrpc,
+      preferred: this.preferredHost,
+    });
+    this.#forwarding.start();
+  }
+
+  #reply(reply: LocalReply): void {
+    if (this.#over) return;
+    if (this.#responded) {
+      this.#exchange.reset(new Error(reply.reason));
+      return;
+    }
+    this.#forwarding?.end();
+    this.#body.forget();
+    if (reply.flag !== '') this.flags.add(reply.flag);
+    this.responseDetails = reply.details;
+    if (this.reason === '') this.reason = reply.reason;
+    const { head, body } = renderReply(reply, { isGrpc: this.isGrpc, tellsReason: this.#place.tellsReason });
+    this.grpcStatus = head.headers.get('grpc-status');
+    if (this.route?.responseHeaders) changeResponseHeaders(head.headers, this.route.responseHeaders, this);
+    this.#responded = true;
+    this.#throughFilters(head, () => {
+      this.responseStatus = head.status;
+      this.bytesSent += body?.length ?? 0;
+      sendReply(this.#exchange, head, body);
+    });
+  }
+
+  #answer(head: ResponseHead, ends: boolean): void {
+    if (this.#over) return;
+    this.#responded = true;
+    this.#response.hold();
+    this.#throughFilters(head, () => {
+      this.responseStatus = head.status;
+      this.#exchange.respond(head, ends);
+      this.#response.release();
+    });
+  }
+
+  /** Runs the filters backwards, then `send`: at once, unless a filter waits. */
+  #throughFilters(head: ResponseHead, send: () => void): void {
+    const { filters } = this.#place;
+    for (let i = filters.length - 1; i >= 0; i--) {
+      const result = filters[i]?.onResponse?.(this, head);
+      if (result === undefined) continue;
+      void this.#throughRest(result, i - 1, head, send);
+      return;
+    }
+    send();
+  }
+
+  async #throughRest(first: Promise<void>, next: number, head: ResponseHead, send: () => void): Promise<void> {
+    const { filters } = this.#place;
+    try {
+      await first;
+      for (let i = next; i >= 0; i--) await filters[i]?.onResponse?.(this, head);
+    } catch (error) {
+      this.responseDetails = 'filter_failed';
+      this.reason = messageOf(error);
+      this.#exchange.reset(new Error(this.reason));
+      return;
+    }
+    if (!this.#over) send();
+  }
+}
+
+function filterFailed(filter: HttpFilter, error: unknown): LocalReply {
+  return {
+    status: 500,
+    flag: '',
+    details: `filter_failed{${filter.name}}`,
+    reason: `filter ${filter.name} failed: ${messageOf(error)}`,
+  };
+}
+
+function requestIdOf(request: RequestHead): string {
+  const given = request.headers.get('x-request-id');
+  if (given !== undefined && given !== '') return given;
+  const id = randomUUID();
+  request.headers.set('x-request-id', id);
+  return id;
+}

@@ -1,0 +1,217 @@
+/** A request at its backend: attempts one after another, with their timeouts, until one answer counts. */
+import type { HttpRule, RetryPolicy } from '../../api/l7/index.ts';
+import type { WorkloadUid } from '../../api/names.ts';
+import type { HeaderList } from '../../http/header-list.ts';
+import type { RequestHead, ResponseHead } from '../../http/message.ts';
+import type { ProxyServices } from '../proxy-services.ts';
+import type { UpstreamClient, UpstreamFailure, UpstreamHost } from '../upstream/upstream.ts';
+import { Attempt, type AttemptOwner } from './attempt.ts';
+import { replyToFailure, timeoutReply } from './failure-reply.ts';
+import type { LocalReply } from './filter.ts';
+import type { RequestBody } from './request-body.ts';
+import { isRetriable, retryDelayMs, type AttemptOutcome } from './retry.ts';
+
+/** The run that the answer is for. */
+export interface ForwardingOwner extends Omit<AttemptOwner, 'onUpstreamResponse' | 'onUpstreamFailure'> {
+  /** The answer that counts. */
+  onAnswer(attempt: Attempt, head: ResponseHead, ends: boolean): void;
+  /** There is none, and there will be none. */
+  onNoAnswer(reply: LocalReply, failure: UpstreamFailure | undefined): void;
+  /** The answer that counted broke off. */
+  onBrokenAnswer(failure: UpstreamFailure): void;
+  /** Another attempt begins: it is number `attempts`, from 1. */
+  onAttempt(attempts: number): void;
+}
+
+export interface ForwardingOptions {
+  readonly owner: ForwardingOwner;
+  readonly services: ProxyServices;
+  readonly backend: string;
+  readonly head: RequestHead;
+  readonly body: RequestBody;
+  readonly client: UpstreamClient;
+  readonly rule: HttpRule;
+  readonly retry: RetryPolicy | undefined;
+  readonly isGrpc: boolean;
+  readonly preferred: WorkloadUid | undefined;
+}
+
+export class Forwarding implements AttemptOwner {
+  readonly #options: ForwardingOptions;
+  readonly #timeoutMs: number;
+  #attempt: Attempt | undefined;
+  #attempts = 0;
+  #failed: Set<WorkloadUid> | undefined;
+  #cancelTimeout: (() => void) | undefined;
+  #cancelDelay: (() => void) | undefined;
+  #retryToken: { end(): void } | undefined;
+  #over = false;
+
+  constructor(options: ForwardingOptions) {
+    this.#options = options;
+    this.#timeoutMs = timeoutOf(options);
+  }
+
+  start(): void {
+    if (this.#options.body.ended) this.onRequestEnd();
+    this.#try();
+  }
+
+  /** The client has sent everything: the route's timeout runs from here. */
+  onRequestEnd(): void {
+    if (this.#timeoutMs === 0 || this.#cancelTimeout || this.#over) return;
+    this.#cancelTimeout = this.#options.services.clock.after(this.#timeoutMs, () => this.#onTimeout());
+  }
+
+  /** The client is gone, or the answer was the proxy's own. */
+  end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#cancelTimeout?.();
+    this.#cancelDelay?.();
+    this.#retryToken?.end();
+    this.#attempt?.giveUp();
+  }
+
+  // The attempt's owner.
+
+  onHost(host: UpstreamHost): void {
+    this.#options.owner.onHost(host);
+  }
+
+  onInformational(head: ResponseHead): void {
+    this.#options.owner.onInformational(head);
+  }
+
+  onUpstreamResponse(attempt: Attempt, head: ResponseHead, ends: boolean): void {
+    const { retry, isGrpc } = this.#options;
+    if (retry && this.#retries({ kind: 'answered', head, isGrpc }, retry)) {
+      this.#noteFailed(attempt.host);
+      attempt.giveUp();
+      return;
+    }
+    this.#endRetry();
+    this.#options.owner.onAnswer(attempt, head, ends);
+  }
+
+  onUpstreamData(bytes: Uint8Array): void {
+    this.#options.owner.onUpstreamData(bytes);
+  }
+
+  onUpstreamEnd(trailers: HeaderList | undefined): void {
+    this.#cancelTimeout?.();
+    this.#options.owner.onUpstreamEnd(trailers);
+  }
+
+  onUpstreamDrain(): void {
+    this.#options.owner.onUpstreamDrain();
+  }
+
+  onUpstreamFailure(attempt: Attempt, failure: UpstreamFailure): void {
+    const { owner, retry } = this.#options;
+    if (attempt.answered) {
+      this.end();
+      owner.onBrokenAnswer(failure);
+      return;
+    }
+    this.#noteFailed(attempt.host);
+    if (retry && this.#retries({ kind: 'failed', failure }, retry)) return;
+    this.end();
+    owner.onNoAnswer(replyToFailure(failure), failure);
+  }
+
+  #try(): void {
+    const { services, backend, head, body, client, retry, preferred, owner } = this.#options;
+    const attempt = new Attempt(this);
+    this.#attempt = attempt;
+    const number = this.#attempts++;
+    owner.onAttempt(this.#attempts);
+    attempt.exchange = services.upstreams.open(
+      backend,
+      {
+        head,
+        ends: body.isEmpty,
+        client,
+        attempt: number,
+        isRetry: number > 0,
+        ...(this.#failed ? { avoid: this.#failed } : {}),
+        ...(preferred === undefined ? {} : { preferred }),
+      },
+      attempt,
+    );
+    if (!body.isEmpty) body.sendTo(attempt.exchange, retry !== undefined && number < retry.attempts);
+    const perTryMs = retry?.perTryTimeoutMs ?? 0;
+    if (perTryMs > 0)
+      attempt.cancelTimeout = services.clock.after(perTryMs, () => this.#onTryTimeout(attempt, perTryMs));
+  }
+
+  /** Whether another attempt is under way, or will be. */
+  #retries(outcome: AttemptOutcome, retry: RetryPolicy): boolean {
+    const { services, backend, body, owner } = this.#options;
+    if (this.#over || this.#attempts > retry.attempts || !body.replayable || !isRetriable(retry, outcome)) return false;
+    this.#endRetry();
+    this.#retryToken = services.upstreams.startRetry(backend);
+    if (!this.#retryToken) return false;
+    body.hold();
+    owner.onUpstreamDrain();
+    const delayMs = retryDelayMs(retry, this.#attempts, services.random());
+    this.#cancelDelay = services.clock.after(delayMs, () => {
+      if (!this.#over) this.#try();
+    });
+    return true;
+  }
+
+  #endRetry(): void {
+    this.#retryToken?.end();
+    this.#retryToken = undefined;
+  }
+
+  #noteFailed(host: UpstreamHost | undefined): void {
+    if (host?.workload && this.#options.retry?.avoidsPreviousHosts) (this.#failed ??= new Set()).add(host.workload.uid);
+  }
+
+  #onTryTimeout(attempt: Attempt, perTryMs: number): void {
+    if (this.#over || attempt !== this.#attempt || attempt.answered) return;
+    const { retry, owner } = this.#options;
+    this.#noteFailed(attempt.host);
+    attempt.giveUp();
+    if (retry && this.#retries({ kind: 'timed-out' }, retry)) return;
+    this.end();
+    owner.onNoAnswer(timeoutReply(perTryMs, true), undefined);
+  }
+
+  #onTimeout(): void {
+    if (this.#over) return;
+    const answered = this.#attempt?.answered === true;
+    const reply = timeoutReply(this.#timeoutMs, false);
+    this.end();
+    if (answered) {
+      this.#options.owner.onBrokenAnswer({ kind: 'local-reset', flag: 'UT', message: reply.reason, sent: 'maybe' });
+    } else this.#options.owner.onNoAnswer(reply, undefined);
+  }
+}
+
+/** The route's timeout; a gRPC client may ask for a shorter one, or for one where there is none. 0: none. */
+function timeoutOf({ rule, isGrpc, head }: ForwardingOptions): number {
+  const ofRule = rule.timeoutMs ?? 0;
+  if (!isGrpc) return ofRule;
+  const asked = grpcTimeoutMs(head.headers.get('grpc-timeout'));
+  if (asked === undefined) return ofRule;
+  return ofRule === 0 ? asked : Math.min(ofRule, asked);
+}
+
+const millisecondsOf: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1000,
+  m: 1,
+  u: 0.001,
+  n: 0.000001,
+};
+
+/** `grpc-timeout`: up to eight digits and a unit. */
+function grpcTimeoutMs(text: string | undefined): number | undefined {
+  const found = text === undefined ? null : /^(\d{1,8})([HMSmun])$/.exec(text);
+  if (!found) return undefined;
+  return Math.max(1, Math.ceil(Number(found[1]) * (millisecondsOf[found[2] ?? ''] ?? 1)));
+}

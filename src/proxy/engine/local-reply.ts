@@ -1,0 +1,81 @@
+/** Answers that the proxy gives itself: in HTTP, or as a gRPC status to gRPC clients (ambient-l7, 15.1). */
+import { HeaderList } from '../../http/header-list.ts';
+import type { ResponseHead, ServerExchange } from '../../http/message.ts';
+import type { LocalReply } from './filter.ts';
+
+/** For callers inside the mesh: why, in words. */
+export const reasonHeader = 'x-ambit-reason';
+
+export interface ReplyContext {
+  readonly isGrpc: boolean;
+  /** Whether the client may be told the reason. */
+  readonly tellsReason: boolean;
+}
+
+/** The head, and the body if there is one. */
+export function renderReply(
+  reply: LocalReply,
+  { isGrpc, tellsReason }: ReplyContext,
+): { readonly head: ResponseHead; readonly body: Uint8Array | undefined } {
+  const headers = new HeaderList();
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
+  if (isGrpc) {
+    headers.add('content-type', 'application/grpc');
+    const own = reply.headers?.get('grpc-status');
+    headers.add('grpc-status', own ?? String(grpcStatusOf(reply.status)));
+    const text = typeof reply.body === 'string' && reply.body !== '' ? reply.body : reply.reason;
+    if (text !== '') headers.add('grpc-message', encodeGrpcMessage(text));
+  } else if (body && body.length > 0) {
+    headers.add('content-length', String(body.length));
+    headers.add('content-type', reply.contentType ?? 'text/plain');
+  } else headers.add('content-length', '0');
+  for (const [name, value] of reply.headers ?? []) if (name !== 'grpc-status') headers.add(name, value);
+  if (tellsReason && reply.reason !== '') headers.set(reasonHeader, fieldText(reply.reason));
+  headers.set('server', 'istio-envoy');
+  const head = { status: isGrpc ? 200 : reply.status, headers };
+  return { head, body: isGrpc || body?.length === 0 ? undefined : body };
+}
+
+export function sendReply(exchange: ServerExchange, head: ResponseHead, body: Uint8Array | undefined): void {
+  exchange.respond(head, body === undefined);
+  if (body === undefined) return;
+  exchange.write(body);
+  exchange.end();
+}
+
+/** Of an HTTP status that comes from no gRPC server. */
+export function grpcStatusOf(status: number): number {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
+}
+
+/** Percent-encoded, as gRPC over HTTP/2 demands: printable ASCII but `%` stays. */
+function encodeGrpcMessage(text: string): string {
+  return [...Buffer.from(text)]
+    .map((byte) =>
+      byte >= 0x20 && byte < 0x7f && byte !== 0x25
+        ? String.fromCharCode(byte)
+        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+    )
+    .join('');
+}
+
+/** What a header field may hold: anything else becomes a question mark. */
+function fieldText(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 1024);
+}
