@@ -1,7 +1,8 @@
 /** JSON merge patch (RFC 7386). */
 
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export type JsonObject = { [key: string]: Json };
+import { isJsonObject, setOwn, type Json, type JsonObject } from '../../lib/json.ts';
+
+export { isJsonObject, setOwn, type Json, type JsonObject };
 
 /** The patched value; neither argument is changed. */
 export function applyMergePatch(target: Json | undefined, patch: Json): Json {
@@ -12,15 +13,4 @@ export function applyMergePatch(target: Json | undefined, patch: Json): Json {
     else setOwn(result, key, applyMergePatch(Object.hasOwn(result, key) ? result[key] : undefined, value));
   }
   return result;
-}
-
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** Sets a key as data: a key named `__proto__` never becomes a prototype. */
-export function setOwn(object: JsonObject, key: string, value: Json): void {
-  if (key === '__proto__')
-    Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true });
-  else object[key] = value;
 }

@@ -1,13 +1,12 @@
 /** Patch bodies: JSON patch, merge patch, strategic merge patch, and configurations to apply. */
 import { applyPatch, type Operation } from 'rfc6902';
 import type { KindInfo } from '../../api/index.ts';
-import { hasStrategicMerge } from '../../api/serving.ts';
-import { messageOf } from '../../lib/errors.ts';
+import { applyStrategicMergePatch, hasStrategicMerge } from '../../api/serving.ts';
+import { codeOf, messageOf } from '../../lib/errors.ts';
 import { applyMergePatch, isJsonObject, type Json, type JsonObject } from './merge-patch.ts';
 import type { FieldValidation } from './object-fields.ts';
 import { groupVersion } from './served-kinds.ts';
 import { badRequest, StatusError, unsupportedMediaType } from './status-error.ts';
-import { applyStrategicMergePatch } from './strategic-merge.ts';
 import { parseJson, parseYaml } from './structured-body.ts';
 
 export const applyMediaType = 'application/apply-patch+yaml';
@@ -34,7 +33,7 @@ export function parsePatch(body: Buffer, mediaType: string, kind: KindInfo | und
     case 'application/strategic-merge-patch+json': {
       if (!isStrategic) break;
       const patch = objectOf(parsePatchJson(body));
-      return (current) => applyStrategicMergePatch(current, patch, kind?.schema);
+      return (current) => strategicMerge(current, patch, kind);
     }
     default:
       throw new StatusError({
@@ -48,6 +47,14 @@ export function parsePatch(body: Buffer, mediaType: string, kind: KindInfo | und
   throw unsupportedMediaType(
     `the body of the request was in an unknown format - accepted media types include: ${accepted}`,
   );
+}
+
+function strategicMerge(current: JsonObject, patch: JsonObject, kind: KindInfo | undefined): JsonObject {
+  try {
+    return applyStrategicMergePatch(current, patch, kind?.schema);
+  } catch (error) {
+    throw codeOf(error) === 'api.strategic-merge' ? badRequest(messageOf(error)) : error;
+  }
 }
 
 /** The configuration of an apply. `warn` hears of keys that are there twice, which Strict refuses. Throws 400. */

@@ -1,8 +1,9 @@
 import { deepEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
-import { kinds, type KindRef } from '../../api/index.ts';
-import { kindInfo } from '../../api/serving.ts';
-import type { JsonObject } from './merge-patch.ts';
+import { kinds } from './kinds.ts';
+import type { KindRef } from './meta.ts';
+import { kindInfo } from './registry.ts';
+import type { JsonObject } from '../lib/json.ts';
 import { applyStrategicMergePatch } from './strategic-merge.ts';
 
 const patchAs =

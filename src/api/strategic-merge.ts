@@ -4,14 +4,14 @@
  * Source: k8s.io/apimachinery/pkg/util/strategicpatch and "Update API Objects in Place Using kubectl patch". Directives:
  * `$patch: delete|replace|merge`, `$retainKeys`, `$setElementOrder/FIELD`, `$deleteFromPrimitiveList/FIELD`.
  */
-import type { JsonSchema } from '../../api/index.ts';
-import { isJsonObject, setOwn, type Json, type JsonObject } from './merge-patch.ts';
-import { badRequest } from './status-error.ts';
+import { AmbitError } from '../lib/errors.ts';
+import { isJsonObject, setOwn, type Json, type JsonObject } from '../lib/json.ts';
+import type { JsonSchema } from './schema/schema.ts';
 
 const orderPrefix = '$setElementOrder/';
 const deletePrefix = '$deleteFromPrimitiveList/';
 
-/** The patched object; neither argument is changed. Throws 400 for a directive that makes no sense. */
+/** The patched object; neither argument is changed. Throws `api.strategic-merge` for a directive that makes no sense. */
 export function applyStrategicMergePatch(
   target: JsonObject,
   patch: JsonObject,
@@ -21,7 +21,7 @@ export function applyStrategicMergePatch(
   if (directive === 'delete') return {};
   if (directive === 'replace') return withoutDirectives(patch);
   if (directive !== undefined && directive !== 'merge') {
-    throw badRequest(`unknown patch type ${JSON.stringify(directive)}: $patch is delete, replace or merge`);
+    throw noSense(`unknown patch type ${JSON.stringify(directive)}: $patch is delete, replace or merge`);
   }
   const result = retain({ ...target }, patch['$retainKeys']);
   for (const [key, value] of Object.entries(patch)) {
@@ -87,7 +87,7 @@ function mergeScalars(before: Json[], patch: Json[]): Json[] {
 
 function mergeItems(before: Json[], patch: Json[], mergeKey: string, schema: JsonSchema | undefined): Json[] {
   const items = patch.map((item) => {
-    if (!isJsonObject(item)) throw badRequest(`a list that merges by ${JSON.stringify(mergeKey)} holds objects only`);
+    if (!isJsonObject(item)) throw noSense(`a list that merges by ${JSON.stringify(mergeKey)} holds objects only`);
     return item;
   });
   if (items.some((item) => item['$patch'] === 'replace' && item[mergeKey] === undefined)) {
@@ -97,7 +97,7 @@ function mergeItems(before: Json[], patch: Json[], mergeKey: string, schema: Jso
   for (const item of items) {
     const id = item[mergeKey];
     if (id === undefined)
-      throw badRequest(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
+      throw noSense(`map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
     const index = result.findIndex((other) => isJsonObject(other) && other[mergeKey] === id);
     const current = result[index];
     if (item['$patch'] === 'delete') result = result.filter((other) => !isJsonObject(other) || other[mergeKey] !== id);
@@ -154,6 +154,10 @@ function mergesLists(schema: JsonSchema | undefined): boolean {
 }
 
 function listOf(value: Json, directive: string): Json[] {
-  if (!Array.isArray(value)) throw badRequest(`${directive} must be a list`);
+  if (!Array.isArray(value)) throw noSense(`${directive} must be a list`);
   return value;
+}
+
+function noSense(message: string): AmbitError {
+  return new AmbitError(message, { code: 'api.strategic-merge', blame: 'downstream' });
 }
