@@ -1,7 +1,7 @@
 /** One request of ours to an HTTP/2 server, and what becomes of it. */
 import { type WriteResult, writeResult } from '../../net/channel.ts';
 import type { HeaderList } from '../header-list.ts';
-import { type ClientExchange, type ClientExchangeReader, ExchangeError, type RequestHead } from '../message.ts';
+import type { ClientExchange, ClientExchangeReader, ExchangeError, RequestHead } from '../message.ts';
 import { errorCode } from './constants.ts';
 import { exchangeError } from './exchange-errors.ts';
 import { readResponseHead, switchedHead } from './exchange-heads.ts';

@@ -224,7 +224,7 @@ describe('HTTP/2 exchanges', () => {
     assert.equal(received, 65_536);
     sent.exchange.end();
     while (received < total) {
-      const before = received;
+      const before: number = received;
       credit(before);
       await turns();
       assert.ok(received > before);
@@ -449,10 +449,7 @@ describe('HTTP/2 exchanges', () => {
       }),
     );
     await turns();
-    assert.deepEqual(peer.heads()[0]?.fields?.fields, [
-      ...[':method', 'GET', ':scheme', 'http', ':authority', 'a', ':path', '/'],
-      ...['e', 'f'],
-    ]);
+    assert.equal(peer.heads()[0]?.fields?.fields.join(' '), ':method GET :scheme http :authority a :path / e f');
   });
 
   it('tells why an exchange ended early and whether it may be sent again', async () => {
