@@ -11,6 +11,7 @@ import { MetricsRegistry } from '../../telemetry/index.ts';
 import type { PoliciesByKind, ProxySnapshot } from '../config/snapshot.ts';
 import type { FilterPlace } from '../engine/filter.ts';
 import type { DownstreamConnection, HttpRun } from '../engine/http-run.ts';
+import type { TcpRun } from '../engine/tcp-run.ts';
 import type { Upstreams } from '../upstream/upstream.ts';
 
 type PolicyOf<K extends ProxyPolicy['kind']> = Extract<ProxyPolicy, { readonly kind: K }>;
@@ -108,18 +109,7 @@ export interface TestRun extends HttpRun {
 
 export function runFor(options: RunOptions): TestRun {
   const { method = 'GET', authority = 'web.shop:80', path = '/', headers = [], isGrpc = false } = options;
-  const connection: DownstreamConnection = {
-    sourceAddress: '10.244.1.5',
-    sourcePort: 40_000,
-    sourceIdentity: spiffeId('cluster.local', 'web', 'front'),
-    sourceWorkload: undefined,
-    destinationAddress: '10.96.0.9',
-    destinationPort: 80,
-    localIdentity: spiffeId('cluster.local', 'shop', 'waypoint'),
-    sni: undefined,
-    isTls: false,
-    ...options.connection,
-  };
+  const connection = downstream(options.connection);
   const run = {
     connection,
     request: {
@@ -161,6 +151,38 @@ export function runFor(options: RunOptions): TestRun {
     upstreamBytesReceived: 0,
   };
   return run;
+}
+
+export function connectionFor(change: Partial<DownstreamConnection>): TcpRun {
+  return {
+    connection: downstream(change),
+    service: undefined,
+    times: { startMs: 0, start: 0, upstreamStart: 0, firstResponseByte: 0, end: 0 },
+    routeName: '',
+    host: undefined,
+    backend: undefined,
+    failure: undefined,
+    bytesReceived: 0,
+    bytesSent: 0,
+    flags: new Set(),
+    details: '',
+    reason: '',
+  };
+}
+
+function downstream(change: Partial<DownstreamConnection> = {}): DownstreamConnection {
+  return {
+    sourceAddress: '10.244.1.5',
+    sourcePort: 40_000,
+    sourceIdentity: spiffeId('cluster.local', 'web', 'front'),
+    sourceWorkload: undefined,
+    destinationAddress: '10.96.0.9',
+    destinationPort: 80,
+    localIdentity: spiffeId('cluster.local', 'shop', 'waypoint'),
+    sni: undefined,
+    isTls: false,
+    ...change,
+  };
 }
 
 const defaultRule: HttpRule = {

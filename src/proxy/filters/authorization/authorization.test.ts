@@ -3,8 +3,7 @@ import { test } from 'node:test';
 import type { HttpAuthorization } from '../../../api/l7/index.ts';
 import { createFakeClock } from '../../../lib/fake-clock.ts';
 import type { LogFields } from '../../../lib/log.ts';
-import { placeFor, runFor } from '../filter-fixtures.ts';
-import { connectionAuthorizer } from './connection-authorizer.ts';
+import { connectionFor, placeFor, runFor } from '../filter-fixtures.ts';
 import { authorizationFilter } from './filter.ts';
 
 const policy = (name: string, more: Partial<HttpAuthorization>): HttpAuthorization => ({
@@ -92,12 +91,14 @@ test('what a dry run would have done is counted each time, and logged once in te
 });
 
 test('a connection without HTTP is refused by what is left of a DENY, and by what an authorizer would be asked', () => {
-  const decide = (more: Partial<HttpAuthorization>): string | undefined =>
-    connectionAuthorizer(placeFor({ authorization: [policy('p', more)] }))?.(runFor({}).connection).kind;
-  assert.equal(connectionAuthorizer(placeFor({})), undefined);
-  assert.equal(decide({ rules: [writes] }), 'deny');
-  assert.equal(decide({ action: 'allow', rules: [writes] }), 'deny');
-  assert.equal(decide({ action: 'allow' }), 'allow');
-  assert.equal(decide({ action: 'custom', provider: 'x' }), 'deny');
-  assert.equal(decide({ action: 'custom', provider: 'x', rules: [] }), 'allow');
+  const isRefused = (more: Partial<HttpAuthorization>): boolean =>
+    authorizationFilter
+      .buildTcp?.(placeFor({ authorization: [policy('p', more)] }))
+      ?.onConnection?.(connectionFor({})) !== undefined;
+  assert.equal(authorizationFilter.buildTcp?.(placeFor({})), undefined);
+  assert.equal(isRefused({ rules: [writes] }), true);
+  assert.equal(isRefused({ action: 'allow', rules: [writes] }), true);
+  assert.equal(isRefused({ action: 'allow' }), false);
+  assert.equal(isRefused({ action: 'custom', provider: 'x' }), true);
+  assert.equal(isRefused({ action: 'custom', provider: 'x', rules: [] }), false);
 });

@@ -1,18 +1,22 @@
-/** Authorization of requests (ambient-l7, 2.5): DENY, then ALLOW; AUDIT and dry runs only report. */
+/** Authorization (ambient-l7, 2.5) of requests, and of connections as far as they have the attributes: DENY, then ALLOW. */
+import type { HttpAuthorization } from '../../../api/l7/index.ts';
 import { compileHttpAuthorization, type HttpDecision } from '../../../policy/http-authorization.ts';
 import type { FilterKind, LocalReply } from '../../engine/filter.ts';
 import { createFindingReports } from './finding-reports.ts';
 import { policiesOf } from './policies.ts';
 
+const name = 'authorization';
+
 export const authorizationFilter: FilterKind = {
-  name: 'authorization',
+  name,
+  reads: ['authorization'],
   build(place) {
     const policies = policiesOf(place).filter(({ action }) => action !== 'custom');
     if (policies.length === 0) return undefined;
     const authorizer = compileHttpAuthorization(policies);
     const reports = createFindingReports(place);
     return {
-      name: 'authorization',
+      name,
       onRequest(run) {
         const decision = authorizer.decide(run);
         if (decision.findings.length > 0) {
@@ -22,19 +26,41 @@ export const authorizationFilter: FilterKind = {
       },
     };
   },
+  buildTcp(place) {
+    const policies = policiesOf(place).map(withoutAuthorizer);
+    if (policies.length === 0) return undefined;
+    const authorizer = compileHttpAuthorization(policies, 'tcp');
+    const reports = createFindingReports(place);
+    return {
+      name,
+      onConnection({ connection }) {
+        const decision = authorizer.decide({ connection, remoteAddress: connection.sourceAddress });
+        if (decision.findings.length > 0) reports.report(decision.findings, { source: connection.sourceAddress });
+        if (decision.kind === 'allow') return undefined;
+        return { flag: '', details: detailsOf(decision), reason: decision.reason };
+      },
+    };
+  },
 };
 
-function denial({ rule, reason }: HttpDecision & { readonly kind: 'deny' }): LocalReply {
+/** Nobody is asked about connections: what an external authorizer would decide is denied. */
+function withoutAuthorizer(policy: HttpAuthorization): HttpAuthorization {
+  return policy.action === 'custom' ? { ...policy, action: 'deny' } : policy;
+}
+
+function denial(decision: Denial): LocalReply {
   return {
     status: 403,
     body: 'RBAC: access denied',
     flag: '',
-    details: denialDetails(rule?.name),
-    reason,
+    details: detailsOf(decision),
+    reason: decision.reason,
   };
 }
 
+type Denial = HttpDecision & { readonly kind: 'deny' };
+
 /** As in Envoy's RESPONSE_CODE_DETAILS and CONNECTION_TERMINATION_DETAILS. */
-export function denialDetails(rule: string | undefined): string {
-  return `rbac_access_denied_matched_policy[${rule ?? 'none'}]`;
+function detailsOf({ rule }: Denial): string {
+  return `rbac_access_denied_matched_policy[${rule?.name ?? 'none'}]`;
 }
