@@ -43,6 +43,11 @@ export function gatewayController(gateway: Gateway, gatewayClass: GatewayClass |
   return gatewayClass ? gatewayClass.spec.controllerName : controllersOfNames[gateway.spec.gatewayClassName];
 }
 
+/** Whether statuses that this controller wrote are ours to change. */
+export function isOwnController(controllerName: string): boolean {
+  return Object.hasOwn(rolesOfControllers, controllerName);
+}
+
 export function hboneListeners(gateway: Gateway): Gateway['spec']['listeners'] {
   return gateway.spec.listeners.filter(({ protocol }) => protocol === hboneProtocol);
 }

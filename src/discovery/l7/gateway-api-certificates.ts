@@ -1,0 +1,80 @@
+/** Certificates that Gateways name: found, granted and checked; one that becomes unusable leaves the last good one serving. */
+import type { Gateway } from '../../api/gateway.ts';
+import type { TlsSecret } from '../../api/l7/index.ts';
+import type { Collection, Graph, Reader } from '../../collection/index.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import type { MeshScope } from '../mesh-scope.ts';
+import { clusterOfKey } from '../object-key.ts';
+import type { ProxyResourceOf } from './contracts.ts';
+import type { GatewayView } from './gateway-listeners-view.ts';
+import type { CertificateScope } from './gateway-listeners-tls.ts';
+import { gatewayGroup } from './gateway-listeners.ts';
+import { permits, type ReferenceFrom, type ReferenceTo } from './reference-grant.ts';
+import { readCertificate, type Certificate } from './secrets.ts';
+
+export interface DerivedCertificates {
+  readonly scopeOf: (gateway: Gateway, cluster: string, read: Reader) => CertificateScope;
+  /** Whether a ReferenceGrant of `namespace` lets `from` name `to`. */
+  readonly isGranted: IsGranted;
+  /** What the proxies of Gateways at the edge are given. */
+  readonly ofGateways: (views: Collection<GatewayView>) => Collection<ProxyResourceOf>;
+}
+
+export type IsGranted = (
+  cluster: string,
+  namespace: string,
+  from: ReferenceFrom,
+  to: ReferenceTo,
+  read: Reader,
+) => boolean;
+
+export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCertificates {
+  const { gateways, secrets } = scope;
+  const grantsOf = graph.index('reference grants by namespace', scope.referenceGrants, ({ metadata }, key) => [
+    `${clusterOfKey(key)}/${metadata.namespace}`,
+  ]);
+  const isGranted: IsGranted = (cluster, namespace, from, to, read) =>
+    permits(read.lookup(grantsOf, `${cluster}/${namespace}`).values(), from, to);
+  const users = graph.index('gateways by certificate', gateways, secretKeysOf);
+  const good = graph.map('certificates of gateways', secrets, (secret, key, read): Certificate | undefined => {
+    if (read.lookup(users, key).size === 0) return undefined;
+    const certificate = readCertificate(secret);
+    if (certificate.kind === 'certificate') return certificate;
+    // Thrown, so that the last good one stays.
+    throw new AmbitError(`Cannot use Secret ${key}: it ${certificate.problem}`, {
+      code: 'discovery.bad-certificate',
+      blame: 'downstream',
+    });
+  });
+  return {
+    isGranted,
+    scopeOf(gateway, cluster, read) {
+      const namespace = gateway.metadata.namespace ?? '';
+      return {
+        from: { group: gatewayGroup, kind: 'Gateway', namespace },
+        isGranted: (from, toNamespace, to) => isGranted(cluster, toNamespace, from, to, read),
+        secret: (of, name) => read.get(secrets, `${cluster}/${of}/${name}`),
+        lastGood: (of, name) => read.get(good, `${cluster}/${of}/${name}`),
+      };
+    },
+    ofGateways: (views) =>
+      graph.flatMap('TLS secrets of gateways', views, (view, key, read) => {
+        const gateway = `${view.namespace}/${view.name}`;
+        const names = new Set(
+          view.listeners.flatMap(({ isProgrammed, tls }) => (isProgrammed && tls?.certificates) || []),
+        );
+        return [...names].flatMap((name) => {
+          const certificate = read.get(good, `${clusterOfKey(key)}/${name}`);
+          if (!certificate) return [];
+          const { chain, key: privateKey } = certificate;
+          const resource: TlsSecret = { kind: 'secret', name, certificateChain: chain, privateKey };
+          return [[`${gateway}|secret/${name}`, { gateway, resource }] as const];
+        });
+      }),
+  };
+}
+
+function secretKeysOf({ metadata, spec }: Gateway, key: string): string[] {
+  const refs = spec.listeners.flatMap(({ tls }) => tls?.certificateRefs ?? []);
+  return refs.map(({ namespace = metadata.namespace, name }) => `${clusterOfKey(key)}/${namespace}/${name}`);
+}

@@ -1,0 +1,51 @@
+/** What a route of the Gateway API looks up elsewhere in the graph. */
+import type { Collection, Graph, Reader } from '../../collection/index.ts';
+import type { MeshScope } from '../mesh-scope.ts';
+import { clusterOfKey } from '../object-key.ts';
+import { hostsOf } from '../service-entry.ts';
+import type { WaypointBinding } from '../waypoint-binding.ts';
+import type { RouteScope } from './gateway-api-backends.ts';
+import type { IsGranted } from './gateway-api-certificates.ts';
+import type { ParentScope } from './gateway-api-parents.ts';
+import type { GatewayView } from './gateway-listeners-view.ts';
+
+export interface LookupInputs {
+  readonly scope: MeshScope;
+  readonly views: Collection<GatewayView>;
+  readonly serviceBindings: Collection<WaypointBinding>;
+  readonly entryBindings: Collection<WaypointBinding>;
+  readonly isGranted: IsGranted;
+  readonly clusterDomain: string;
+}
+
+export interface Lookups {
+  /** For a route of this namespace, while it is computed. */
+  readonly of: (cluster: string, namespace: string, read: Reader) => RouteScope & ParentScope;
+}
+
+export function createLookups(graph: Graph, inputs: LookupInputs): Lookups {
+  const { scope, views, serviceBindings, entryBindings, isGranted, clusterDomain } = inputs;
+  const { services, serviceEntries, namespaces } = scope;
+  const labels = graph.map('labels of namespaces with routes', namespaces, ({ metadata }) => metadata.labels ?? {});
+  const entriesByHost = graph.index('service entries by host', serviceEntries, (entry, key) =>
+    hostsOf(entry).map((host) => `${clusterOfKey(key)}/${entry.metadata.namespace}/${host}`),
+  );
+  return {
+    of: (cluster, own, read) => ({
+      clusterDomain,
+      service: (namespace, name) => read.get(services, `${cluster}/${namespace}/${name}`),
+      entry: (namespace, name) => read.get(serviceEntries, `${cluster}/${namespace}/${name}`),
+      entryOfHost(namespace, host) {
+        const [first] = read.lookup(entriesByHost, `${cluster}/${namespace}/${host}`).values();
+        return first;
+      },
+      gateway: (namespace, name) => read.get(views, `${cluster}/${namespace}/${name}`),
+      isGranted: (from, namespace, to) => isGranted(cluster, namespace, from, to, read),
+      namespaceLabels: () => read.get(labels, `${cluster}//${own}`),
+      hasWaypoint(kind, namespace, name) {
+        const bindings = kind === 'Service' ? serviceBindings : entryBindings;
+        return read.get(bindings, `${cluster}/${namespace}/${name}`)?.waypoint !== undefined;
+      },
+    }),
+  };
+}
