@@ -38,6 +38,9 @@ import { deriveWorkloads } from './derive-workloads.ts';
 import { exported } from './export-to.ts';
 import type { GatewayObjects } from './gateway-objects.ts';
 import type { ProxyResourceOf } from './l7/contracts.ts';
+import { deriveProxies } from './l7/derive-proxies.ts';
+import { deriveGatewayApi, type GatewayApiVerdicts } from './l7/gateway-api.ts';
+import { deriveL7Services } from './l7/l7-services.ts';
 import { defaultRevision, meshScope } from './mesh-scope.ts';
 import { deriveNamespaceProfiles } from './namespace-profile.ts';
 import { deriveNetworks } from './networks.ts';
@@ -114,6 +117,7 @@ export interface Discovery {
     readonly entries: Collection<EntryVerdict>;
     readonly workloadEntries: Collection<EntryVerdict>;
     readonly allocations: Collection<Allocation>;
+    readonly gatewayApi: GatewayApiVerdicts;
   };
 }
 
@@ -203,8 +207,33 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     entries,
   });
 
+  const meshServices = graph.join<MeshAddress>('services', [serviceAddresses, entries.addresses]);
+  const l7Services = deriveL7Services(graph, {
+    services,
+    entries: serviceEntries,
+    serviceBindings,
+    entryBindings,
+    derivedEntries: entries,
+    addresses: meshServices,
+    clusterDomain,
+  });
+  const gatewayApi = deriveGatewayApi(graph, { scope, serviceBindings, entryBindings, clusterDomain });
+  const proxies = deriveProxies(graph, {
+    gateways: scope.gateways,
+    gatewayClasses: scope.gatewayClasses,
+    waypoints: gateways.waypoints,
+    meshConfigs: sources.meshConfigs,
+    services: l7Services,
+    networkOf,
+    trustDomain,
+    clusterDomain,
+    routes: [gatewayApi.boundRoutes],
+    policies: [],
+  });
+
   return {
     sources,
+    proxyResources: proxies.resources,
     namespaces,
     services,
     authorizationPolicies: scope.authorizationPolicies,
@@ -213,10 +242,9 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     workloadEntries,
     gateways: scope.gateways,
     gatewayObjects: gateways.objects,
-    proxyResources: graph.join<ProxyResourceOf>('proxy resources', []),
     addresses: graph.join<MeshAddress>('addresses', [
       withRemoteIdentities(graph, {
-        services: graph.join<MeshAddress>('services', [serviceAddresses, entries.addresses]),
+        services: meshServices,
         workloads: workloads.anywhere,
         networkOf,
       }),
@@ -233,6 +261,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
       entries: entries.verdicts,
       workloadEntries: workloads.workloadEntryVerdicts,
       allocations: entries.allocations,
+      gatewayApi: gatewayApi.verdicts,
     },
   };
 }
