@@ -5,7 +5,16 @@ export { profileThread, type ProfileKind, type ThreadProfile } from './profile.t
 export { writePprof, type NamedProfile } from './pprof.ts';
 export { MetricsMerger } from './merger.ts';
 export type { MetricsSnapshot } from './snapshot.ts';
-export { registerOnDemandDns, registerTcpMetrics, unknownLabel } from './istio-tcp.ts';
+export { labelText, type CellGroup, type CellSeries } from './cell-group.ts';
+export {
+  observe,
+  proxyHttpLabelNames,
+  proxyPeerLabelNames,
+  proxyTcpLabelNames,
+  registerProxyMetrics,
+  type ProxyMetrics,
+} from './istio-proxy.ts';
+export { registerOnDemandDns, registerTcpMetrics, trafficLabel, unknownLabel } from './istio-tcp.ts';
 export type { NameAsker, TcpMetricName, TcpMetrics } from './istio-tcp.ts';
 export { openAccessLog, type AccessLog, type AccessLogThreshold } from './access-log.ts';
 export type { AccessLogFormat, AccessLogPeer } from './access-line.ts';

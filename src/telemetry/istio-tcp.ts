@@ -1,7 +1,17 @@
 /** Istio's TCP metrics: names, label order and the values that stand for "nothing known". */
 import type { MetricGroup, MetricsRegistry, Series } from './metrics.ts';
+import type { MetricInfo } from './snapshot.ts';
 
 export const unknownLabel = 'unknown';
+
+/** Longest name that the mesh itself gives; what peers say of themselves may be anything. */
+const maxLabelLength = 256;
+
+/** The value of a label: what is missing is unknown. */
+export function trafficLabel(value: string | undefined): string {
+  if (value === undefined || value === '') return unknownLabel;
+  return value.length > maxLabelLength ? value.slice(0, maxLabelLength) : value;
+}
 
 const sourceLabelNames = [
   'source_workload',
@@ -44,6 +54,31 @@ export const localityLabelNames: readonly string[] = [
 
 export type TcpMetricName = 'opened' | 'closed' | 'failed' | 'sent' | 'received';
 
+/** Of ztunnels and proxies alike. */
+export const tcpMetricInfos: Readonly<Record<TcpMetricName, MetricInfo>> = {
+  opened: {
+    name: 'istio_tcp_connections_opened',
+    help: 'The total number of TCP connections opened',
+    kind: 'counter',
+  },
+  closed: {
+    name: 'istio_tcp_connections_closed',
+    help: 'The total number of TCP connections closed',
+    kind: 'counter',
+  },
+  failed: {
+    name: 'istio_tcp_connections_failed',
+    help: 'The total number of TCP connections that failed',
+    kind: 'counter',
+  },
+  sent: { name: 'istio_tcp_sent_bytes', help: 'Total bytes sent by the server of a connection', kind: 'counter' },
+  received: {
+    name: 'istio_tcp_received_bytes',
+    help: 'Total bytes received by the server of a connection',
+    kind: 'counter',
+  },
+};
+
 export interface TcpMetrics {
   /** Labels in the order of `trafficLabelNames`, then of `localityLabelNames`. */
   readonly traffic: MetricGroup<TcpMetricName>;
@@ -53,29 +88,7 @@ export interface TcpMetrics {
 
 export function registerTcpMetrics(registry: MetricsRegistry): TcpMetrics {
   const traffic = registry.group<TcpMetricName>({
-    metrics: {
-      opened: {
-        name: 'istio_tcp_connections_opened',
-        help: 'The total number of TCP connections opened',
-        kind: 'counter',
-      },
-      closed: {
-        name: 'istio_tcp_connections_closed',
-        help: 'The total number of TCP connections closed',
-        kind: 'counter',
-      },
-      failed: {
-        name: 'istio_tcp_connections_failed',
-        help: 'The total number of TCP connections that failed',
-        kind: 'counter',
-      },
-      sent: { name: 'istio_tcp_sent_bytes', help: 'Total bytes sent by the server of a connection', kind: 'counter' },
-      received: {
-        name: 'istio_tcp_received_bytes',
-        help: 'Total bytes received by the server of a connection',
-        kind: 'counter',
-      },
-    },
+    metrics: tcpMetricInfos,
     labelNames: trafficLabelNames,
     optionalLabelNames: localityLabelNames,
   });

@@ -1,6 +1,7 @@
 /** Metrics registry: cached series handles, reference counted, bounded in number. */
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import { CellGroup, escapeLabel, type CellGroupInfo } from './cell-group.ts';
 import { writeSnapshot, type ExpositionFormat } from './exposition.ts';
 import { valuesPerSeries, type GroupSnapshot, type MetricInfo, type MetricsSnapshot } from './snapshot.ts';
 
@@ -47,7 +48,7 @@ export interface MetricsOptions {
 }
 
 /** What all groups of a registry share. */
-interface Shared {
+export interface SharedSeries {
   readonly clock: Clock;
   readonly expireAfterMs: number;
   /** Counts a new series in; false when there are too many, even without those that have expired. */
@@ -63,9 +64,9 @@ const expiryScanMs = 10_000;
 
 /** All metrics of a thread. */
 export class MetricsRegistry {
-  readonly #groups: (Group | Reading)[] = [];
+  readonly #groups: (Group | CellGroup | Reading)[] = [];
   readonly #maxSeries: number;
-  readonly #shared: Shared;
+  readonly #shared: SharedSeries;
   #size = 0;
   #nextId = 1;
   #scanAtMs = -Infinity;
@@ -93,6 +94,13 @@ export class MetricsRegistry {
     this.#groups.push(group);
     // The names of `info.metrics` are the keys of every series made from it.
     return group as unknown as MetricGroup<Name>;
+  }
+
+  /** Registers metrics of a hot path, whose series have labels of their own. */
+  cells(info: CellGroupInfo): CellGroup {
+    const group = new CellGroup(info, this.#shared);
+    this.#groups.push(group);
+    return group;
   }
 
   histogram(info: {
@@ -182,12 +190,12 @@ class StoredSeries implements Series {
 class Group implements MetricGroup {
   readonly #info: MetricGroupInfo;
   readonly #metrics: readonly MetricInfo[];
-  readonly #shared: Shared;
+  readonly #shared: SharedSeries;
   readonly #valueNames: readonly string[];
   readonly #series = new Map<string, StoredSeries>();
   #overflow: StoredSeries | undefined;
 
-  constructor(info: MetricGroupInfo, shared: Shared) {
+  constructor(info: MetricGroupInfo, shared: SharedSeries) {
     this.#info = info;
     this.#metrics = Object.values(info.metrics);
     this.#shared = shared;
@@ -291,8 +299,4 @@ class Reading {
   }
 
   expire(): void {}
-}
-
-function escapeLabel(value: string): string {
-  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
 }

@@ -2,7 +2,7 @@
 import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import type { MeshService, MeshWorkload } from '../../api/workload.ts';
 import type { WorkloadLabels } from '../../hbone/index.ts';
-import { unknownLabel, type AccessLogPeer } from '../../telemetry/index.ts';
+import { trafficLabel, unknownLabel, type AccessLogPeer } from '../../telemetry/index.ts';
 
 export type { WorkloadLabels };
 
@@ -36,41 +36,33 @@ export function trafficLabels(traffic: Traffic, flags: ResponseFlags): string[] 
   const isPlaced = locality.some((part) => part !== undefined && part !== '');
   return [
     traffic.reporter,
-    label(source?.workloadName),
-    label(source?.canonicalName),
-    label(source?.canonicalRevision),
-    label(source?.namespace),
-    label(traffic.sourceIdentity),
-    label(source?.canonicalName),
-    label(source?.canonicalRevision),
-    label(source?.clusterId),
-    label(service?.hostname),
-    label(service?.namespace),
-    label(service?.name),
-    label(destination?.workloadName),
-    label(destination?.canonicalName),
-    label(destination?.canonicalRevision),
-    label(destination?.namespace),
-    label(traffic.destinationIdentity),
-    label(destination?.canonicalName),
-    label(destination?.canonicalRevision),
-    label(destination?.clusterId),
+    trafficLabel(source?.workloadName),
+    trafficLabel(source?.canonicalName),
+    trafficLabel(source?.canonicalRevision),
+    trafficLabel(source?.namespace),
+    trafficLabel(traffic.sourceIdentity),
+    trafficLabel(source?.canonicalName),
+    trafficLabel(source?.canonicalRevision),
+    trafficLabel(source?.clusterId),
+    trafficLabel(service?.hostname),
+    trafficLabel(service?.namespace),
+    trafficLabel(service?.name),
+    trafficLabel(destination?.workloadName),
+    trafficLabel(destination?.canonicalName),
+    trafficLabel(destination?.canonicalRevision),
+    trafficLabel(destination?.namespace),
+    trafficLabel(traffic.destinationIdentity),
+    trafficLabel(destination?.canonicalName),
+    trafficLabel(destination?.canonicalRevision),
+    trafficLabel(destination?.clusterId),
     'tcp',
     flags,
     traffic.sourceIdentity === undefined ? unknownLabel : 'mutual_tls',
-    ...(isPlaced ? locality.map(label) : noLocality),
+    ...(isPlaced ? locality.map(trafficLabel) : noLocality),
   ];
 }
 
 const noLocality = ['', '', '', ''];
-
-/** Longest name that the mesh itself gives; what peers say of themselves may be anything. */
-const maxLabelLength = 256;
-
-function label(value: string | undefined): string {
-  if (value === undefined || value === '') return unknownLabel;
-  return value.length > maxLabelLength ? value.slice(0, maxLabelLength) : value;
-}
 
 /** The identity that the mesh says a workload has. */
 export function identityOf(workload: MeshWorkload | undefined): SpiffeId | undefined {

@@ -32,12 +32,23 @@ let environment: Environment | undefined;
 /** Throws the library's ParseError or TypeError. */
 export function parseExpression(text: string): Expression {
   // Rules are few on most servers' first seconds: made when the first one is read.
-  environment ??= createEnvironment();
-  const parsed = environment.parse(text);
-  const tree = parsed.ast as Node;
+  environment ??= createEnvironment(['self', 'oldSelf']);
+  const { tree, type, evaluate } = parseIn(environment, text);
   let usesOldSelf = false;
   visitNodes(tree, (node) => {
     if (node.op === 'id' && node.args === 'oldSelf') usesOldSelf = true;
+  });
+  return { tree, usesOldSelf, type, evaluate: (variables) => evaluate({ oldSelf: null, ...variables }) };
+}
+
+/** An expression over the variables of `env`, which `createEnvironment` made. Throws the library's ParseError or TypeError. */
+export function parseIn(
+  env: Environment,
+  text: string,
+): { readonly tree: Node; readonly type: string; readonly evaluate: (variables: object) => unknown } {
+  const parsed = env.parse(text);
+  const tree = parsed.ast as Node;
+  visitNodes(tree, (node) => {
     const call = callOf(node);
     const ours = call?.receiver && Object.hasOwn(replacedMethods, call.name) ? replacedMethods[call.name] : undefined;
     if (ours !== undefined) renameCall(node, ours);
@@ -47,15 +58,15 @@ export function parseExpression(text: string): Expression {
   });
   const { valid, type = 'dyn', error } = parsed.check();
   if (!valid) throw error;
-  return { tree, usesOldSelf, type, evaluate: (variables) => parsed({ oldSelf: null, ...variables }) as unknown };
+  return { tree, type, evaluate: (variables) => parsed(variables) as unknown };
 }
 
-function createEnvironment(): Environment {
+/** The language over these variables, of any type. Its patterns do not backtrack, and its loops are charged (`budget.ts`). */
+export function createEnvironment(variables: readonly string[]): Environment {
   const created = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false })
-    .registerVariable('self', 'dyn')
-    .registerVariable('oldSelf', 'dyn')
     // An optional is no null, also an empty one.
     .registerOperator('optional == null', () => false);
+  for (const name of variables) created.registerVariable(name, 'dyn');
   registerTextFunctions(created);
   registerNetFunctions(created);
   registerOptionalMacro(created, 'optMap', (value) => Optional.of(value));
