@@ -5,13 +5,19 @@ import type { ClusterId } from '../api/names.ts';
 import type { Collection } from '../collection/index.ts';
 import { objectKey, type Discovery } from '../discovery/index.ts';
 import type { Verdict } from './conditions.ts';
+import { followGatewayApi, gatewayApiStatusKinds, type DeployedGateway } from './gateway-api-status.ts';
 import type { StatusKind, StatusObject, StatusWriter } from './status-writer.ts';
 
 const acceptedType = 'ZtunnelAccepted';
 const waypointType = 'istio.io/WaypointBound';
 const waypointMissingType = 'istio.io/WaypointMissing';
 
-export function statusKinds(discovery: Discovery, cluster: ClusterId): StatusKind[] {
+/** `deployed`: what is known of the proxies of a Gateway, by `namespace/name`. */
+export function statusKinds(
+  discovery: Discovery,
+  cluster: ClusterId,
+  deployed?: (name: string) => DeployedGateway | undefined,
+): StatusKind[] {
   const keyOf = (name: string): string => {
     const [namespace = '', objectName = ''] = name.split('/');
     return objectKey(cluster, namespace, objectName);
@@ -95,6 +101,7 @@ export function statusKinds(discovery: Discovery, cluster: ClusterId): StatusKin
         return entry && { generation: entry.metadata.generation, conditions };
       },
     },
+    ...gatewayApiStatusKinds(discovery, keyOf, deployed),
   ];
 }
 
@@ -120,6 +127,7 @@ export function followStatus(discovery: Discovery, statuses: StatusWriter): void
   follow(kinds.ServiceEntry, discovery.serviceEntries, entries, entryBindings, allocations);
   follow(kinds.WorkloadEntry, discovery.workloadEntries, workloadEntries, workloadEntryBindings);
   follow(kinds.Service, serviceBindings);
+  followGatewayApi(discovery, follow);
   // Most Services have nothing to do with waypoints.
   discovery.services.subscribe((changes) => {
     for (const [key, { before, after }] of changes) {

@@ -5,7 +5,7 @@ import type { Condition } from '../api/meta.ts';
 import type { KubeClient } from '../kube/index.ts';
 import { createFakeClock } from '../lib/fake-clock.ts';
 import { silentLog } from '../lib/log.ts';
-import { createStatusWriter, type StatusKind, type StatusObject } from './status-writer.ts';
+import { createStatusWriter, type Judged, type StatusKind, type StatusObject } from './status-writer.ts';
 
 /** One policy, and everything that its status depends on. */
 function openWorld() {
@@ -19,6 +19,7 @@ function openWorld() {
     refusal: undefined as { clients: number; reason: string } | undefined,
     policy: undefined as StatusObject | undefined,
     fields: undefined as Record<string, unknown> | undefined,
+    merged: undefined as Judged['merged'],
     distributedAs: 'policy' as StatusKind['distributedAs'],
     verdict: { status: 'True' as const, reason: 'Accepted', message: 'ok' },
     version: 0,
@@ -70,6 +71,7 @@ function openWorld() {
             generation: world.policy.metadata.generation,
             conditions: { ZtunnelAccepted: world.verdict },
             ...(world.fields ? { fields: world.fields } : {}),
+            ...(world.merged ? { merged: world.merged } : {}),
           },
       },
     ],
@@ -202,5 +204,21 @@ describe('the status of a policy', () => {
     world.clock.advance(1000);
     await world.settle();
     assert.deepEqual(world.writes.slice(1), ['ZtunnelAccepted=True(Accepted) Reconciled=True(Reconciled)']);
+  });
+
+  it('merges what has to be merged with what the object says already', async () => {
+    const world = openWorld();
+    world.merged = (status, { generation }) => ({
+      parts: [...((status['parts'] as number[]) ?? [])].concat(generation ?? 0),
+    });
+    world.distributedAs = 'untold';
+    world.change();
+    await world.settle();
+    assert.match(world.writes[0] ?? '', /^\{"parts":\[1\]\} /);
+    world.merged = (status) => ({ parts: status['parts'] });
+    world.clock.advance(1000);
+    world.change();
+    await world.settle();
+    assert.ok(!world.writes.at(-1)?.includes('parts'), 'equal parts are not written again');
   });
 });

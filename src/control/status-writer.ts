@@ -24,6 +24,11 @@ export interface Judged {
   readonly conditions: Readonly<Record<string, Verdict>>;
   /** Further fields of the status, written at once where they differ; null takes a field away. */
   readonly fields?: Readonly<Record<string, unknown>>;
+  /** Further fields that are merged with what the status says already: lists of parts that have conditions of their own. */
+  readonly merged?: (
+    status: Readonly<Record<string, unknown>>,
+    about: { readonly generation: number | undefined; readonly nowMs: number },
+  ) => Readonly<Record<string, unknown>>;
 }
 
 /** A kind whose objects get a status. */
@@ -102,14 +107,16 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     if (waitingFor.length > 0 || refused) unsettled.add(key);
     else unsettled.delete(key);
     const nowMs = clock.nowMs();
-    const fields = differingFields(object, judged?.fields);
+    const { generation } = object.metadata;
+    const merged = judged?.merged?.({ ...object.status }, { generation, nowMs });
+    const fields = differingFields(object, { ...judged?.fields, ...merged });
     // What others go by is not held back.
     const patientUntilMs = waitingFor.length > 0 && !fields ? since.sinceMs + patienceMs : 0;
     const dueMs = Math.max(patientUntilMs, (writtenMs.get(key) ?? -Infinity) + minIntervalMs);
     const conditions = mergeConditions(
       object.status?.conditions ?? [],
       wantedConditions(entry, judged, reconciled(waitingFor, refused)),
-      { generation: object.metadata.generation, nowMs },
+      { generation, nowMs },
     );
     if (!conditions && !fields) return;
     if (dueMs > nowMs) {

@@ -2,6 +2,8 @@
 export { overbroadRules, policySelector, type PolicyVerdict } from './authorization-policy.ts';
 export { createDiscovery, type Discovery, type DiscoverySources } from './discovery.ts';
 export type { GatewayObjects } from './gateway-objects.ts';
-export { hbonePort, type GatewayRole } from './gateway-role.ts';
+export { hbonePort, isOwnController, type GatewayRole } from './gateway-role.ts';
+export type { ListenerVerdict } from './l7/gateway-listeners-view.ts';
+export type { ParentVerdict } from './l7/route-status.ts';
 export { defaultRevision } from './mesh-scope.ts';
 export { keyOfObject, objectKey } from './object-key.ts';
