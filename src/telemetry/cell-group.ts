@@ -91,12 +91,11 @@ export class CellGroup {
   }
 
   #create(labels: string): StoredCells {
-    const { nextId, clock } = this.#shared;
     return new StoredCells({
-      id: nextId(),
+      id: this.#shared.nextId(),
       labels,
       cells: new Float64Array(this.#width),
-      lastUsedMs: clock.nowMs(),
+      lastUsedMs: this.#shared.clock.nowMs(),
     });
   }
 

@@ -12,6 +12,7 @@ import type { Attempt } from './attempt.ts';
 import { noRoute } from './failure-reply.ts';
 import type { HttpFilter, LocalReply } from './filter.ts';
 import { Forwarding, type ForwardingOwner } from './forwarding.ts';
+import { GrpcMessages } from './grpc-messages.ts';
 import { changeRequestHeaders, changeResponseHeaders } from './header-changes.ts';
 import type { DownstreamConnection, HttpRun, RunTimes, VerifiedToken } from './http-run.ts';
 import { renderReply, sendReply } from './local-reply.ts';
@@ -39,6 +40,8 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   readonly requestId: string;
   readonly times: RunTimes;
   readonly isGrpc: boolean;
+  readonly requestMessages: GrpcMessages | undefined;
+  readonly responseMessages: GrpcMessages | undefined;
   token: VerifiedToken | undefined;
   destination: WeightedDestination | undefined;
   host: UpstreamHost | undefined;
@@ -48,6 +51,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   responseDetails = '';
   reason = '';
   responseStatus = 0;
+  responseHead: ResponseHead | undefined;
   grpcStatus: string | undefined;
   attempts = 0;
   bytesReceived = 0;
@@ -79,6 +83,8 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.requestId = requestIdOf(request);
     this.times = { startMs: Date.now(), start: performance.now(), upstreamStart: 0, firstResponseByte: 0, end: 0 };
     this.isGrpc = request.headers.get('content-type')?.startsWith('application/grpc') ?? false;
+    this.requestMessages = this.isGrpc ? new GrpcMessages() : undefined;
+    this.responseMessages = this.isGrpc ? new GrpcMessages() : undefined;
     this.#body = new RequestBody(exchange);
     this.#response = new ResponseBody(exchange);
   }
@@ -137,6 +143,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
 
   onData(bytes: Uint8Array): void {
     this.bytesReceived += bytes.length;
+    this.requestMessages?.push(bytes);
     this.#mirrors?.write(bytes);
     if (this.#forwarding) this.upstreamBytesSent += bytes.length;
     this.#body.onData(bytes);
@@ -200,6 +207,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   onUpstreamData(bytes: Uint8Array): void {
     this.upstreamBytesReceived += bytes.length;
     this.bytesSent += bytes.length;
+    this.responseMessages?.push(bytes);
     this.#response.onData(bytes);
   }
 
@@ -372,6 +380,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.grpcStatus = head.headers.get('grpc-status');
     if (this.route?.responseHeaders) changeResponseHeaders(head.headers, this.route.responseHeaders, this);
     this.#responded = true;
+    this.responseHead = head;
     this.#throughFilters(head, () => {
       this.responseStatus = head.status;
       this.bytesSent += body?.length ?? 0;
@@ -382,6 +391,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   #answer(head: ResponseHead, ends: boolean): void {
     if (this.#over) return;
     this.#responded = true;
+    this.responseHead = head;
     this.#response.hold();
     this.#throughFilters(head, () => {
       this.responseStatus = head.status;

@@ -2,7 +2,7 @@
 import type { DestinationService, HttpRule, WeightedDestination } from '../../api/l7/index.ts';
 import type { SpiffeId } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
-import type { RequestHead } from '../../http/message.ts';
+import type { RequestHead, ResponseHead } from '../../http/message.ts';
 import type { UpstreamFailure, UpstreamHost } from '../upstream/upstream.ts';
 
 /** What is known of the connection that a request came on. */
@@ -69,8 +69,13 @@ export interface HttpRun {
   reason: string;
   /** 0 until there is an answer. */
   responseStatus: number;
+  /** The final head: as the filters left it, once they have. */
+  responseHead: ResponseHead | undefined;
   grpcStatus: string | undefined;
   readonly isGrpc: boolean;
+  /** gRPC messages so far, both ways; undefined: it is no gRPC. */
+  readonly requestMessages: { readonly count: number } | undefined;
+  readonly responseMessages: { readonly count: number } | undefined;
   host: UpstreamHost | undefined;
   backend: string | undefined;
   failure: UpstreamFailure | undefined;
