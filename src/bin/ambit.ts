@@ -9,6 +9,7 @@ const components: Readonly<Record<string, () => Promise<unknown>>> = {
   'listener-holder': () => import('./listener-holder.ts'),
   'node-agent': () => import('./node-agent.ts'),
   'node-runtime': () => import('./node-runtime.ts'),
+  proxy: () => import('./proxy.ts'),
   supervisor: () => import('./supervisor.ts'),
   ztunnel: () => import('./ztunnel.ts'),
 };

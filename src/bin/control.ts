@@ -1,7 +1,7 @@
 /** `ambit control`: the control plane. Configured by environment, as in a cluster. */
 import { hostname, networkInterfaces } from 'node:os';
 import type { ClusterId } from '../api/index.ts';
-import { startControl } from '../control/index.ts';
+import { parseProxyValues, startControl } from '../control/index.ts';
 import { accessFromEnvironment, openKubeClient } from '../kube/index.ts';
 import { messageOf } from '../lib/errors.ts';
 import { openLog } from '../lib/log.ts';
@@ -38,6 +38,8 @@ try {
     ...(env['TRUST_DOMAIN'] ? { trustDomain: env['TRUST_DOMAIN'] } : {}),
     ...(env['CLUSTER_DOMAIN'] ? { clusterDomain: env['CLUSTER_DOMAIN'] } : {}),
     ...(env['CA_TRUSTED_NODE_ACCOUNTS'] ? { trustedAccounts: env['CA_TRUSTED_NODE_ACCOUNTS'].split(',') } : {}),
+    ...(env['PROXY_VALUES'] ? { proxies: parseProxyValues(env['PROXY_VALUES']) } : {}),
+    hasIstioClasses: env['ISTIO_GATEWAY_CLASSES'] !== 'false',
     log,
     signal: stop.signal,
   });

@@ -62,7 +62,7 @@ function buildProgram(context: CliContext): Command {
   for (const command of commands) program.addCommand(quiet(context, command));
   program.addHelpText(
     'after',
-    '\nComponents, run by a mesh itself: apiserver, control, node-agent, node-runtime, ztunnel.',
+    '\nComponents, run by a mesh itself: apiserver, control, node-agent, node-runtime, proxy, ztunnel.',
   );
   return quiet(context, program);
 }

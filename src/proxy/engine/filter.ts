@@ -5,6 +5,7 @@ import type { PolicyAttachment } from '../../api/l7/index.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
 import type { ProxyServices } from '../proxy-services.ts';
 import type { HttpRun } from './http-run.ts';
+import type { TcpFilter } from './tcp-run.ts';
 
 /** An answer that the proxy gives itself. */
 export interface LocalReply {
@@ -47,6 +48,10 @@ export interface FilterPlace {
 
 export interface FilterKind {
   readonly name: string;
+  /** Kinds of policies that `build` reads, besides settings and providers: it is built anew when one of them changes. Absent: all. */
+  readonly reads?: readonly (keyof PolicyAttachment)[];
   /** Undefined: nothing to do here, the filter is not in the chain. Throws a ConfigError naming the resource at fault. */
   build(place: FilterPlace): HttpFilter | undefined;
+  /** Its part in connections that are no HTTP; absent, or undefined: none. */
+  buildTcp?(place: FilterPlace): TcpFilter | undefined;
 }

@@ -15,79 +15,52 @@ export function isRetriable(policy: RetryPolicy, outcome: AttemptOutcome): boole
 function meets(condition: RetryCondition, policy: RetryPolicy, outcome: AttemptOutcome): boolean {
   switch (outcome.kind) {
     case 'timed-out':
-      return (
-        condition === '5xx' ||
-        condition === 'gateway-error' ||
-        (condition === 'retriable-status-codes' && policy.statusCodes.includes(504))
-      );
+      return meetsStatus(condition, policy, 504);
     case 'failed':
       return meetsFailure(condition, policy, outcome.failure);
-    case 'answered':
-      return outcome.isGrpc && outcome.head.headers.has('grpc-status')
-        ? meetsGrpc(condition, Number(outcome.head.headers.get('grpc-status')))
-        : meetsStatus(condition, policy, outcome.head);
+    case 'answered': {
+      const { headers, status } = outcome.head;
+      const grpcStatus = outcome.isGrpc ? headers.get('grpc-status') : undefined;
+      if (grpcStatus !== undefined) return grpcConditions.get(condition) === Number(grpcStatus);
+      if (condition === 'envoy-ratelimited') return headers.has('x-envoy-ratelimited');
+      return meetsStatus(condition, policy, status);
+    }
   }
 }
 
 /** Before a connection, or on it, before any answer. What no other host would change is no reason. */
 function meetsFailure(condition: RetryCondition, policy: RetryPolicy, { kind, sent }: UpstreamFailure): boolean {
   const noConnection = kind === 'connect-failure' || kind === 'connect-timeout';
-  const reset =
-    noConnection ||
-    kind === 'connection-termination' ||
-    kind === 'remote-reset' ||
-    kind === 'refused' ||
-    kind === 'protocol-error';
-  switch (condition) {
-    case 'connect-failure':
-      return noConnection;
-    case 'refused-stream':
-      return kind === 'refused';
-    case 'reset':
-    case '5xx':
-      return reset;
-    case 'reset-before-request':
-      return reset && sent === 'no';
-    case 'retriable-status-codes':
-      return reset && policy.statusCodes.includes(503);
-    default:
-      return false;
-  }
+  const reset = noConnection || resets.has(kind);
+  if (condition === 'connect-failure') return noConnection;
+  if (condition === 'refused-stream') return kind === 'refused';
+  if (condition === 'reset' || condition === '5xx') return reset;
+  if (condition === 'reset-before-request') return reset && sent === 'no';
+  return condition === 'retriable-status-codes' && reset && policy.statusCodes.includes(503);
 }
 
-function meetsStatus(condition: RetryCondition, policy: RetryPolicy, { status, headers }: ResponseHead): boolean {
-  switch (condition) {
-    case '5xx':
-      return status >= 500;
-    case 'gateway-error':
-      return status === 502 || status === 503 || status === 504;
-    case 'retriable-4xx':
-      return status === 409;
-    case 'retriable-status-codes':
-      return policy.statusCodes.includes(status);
-    case 'envoy-ratelimited':
-      return headers.has('x-envoy-ratelimited');
-    default:
-      return false;
-  }
+const resets: ReadonlySet<UpstreamFailure['kind']> = new Set([
+  'connection-termination',
+  'remote-reset',
+  'refused',
+  'protocol-error',
+]);
+
+function meetsStatus(condition: RetryCondition, policy: RetryPolicy, status: number): boolean {
+  if (condition === '5xx') return status >= 500;
+  if (condition === 'gateway-error') return status >= 502 && status <= 504;
+  if (condition === 'retriable-4xx') return status === 409;
+  return condition === 'retriable-status-codes' && policy.statusCodes.includes(status);
 }
 
-function meetsGrpc(condition: RetryCondition, status: number): boolean {
-  switch (condition) {
-    case 'cancelled':
-      return status === 1;
-    case 'deadline-exceeded':
-      return status === 4;
-    case 'resource-exhausted':
-      return status === 8;
-    case 'internal':
-      return status === 13;
-    case 'unavailable':
-      return status === 14;
-    default:
-      return false;
-  }
-}
+/** The gRPC status of each condition. */
+const grpcConditions: ReadonlyMap<RetryCondition, number> = new Map([
+  ['cancelled', 1],
+  ['deadline-exceeded', 4],
+  ['resource-exhausted', 8],
+  ['internal', 13],
+  ['unavailable', 14],
+]);
 
 /** Full jitter: between nothing and the base doubled for each retry so far. `retry` is 1 for the first. */
 export function retryDelayMs(policy: RetryPolicy, retry: number, draw: number): number {

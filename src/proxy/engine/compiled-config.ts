@@ -1,0 +1,217 @@
+/** A snapshot compiled: routes and filter chains of each place, made before the snapshot is used, so that what cannot be made refuses it. */
+import type {
+  Backend,
+  DestinationService,
+  EdgeServer,
+  Listener,
+  PolicyAttachment,
+  RouteTable,
+} from '../../api/l7/index.ts';
+import type { ServiceKey } from '../../api/names.ts';
+import { compileRoutes, type CompiledRoutes } from '../../decision/routes/index.ts';
+import type { PoliciesByKind, ProxySnapshot } from '../config/snapshot.ts';
+import type { ProxyServices } from '../proxy-services.ts';
+import type { FilterKind, FilterPlace, HttpFilter } from './filter.ts';
+import type { HttpPlace } from './place.ts';
+import type { TcpFilter } from './tcp-run.ts';
+
+export interface ServerPlace extends HttpPlace {
+  readonly server: EdgeServer;
+}
+
+export interface CompiledConfig {
+  readonly snapshot: ProxySnapshot;
+  /** Of a waypoint: the place of a Service's port. */
+  servicePlace(listener: string, service: ServiceKey, port: number): HttpPlace | undefined;
+  /** Of a waypoint: of workloads by their own addresses. */
+  directPlace(listener: string): HttpPlace | undefined;
+  /** Of a gateway, in the order of the listener's servers. */
+  serverPlaces(listener: string): readonly ServerPlace[];
+}
+
+export interface CompileOptions {
+  readonly services: ProxyServices;
+  /** In the order in which requests pass them. */
+  readonly filters: readonly FilterKind[];
+  /** What is unchanged in it is used again: filters keep their state (buckets, caches). */
+  readonly previous?: CompiledConfig | undefined;
+}
+
+/** @throws ConfigError of a filter, or AmbitError `policy.bad-regex`. */
+export function compileConfig(snapshot: ProxySnapshot, options: CompileOptions): CompiledConfig {
+  const chains = new Chains(options.filters, options.previous && filtersOf.get(options.previous));
+  const servicePlaces = new Map<string, HttpPlace>();
+  const directPlaces = new Map<string, HttpPlace>();
+  const serverPlaces = new Map<string, ServerPlace[]>();
+  const common = (policies: PolicyAttachment, service: DestinationService | undefined, tellsReason: boolean) => ({
+    ...chains.build({ policies, service: service?.name, snapshot, services: options.services }),
+    service,
+    settings: snapshot.settings,
+    tellsReason,
+    services: options.services,
+  });
+  for (const listener of snapshot.listeners.values()) {
+    if (listener.type === 'waypoint') {
+      for (const service of snapshot.services.values()) {
+        const policies = joined(listener.policies, service.policies);
+        for (const port of service.ports) {
+          const table = tableNamed(snapshot, port.routes);
+          servicePlaces.set(placeKey(listener, service.name, port.port), {
+            ...common(policies, service, true),
+            routes: compiledRoutes(table),
+            table,
+            protocol: port.protocol,
+          });
+        }
+      }
+      const routes = compiledRoutes(directTable);
+      directPlaces.set(listener.name, {
+        ...common(listener.policies, undefined, true),
+        routes,
+        table: directTable,
+        protocol: 'auto',
+      });
+    } else {
+      serverPlaces.set(
+        listener.name,
+        listener.servers.map((server) => {
+          const table = tableNamed(snapshot, server.routes);
+          const policies = joined(listener.policies, server.policies);
+          const protocol = server.protocol === 'https' ? 'http' : server.protocol;
+          return { ...common(policies, undefined, false), routes: compiledRoutes(table), table, protocol, server };
+        }),
+      );
+    }
+  }
+  const config: CompiledConfig = {
+    snapshot,
+    servicePlace: (listener, service, port) => servicePlaces.get(`${listener} ${service} ${port}`),
+    directPlace: (listener) => directPlaces.get(listener),
+    serverPlaces: (listener) => serverPlaces.get(listener) ?? [],
+  };
+  filtersOf.set(config, chains.built);
+  return config;
+}
+
+/** The backend of addresses that the client chose itself. */
+export const passthroughBackend: Backend = {
+  kind: 'backend',
+  name: 'PassthroughCluster',
+  service: '' as ServiceKey,
+  hostname: '',
+  port: 0,
+  protocol: 'auto',
+  throughWaypoint: false,
+  loadBalancer: { kind: 'passthrough' },
+  locality: { enabled: false, distribute: [], failover: [], forced: false },
+  connectionPool: { connectTimeoutMs: 10_000, idleTimeoutMs: 3_600_000 },
+};
+
+const toClientsChoice = [{ weight: 1, target: { kind: 'backend', backend: passthroughBackend.name } as const }];
+const directOrigin = { kind: 'Gateway', namespace: '', name: '', generation: 0 };
+
+/** Where a workload's own address leads: there. */
+const directTable: RouteTable = {
+  kind: 'routes',
+  name: 'direct',
+  hosts: [
+    {
+      domains: ['*'],
+      rules: [
+        {
+          name: 'direct',
+          origin: directOrigin,
+          matches: [],
+          action: { kind: 'forward', destinations: toClientsChoice },
+        },
+      ],
+    },
+  ],
+  tls: [],
+  tcp: [{ name: 'direct', origin: directOrigin, destinationSubnets: [], destinations: toClientsChoice }],
+};
+
+function placeKey({ name }: Listener, service: ServiceKey, port: number): string {
+  return `${name} ${service} ${port}`;
+}
+
+function tableNamed(snapshot: ProxySnapshot, name: string): RouteTable {
+  return snapshot.routes.get(name) ?? { kind: 'routes', name, hosts: [], tls: [], tcp: [] };
+}
+
+const routesByTable = new WeakMap<RouteTable, CompiledRoutes>();
+
+function compiledRoutes(table: RouteTable): CompiledRoutes {
+  let routes = routesByTable.get(table);
+  if (!routes) routesByTable.set(table, (routes = compileRoutes(table)));
+  return routes;
+}
+
+function joined(first: PolicyAttachment, second: PolicyAttachment): PolicyAttachment {
+  const join = (key: keyof PolicyAttachment): readonly string[] => [...new Set([...first[key], ...second[key]])];
+  return {
+    authorization: join('authorization'),
+    authentication: join('authentication'),
+    rateLimits: join('rateLimits'),
+    telemetry: join('telemetry'),
+    extensions: join('extensions'),
+  };
+}
+
+interface BuiltFilter {
+  /** The very objects that it was built from. */
+  readonly inputs: readonly unknown[];
+  readonly filter: HttpFilter | undefined;
+  readonly tcpFilter: TcpFilter | undefined;
+}
+
+/** Of each configuration: its filters by kind, place and policies, so that the next one takes over what is unchanged. */
+const filtersOf = new WeakMap<CompiledConfig, ReadonlyMap<string, BuiltFilter>>();
+
+class Chains {
+  readonly built = new Map<string, BuiltFilter>();
+  readonly #kinds: readonly FilterKind[];
+  readonly #before: ReadonlyMap<string, BuiltFilter>;
+
+  constructor(kinds: readonly FilterKind[], before: ReadonlyMap<string, BuiltFilter> = new Map()) {
+    this.#kinds = kinds;
+    this.#before = before;
+  }
+
+  build(place: FilterPlace): { readonly filters: HttpFilter[]; readonly tcpFilters: TcpFilter[] } {
+    const built = this.#kinds.map((kind) => this.#filter(kind, place));
+    return {
+      filters: built.flatMap(({ filter }) => filter ?? []),
+      tcpFilters: built.flatMap(({ tcpFilter }) => tcpFilter ?? []),
+    };
+  }
+
+  #filter(kind: FilterKind, place: FilterPlace): BuiltFilter {
+    const reads = kind.reads ?? attachmentKeys;
+    const names = reads.map((attachment) => place.policies[attachment].join(','));
+    const key = `${kind.name} ${place.service ?? ''} ${names.join(';')}`;
+    const inputs = inputsOf(place, reads);
+    const known = this.built.get(key) ?? this.#before.get(key);
+    const isSame = known?.inputs.length === inputs.length && known.inputs.every((input, i) => input === inputs[i]);
+    const built = isSame ? known : { inputs, filter: kind.build(place), tcpFilter: kind.buildTcp?.(place) };
+    this.built.set(key, built);
+    return built;
+  }
+}
+
+const attachmentKeys = ['authorization', 'authentication', 'rateLimits', 'telemetry', 'extensions'] as const;
+
+const kindOf: Readonly<Record<keyof PolicyAttachment, keyof PoliciesByKind>> = {
+  authorization: 'authorization',
+  authentication: 'authentication',
+  rateLimits: 'rate-limit',
+  telemetry: 'telemetry',
+  extensions: 'extension',
+};
+
+/** The very objects that a filter of this place may read. */
+function inputsOf({ policies, snapshot }: FilterPlace, reads: readonly (keyof PolicyAttachment)[]): unknown[] {
+  const inputs: unknown[] = [snapshot.settings, ...snapshot.providers.values()];
+  for (const key of reads) for (const name of policies[key]) inputs.push(snapshot.policies[kindOf[key]].get(name));
+  return inputs;
+}

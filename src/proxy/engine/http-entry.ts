@@ -1,0 +1,96 @@
+/** From a codec's request to a run: the place, the path in its normal form, and who the client is behind trusted hops. */
+import type { ProxySettings } from '../../api/l7/index.ts';
+import type { RequestHead, RequestListener, ServerExchange } from '../../http/message.ts';
+import { normalizePath } from '../../http/path-normalization.ts';
+import { ActiveRun } from './active-run.ts';
+import { noRoute } from './failure-reply.ts';
+import type { LocalReply } from './filter.ts';
+import type { DownstreamConnection } from './http-run.ts';
+import { renderReply, sendReply } from './local-reply.ts';
+import type { HttpPlace } from './place.ts';
+
+export interface HttpEntryOptions {
+  readonly connection: DownstreamConnection;
+  /** Where a request is handled, by the configuration of now; undefined: nobody is there for its host (404). */
+  readonly placeOf: (request: RequestHead) => HttpPlace | undefined;
+  /** `edge`: clients are strangers, and what only a proxy may say is taken from them. */
+  readonly trust: 'mesh' | 'edge';
+  readonly onBadRequest: (problem: string, status: number) => void;
+  readonly onClose: (error?: Error) => void;
+}
+
+export function createHttpEntry(options: HttpEntryOptions): RequestListener {
+  const { connection, placeOf, trust } = options;
+  return {
+    onRequest(exchange) {
+      const { request } = exchange;
+      const place = placeOf(request);
+      if (!place) {
+        refuse(exchange, noRoute, trust);
+        return;
+      }
+      const originalPath = request.path;
+      if (request.path.startsWith('/')) {
+        const path = normalizePath(request.path, place.settings.pathNormalization);
+        if (path === undefined) {
+          const details = 'path_normalization_failed';
+          refuse(exchange, { status: 400, flag: '', details, reason: 'the path cannot be normalised' }, trust);
+          options.onBadRequest('the path cannot be normalised', 400);
+          return;
+        }
+        request.path = path;
+      }
+      const remoteAddress = describeClient(request, connection, place.settings, trust);
+      new ActiveRun({ exchange, connection, place, originalPath, remoteAddress }).start();
+    },
+    onBadRequest: ({ problem, status }) => options.onBadRequest(problem, status),
+    onClose: (error) => options.onClose(error),
+  };
+}
+
+function refuse(exchange: ServerExchange, reply: LocalReply, trust: HttpEntryOptions['trust']): void {
+  const isGrpc = exchange.request.headers.get('content-type')?.startsWith('application/grpc') ?? false;
+  const { head, body } = renderReply(reply, { isGrpc, tellsReason: trust === 'mesh' });
+  exchange.read({ onData: (bytes) => exchange.credit(bytes.length), onEnd() {}, onDrain() {}, onClose() {} });
+  sendReply(exchange, head, body);
+}
+
+/** What strangers may not say of themselves: it tells backends who the client is, or steers the proxy. */
+const internalHeaders = [
+  'x-forwarded-client-cert',
+  'x-envoy-external-address',
+  'x-envoy-original-path',
+  'x-envoy-attempt-count',
+  'x-envoy-decorator-operation',
+  'x-envoy-peer-metadata',
+  'x-envoy-peer-metadata-id',
+  'x-envoy-expected-rq-timeout-ms',
+];
+
+/** Sets the headers that say where a request comes from; returns the client's address behind the trusted hops. */
+function describeClient(
+  { headers, scheme }: RequestHead,
+  { sourceAddress, isTls }: DownstreamConnection,
+  { numTrustedProxies }: ProxySettings,
+  trust: HttpEntryOptions['trust'],
+): string {
+  if (trust === 'mesh') {
+    headers.remove('x-forwarded-client-cert');
+    if (!headers.has('x-forwarded-proto')) headers.add('x-forwarded-proto', scheme);
+    return clientAddress(headers.getAll('x-forwarded-for').join(','), sourceAddress, numTrustedProxies);
+  }
+  for (const name of internalHeaders) headers.remove(name);
+  const given = headers.getAll('x-forwarded-for').join(',');
+  headers.set('x-forwarded-for', given === '' ? sourceAddress : `${given},${sourceAddress}`);
+  if (numTrustedProxies === 0 || !headers.has('x-forwarded-proto')) {
+    headers.set('x-forwarded-proto', isTls ? 'https' : 'http');
+  }
+  return clientAddress(given, sourceAddress, numTrustedProxies);
+}
+
+/** The n-th address from the right, the peer being the last (ambient-l7, 2.5: remoteIpBlocks); the peer where nobody is trusted. */
+function clientAddress(forwardedFor: string, peer: string, trustedHops: number): string {
+  if (trustedHops === 0 || forwardedFor === '') return peer;
+  const hops = forwardedFor.split(',').map((hop) => hop.trim());
+  return hops[Math.max(0, hops.length - trustedHops)] ?? peer;
+}

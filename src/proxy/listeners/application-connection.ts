@@ -1,0 +1,97 @@
+/** A client's connection to a Service's port or a gateway's server: which protocol it speaks, and who serves that. */
+import type { L7Protocol } from '../../api/l7/index.ts';
+import { serveHttp1 } from '../../http/h1/index.ts';
+import { serveHttp2 } from '../../http/h2/index.ts';
+import type { RequestHead, ServerConnection } from '../../http/message.ts';
+import { messageOf } from '../../lib/errors.ts';
+import type { ByteChannel } from '../../net/channel.ts';
+import { createHttpEntry } from '../engine/http-entry.ts';
+import type { DownstreamConnection } from '../engine/http-run.ts';
+import type { HttpPlace } from '../engine/place.ts';
+import { forwardTcp } from '../engine/tcp-forwarding.ts';
+import type { ListenerContext } from './listener-context.ts';
+import { sniff, type Sniffed } from './sniff.ts';
+
+export interface ApplicationConnection {
+  readonly context: ListenerContext;
+  /** Nothing read yet. */
+  readonly channel: ByteChannel;
+  readonly connection: DownstreamConnection;
+  readonly protocol: L7Protocol;
+  /** Where TCP is handled, and whose settings count, when the connection begins. */
+  readonly place: HttpPlace;
+  /** Where a request is handled, by the configuration of then. */
+  readonly placeOf: (request: RequestHead) => HttpPlace | undefined;
+  readonly trust: 'mesh' | 'edge';
+}
+
+/** Serves it to its end. Never throws. */
+export async function serveApplication(options: ApplicationConnection): Promise<void> {
+  const { channel, protocol, place, connection } = options;
+  if (protocol === 'tcp') return serveTcp(options, channel, connection);
+  const timeoutMs = place.settings.protocolDetectionTimeoutMs;
+  let found: Sniffed;
+  try {
+    // Who only listens at first (a database) never says what it speaks.
+    const giveUpMs = protocol === 'auto' || protocol === 'tls' ? timeoutMs : 0;
+    found = await sniff(channel, options.context.services.clock, giveUpMs);
+  } catch (error) {
+    options.context.services.log.debug('a connection ended before it said anything', { error: messageOf(error) });
+    return;
+  }
+  switch (found.kind) {
+    case 'http/1':
+      return serveHttp(options, found.channel, 'http/1');
+    case 'http/2':
+      return serveHttp(options, found.channel, 'http/2');
+    case 'tls':
+      if (protocol !== 'auto' && protocol !== 'tls') return serveHttp(options, found.channel, 'http/1');
+      return serveTcp(options, found.channel, { ...connection, sni: found.sni });
+    case 'other':
+      // A port that was declared as HTTP is answered in HTTP, whatever came: 400.
+      if (protocol !== 'auto' && protocol !== 'tls') return serveHttp(options, found.channel, 'http/1');
+      return serveTcp(options, found.channel, connection);
+  }
+}
+
+/** With a protocol that is known: after TLS with ALPN, for one. */
+export function serveHttp(
+  options: Omit<ApplicationConnection, 'protocol' | 'place' | 'channel'>,
+  channel: ByteChannel,
+  version: 'http/1' | 'http/2',
+): void {
+  const { context, connection, placeOf, trust } = options;
+  const { log, clock } = context.services;
+  let remove: (() => void) | undefined;
+  let closed = false;
+  const listener = createHttpEntry({
+    connection,
+    placeOf,
+    trust,
+    onBadRequest: (problem, status) =>
+      log.warn('refused a malformed request', { client: connection.sourceAddress, problem, status }),
+    onClose: () => {
+      closed = true;
+      remove?.();
+    },
+  });
+  const server: ServerConnection =
+    version === 'http/1'
+      ? serveHttp1(channel, { listener, clock, scheme: connection.isTls ? 'https' : 'http' })
+      : serveHttp2(channel, { listener, clock });
+  if (!closed) remove = context.live.add(server);
+}
+
+async function serveTcp(
+  { context, place }: ApplicationConnection,
+  channel: ByteChannel,
+  connection: DownstreamConnection,
+): Promise<void> {
+  // A connection of bytes ends when its ends say so, or when the proxy does.
+  const remove = context.live.add({ drain() {} });
+  try {
+    await forwardTcp({ channel, connection, place, signal: context.ended });
+  } finally {
+    remove();
+  }
+}

@@ -1,0 +1,143 @@
+/** A port of a gateway: HTTP, HTTPS, TLS that is passed through, TCP; the server by name, of the configuration of now. */
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import type { RequestHead } from '../../http/message.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { canonicalIp } from '../../lib/ip.ts';
+import { tcpChannel, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
+import type { ServerPlace } from '../engine/compiled-config.ts';
+import type { DownstreamConnection } from '../engine/http-run.ts';
+import type { HttpPlace } from '../engine/place.ts';
+import { serveApplication, serveHttp } from './application-connection.ts';
+import { serverContext } from './edge-tls.ts';
+import type { ListenerContext } from './listener-context.ts';
+import { placeForHost } from './server-names.ts';
+import { peekClientHello } from './sniff.ts';
+
+const handshakeTimeoutMs = 10_000;
+
+export class EdgeServer {
+  readonly #context: ListenerContext;
+  readonly #name: string;
+
+  constructor(context: ListenerContext, name: string) {
+    this.#context = context;
+    this.#name = name;
+  }
+
+  /** Serves one connection to its end. Never throws. */
+  async serve(accepted: AcceptedSocket): Promise<void> {
+    const { socket, remoteAddress, remotePort } = accepted;
+    const { log } = this.#context.services;
+    const places = this.#places();
+    const connection: DownstreamConnection = {
+      sourceAddress: remoteAddress,
+      sourcePort: remotePort,
+      sourceIdentity: undefined,
+      sourceWorkload: undefined,
+      destinationAddress: canonicalIp(socket.localAddress ?? ''),
+      destinationPort: this.#port(),
+      localIdentity: this.#context.identity,
+      sni: undefined,
+      isTls: false,
+    };
+    const first = places[0];
+    try {
+      if (!first) throw new Error('no listener of the Gateway is valid on this port');
+      const { protocol } = first.server;
+      if (protocol === 'http') {
+        const placeOf = this.#placeOf(undefined);
+        const common = { context: this.#context, connection, placeOf, trust: 'edge' as const };
+        await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'http', place: first });
+      } else if (protocol === 'tcp') {
+        const placeOf = (): HttpPlace => first;
+        const common = { context: this.#context, connection, placeOf, trust: 'edge' as const };
+        await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'tcp', place: first });
+      } else await this.#serveTls(socket, connection);
+    } catch (error) {
+      socket.resetAndDestroy();
+      if (this.#context.ended.aborted) return;
+      log.warn('refused a connection', { client: remoteAddress, listener: this.#name, reason: messageOf(error) });
+    }
+  }
+
+  async #serveTls(socket: Socket, plain: DownstreamConnection): Promise<void> {
+    const hello = await peekClientHello(socket, handshakeTimeoutMs);
+    const sni = hello.sni?.toLowerCase();
+    const place = placeForHost(this.#places(), sni ?? '');
+    if (!place) throw new Error(`no listener is for the server name ${JSON.stringify(sni ?? '')}`);
+    const { server } = place;
+    const connection = { ...plain, sni };
+    const context = this.#context;
+    if (server.tls?.mode !== 'terminate') {
+      const common = { context, connection, placeOf: () => place, trust: 'edge' as const };
+      await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'tls', place });
+      return;
+    }
+    const { secureContext, clientCertificate } = serverContext(server.tls, this.#secrets());
+    const isHttp = server.protocol === 'https';
+    const secure = new TLSSocket(socket, {
+      isServer: true,
+      secureContext,
+      ALPNProtocols: isHttp ? ['h2', 'http/1.1'] : [],
+      requestCert: clientCertificate !== 'none',
+      rejectUnauthorized: clientCertificate === 'required',
+    });
+    await handshake(secure);
+    const channel = tlsChannel(secure);
+    const secured = { ...connection, isTls: true };
+    if (isHttp) {
+      const placeOf = this.#placeOf(server.name);
+      const version = secure.alpnProtocol === 'h2' ? 'http/2' : 'http/1';
+      serveHttp({ context, connection: secured, placeOf, trust: 'edge' }, channel, version);
+      return;
+    }
+    const common = { context, connection: secured, placeOf: () => place, trust: 'edge' as const };
+    await serveApplication({ ...common, channel, protocol: 'tcp', place });
+  }
+
+  /** A request goes by its host; under TLS only among what the server name allows. */
+  #placeOf(serverName: string | undefined): (request: RequestHead) => HttpPlace | undefined {
+    return ({ authority }) => {
+      const places = this.#places();
+      if (serverName !== undefined) return places.find(({ server }) => server.name === serverName);
+      const colon = authority.lastIndexOf(':');
+      const host = colon > authority.lastIndexOf(']') ? authority.slice(0, colon) : authority;
+      return placeForHost(places, host.toLowerCase());
+    };
+  }
+
+  #places(): readonly ServerPlace[] {
+    return this.#context.config()?.serverPlaces(this.#name) ?? [];
+  }
+
+  #port(): number {
+    return this.#context.config()?.snapshot.listeners.get(this.#name)?.port ?? 0;
+  }
+
+  #secrets(): Parameters<typeof serverContext>[1] {
+    return this.#context.config()?.snapshot.secrets ?? new Map();
+  }
+}
+
+function handshake(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => fail(new Error('the TLS handshake took too long')), handshakeTimeoutMs);
+    const settle = (): void => {
+      clearTimeout(timer);
+      socket.off('secure', done).off('error', fail).off('_tlsError', fail).off('close', closed);
+      socket.on('error', () => {});
+    };
+    const done = (): void => {
+      settle();
+      resolve();
+    };
+    const fail = (error: Error): void => {
+      settle();
+      socket.destroy();
+      reject(error);
+    };
+    const closed = (): void => fail(new Error('the client hung up during the TLS handshake'));
+    socket.once('secure', done).once('error', fail).once('_tlsError', fail).once('close', closed);
+  });
+}

@@ -1,0 +1,58 @@
+/** What listeners get from the process, and what they keep count of. */
+import type { SpiffeId } from '../../api/names.ts';
+import type { Revocations, WorkloadCertificate } from '../../identity/index.ts';
+import type { CompiledConfig } from '../engine/compiled-config.ts';
+import type { ProxyServices } from '../proxy-services.ts';
+
+export interface ListenerContext {
+  readonly services: ProxyServices;
+  /** Our own, as a workload. */
+  readonly identity: SpiffeId;
+  certificate(signal: AbortSignal): Promise<WorkloadCertificate>;
+  readonly revocations?: Revocations;
+  /** Of now; undefined before the first. */
+  config(): CompiledConfig | undefined;
+  /** The end of the process: what still lives is cut. */
+  readonly ended: AbortSignal;
+  readonly live: LiveConnections;
+}
+
+/** What can be asked to end, and what must have ended before the process may. */
+export interface Drainable {
+  drain(): void;
+}
+
+/** Connections that are open, inner ones too. */
+export class LiveConnections {
+  readonly #open = new Set<Drainable>();
+  #draining = false;
+  #waiting: (() => void) | undefined;
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** Returns the removal. What comes while we drain is served, and asked to end at once. */
+  add(connection: Drainable): () => void {
+    this.#open.add(connection);
+    if (this.#draining) connection.drain();
+    return () => {
+      this.#open.delete(connection);
+      if (this.#open.size === 0) this.#waiting?.();
+    };
+  }
+
+  /** Asks all to end; resolves when they have. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    for (const connection of this.#open) connection.drain();
+    return new Promise((resolve) => {
+      if (this.#open.size === 0) resolve();
+      else this.#waiting = resolve;
+    });
+  }
+}

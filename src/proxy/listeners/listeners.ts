@@ -1,0 +1,94 @@
+/** The ports that the configuration asks for: opened and closed as it changes. */
+import { messageOf } from '../../lib/errors.ts';
+import { listen, type AcceptedSocket, type Listener as Socket } from '../../net/index.ts';
+import type { Listener } from '../../api/l7/index.ts';
+import type { ProxySnapshot } from '../config/snapshot.ts';
+import { EdgeServer } from './edge-server.ts';
+import type { ListenerContext } from './listener-context.ts';
+import { WaypointServer } from './waypoint-server.ts';
+
+export interface ListenerAddress {
+  readonly name: string;
+  readonly port: number;
+}
+
+export interface Listeners {
+  /** Opens what is new and closes what is gone; connections of closed listeners live on. Resolves when all are there. */
+  apply(snapshot: ProxySnapshot): Promise<void>;
+  /** Every listener of the configuration is open. */
+  readonly ready: boolean;
+  addresses(): ListenerAddress[];
+  /** Accepts no more. */
+  close(): Promise<void>;
+}
+
+export interface ListenersOptions {
+  readonly context: ListenerContext;
+  /** IP literal; `::` for all. */
+  readonly host: string;
+  /** Where a port really is: tests have others. */
+  readonly portOf?: (listener: Listener) => number;
+}
+
+/** A port that cannot be bound is tried again after this. */
+const retryMs = 1000;
+
+export function createListeners({ context, host, portOf = ({ port }) => port }: ListenersOptions): Listeners {
+  const open = new Map<string, { readonly port: number; readonly type: Listener['type']; readonly socket: Socket }>();
+  const failed = new Set<string>();
+  let applied: ProxySnapshot | undefined;
+  let work = Promise.resolve();
+  let closed = false;
+
+  const openOne = async (listener: Listener): Promise<void> => {
+    const { name, type } = listener;
+    const server = type === 'waypoint' ? new WaypointServer(context, name) : new EdgeServer(context, name);
+    const port = portOf(listener);
+    try {
+      const socket = await listen({
+        host,
+        port,
+        onConnection: (accepted: AcceptedSocket) => void server.serve(accepted),
+        onError: (error) =>
+          context.services.log.error('a listener failed', { listener: name, error: messageOf(error) }),
+      });
+      open.set(name, { port: listener.port, type, socket });
+      failed.delete(name);
+      context.services.log.info('listening', { listener: name, port: socket.address.port });
+    } catch (error) {
+      failed.add(name);
+      context.services.log.error('cannot listen: tried again', { listener: name, port, error: messageOf(error) });
+      context.services.clock.after(retryMs, () => void enqueue());
+    }
+  };
+  const reconcile = async (): Promise<void> => {
+    const snapshot = applied;
+    if (!snapshot || closed) return;
+    for (const [name, { port, type, socket }] of open) {
+      const wanted = snapshot.listeners.get(name);
+      if (wanted?.port === port && wanted.type === type) continue;
+      open.delete(name);
+      await socket.close();
+    }
+    for (const name of failed) if (!snapshot.listeners.has(name)) failed.delete(name);
+    for (const listener of snapshot.listeners.values()) if (!open.has(listener.name)) await openOne(listener);
+  };
+  const enqueue = (): Promise<void> => (work = work.then(reconcile));
+
+  return {
+    apply(snapshot) {
+      applied = snapshot;
+      return enqueue();
+    },
+    get ready() {
+      return applied !== undefined && [...applied.listeners.keys()].every((name) => open.has(name));
+    },
+    addresses: () => [...open].map(([name, { socket }]) => ({ name, port: socket.address.port })),
+    async close() {
+      closed = true;
+      await work;
+      await Promise.all([...open.values()].map(({ socket }) => socket.close()));
+      open.clear();
+    },
+  };
+}
