@@ -1,0 +1,582 @@
+/** HTTP/1.1, server side (RFC 9112): requests of one connection, one after the other. */
+import { systemClock, type Clock } from '../../lib/clock.ts';
+import { writeResult, type ByteChannel, type ChannelReader, type WriteResult } from '../../net/channel.ts';
+import { atTurnEnd, type TurnEnd } from '../../net/turn.ts';
+import { ByteQueue } from '../h2/byte-queue.ts';
+import type { HeaderList } from '../header-list.ts';
+import { ExchangeError, type RequestListener, type ResponseHead, type ServerConnection } from '../message.ts';
+import { BodyFlow } from './body-flow.ts';
+import { BodyWriter, type WriteFraming } from './body-writer.ts';
+import { ChunkedDecoder, type ChunkSink } from './chunked-decoder.ts';
+import { Http1Error, malformed } from './errors.ts';
+import { HeadBuffer } from './head-buffer.ts';
+import { fieldLines, statusLine, writtenFields } from './head-writer.ts';
+import { defaultHttp1Limits, type Http1Limits } from './limits.ts';
+import { Outbox } from './outbox.ts';
+import { parseRequest, type ParsedRequest, type RequestOptions } from './request-head.ts';
+import { Http1ServerExchange, type ExchangeOwner } from './server-exchange.ts';
+
+export interface Http1ServerOptions {
+  readonly listener: RequestListener;
+  /** What the connection is. */
+  readonly scheme: 'http' | 'https';
+  /** HTTP/1.0 is otherwise answered 426. */
+  readonly allowHttp10?: boolean;
+  readonly limits?: Partial<Http1Limits>;
+  readonly clock?: Clock;
+}
+
+/** Takes over `channel`, from which nothing was read. */
+export function serveHttp1(channel: ByteChannel, options: Http1ServerOptions): ServerConnection {
+  return new Http1Server(channel, options);
+}
+
+/**
+ * What the next byte belongs to. `answer`: to no request yet, because the one before is not answered. `drop`: to a body that nobody
+ * wants. `over`: to nothing, we have ended our side.
+ */
+type Reading = 'head' | 'length' | 'chunked' | 'answer' | 'tunnel' | 'drop-length' | 'drop-chunked' | 'over';
+
+type TimerKind = 'idle' | 'head' | 'drop' | 'drain' | 'linger';
+
+class Http1Server implements ServerConnection, ChannelReader, ChunkSink, ExchangeOwner, TurnEnd {
+  readonly neverKeeps: boolean = true;
+  readonly #channel: ByteChannel;
+  readonly #listener: RequestListener;
+  readonly #limits: Http1Limits;
+  readonly #request: RequestOptions;
+  readonly #clock: Clock;
+  readonly #out: Outbox;
+  readonly #body: BodyWriter;
+  readonly #flow: BodyFlow;
+  readonly #partial: HeadBuffer = new HeadBuffer();
+  readonly #chunks: ChunkedDecoder;
+  #reading: Reading = 'head';
+  #exchange: Http1ServerExchange | undefined;
+  /** Over, and its reader does not know yet. */
+  #ended: Http1ServerExchange | undefined;
+  /** Body bytes to come. */
+  #remaining = 0;
+  #deliveredNow = 0;
+  #held: ByteQueue | undefined;
+  #emptyLines = 0;
+  #turnDue = false;
+  #consuming = false;
+  #peerEnded = false;
+  #closing = false;
+  #draining = false;
+  #quietSinceMs: number;
+  #cancelTimer: (() => void) | undefined;
+  #isClosed = false;
+
+  constructor(channel: ByteChannel, options: Http1ServerOptions) {
+    this.#channel = channel;
+    this.#listener = options.listener;
+    this.#limits = { ...defaultHttp1Limits, ...options.limits };
+    this.#clock = options.clock ?? systemClock;
+    this.#request = {
+      scheme: options.scheme,
+      allowHttp10: options.allowHttp10 ?? false,
+      maxHeadBytes: this.#limits.maxHeadBytes,
+      maxFields: this.#limits.maxFields,
+    };
+    this.#out = new Outbox(channel);
+    this.#body = new BodyWriter(this.#out);
+    this.#flow = new BodyFlow(channel, this.#limits.maxUncreditedBytes);
+    this.#chunks = new ChunkedDecoder(this.#limits);
+    this.#quietSinceMs = this.#clock.nowMs();
+    this.#arm('idle', this.#limits.idleTimeoutMs);
+    channel.read(this);
+  }
+
+  get activeRequests(): number {
+    return this.#exchange === undefined ? 0 : 1;
+  }
+
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    if (this.#reading !== 'head' || !this.#partial.isEmpty) return;
+    const quietMs = this.#clock.nowMs() - this.#quietSinceMs;
+    if (quietMs >= this.#limits.drainQuietMs) this.#shut();
+    else this.#arm('drain', this.#limits.drainQuietMs - quietMs);
+  }
+
+  close(error?: Error): void {
+    this.#reading = 'over';
+    this.#channel.reset(error);
+  }
+
+  // --- what arrives
+
+  onData(bytes: Uint8Array): boolean {
+    if (this.#held !== undefined && this.#held.length > 0) {
+      if (this.#reading === 'over') this.#channel.credit(bytes.length);
+      else this.#held.append(bytes);
+      return false;
+    }
+    const used = this.#consume(bytes);
+    if (used < bytes.length) {
+      this.#held ??= new ByteQueue();
+      this.#held.append(bytes.subarray(used));
+      this.#flow.holds(true);
+    }
+    return false;
+  }
+
+  onEnd(): void {
+    this.#peerEnded = true;
+    if (this.#held === undefined || this.#held.length === 0) this.#applyEnd();
+  }
+
+  onDrain(): void {
+    this.#out.drained();
+    const exchange = this.#exchange;
+    if (exchange === undefined || !exchange.drainOwed) return;
+    exchange.drainOwed = false;
+    if (!exchange.answered) exchange.reader?.onDrain();
+  }
+
+  onClose(error?: Error): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#reading = 'over';
+    this.#cancelTimer?.();
+    this.#held?.clear();
+    this.#notifyEnded();
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    if (exchange !== undefined) {
+      exchange.isOver = true;
+      const isWhole = exchange.isTunnel && error === undefined;
+      exchange.error = isWhole ? undefined : (error ?? termination('The client has closed the connection'));
+      this.#ended = exchange;
+      this.#notifyEnded();
+    }
+    this.#listener.onClose?.(error);
+  }
+
+  onTurnEnd(): void {
+    this.#turnDue = false;
+    this.#notifyEnded();
+    const held = this.#held;
+    if (held === undefined || held.length === 0) return;
+    while (held.length > 0) {
+      const piece = held.peek();
+      const used = this.#consume(piece);
+      held.consume(used);
+      if (used < piece.length) return;
+    }
+    this.#flow.holds(false);
+    if (this.#peerEnded) this.#applyEnd();
+  }
+
+  onChunkData(bytes: Uint8Array): void {
+    if (this.#reading === 'drop-chunked') this.#drop(bytes.length);
+    else this.#deliver(bytes);
+  }
+
+  /** Gives how many bytes were taken; the rest belongs to what cannot be read yet. */
+  #consume(bytes: Uint8Array): number {
+    const end = bytes.length;
+    let at = 0;
+    this.#deliveredNow = 0;
+    this.#consuming = true;
+    try {
+      while (at < end) {
+        const next = this.#step(bytes, at);
+        if (next < 0) break;
+        at = next;
+      }
+    } catch (error) {
+      if (!(error instanceof Http1Error)) throw error;
+      this.#refuse(error);
+      at = end;
+    } finally {
+      this.#consuming = false;
+    }
+    if (at > this.#deliveredNow) this.#channel.credit(at - this.#deliveredNow);
+    return at;
+  }
+
+  /** Takes what belongs together, from `at` on; gives where that ends, or -1: nothing can be taken now. */
+  #step(bytes: Uint8Array, at: number): number {
+    switch (this.#reading) {
+      case 'head':
+        return this.#readHead(bytes, at);
+      case 'length':
+      case 'drop-length': {
+        if (this.#waitsForReader()) return -1;
+        const end = Math.min(bytes.length, at + this.#remaining);
+        this.#remaining -= end - at;
+        if (this.#reading === 'length')
+          this.#deliver(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
+        if (this.#remaining === 0) this.#bodyEnded(undefined);
+        return end;
+      }
+      case 'chunked':
+      case 'drop-chunked': {
+        if (this.#waitsForReader()) return -1;
+        const end = this.#chunks.decode(bytes, at, this);
+        if (this.#chunks.isOver) this.#bodyEnded(this.#chunks.trailers);
+        return end;
+      }
+      case 'tunnel':
+        if (this.#waitsForReader()) return -1;
+        this.#deliver(at === 0 ? bytes : bytes.subarray(at));
+        return bytes.length;
+      case 'answer':
+        return -1;
+      case 'over':
+        return bytes.length;
+    }
+  }
+
+  #waitsForReader(): boolean {
+    const exchange = this.#exchange;
+    return exchange !== undefined && exchange.reader === undefined && !exchange.answered;
+  }
+
+  #readHead(bytes: Uint8Array, start: number): number {
+    this.#notifyEnded();
+    let at = start;
+    const partial = this.#partial;
+    if (partial.isEmpty) {
+      if (bytes[at] === 0x0d && bytes[at + 1] === 0x0a) {
+        this.#skipEmptyLine();
+        at += 2;
+        if (at === bytes.length) return at;
+      }
+      const parsed = parseRequest(bytes, at, bytes.length, this.#request);
+      if (parsed !== undefined) {
+        this.#begin(parsed);
+        return parsed.end;
+      }
+      if (this.#limits.headTimeoutMs > 0) this.#arm('head', this.#limits.headTimeoutMs);
+    }
+    const end = partial.take(bytes, at, this.#limits.maxHeadBytes);
+    if (end < 0) return bytes.length;
+    const head = partial.bytes();
+    partial.clear();
+    this.#arm('idle', this.#limits.idleTimeoutMs);
+    if (head.length === 2) {
+      this.#skipEmptyLine();
+      return end;
+    }
+    const parsed = parseRequest(head, 0, head.length, this.#request);
+    if (parsed === undefined || parsed.end !== head.length) throw malformed('The head ends early');
+    this.#begin(parsed);
+    return end;
+  }
+
+  /** One is tolerated before a request (RFC 9112 section 2.2). */
+  #skipEmptyLine(): void {
+    this.#emptyLines++;
+    if (this.#emptyLines > 1) throw malformed('Empty lines instead of a request');
+  }
+
+  #begin(parsed: ParsedRequest): void {
+    this.#emptyLines = 0;
+    const { bodyLength } = parsed;
+    if (bodyLength === 0) {
+      this.#reading = 'answer';
+    } else if (bodyLength === 'unknown') {
+      this.#reading = 'chunked';
+      this.#chunks.start();
+    } else {
+      this.#reading = 'length';
+      this.#remaining = bodyLength;
+    }
+    const exchange = new Http1ServerExchange(this, parsed);
+    this.#exchange = exchange;
+    this.#listener.onRequest(exchange);
+  }
+
+  #deliver(bytes: Uint8Array): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined || this.#reading === 'over') return;
+    exchange.continued = true;
+    this.#deliveredNow += bytes.length;
+    this.#flow.delivered(bytes.length);
+    exchange.reader?.onData(bytes);
+  }
+
+  #drop(byteCount: number): void {
+    this.#remaining -= byteCount;
+    if (this.#remaining < 0) this.#shut();
+  }
+
+  #bodyEnded(trailers: HeaderList | undefined): void {
+    if (this.#reading === 'over') return;
+    const exchange = this.#exchange;
+    if (exchange === undefined) return this.#next();
+    exchange.received = true;
+    this.#reading = 'answer';
+    exchange.reader?.onEnd(trailers);
+    if (exchange.answered && this.#exchange === exchange) this.#finish(exchange);
+  }
+
+  /** The client has ended its side, and everything before was read. */
+  #applyEnd(): void {
+    const exchange = this.#exchange;
+    switch (this.#reading) {
+      case 'head':
+      case 'drop-length':
+      case 'drop-chunked':
+        this.#shut();
+        break;
+      case 'length':
+      case 'chunked':
+        if (exchange === undefined) this.#shut();
+        else this.abort(termination('The client ended the connection before the request was whole'));
+        break;
+      case 'answer':
+        this.#closing = true;
+        break;
+      case 'tunnel':
+        if (exchange?.reader === undefined) this.#turnSoon();
+        else if (!exchange.received) {
+          exchange.received = true;
+          exchange.reader.onEnd();
+        }
+        break;
+      case 'over':
+        break;
+    }
+  }
+
+  // --- what is sent
+
+  onReader(): void {
+    if (this.#consuming) return;
+    if ((this.#held !== undefined && this.#held.length > 0) || this.#ended !== undefined) this.#turnSoon();
+    else if (this.#peerEnded && this.#reading === 'tunnel') this.#turnSoon();
+  }
+
+  onCredit(byteCount: number): void {
+    this.#flow.credit(byteCount);
+  }
+
+  sendInformational(head: ResponseHead): void {
+    this.#stageHead(head, fieldLines(head.headers, false), '\r\n', 1);
+    this.#out.flush();
+  }
+
+  sendHead(exchange: Http1ServerExchange, head: ResponseHead, ends: boolean): void {
+    const { request } = exchange;
+    const { status } = head;
+    if (status === 101 || (request.method === 'CONNECT' && status >= 200 && status < 300)) {
+      this.#beginTunnel(exchange, head);
+      return;
+    }
+    if (this.#draining || this.#peerEnded || this.#mustClose(exchange)) this.#closing = true;
+    const isHttp10 = request.version === 'http/1.0';
+    const fields = fieldLines(head.headers, false);
+    const { contentLength } = writtenFields;
+    let framing: WriteFraming = 'none';
+    let rest = '';
+    let restLines = 1;
+    if (request.method === 'HEAD' || status === 304) {
+      if (contentLength !== undefined) rest = `content-length: ${contentLength}\r\n`;
+    } else if (status !== 204) {
+      if (ends || contentLength !== undefined) framing = ends ? 0 : (contentLength as number);
+      else framing = isHttp10 ? 'raw' : 'chunked';
+      if (typeof framing === 'number') rest = `content-length: ${framing}\r\n`;
+      else if (framing === 'chunked') rest = 'transfer-encoding: chunked\r\n';
+    }
+    if (rest !== '') restLines++;
+    if (framing === 'raw') this.#closing = true;
+    if (this.#closing || isHttp10) {
+      rest += this.#closing ? 'connection: close\r\n' : 'connection: keep-alive\r\n';
+      restLines++;
+    }
+    this.#stageHead(head, fields, `${rest}\r\n`, restLines);
+    this.#body.start(framing);
+    if (ends) this.sendEnd(exchange, undefined);
+  }
+
+  sendBody(bytes: Uint8Array): WriteResult {
+    if (this.#body.exceeds(bytes.length)) {
+      this.abort(new Error('The answer is longer than its Content-Length'));
+      return writeResult.done;
+    }
+    return this.#body.write(bytes);
+  }
+
+  sendEnd(exchange: Http1ServerExchange, trailers: HeaderList | undefined): void {
+    if (!exchange.responded) throw new Error('An answer begins with a head');
+    exchange.answered = true;
+    if (exchange.isTunnel) {
+      this.#out.flush();
+      this.#channel.end();
+      return;
+    }
+    if (!this.#body.end(trailers)) return this.abort(new Error('The answer is shorter than its Content-Length'));
+    if (exchange.received) return this.#finish(exchange);
+    this.#giveUpBody(exchange);
+  }
+
+  abort(error: Error | undefined): void {
+    this.#reading = 'over';
+    this.#channel.reset(error);
+  }
+
+  /** Whether nothing can follow this exchange on the connection. */
+  #mustClose(exchange: Http1ServerExchange): boolean {
+    if (!exchange.keepsAlive) return true;
+    // Bytes that the client sent behind it in hope of a tunnel are no request.
+    if (exchange.request.method === 'CONNECT') return true;
+    if (exchange.request.upgrade !== undefined && this.#held !== undefined && this.#held.length > 0) return true;
+    // Whether the body comes is for the client to choose.
+    return exchange.expectsContinue && !exchange.continued;
+  }
+
+  #beginTunnel(exchange: Http1ServerExchange, head: ResponseHead): void {
+    const { upgrade } = exchange.request;
+    if (head.status === 101 && upgrade === undefined)
+      return this.abort(new Error('101 to a request that asks for no upgrade'));
+    const switches = head.status === 101 ? `connection: upgrade\r\nupgrade: ${upgrade}\r\n` : '';
+    exchange.isTunnel = true;
+    exchange.received = false;
+    this.#reading = 'tunnel';
+    this.#stageHead(head, fieldLines(head.headers, false), `${switches}\r\n`, switches === '' ? 1 : 3);
+    this.#body.start('raw');
+    if ((this.#held !== undefined && this.#held.length > 0) || this.#peerEnded) this.#turnSoon();
+  }
+
+  /** `fields` are the lines just made of the head's fields; `rest` ends with the empty line. */
+  #stageHead(head: ResponseHead, fields: string, rest: string, restLines: number): void {
+    const line = statusLine(head.status);
+    if (this.#out.head(`${line}${fields}${rest}`, 1 + writtenFields.lines + restLines)) return;
+    const checked = fieldLines(head.headers, true);
+    this.#out.head(`${line}${checked}${rest}`, 1 + writtenFields.lines + restLines);
+  }
+
+  // --- from one request to the next
+
+  /** Both directions are over. */
+  #finish(exchange: Http1ServerExchange): void {
+    this.#endExchange(exchange);
+    this.#next();
+  }
+
+  #endExchange(exchange: Http1ServerExchange): void {
+    exchange.isOver = true;
+    this.#exchange = undefined;
+    this.#flow.settle();
+    this.#notifyEnded();
+    if (exchange.reader === undefined) return;
+    this.#ended = exchange;
+    this.#turnSoon();
+  }
+
+  #next(): void {
+    if (this.#closing) return this.#shut();
+    this.#reading = 'head';
+    this.#quietSinceMs = this.#clock.nowMs();
+    if (this.#draining) this.#arm('drain', this.#limits.drainQuietMs);
+    if (this.#held !== undefined && this.#held.length > 0) this.#turnSoon();
+    else if (this.#peerEnded) this.#shut();
+  }
+
+  /** The answer was whole before the request: a little more of it is read for the sake of the connection. */
+  #giveUpBody(exchange: Http1ServerExchange): void {
+    const isChunked = this.#reading === 'chunked';
+    const tooMuch = !isChunked && this.#remaining > this.#limits.maxDroppedBytes;
+    if (this.#closing || tooMuch) {
+      this.#endExchange(exchange);
+      this.#shut();
+      return;
+    }
+    this.#reading = isChunked ? 'drop-chunked' : 'drop-length';
+    if (isChunked) this.#remaining = this.#limits.maxDroppedBytes;
+    this.#endExchange(exchange);
+    if (this.#limits.headTimeoutMs > 0) this.#arm('drop', this.#limits.headTimeoutMs);
+    if (this.#held !== undefined && this.#held.length > 0) this.#turnSoon();
+  }
+
+  #notifyEnded(): void {
+    const exchange = this.#ended;
+    if (exchange === undefined) return;
+    this.#ended = undefined;
+    exchange.reader?.onClose(exchange.error);
+  }
+
+  #turnSoon(): void {
+    if (this.#turnDue) return;
+    this.#turnDue = true;
+    atTurnEnd(this);
+  }
+
+  /** Answers what is no request that we take, and ends. */
+  #refuse(error: Http1Error): void {
+    const exchange = this.#exchange;
+    const canAnswer = exchange === undefined || !exchange.responded;
+    this.#listener.onBadRequest?.({ status: canAnswer ? error.status : 0, problem: error.message });
+    if (exchange !== undefined) {
+      exchange.error = new ExchangeError('protocol-error', error.message, { sent: 'maybe', cause: error });
+      this.#endExchange(exchange);
+    }
+    if (!canAnswer) return this.abort(error);
+    const upgrade = error.status === 426 ? 'upgrade: HTTP/1.1\r\nconnection: upgrade, close' : 'connection: close';
+    this.#out.text(`${statusLine(error.status)}content-length: 0\r\n${upgrade}\r\n\r\n`);
+    this.#shut();
+  }
+
+  /** Ends our side; what still comes is dropped, for a while, so that the client gets to read the answer. */
+  #shut(): void {
+    if (this.#reading === 'over') return;
+    this.#reading = 'over';
+    this.#partial.clear();
+    this.#held?.clear();
+    this.#flow.holds(false);
+    this.#out.flush();
+    this.#channel.end();
+    this.#arm('linger', this.#limits.lingerMs);
+  }
+
+  // --- time
+
+  #arm(kind: TimerKind, delayMs: number): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (delayMs <= 0 && kind !== 'linger') return;
+    this.#cancelTimer = this.#clock.after(delayMs, () => this.#onTimer(kind));
+  }
+
+  #onTimer(kind: TimerKind): void {
+    this.#cancelTimer = undefined;
+    switch (kind) {
+      case 'idle': {
+        // Armed once, not for each request: it looks how long the quiet has been.
+        const { idleTimeoutMs } = this.#limits;
+        const isIdle = this.#reading === 'head' && this.#partial.isEmpty;
+        const restMs = isIdle ? this.#quietSinceMs + idleTimeoutMs - this.#clock.nowMs() : idleTimeoutMs;
+        if (restMs > 0) this.#arm('idle', restMs);
+        else this.#shut();
+        break;
+      }
+      case 'head':
+        if (this.#reading === 'head' && !this.#partial.isEmpty) {
+          this.#listener.onBadRequest?.({ status: 408, problem: 'The head took too long' });
+          this.#out.text(`${statusLine(408)}content-length: 0\r\nconnection: close\r\n\r\n`);
+          this.#shut();
+        }
+        break;
+      case 'drop':
+        if (this.#reading === 'drop-length' || this.#reading === 'drop-chunked') this.#shut();
+        else this.#arm('idle', this.#limits.idleTimeoutMs);
+        break;
+      case 'drain':
+        if (this.#reading === 'head' && this.#partial.isEmpty) this.#shut();
+        break;
+      case 'linger':
+        this.#channel.reset();
+        break;
+    }
+  }
+}
+
+function termination(message: string): ExchangeError {
+  return new ExchangeError('connection-termination', message, { sent: 'maybe' });
+}
