@@ -323,6 +323,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
 
   onStreamClosed(stream: Http2Stream): void {
     this.#streams.delete(stream.id);
+    if (!stream.closedByReset) this.#streams.noteEnded(stream.id);
     if (this.#dataStream === stream) this.#dataStream = undefined;
     if (this.#draining || this.#peerGoingAway) this.#endIfIdle();
     this.#handler.onChange?.();
@@ -447,11 +448,15 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     this.#streams.get(streamId)?.fail(streamError(wireCode, 'Peer sent a malformed PRIORITY'));
   }
 
-  /** DATA or HEADERS for a stream that is not there: ours to ignore after a reset, else an error. */
+  /** DATA or HEADERS for a stream that is not there: ours to ignore after a reset, else an error (section 5.1). */
   #onFrameForNoStream(streamId: number, what: string): void {
-    if (this.#streams.isIdle(streamId))
-      throw connectionError(errorCode.protocolError, `Peer sent ${what} on an idle stream`);
-    if (streamId > this.#lastAcceptedStreamId || this.#streams.wasReset(streamId)) return;
+    const streams = this.#streams;
+    if (streams.isIdle(streamId)) throw connectionError(errorCode.protocolError, `Peer sent ${what} on an idle stream`);
+    if (streamId > this.#lastAcceptedStreamId || streams.wasReset(streamId)) return;
+    if (streams.wasSkipped(streamId))
+      throw connectionError(errorCode.protocolError, `Peer sent ${what} on a stream that it had passed over`);
+    if (streams.wasEnded(streamId))
+      throw connectionError(errorCode.streamClosed, `Peer sent ${what} on a stream that it had ended`);
     this.#flood.charge('frames on closed streams');
     this.writeReset(streamId, errorCode.streamClosed);
   }

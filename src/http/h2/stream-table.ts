@@ -4,7 +4,9 @@ import type { Http2Role } from './limits.ts';
 import type { Http2Stream } from './stream.ts';
 
 /** Resets of ours that are remembered: what the peer sent before it saw them is ignored. */
-const rememberedResets = 64;
+const rememberedResets = 256;
+/** Streams that are remembered as ended in order: a peer that goes on on them is out of step. */
+const rememberedEnds = 64;
 
 export class StreamTable {
   readonly #role: Http2Role;
@@ -12,8 +14,13 @@ export class StreamTable {
   #nextOwnId: number;
   /** Highest stream that the peer opened. */
   #lastPeerId = 0;
+  /** The ids that the peer passed over last: from here on, below `#skippedTo`. */
+  #skippedFrom = 0;
+  #skippedTo = 0;
   readonly #resets: number[] = [];
   #nextReset = 0;
+  readonly #ends: number[] = [];
+  #nextEnd = 0;
 
   constructor(role: Http2Role) {
     this.#role = role;
@@ -54,7 +61,17 @@ export class StreamTable {
   }
 
   notePeerId(id: number): void {
+    const next = this.#lastPeerId === 0 ? 1 : this.#lastPeerId + 2;
+    if (id > next) {
+      this.#skippedFrom = next;
+      this.#skippedTo = id;
+    }
     this.#lastPeerId = id;
+  }
+
+  /** Whether the peer passed the id over, not long ago: it can never be opened. */
+  wasSkipped(id: number): boolean {
+    return id >= this.#skippedFrom && id < this.#skippedTo;
   }
 
   add(stream: Http2Stream): void {
@@ -74,6 +91,15 @@ export class StreamTable {
   noteReset(id: number): void {
     this.#resets[this.#nextReset] = id;
     this.#nextReset = (this.#nextReset + 1) % rememberedResets;
+  }
+
+  noteEnded(id: number): void {
+    this.#ends[this.#nextEnd] = id;
+    this.#nextEnd = (this.#nextEnd + 1) % rememberedEnds;
+  }
+
+  wasEnded(id: number): boolean {
+    return this.#ends.includes(id);
   }
 
   wasReset(id: number): boolean {
