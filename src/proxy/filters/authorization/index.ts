@@ -1,0 +1,2 @@
+/** AuthorizationPolicy, for requests and for connections. */
+export { authorizationFilter } from './filter.ts';

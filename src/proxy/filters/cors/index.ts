@@ -1,0 +1,2 @@
+/** Cross-origin requests. */
+export { corsFilter } from './filter.ts';

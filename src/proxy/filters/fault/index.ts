@@ -1,0 +1,2 @@
+/** Faults that routes ask for. */
+export { faultFilter } from './filter.ts';
