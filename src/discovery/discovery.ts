@@ -37,8 +37,10 @@ import { deriveServices } from './derive-services.ts';
 import { deriveWorkloads } from './derive-workloads.ts';
 import { exported } from './export-to.ts';
 import type { GatewayObjects } from './gateway-objects.ts';
+import { deriveGatewayReach, type GatewayReach } from './gateway-reach.ts';
 import type { ProxyResourceOf } from './l7/contracts.ts';
 import { deriveProxies } from './l7/derive-proxies.ts';
+import type { JudgedVirtualService } from './l7/derive-virtual-services.ts';
 import { deriveGatewayApi, type GatewayApiVerdicts } from './l7/gateway-api.ts';
 import { deriveL7Services } from './l7/l7-services.ts';
 import { defaultRevision, meshScope } from './mesh-scope.ts';
@@ -101,6 +103,8 @@ export interface Discovery {
   readonly gateways: Collection<Gateway>;
   /** What is deployed for Gateways of our controllers, by the key of the Gateway. */
   readonly gatewayObjects: Collection<GatewayObjects>;
+  /** Where deployed Gateways are reached, by the key of the Gateway. */
+  readonly gatewayReach: Collection<GatewayReach>;
   /** What L7 proxies are told, by `<gateway>|<kind>/<name>`. */
   readonly proxyResources: Collection<ProxyResourceOf>;
   /** By the name on the wire: uid, or `<namespace>/<hostname>`. */
@@ -118,6 +122,7 @@ export interface Discovery {
     readonly workloadEntries: Collection<EntryVerdict>;
     readonly allocations: Collection<Allocation>;
     readonly gatewayApi: GatewayApiVerdicts;
+    readonly virtualServices: Collection<JudgedVirtualService>;
   };
 }
 
@@ -227,7 +232,10 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     networkOf,
     trustDomain,
     clusterDomain,
-    routes: [gatewayApi.boundRoutes],
+    virtualServices: scope.virtualServices,
+    routes: gatewayApi.boundRoutes,
+    edgeListeners: gatewayApi.edgeListeners,
+    more: [gatewayApi.secrets],
     policies: [],
   });
 
@@ -242,6 +250,12 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     workloadEntries,
     gateways: scope.gateways,
     gatewayObjects: gateways.objects,
+    gatewayReach: deriveGatewayReach(graph, {
+      objects: gateways.objects,
+      services,
+      endpointSlices: scope.endpointSlices,
+      clusterDomain,
+    }),
     addresses: graph.join<MeshAddress>('addresses', [
       withRemoteIdentities(graph, {
         services: meshServices,
@@ -262,6 +276,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
       workloadEntries: workloads.workloadEntryVerdicts,
       allocations: entries.allocations,
       gatewayApi: gatewayApi.verdicts,
+      virtualServices: proxies.virtualServices,
     },
   };
 }

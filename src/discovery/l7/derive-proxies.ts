@@ -1,4 +1,5 @@
 /** All that L7 proxies are told, by Gateway: settings, listeners, services, routes, backends, policies (ambient-l7, 1.6). */
+import type { VirtualService } from '../../api/istio.ts';
 import type { Gateway, GatewayClass } from '../../api/gateway.ts';
 import type { ProxyPolicy, ProxyResource } from '../../api/l7/index.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
@@ -7,7 +8,9 @@ import type { Waypoint } from '../waypoint.ts';
 import { attach, targetKey } from './attachments.ts';
 import { defaultBackend } from './backend-defaults.ts';
 import type { BackendNeed, BoundRoutes, PolicyTarget, ProxyResourceOf, TargetedPolicy } from './contracts.ts';
+import { deriveEdgeTables } from './derive-edge-tables.ts';
 import { deriveServiceTables, parentKey } from './derive-service-tables.ts';
+import { deriveVirtualServices, type JudgedVirtualService } from './derive-virtual-services.ts';
 import type { L7Services } from './l7-services.ts';
 import { deriveProxyGateways, settingsOf, type ProxyGateway, type SettingsInputs } from './proxy-gateways.ts';
 
@@ -17,7 +20,13 @@ export interface ProxyInputs extends SettingsInputs {
   readonly waypoints: Collection<Waypoint>;
   readonly meshConfigs: Collection<MeshConfig>;
   readonly services: L7Services;
-  readonly routes: readonly Collection<BoundRoutes>[];
+  readonly virtualServices: Collection<VirtualService>;
+  /** Of the Gateway API. */
+  readonly routes: Collection<BoundRoutes>;
+  /** Of gateways at the edge, without policies. */
+  readonly edgeListeners: Collection<ProxyResourceOf>;
+  /** What is told as it is, under its key. */
+  readonly more: readonly Collection<ProxyResourceOf>[];
   readonly policies: readonly Collection<TargetedPolicy>[];
 }
 
@@ -26,6 +35,8 @@ export interface DerivedProxies {
   readonly resources: Collection<ProxyResourceOf>;
   /** By `<namespace>/<name>`. */
   readonly gateways: Collection<ProxyGateway>;
+  /** By the key of the object. */
+  readonly virtualServices: Collection<JudgedVirtualService>;
 }
 
 /** A backend that something at a proxy refers to. */
@@ -38,9 +49,9 @@ interface PlacedNeed {
 export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies {
   const { meshConfigs, services } = inputs;
   const gateways = deriveProxyGateways(graph, inputs);
-  const routes = graph.index('routes by parent', graph.join('bound routes', inputs.routes), ({ parent }) => [
-    parentKey(parent),
-  ]);
+  const virtualServices = deriveVirtualServices(graph, inputs);
+  const allRoutes = graph.join('bound routes', [virtualServices.routes, inputs.routes]);
+  const routes = graph.index('routes by parent', allRoutes, ({ parent }) => [parentKey(parent)]);
   const policies = graph.index(
     'L7 policies by target',
     graph.join('targeted policies', inputs.policies),
@@ -53,13 +64,10 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
     { kind: 'gateway', gateway: gateway.gateway },
   ];
 
-  const tables = deriveServiceTables(graph, {
-    gateways,
-    services,
-    routes,
-    meshConfigs,
-    hasSubset: () => false,
-  });
+  const hasSubset = (): boolean => false;
+  const tables = deriveServiceTables(graph, { gateways, services, routes, meshConfigs, hasSubset });
+  const listeners = inputs.edgeListeners;
+  const edgeTables = deriveEdgeTables(graph, { gateways, services, routes, listeners, hasSubset });
 
   const ofGateways = graph.flatMap('resources of gateways', gateways, (gateway, _, read) => {
     const settings = settingsOf(gateway, inputs, read);
@@ -80,7 +88,23 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
     return named(gateway, [{ ...service, policies: attachment }, ...one.tables, ...attached]);
   });
 
-  const needs = graph.flatMap('backends that are needed', tables, ({ gateway, backends }) =>
+  const ofListeners = graph.flatMap(
+    'listeners at the edge with policies',
+    listeners,
+    ({ gateway, resource }, key, read) => {
+      const at = read.get(gateways, gateway);
+      if (!at || resource.kind !== 'listener') return [];
+      const { attachment, policies: attached } = attach(ofGateway(at), policies, read);
+      const routeTables = read.get(edgeTables, key)?.tables ?? [];
+      return named(gateway, [{ ...resource, policies: attachment }, ...routeTables, ...attached]);
+    },
+  );
+
+  const needing = graph.join<{ readonly gateway: string; readonly backends: ReadonlyMap<string, BackendNeed> }>(
+    'what needs backends',
+    [tables, edgeTables],
+  );
+  const needs = graph.flatMap('backends that are needed', needing, ({ gateway, backends }) =>
     [...backends].map(([name, need]) => [`${gateway}|${name}`, { gateway, name, need } satisfies PlacedNeed] as const),
   );
   const backends = graph.flatMap('backends of proxies', needs, ({ gateway, name, need }, _, read) => {
@@ -91,7 +115,11 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
     return named(gateway, [defaultBackend({ name, need, service, isEdge: at.role === 'gateway', meshConfig })]);
   });
 
-  return { gateways, resources: graph.join('resources of proxies', [ofGateways, ofServices, backends]) };
+  return {
+    gateways,
+    virtualServices: virtualServices.judged,
+    resources: graph.join('resources of proxies', [ofGateways, ofListeners, ofServices, backends, ...inputs.more]),
+  };
 }
 
 function named(

@@ -1,9 +1,12 @@
 /** What L7 proxies are told of a world written by hand, for tests. */
-import type { ProxyResource, ProxyResourceKind } from '../../api/l7/index.ts';
+import { load } from 'js-yaml';
+import type { VirtualService } from '../../api/istio.ts';
+import type { HttpRule, ProxyResource, ProxyResourceKind } from '../../api/l7/index.ts';
+import type { ObjectMeta } from '../../api/meta.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { defaultClusterId } from '../../api/names.ts';
 import type { DiscoveryOptions } from '../discovery.ts';
-import { openWorld, type World } from '../fixtures.ts';
+import { openWorld, service, waypoint, type World } from '../fixtures.ts';
 
 export interface ProxyWorld extends World {
   /** `<kind>/<name>` of all that the proxies of a Gateway are told, sorted. */
@@ -47,4 +50,37 @@ export function openProxyWorld(options: DiscoveryOptions = {}): ProxyWorld {
       world.put(world.sources.nodes);
     },
   };
+}
+
+/** With waypoint `shop/wp`, which stands for Services `reviews` (port 80, HTTP), `ratings` (80) and `old` (8080 and 9090). */
+export function openShop(options: DiscoveryOptions = {}): ProxyWorld {
+  const world = openProxyWorld(options);
+  const labels = { 'istio.io/use-waypoint': 'wp' };
+  const ports = [
+    { name: 'http', port: 8080 },
+    { name: 'tcp', port: 9090 },
+  ];
+  world.put(world.sources.gateways, waypoint('wp'));
+  world.put(
+    world.sources.services,
+    service('reviews', {}, { labels }),
+    service('ratings', {}, { labels }),
+    service('old', { ports }, { labels }),
+    service('plain', {}, { namespace: 'elsewhere' }),
+  );
+  return world;
+}
+
+type Meta = Partial<ObjectMeta>;
+
+/** Of namespace `shop`; its spec in YAML. */
+export function virtualService(name: string, spec: string, more: Meta = {}): VirtualService {
+  return { metadata: { name, namespace: 'shop', generation: 1, ...more }, spec: load(spec) as object };
+}
+
+/** The rules of a port of a Service of namespace `shop` at waypoint `shop/wp`. */
+export function rulesOf(world: ProxyWorld, name: string, port = 80): readonly HttpRule[] {
+  return (
+    world.resource('shop/wp', 'routes', `inbound-vip|${port}|http|${name}.shop.svc.cluster.local`).hosts[0]?.rules ?? []
+  );
 }

@@ -9,6 +9,7 @@ import type { HttpRule, RetryPolicy, RouteTable, TcpRule, TlsRule } from '../../
 import type { BackendUse } from './backend-names.ts';
 import { tableName } from './backend-names.ts';
 import type { BoundRoutes } from './contracts.ts';
+import { hostRank } from './host-names.ts';
 import { inOrderOfPrecedence } from './http-route-precedence.ts';
 import type { L7Port, L7Service } from './l7-services.ts';
 import { maySpeakHttp } from './port-protocol.ts';
@@ -51,7 +52,7 @@ interface Block {
 }
 
 function inOrderOfAge(bound: readonly BoundRoutes[]): Block[] {
-  const everybodys = bound.filter(({ consumerNamespace }) => consumerNamespace === undefined);
+  const everybodys = mostSpecial(bound.filter(({ consumerNamespace }) => consumerNamespace === undefined));
   const gatewayApi = everybodys.filter(({ api }) => api === 'gateway').toSorted(byAge);
   const [oldest] = gatewayApi;
   const blocks: Block[] = everybodys
@@ -67,6 +68,13 @@ function inOrderOfAge(bound: readonly BoundRoutes[]): Block[] {
     });
   }
   return blocks.toSorted((a, b) => compareText(a.createdAt, b.createdAt) || compareText(a.name, b.name));
+}
+
+/** Of VirtualServices, those that name the host most specially: a wildcard gives way to a name. */
+function mostSpecial(bound: readonly BoundRoutes[]): BoundRoutes[] {
+  const rank = ({ hostnames }: BoundRoutes): number => Math.max(...hostnames.map(hostRank));
+  const best = Math.max(...bound.filter(({ api }) => api === 'istio').map(rank));
+  return bound.filter((routes) => routes.api === 'gateway' || rank(routes) === best);
 }
 
 function httpRules(blocks: readonly Block[], context: ServiceRoutesContext): HttpRule[] {
@@ -133,7 +141,7 @@ function defaultTcpRule({ service, backend }: ServiceRoutesContext): TcpRule {
   };
 }
 
-function byAge(a: BoundRoutes, b: BoundRoutes): number {
+export function byAge(a: BoundRoutes, b: BoundRoutes): number {
   return compareText(a.createdAt, b.createdAt) || compareText(nameOf(a.route), nameOf(b.route));
 }
 
