@@ -142,7 +142,7 @@ function rank(set: EndpointSet, request: RankRequest): RankedEndpoints {
 }
 
 /** Names are resolved when they are dialled, and what is behind a gateway is reached at the gateway's address. */
-function isReachable(workload: MeshWorkload, client: MeshWorkload, families: IpFamilies): boolean {
+export function isReachable(workload: MeshWorkload, client: MeshWorkload, families: IpFamilies): boolean {
   if (workload.network !== client.network && workload.networkGateway !== undefined) return true;
   if (workload.addresses.length === 0) return workload.hostname !== '';
   return hasAddressOf(workload, families);
@@ -157,7 +157,7 @@ function groupOf(endpoints: readonly RankedEndpoint[]): EndpointGroup {
 
 const noPreferences: readonly RoutingScope[] = [];
 
-function preferencesOf({ loadBalancing }: MeshService): readonly RoutingScope[] {
+export function preferencesOf({ loadBalancing }: MeshService): readonly RoutingScope[] {
   if (loadBalancing?.mode === 'strict' || loadBalancing?.mode === 'failover') return loadBalancing.routingPreference;
   return noPreferences;
 }
@@ -166,7 +166,11 @@ function preferencesOf({ loadBalancing }: MeshService): readonly RoutingScope[] 
  * How many preferences in a row hold. A leading network preference outweighs all the others together, and its failing
  * does not end the count, so that remote endpoints still rank among themselves.
  */
-function rankOf(preferences: readonly RoutingScope[], workload: MeshWorkload, wanted: readonly string[]): number {
+export function rankOf(
+  preferences: readonly RoutingScope[],
+  workload: MeshWorkload,
+  wanted: readonly string[],
+): number {
   let rank = 0;
   for (let i = 0; i < preferences.length; i++) {
     const scope = preferences[i] as RoutingScope;
@@ -179,11 +183,11 @@ function rankOf(preferences: readonly RoutingScope[], workload: MeshWorkload, wa
 }
 
 /** The rank where all preferences hold. */
-function topRank(preferences: readonly RoutingScope[]): number {
+export function topRank(preferences: readonly RoutingScope[]): number {
   return preferences[0] === 'network' ? preferences.length * 2 - 1 : preferences.length;
 }
 
-function scopeValue(scope: RoutingScope, workload: MeshWorkload): string {
+export function scopeValue(scope: RoutingScope, workload: MeshWorkload): string {
   switch (scope) {
     case 'region':
       return workload.locality.region;

@@ -4,7 +4,8 @@ import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
 import { formatHostPort } from '../lib/ip.ts';
 import { familyOf } from './address.ts';
 import { withNetns } from './netns.ts';
-import { applySocketOptions } from './socket-options.ts';
+import { descriptorOf } from './socket-handle.ts';
+import { applySocketOptions, setKeepAliveProbes, type KeepAliveProbes } from './socket-options.ts';
 import { bindAnyPort, bindForeign } from './source-address.ts';
 import * as sys from './sys.ts';
 
@@ -22,6 +23,8 @@ export interface DialOptions {
   readonly timeoutMs: number;
   /** TCP keepalive: idle time before the first probe. */
   readonly keepAliveMs?: number;
+  /** The probes that follow; absent: Node's own, every second. */
+  readonly keepAliveProbes?: KeepAliveProbes;
   readonly signal?: AbortSignal;
 }
 
@@ -60,7 +63,11 @@ function dialOnce(options: DialOptions, avoidOwnersPorts: boolean): Promise<Sock
       socket.destroy();
       reject(error);
     };
-    const onConnect = (): void => settle(undefined);
+    const onConnect = (): void => {
+      const fd = options.keepAliveProbes && descriptorOf(socket);
+      if (fd !== undefined && options.keepAliveProbes) setKeepAliveProbes(fd, options.keepAliveProbes);
+      settle(undefined);
+    };
     const onError = (error: Error): void => settle(connectError(target, error));
     const onAbort = (): void => settle(aborted(target));
     const timer = setTimeout(() => {

@@ -20,7 +20,7 @@ export { channelDuplex } from './channel-duplex.ts';
 export { descriptorLimit } from './descriptor-limit.ts';
 export { releaseMemory } from './release-memory.ts';
 export { listeningAddresses } from './listening-sockets.ts';
-export { encodeProxyHeader, proxyTlv } from './proxy-protocol.ts';
+export { encodeProxyHeader, encodeProxyHeaderV1, proxyTlv } from './proxy-protocol.ts';
 export { memoryChannelPair } from './memory-channel.ts';
 export { pump, type PumpResult } from './pump.ts';
 export {

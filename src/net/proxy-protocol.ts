@@ -1,5 +1,5 @@
-/** The PROXY protocol, version 2 (haproxy's proxy-protocol.txt): who a connection comes from, told before its first byte. */
-import { parseIp } from '../lib/ip.ts';
+/** The PROXY protocol, versions 1 and 2 (haproxy's proxy-protocol.txt): who a connection comes from, told before its first byte. */
+import { formatIp, parseIp } from '../lib/ip.ts';
 import type { Endpoint } from './address.ts';
 
 /** TLV types of Istio's sandwiched waypoints. */
@@ -34,6 +34,23 @@ export function encodeProxyHeader({ source, destination, tlvs = [] }: ProxyHeade
     Uint8Array.of(...signature, versionAndProxy, family, body.length >> 8, body.length & 0xff),
     body,
   ]);
+}
+
+/** Version 1: one line of text. */
+export function encodeProxyHeaderV1({ source, destination }: Pick<ProxyHeader, 'source' | 'destination'>): Uint8Array {
+  let ends = [parseIp(source.address), parseIp(destination.address)];
+  if (ends[0]?.length !== ends[1]?.length) ends = ends.map((bytes) => (bytes.length === 4 ? mapped(bytes) : bytes));
+  const isIpv4 = ends[0]?.length === 4;
+  const [from = '', to = ''] = ends.map((bytes) => (isIpv4 ? formatIp(bytes) : plainIpv6(bytes)));
+  return Buffer.from(`PROXY ${isIpv4 ? 'TCP4' : 'TCP6'} ${from} ${to} ${source.port} ${destination.port}\r\n`);
+}
+
+/** All groups: `formatIp` would fold a mapped address back to IPv4. */
+function plainIpv6(bytes: Uint8Array): string {
+  const groups = Array.from({ length: 8 }, (_, i) =>
+    (((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0)).toString(16),
+  );
+  return groups.join(':');
 }
 
 function mapped(ipv4: Uint8Array): Uint8Array {

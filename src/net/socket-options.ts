@@ -20,6 +20,17 @@ export function applySocketOptions(fd: number, family: number, options: SocketOp
   }
 }
 
+/** How often a silent peer is asked, and how often in vain. After Node's own `setKeepAlive`, which sets both. */
+export function setKeepAliveProbes(fd: number, { intervalMs, count }: KeepAliveProbes): void {
+  sys.setIntOption(fd, linux.SOL_TCP, linux.TCP_KEEPINTVL, Math.max(1, Math.round(intervalMs / 1000)));
+  sys.setIntOption(fd, linux.SOL_TCP, linux.TCP_KEEPCNT, Math.max(1, count));
+}
+
+export interface KeepAliveProbes {
+  readonly intervalMs: number;
+  readonly count: number;
+}
+
 /** `struct linger { on = 1, seconds = 0 }` */
 const lingerNothing = Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0);
 

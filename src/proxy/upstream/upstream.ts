@@ -62,8 +62,8 @@ export interface UpstreamExchange {
   write(bytes: Uint8Array): WriteResult;
   end(trailers?: HeaderList): void;
   credit(byteCount: number): void;
-  /** Gives up; `onClose` follows. */
-  reset(): void;
+  /** Gives up; `onClose` follows. `timeout`: because the host took too long, which outlier detection counts against it. */
+  reset(reason?: 'timeout'): void;
 }
 
 export interface UpstreamFailure {

@@ -1,0 +1,218 @@
+/** One attempt: waits for a connection, then joins the codec's exchange to its reader. */
+import type { HeaderList } from '../../http/header-list.ts';
+import {
+  ExchangeError,
+  type ClientExchange,
+  type ClientExchangeReader,
+  type ResponseHead,
+} from '../../http/message.ts';
+import { writeResult, type WriteResult } from '../../net/channel.ts';
+import type { BackendPool } from './backend-pool.ts';
+import type { Host } from './host.ts';
+import type { HostPool } from './host-pool.ts';
+import { exchangeFailure, upstreamFailure } from './failures.ts';
+import type { PooledConnection } from './pooled-connection.ts';
+import type { UpstreamExchange, UpstreamFailure, UpstreamReader, UpstreamRequest } from './upstream.ts';
+
+/** Body that may wait for a connection. */
+const maxHeldBytes = 64 * 1024;
+
+/** Connections that turned out to be ending: tried so often, each time without a byte of the request being seen. */
+const maxReopens = 2;
+
+export class Attempt implements UpstreamExchange, ClientExchangeReader {
+  readonly request: UpstreamRequest;
+  readonly #backend: BackendPool;
+  readonly #reader: UpstreamReader;
+  /** Chosen; undefined before, and where there is none. */
+  host: Host | undefined;
+  #pool: HostPool | undefined;
+  #connection: PooledConnection | undefined;
+  #exchange: ClientExchange | undefined;
+  #held: Uint8Array[] | undefined;
+  #heldBytes = 0;
+  #drainOwed = false;
+  #ended: boolean;
+  #trailers: HeaderList | undefined;
+  /** Some of the body is with a codec, so that the request cannot be sent again from here. */
+  #bodySent = false;
+  #responded = false;
+  #isGrpc = false;
+  #hostTold: PooledConnection | undefined;
+  #reopens = 0;
+  #isOver = false;
+  #timedOut = false;
+  /** A cookie that the response has to set, for consistent hashing. */
+  setCookie: string | undefined;
+
+  constructor(backend: BackendPool, request: UpstreamRequest, reader: UpstreamReader) {
+    this.#backend = backend;
+    this.request = request;
+    this.#reader = reader;
+    this.#ended = request.ends;
+  }
+
+  // The engine's side.
+
+  write(bytes: Uint8Array): WriteResult {
+    if (this.#exchange) {
+      this.#bodySent = true;
+      return this.#exchange.write(bytes);
+    }
+    if (this.#isOver || this.#ended) return writeResult.done;
+    (this.#held ??= []).push(Buffer.from(bytes));
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes < maxHeldBytes) return writeResult.done;
+    this.#drainOwed = true;
+    return writeResult.full;
+  }
+
+  end(trailers?: HeaderList): void {
+    if (this.#isOver || this.#ended) return;
+    this.#ended = true;
+    this.#trailers = trailers;
+    this.#exchange?.end(trailers);
+  }
+
+  credit(byteCount: number): void {
+    this.#exchange?.credit(byteCount);
+  }
+
+  reset(reason?: 'timeout'): void {
+    if (this.#isOver) return;
+    this.#timedOut = reason === 'timeout';
+    if (this.#exchange) return this.#exchange.reset();
+    this.fail(upstreamFailure('local-reset', 'given up', 'no', this.host?.describe()));
+  }
+
+  // The pool's side.
+
+  waitIn(pool: HostPool): void {
+    this.#pool = pool;
+  }
+
+  start(connection: PooledConnection): void {
+    this.#pool = undefined;
+    this.#connection = connection;
+    this.#backend.activeRequests++;
+    const ends = this.#ended && this.#held === undefined && this.#trailers === undefined;
+    const exchange = connection.connection.request(this.request.head, ends, this);
+    this.#exchange = exchange;
+    if (!ends) this.#flush(exchange);
+  }
+
+  #flush(exchange: ClientExchange): void {
+    let result: WriteResult = writeResult.done;
+    for (const bytes of this.#held ?? []) {
+      this.#bodySent = true;
+      result = exchange.write(bytes);
+    }
+    this.#held = undefined;
+    this.#heldBytes = 0;
+    if (this.#ended) exchange.end(this.#trailers);
+    else if (this.#drainOwed && result === writeResult.done) queueMicrotask(() => this.onDrain());
+  }
+
+  /** Ends without an exchange; the reader hears of it after the call. */
+  fail(failure: UpstreamFailure): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#pool?.leave(this);
+    this.#pool = undefined;
+    this.#held = undefined;
+    this.#backend.release(this);
+    queueMicrotask(() => {
+      if (this.host && failure.host) this.#reader.onHost(failure.host);
+      this.#reader.onClose(failure);
+    });
+  }
+
+  // The codec's side.
+
+  onInformational(head: ResponseHead): void {
+    this.#tellHost();
+    this.#reader.onInformational(head);
+  }
+
+  onResponse(head: ResponseHead, ends: boolean): void {
+    this.#tellHost();
+    this.#responded = true;
+    if (this.setCookie !== undefined) head.headers.add('set-cookie', this.setCookie);
+    if (this.#backend.config.outlierDetection) this.#noteResponse(head, ends);
+    this.#reader.onResponse(head, ends);
+  }
+
+  onData(bytes: Uint8Array): void {
+    this.#reader.onData(bytes);
+  }
+
+  onEnd(trailers?: HeaderList): void {
+    if (this.#isGrpc && this.host) {
+      this.#isGrpc = false;
+      this.#backend.noteGrpcStatus(this.host, trailers?.get('grpc-status'));
+    }
+    this.#reader.onEnd(trailers);
+  }
+
+  onDrain(): void {
+    if (this.#isOver) return;
+    this.#drainOwed = false;
+    this.#reader.onDrain();
+  }
+
+  onClose(error?: Error): void {
+    const connection = this.#connection;
+    if (this.#isOver || !connection) return;
+    this.#exchange = undefined;
+    this.#backend.activeRequests--;
+    if (error && this.#mayReopen(error)) {
+      this.#reopens++;
+      this.#connection = undefined;
+      this.#backend.placeAgain(this);
+      return;
+    }
+    this.#isOver = true;
+    const failure = error ? exchangeFailure(error, connection.host) : undefined;
+    if (failure && this.host) this.#noteFailure(failure);
+    this.#backend.release(this);
+    // First the connection is idle again, then the next request may come.
+    connection.pool.onChange(connection);
+    this.#tellHost();
+    this.#reader.onClose(failure);
+  }
+
+  /** Not seen by anybody, and all of it still here. */
+  #mayReopen(error: Error): boolean {
+    return (
+      error instanceof ExchangeError &&
+      error.sent === 'no' &&
+      (error.reason === 'connection-termination' || error.reason === 'refused') &&
+      !this.#responded &&
+      !this.#bodySent &&
+      this.#reopens < maxReopens
+    );
+  }
+
+  #tellHost(): void {
+    const connection = this.#connection;
+    if (!connection || this.#hostTold === connection) return;
+    this.#hostTold = connection;
+    this.#reader.onHost(connection.host);
+  }
+
+  #noteResponse(head: ResponseHead, ends: boolean): void {
+    const { host } = this;
+    if (!host) return;
+    const grpcStatus = head.headers.get('grpc-status');
+    if (grpcStatus !== undefined) this.#backend.noteGrpcStatus(host, grpcStatus);
+    else if (!ends && head.headers.get('content-type')?.startsWith('application/grpc')) this.#isGrpc = true;
+    else this.#backend.noteStatus(host, head.status);
+  }
+
+  #noteFailure(failure: UpstreamFailure): void {
+    const { host } = this;
+    if (!host || !this.#backend.config.outlierDetection) return;
+    if (failure.kind === 'local-reset' && !this.#timedOut) return;
+    if (!this.#responded || failure.kind !== 'local-reset') this.#backend.noteFailure(host);
+  }
+}

@@ -1,0 +1,313 @@
+/** One backend at work: which host gets a request, what is too much, and what is known of failures. */
+import type { Backend } from '../../api/l7/index.ts';
+import { hashText, requestHash } from '../../decision/balance/index.ts';
+import type { RequestHead } from '../../http/message.ts';
+import { formatHostPort, tryParseIp } from '../../lib/ip.ts';
+import { Attempt } from './attempt.ts';
+import { upstreamFailure } from './failures.ts';
+import { grpcHttpStatus } from './grpc-status.ts';
+import { hashCookie } from './hash-cookie.ts';
+import { Host } from './host.ts';
+import { HostPool, type HostPoolKind } from './host-pool.ts';
+import { HostSet } from './host-set.ts';
+import { OutlierWatch } from './outlier-watch.ts';
+import type { PoolOwner } from './pool-owner.ts';
+import { RetryLimits } from './retry-limits.ts';
+import type {
+  BackendStatus,
+  UpstreamClient,
+  UpstreamExchange,
+  UpstreamFailure,
+  UpstreamReader,
+  UpstreamRequest,
+} from './upstream.ts';
+
+export class BackendPool {
+  readonly owner: PoolOwner;
+  config: Backend;
+  /** With a connection. */
+  activeRequests = 0;
+  /** Without one yet. */
+  pendingRequests = 0;
+  /** Open, or being opened. */
+  connections = 0;
+  readonly retries: RetryLimits;
+  readonly #hosts: HostSet;
+  readonly #outliers: OutlierWatch;
+  /** Addresses that clients asked for, by `ip:port`. */
+  readonly #passthrough = new Map<string, Host>();
+  /** Connections differ by client or by the name asked for: see `#poolOf`. */
+  #splitsPools = false;
+
+  constructor(owner: PoolOwner, config: Backend) {
+    this.owner = owner;
+    this.config = config;
+    this.#hosts = new HostSet(owner, config, { onStale: (host) => retirePools(host) });
+    this.retries = new RetryLimits(owner.clock, config, () => this.activeRequests + this.pendingRequests);
+    const { clock, log } = owner;
+    this.#outliers = new OutlierWatch(
+      { clock, log, backend: config.name, hosts: () => this.#hosts.values(), onChange: () => this.#hosts.replan() },
+      config.outlierDetection,
+    );
+    this.#splitsPools = splitsPools(config);
+  }
+
+  /** `reconnects`: what connections are made of changed. */
+  configure(config: Backend, reconnects: boolean): void {
+    this.config = config;
+    this.#splitsPools = splitsPools(config);
+    this.retries.configure(config);
+    this.#outliers.configure(config.outlierDetection);
+    this.#hosts.configure(config);
+    if (reconnects) for (const host of this.#allHosts()) retirePools(host);
+  }
+
+  /** Follows the mesh although nobody asks. */
+  refresh(): void {
+    this.#hosts.refresh();
+  }
+
+  open(request: UpstreamRequest, reader: UpstreamReader): UpstreamExchange {
+    const attempt = new Attempt(this, request, reader);
+    this.retries.onRequest(request.isRetry);
+    this.#place(attempt);
+    return attempt;
+  }
+
+  /** Nothing of it was sent: on another connection, of another host where its own is gone. */
+  placeAgain(attempt: Attempt): void {
+    const { host } = attempt;
+    if (host && (this.#hosts.has(host) || this.#passthrough.get(host.key) === host)) {
+      this.#poolOf(host, attempt.request.head, attempt.request.client).place(attempt);
+      return;
+    }
+    this.release(attempt);
+    this.#place(attempt);
+  }
+
+  /** The attempt is over, or has no host any more. */
+  release(attempt: Attempt): void {
+    if (attempt.host) attempt.host.activeRequests--;
+  }
+
+  // Limits.
+
+  mayStart(): boolean {
+    const { maxRequests } = this.config.connectionPool;
+    return maxRequests === undefined || this.activeRequests < maxRequests;
+  }
+
+  mayWait(): boolean {
+    const { maxPendingRequests } = this.config.connectionPool;
+    return maxPendingRequests === undefined || this.pendingRequests < maxPendingRequests;
+  }
+
+  mayConnect(): boolean {
+    const { maxConnections } = this.config.connectionPool;
+    return maxConnections === undefined || this.connections < maxConnections;
+  }
+
+  overflow(what: string, host: Host): UpstreamFailure {
+    return upstreamFailure('overflow', `too many ${what} at ${this.config.name}`, 'no', host.describe());
+  }
+
+  // What became of requests.
+
+  noteStatus(host: Host, status: number): void {
+    this.#outliers.onStatus(host, status);
+  }
+
+  noteGrpcStatus(host: Host, grpcStatus: string | undefined): void {
+    this.#outliers.onStatus(host, grpcHttpStatus(grpcStatus));
+  }
+
+  noteFailure(host: Host): void {
+    this.#outliers.onFailure(host);
+  }
+
+  onConnectFailure(host: Host): void {
+    this.#outliers.onFailure(host);
+  }
+
+  forgetPool(pool: HostPool): void {
+    const { host } = pool;
+    host.pools.delete(pool.kind.id);
+    if (this.#passthrough.get(host.key) !== host || host.activeRequests > 0) return;
+    if ([host.http1, host.http2, ...host.pools.values()].every((other) => !other || other.isUnused))
+      this.#passthrough.delete(host.key);
+  }
+
+  describe(): BackendStatus {
+    this.#hosts.refresh();
+    return {
+      name: this.config.name,
+      activeRequests: this.activeRequests,
+      pendingRequests: this.pendingRequests,
+      connections: this.connections,
+      hosts: [...this.#allHosts()].map((host) => ({
+        address: formatHostPort(host.describe().address, host.spec.port),
+        workload: host.spec.workload?.uid ?? '',
+        weight: host.weight,
+        priority: host.priority,
+        health: host.isEjected ? ('ejected' as const) : host.healthy ? ('healthy' as const) : ('unhealthy' as const),
+        activeRequests: host.activeRequests,
+        connections: host.connections,
+        ejections: host.outlier.ejections,
+      })),
+    };
+  }
+
+  /** Its connections take no more requests. */
+  drain(): void {
+    for (const host of this.#allHosts()) retirePools(host);
+  }
+
+  /** The backend is gone: what runs on it ends by itself. */
+  retire(): void {
+    this.#outliers.close();
+    this.drain();
+  }
+
+  close(): void {
+    this.#outliers.close();
+    for (const host of this.#allHosts()) for (const pool of poolsOf(host)) pool.close();
+  }
+
+  *#allHosts(): Iterable<Host> {
+    yield* this.#hosts.values();
+    yield* this.#passthrough.values();
+  }
+
+  #place(attempt: Attempt): void {
+    const { request } = attempt;
+    const host = this.choose(request.head, request, attempt);
+    attempt.host = host;
+    if (!host) return attempt.fail(this.noHealthyHost());
+    host.activeRequests++;
+    this.#poolOf(host, request.head, request.client).place(attempt);
+  }
+
+  choose(
+    head: RequestHead | undefined,
+    request: Pick<UpstreamRequest, 'client' | 'avoid' | 'preferred'>,
+    attempt?: Attempt,
+  ): Host | undefined {
+    const { loadBalancer } = this.config;
+    if (loadBalancer.kind === 'passthrough') return this.#passthroughHost(request.client);
+    const plan = this.#hosts.plan();
+    if (request.preferred !== undefined) {
+      const preferred = this.#hosts.byUid(request.preferred);
+      if (preferred?.healthy === true) return preferred;
+    }
+    let hash: number | undefined;
+    if (loadBalancer.kind === 'consistent-hash') {
+      const { on } = loadBalancer;
+      if (head) hash = requestHash(on, head, request.client.address);
+      else if (on.kind === 'source-ip') hash = hashText(request.client.address);
+      if (hash === undefined && attempt && on.kind === 'cookie' && on.ttlSeconds !== undefined) {
+        const cookie = hashCookie({ ...on, ttlSeconds: on.ttlSeconds }, this.owner.random);
+        attempt.setCookie = cookie.header;
+        ({ hash } = cookie);
+      }
+    }
+    const { avoid } = request;
+    if (avoid === undefined || avoid.size === 0) return plan.pick(hash);
+    const another = plan.pick(hash, ({ spec }) => spec.workload !== undefined && avoid.has(spec.workload.uid));
+    return another ?? plan.pick(hash);
+  }
+
+  noHealthyHost(): UpstreamFailure {
+    const { name } = this.config;
+    const total = this.#hosts.size;
+    const ejected = this.#outliers.ejected;
+    const why =
+      total === 0 ? 'it has no endpoints' : `none of ${total} is healthy${ejected > 0 ? `, ${ejected} ejected` : ''}`;
+    return upstreamFailure('no-healthy-host', `no healthy host of ${name}: ${why}`);
+  }
+
+  /** The address that the client asked for. */
+  #passthroughHost({ destination }: UpstreamClient): Host | undefined {
+    const { address, port } = destination;
+    const { mesh, clock } = this.owner;
+    const own = this.owner.own();
+    const service = mesh.service(this.config.service);
+    // The Service's own address stands for its endpoints: to dial it would leave the mesh.
+    if (service?.addresses.some(({ ip }) => ip === address)) return this.#hosts.plan().pick(undefined);
+    const key = formatHostPort(address, port);
+    let host = this.#passthrough.get(key);
+    const workload = own && mesh.workloadByIp(own.network, address);
+    if (host && host.spec.workload === workload) return host;
+    if (host) retirePools(host);
+    host = new Host(
+      {
+        key,
+        address,
+        port,
+        families: 0,
+        weight: 1,
+        priority: 0,
+        locality: workload?.locality ?? noLocality,
+        healthy: true,
+        ...(workload ? { workload } : {}),
+        ...(service ? { service } : {}),
+      },
+      clock.nowMs(),
+    );
+    this.#passthrough.set(key, host);
+    return host;
+  }
+
+  #poolOf(host: Host, head: RequestHead, client: UpstreamClient): HostPool {
+    const protocol = protocolOf(this.config, head);
+    if (!this.#splitsPools) {
+      if (protocol === 'http1') return (host.http1 ??= new HostPool(host, this, plainHttp1));
+      return (host.http2 ??= new HostPool(host, this, plainHttp2));
+    }
+    const serverName = serverNameOf(this.config, head.authority);
+    // The header tells one client's address, so the connection is that client's alone.
+    const owner = this.config.proxyProtocol ? client : undefined;
+    const id = `${protocol}|${serverName}|${owner ? formatHostPort(owner.address, owner.port) : ''}`;
+    let pool = host.pools.get(id);
+    if (!pool) {
+      const kind: HostPoolKind = { id, protocol, serverName, client: owner };
+      host.pools.set(id, (pool = new HostPool(host, this, kind)));
+    }
+    return pool;
+  }
+}
+
+const plainHttp1: HostPoolKind = { id: 'http1', protocol: 'http1', serverName: '', client: undefined };
+const plainHttp2: HostPoolKind = { id: 'http2', protocol: 'http2', serverName: '', client: undefined };
+const noLocality = { region: '', zone: '', subzone: '' };
+
+/** An upgrade is a matter of HTTP/1.1, whatever else the backend speaks. */
+function protocolOf({ protocol }: Backend, { version, upgrade }: RequestHead): 'http1' | 'http2' {
+  if (upgrade !== undefined || protocol === 'http1') return 'http1';
+  if (protocol === 'http2') return 'http2';
+  return version === 'http/2' ? 'http2' : 'http1';
+}
+
+function splitsPools({ proxyProtocol, tls }: Backend): boolean {
+  return proxyProtocol !== undefined || tls !== undefined;
+}
+
+/** The name that TLS asks for: the configured one, else the request's host, unless it is an address. */
+export function serverNameOf({ tls }: Backend, authority: string): string {
+  if (!tls) return '';
+  if (tls.sni !== undefined) return tls.sni;
+  const host = authority.startsWith('[') ? '' : authority.replace(/:\d+$/, '').toLowerCase();
+  return tryParseIp(host) ? '' : host;
+}
+
+function poolsOf(host: Host): HostPool[] {
+  return [host.http1, host.http2, ...host.pools.values()].filter((pool) => pool !== undefined);
+}
+
+/** Its pools' connections take no more requests; what comes next gets new ones. */
+function retirePools(host: Host): void {
+  const pools = poolsOf(host);
+  host.http1 = undefined;
+  host.http2 = undefined;
+  host.pools.clear();
+  for (const pool of pools) pool.retire();
+}

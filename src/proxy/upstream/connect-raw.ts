@@ -1,0 +1,154 @@
+/** A connection for raw bytes, by the same choice as requests: counted at its host for as long as it lives. */
+import type { WorkloadUid } from '../../api/names.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import type { ByteChannel, ChannelReader, WriteResult } from '../../net/channel.ts';
+import { serverNameOf, type BackendPool } from './backend-pool.ts';
+import { connectFailure, upstreamFailure } from './failures.ts';
+import type { Host } from './host.ts';
+import type { UpstreamClient, UpstreamConnection, UpstreamFailure } from './upstream.ts';
+
+/** Nothing of the client's was sent before there is a connection, so that another host repeats nothing. */
+const maxHosts = 3;
+
+/** Why `Upstreams.connect` rejects. */
+export class UpstreamConnectError extends Error {
+  readonly failure: UpstreamFailure;
+
+  constructor(failure: UpstreamFailure, cause?: unknown) {
+    super(failure.message, { cause });
+    this.name = 'UpstreamConnectError';
+    this.failure = failure;
+  }
+}
+
+export async function connectRaw(
+  name: string,
+  pool: BackendPool | undefined,
+  client: UpstreamClient,
+  signal: AbortSignal,
+): Promise<UpstreamConnection> {
+  if (!pool) throw new UpstreamConnectError(upstreamFailure('no-backend', `there is no backend "${name}"`));
+  const avoid = new Set<WorkloadUid>();
+  for (let tries = 1; ; tries++) {
+    const host = pool.choose(undefined, { client, avoid });
+    if (!host) throw new UpstreamConnectError(pool.noHealthyHost());
+    if (!pool.mayConnect()) throw new UpstreamConnectError(pool.overflow('connections', host));
+    try {
+      return await connectTo(host, pool, client, signal);
+    } catch (error) {
+      const failure = connectFailure(error, host.describe());
+      const { workload } = host.spec;
+      if (signal.aborted || !workload || avoid.has(workload.uid) || tries === maxHosts)
+        throw new UpstreamConnectError(failure, error);
+      pool.onConnectFailure(host);
+      avoid.add(workload.uid);
+    }
+  }
+}
+
+async function connectTo(
+  host: Host,
+  pool: BackendPool,
+  client: UpstreamClient,
+  signal: AbortSignal,
+): Promise<UpstreamConnection> {
+  const { connectTimeoutMs } = pool.config.connectionPool;
+  const { clock, connector } = pool.owner;
+  const late = new AbortController();
+  let timedOut = false;
+  const cancel = clock.after(connectTimeoutMs, () => {
+    timedOut = true;
+    late.abort();
+  });
+  const counted = new Counted(host, pool);
+  try {
+    const serverName = serverNameOf(pool.config, pool.config.hostname);
+    const ended = AbortSignal.any([signal, late.signal]);
+    const request = { backend: pool.config, host, use: 'raw' as const, serverName, client };
+    const connected = await connector.connect(request, ended);
+    return { channel: new CountedChannel(connected.channel, counted), host: connected.host };
+  } catch (error) {
+    counted.end();
+    if (!timedOut) throw error;
+    const message = `Cannot connect to ${host.key}: no connection within ${connectTimeoutMs} ms`;
+    throw new AmbitError(message, { code: 'upstream.timeout', blame: 'upstream', cause: error });
+  } finally {
+    cancel();
+  }
+}
+
+/** One connection in the counts of its host and backend. */
+class Counted {
+  readonly #host: Host;
+  readonly #pool: BackendPool;
+  #ended = false;
+
+  constructor(host: Host, pool: BackendPool) {
+    this.#host = host;
+    this.#pool = pool;
+    host.activeRequests++;
+    host.connections++;
+    pool.connections++;
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#host.activeRequests--;
+    this.#host.connections--;
+    this.#pool.connections--;
+  }
+}
+
+/** The channel itself, but for its close, which it tells to `counted`. */
+class CountedChannel implements ByteChannel {
+  readonly neverKeeps: boolean;
+  readonly #channel: ByteChannel;
+  readonly #counted: Counted;
+
+  constructor(channel: ByteChannel, counted: Counted) {
+    this.neverKeeps = channel.neverKeeps;
+    this.#channel = channel;
+    this.#counted = counted;
+  }
+
+  read(reader: ChannelReader): void {
+    const counted = this.#counted;
+    this.#channel.read({
+      neverKeeps: reader.neverKeeps === true,
+      onData: (bytes) => reader.onData(bytes),
+      onEnd: () => reader.onEnd(),
+      onDrain: () => reader.onDrain(),
+      onClose(error) {
+        counted.end();
+        reader.onClose(error);
+      },
+    });
+  }
+
+  write(bytes: Uint8Array): WriteResult {
+    return this.#channel.write(bytes);
+  }
+
+  pause(): void {
+    this.#channel.pause();
+  }
+
+  resume(): void {
+    this.#channel.resume();
+  }
+
+  credit(byteCount: number): void {
+    this.#channel.credit(byteCount);
+  }
+
+  end(): void {
+    this.#channel.end();
+  }
+
+  reset(error?: Error): void {
+    this.#channel.reset(error);
+    // Nobody reads from it yet, so nobody will hear of its close.
+    this.#counted.end();
+  }
+}

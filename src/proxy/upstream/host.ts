@@ -1,0 +1,98 @@
+/** One host of a backend: who it is now, what it has to do, and its pools of connections. */
+import {
+  createOutlierState,
+  type BalancedHost,
+  type HostSpec,
+  type OutlierState,
+} from '../../decision/balance/index.ts';
+import type { Locality } from '../../api/workload.ts';
+import type { HostPool } from './host-pool.ts';
+import type { UpstreamHost } from './upstream.ts';
+
+/** Addresses that the mesh does not list as endpoints: passthrough. */
+export interface PassthroughSpec extends Omit<HostSpec, 'workload' | 'service'> {
+  readonly workload?: HostSpec['workload'];
+  readonly service?: HostSpec['service'];
+}
+
+export class Host implements BalancedHost {
+  readonly key: string;
+  spec: PassthroughSpec;
+  /** The spec's, times what warming up leaves of it. */
+  weight: number;
+  activeRequests = 0;
+  connections = 0;
+  readonly outlier: OutlierState = createOutlierState();
+  /** When it became a host, for its warm-up. */
+  readonly sinceMs: number;
+  /** Pools by what tells their connections apart; the two usual ones apart from that, for speed. */
+  http1: HostPool | undefined;
+  http2: HostPool | undefined;
+  readonly pools: Map<string, HostPool> = new Map();
+  /** As told before there is a connection. */
+  #plain: UpstreamHost | undefined;
+
+  constructor(spec: PassthroughSpec, sinceMs: number) {
+    this.key = spec.key;
+    this.spec = spec;
+    this.weight = spec.weight;
+    this.sinceMs = sinceMs;
+  }
+
+  get priority(): number {
+    return this.spec.priority;
+  }
+
+  get locality(): Locality {
+    return this.spec.locality;
+  }
+
+  get isEjected(): boolean {
+    return this.outlier.ejectedUntilMs > 0;
+  }
+
+  get healthy(): boolean {
+    return this.spec.healthy && this.outlier.ejectedUntilMs === 0;
+  }
+
+  get isTunnelled(): boolean {
+    return this.spec.throughWaypoint !== undefined || this.spec.workload?.tunnelProtocol === 'hbone';
+  }
+
+  update(spec: PassthroughSpec): void {
+    this.spec = spec;
+    this.#plain = undefined;
+  }
+
+  describe(): UpstreamHost {
+    const { address, port, workload } = this.spec;
+    return (this.#plain ??= {
+      address: address ?? workload?.hostname ?? '',
+      port,
+      tunnelled: this.isTunnelled,
+      ...(workload ? { workload } : {}),
+    });
+  }
+}
+
+/** Whether connections to the one are connections to the other. */
+export function isSameDestination(a: PassthroughSpec, b: PassthroughSpec): boolean {
+  if (a.address !== b.address || a.port !== b.port || a.throughWaypoint !== b.throughWaypoint) return false;
+  const left = a.workload;
+  const right = b.workload;
+  if (left === right) return a.service === b.service || sameNames(a, b);
+  return (
+    left !== undefined &&
+    right !== undefined &&
+    left.tunnelProtocol === right.tunnelProtocol &&
+    left.hostname === right.hostname &&
+    left.trustDomain === right.trustDomain &&
+    left.namespace === right.namespace &&
+    left.serviceAccount === right.serviceAccount &&
+    sameNames(a, b)
+  );
+}
+
+function sameNames(a: PassthroughSpec, b: PassthroughSpec): boolean {
+  return (a.service?.subjectAltNames ?? []).join() === (b.service?.subjectAltNames ?? []).join();
+}

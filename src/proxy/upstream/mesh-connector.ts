@@ -1,0 +1,141 @@
+/** Connections through the mesh: plain or by HBONE, to the host or its waypoint, with the PROXY protocol and TLS inside where asked for. */
+import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
+import type { ConnectionPool, TlsSecret, UpstreamTls } from '../../api/l7/index.ts';
+import type { IpFamilies } from '../../lib/ip-families.ts';
+import { canonicalIp, formatHostPort } from '../../lib/ip.ts';
+import {
+  channelDuplex,
+  dial,
+  encodeProxyHeader,
+  encodeProxyHeaderV1,
+  tcpChannel,
+  tlsChannel,
+  type ByteChannel,
+} from '../../net/index.ts';
+import type { Connected, Connector, ConnectRequest } from './connector.ts';
+import type { Host } from './host.ts';
+import type { HboneConnector } from './hbone-connector.ts';
+import type { UpstreamHost } from './upstream.ts';
+import { connectUpstreamTls, upstreamTlsContext } from './upstream-tls.ts';
+
+export interface MeshConnectorOptions {
+  readonly hbone: HboneConnector;
+  readonly ownAddress: string;
+  /** Finds an address of a workload that is known by name alone, of a family of `allowed`, of `preferred` where it can be. */
+  readonly resolve: (hostname: string, allowed: IpFamilies, preferred: IpFamilies) => Promise<string>;
+  /** Where plain connections are dialled from; absent: the process's own namespace, without a mark. */
+  readonly from?: () => { readonly netns: number; readonly mark: number };
+}
+
+export class MeshConnector implements Connector {
+  readonly #options: MeshConnectorOptions;
+  #secrets: ReadonlyMap<string, TlsSecret> = new Map();
+  #contexts = new WeakMap<UpstreamTls, SecureContext>();
+
+  constructor(options: MeshConnectorOptions) {
+    this.#options = options;
+  }
+
+  /** What comes next uses these. */
+  useSecrets(secrets: ReadonlyMap<string, TlsSecret>): void {
+    this.#secrets = secrets;
+    this.#contexts = new WeakMap();
+  }
+
+  async connect(request: ConnectRequest, signal: AbortSignal): Promise<Connected> {
+    const { backend, host } = request;
+    const ip = host.spec.address ?? (await this.#resolve(host));
+    // A waypoint gets the plain request: what it does with it, and by which TLS, is its own matter.
+    const isPlain = host.spec.throughWaypoint !== undefined;
+    const tls = isPlain ? undefined : backend.tls;
+    const header = isPlain ? undefined : proxyHeader(request, this.#options.ownAddress, ip);
+    // Before anything is dialled: a secret that is missing is no fault of the host.
+    const context = tls && this.#contextOf(tls);
+    const to = await this.#reach(request, ip, signal);
+    const connectedHost: UpstreamHost = {
+      ...host.describe(),
+      address: ip,
+      ...(to.peer === undefined ? {} : { peer: to.peer }),
+      ...(to.localAddress === undefined ? {} : { localAddress: to.localAddress }),
+    };
+    if (!tls || !context) {
+      const channel = to.channel ?? tcpChannel(to.socket as Socket);
+      if (header) channel.write(header);
+      return { channel, host: connectedHost };
+    }
+    to.socket?.write(header ?? '');
+    if (header) to.channel?.write(header);
+    const stream = to.socket ?? channelDuplex(to.channel as ByteChannel);
+    // The handshake says why it failed; a late error of the stream below it has nobody to be told.
+    stream.on('error', () => undefined);
+    const { serverName, use } = request;
+    const protocols = { http1: ['http/1.1'], http2: ['h2'], raw: [] }[use];
+    const socket = await connectUpstreamTls({ stream, tls, context, serverName, address: ip, protocols, signal });
+    return { channel: tlsChannel(socket), host: connectedHost };
+  }
+
+  forget(host: Host): void {
+    this.#options.hbone.forget(host);
+  }
+
+  drain(): void {
+    this.#options.hbone.drain();
+  }
+
+  close(): void {
+    this.#options.hbone.close();
+  }
+
+  #resolve({ spec }: Host): Promise<string> {
+    const hostname = spec.workload?.hostname ?? '';
+    return this.#options.resolve(hostname, spec.families, spec.families);
+  }
+
+  #contextOf(tls: UpstreamTls): SecureContext {
+    let context = this.#contexts.get(tls);
+    if (!context) this.#contexts.set(tls, (context = upstreamTlsContext(tls, this.#secrets)));
+    return context;
+  }
+
+  async #reach(
+    { backend, host, client }: ConnectRequest,
+    ip: string,
+    signal: AbortSignal,
+  ): Promise<{
+    readonly channel?: ByteChannel;
+    readonly socket?: Socket;
+    readonly peer?: UpstreamHost['peer'];
+    readonly localAddress?: string;
+  }> {
+    if (host.isTunnelled) return this.#options.hbone.connect({ host, ip, client, service: backend.hostname }, signal);
+    const { connectTimeoutMs, tcpKeepalive } = backend.connectionPool;
+    const socket = await dial({
+      ...this.#options.from?.(),
+      host: ip,
+      port: host.spec.port,
+      timeoutMs: connectTimeoutMs,
+      ...(tcpKeepalive ? keepAliveOf(tcpKeepalive) : {}),
+      signal,
+    });
+    return { socket, localAddress: formatHostPort(canonicalIp(socket.localAddress ?? ''), socket.localPort ?? 0) };
+  }
+}
+
+function keepAliveOf({ timeMs, intervalMs, probes }: NonNullable<ConnectionPool['tcpKeepalive']>): {
+  readonly keepAliveMs: number;
+  readonly keepAliveProbes: { readonly intervalMs: number; readonly count: number };
+} {
+  return { keepAliveMs: timeMs, keepAliveProbes: { intervalMs, count: probes } };
+}
+
+/** Who the client is, and what it asked for. */
+function proxyHeader({ backend, client }: ConnectRequest, ownAddress: string, ip: string): Uint8Array | undefined {
+  const { proxyProtocol } = backend;
+  if (!proxyProtocol) return undefined;
+  const source = client ?? { address: ownAddress, port: 0 };
+  const destination = client?.destination ?? { address: ip, port: backend.port };
+  return proxyProtocol === 'v1'
+    ? encodeProxyHeaderV1({ source, destination })
+    : encodeProxyHeader({ source, destination });
+}

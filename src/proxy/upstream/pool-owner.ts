@@ -1,0 +1,34 @@
+/** What backends and their pools need of what is around them. */
+import type { MeshWorkload } from '../../api/workload.ts';
+import type { ClientConnection, ClientConnectionListener } from '../../http/message.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
+import type { MeshState } from '../../mesh/index.ts';
+import type { ByteChannel } from '../../net/channel.ts';
+import type { Connector } from './connector.ts';
+import type { HostPool } from './host-pool.ts';
+import type { PooledConnection } from './pooled-connection.ts';
+
+/** Speaks a version of HTTP on a channel that nobody has read from. */
+export type OpenClientConnection = (channel: ByteChannel, listener: ClientConnectionListener) => ClientConnection;
+
+export interface Codecs {
+  readonly http1: OpenClientConnection;
+  readonly http2: OpenClientConnection;
+}
+
+export interface PoolOwner {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly mesh: MeshState;
+  readonly random: () => number;
+  readonly codecs: Codecs;
+  readonly connector: Connector;
+  readonly address: string;
+  own(): MeshWorkload | undefined;
+  onConnectionOpened(connection: PooledConnection): void;
+  onConnectionClosed(connection: PooledConnection): void;
+  onIdle(connection: PooledConnection): void;
+  /** All connections of the pool take no more requests. */
+  retireConnections(pool: HostPool): void;
+}
