@@ -192,7 +192,7 @@ type TagChange = MetricOverride['tags'][number]['change'];
 
 const metricOverride = object<MetricOverride>({
   metric: name,
-  disabled: flag,
+  disabled: optional(flag),
   tags: list(
     object<MetricOverride['tags'][number]>({
       name,
@@ -204,35 +204,41 @@ const metricOverride = object<MetricOverride>({
   ),
 });
 
-type TagValue = TracingPolicy['customTags'][number]['value'];
+type CustomTag = NonNullable<TracingPolicy['customTags']>[number];
 
-const namedTag = object<Member<TagValue, 'header'>>({
+const namedTag = object<Member<CustomTag['value'], 'header'>>({
   kind: oneOf('header', 'environment'),
   name,
   default: text,
 });
 
+const customTag = object<CustomTag>({
+  name,
+  value: union<CustomTag['value'], 'kind'>('kind', {
+    literal: object<Member<CustomTag['value'], 'literal'>>({ kind: oneOf('literal'), value: text }),
+    header: namedTag,
+    environment: namedTag,
+    format: object<Member<CustomTag['value'], 'format'>>({ kind: oneOf('format'), template: text }),
+  }),
+});
+
 const tracing = object<TracingPolicy>({
-  provider: optional(name),
-  samplingPercent: percent,
-  disabled: flag,
-  customTags: list(
-    object<TracingPolicy['customTags'][number]>({
-      name,
-      value: union<TagValue, 'kind'>('kind', {
-        literal: object<Member<TagValue, 'literal'>>({ kind: oneOf('literal'), value: text }),
-        header: namedTag,
-        environment: namedTag,
-      }),
-    }),
-  ),
+  providers: optional(names),
+  samplingPercent: optional(percent),
+  disabled: optional(flag),
+  customTags: optional(list(customTag)),
+  usesRequestId: optional(flag),
+  istioTags: optional(flag),
 });
 
 export const telemetry: Decoder<TelemetryPolicy> = object<TelemetryPolicy>({
   kind: oneOf('telemetry'),
   name,
+  scope: oneOf('mesh', 'namespace', 'target'),
   metrics: list(metricOverride),
-  accessLogs: list(object<AccessLogPolicy>({ provider: optional(name), disabled: flag, filter: optional(text) })),
+  accessLogs: optional(
+    list(object<AccessLogPolicy>({ provider: optional(name), disabled: flag, filter: optional(text) })),
+  ),
   tracing: optional(tracing),
 });
 

@@ -345,28 +345,33 @@ const samples: readonly ProxyResource[] = [
   {
     kind: 'telemetry',
     name: 'shop/quiet',
+    scope: 'target',
     metrics: [
       {
         metric: 'REQUEST_COUNT',
-        disabled: false,
         tags: [
           { name: 'source_app', change: { kind: 'remove' } },
           { name: 'method', change: { kind: 'set', expression: 'request.method' } },
         ],
       },
+      { metric: 'ALL_METRICS', disabled: true, tags: [] },
     ],
     accessLogs: [{ provider: 'file', disabled: false, filter: 'response.code >= 400' }, { disabled: true }],
     tracing: {
-      provider: 'otel',
+      providers: ['otel'],
       samplingPercent: 12.5,
       disabled: false,
+      usesRequestId: true,
+      istioTags: false,
       customTags: [
         { name: 'a', value: { kind: 'literal', value: 'b' } },
         { name: 'c', value: { kind: 'header', name: 'x-c', default: '' } },
         { name: 'e', value: { kind: 'environment', name: 'E', default: 'f' } },
+        { name: 'g', value: { kind: 'format', template: '%REQ(X-G)%' } },
       ],
     },
   },
+  { kind: 'telemetry', name: 'shop/nothing', scope: 'mesh', metrics: [] },
   {
     kind: 'extension',
     name: 'shop/filter',

@@ -124,19 +124,26 @@ export type RateLimitKey =
     }
   | { readonly kind: 'value'; readonly key: string; readonly value: string };
 
-/** Telemetry, resolved for one place (ambient-l7, 4). */
+/**
+ * Telemetry (ambient-l7, 4). Named `<namespace>/<name>`. Of those of one place, what one with a narrower scope says of access logs or
+ * tracing counts instead of what wider ones say; changes of metrics add up.
+ */
 export interface TelemetryPolicy {
   readonly kind: 'telemetry';
   readonly name: string;
+  /** How it came to this place: from widest to narrowest. */
+  readonly scope: 'mesh' | 'namespace' | 'target';
   readonly metrics: readonly MetricOverride[];
-  readonly accessLogs: readonly AccessLogPolicy[];
+  /** Absent: it says nothing of access logs. */
+  readonly accessLogs?: readonly AccessLogPolicy[];
   readonly tracing?: TracingPolicy;
 }
 
 export interface MetricOverride {
   /** Istio's name as in `REQUEST_COUNT`, `ALL_METRICS`. */
   readonly metric: string;
-  readonly disabled: boolean;
+  /** Absent: as before. */
+  readonly disabled?: boolean;
   readonly tags: readonly {
     readonly name: string;
     readonly change: { readonly kind: 'remove' } | { readonly kind: 'set'; readonly expression: string };
@@ -151,16 +158,26 @@ export interface AccessLogPolicy {
   readonly filter?: string;
 }
 
+/** Absent fields: as wider scopes say. */
 export interface TracingPolicy {
-  readonly provider?: string;
-  readonly samplingPercent: number;
-  readonly disabled: boolean;
-  readonly customTags: readonly {
+  /** Names of Providers. */
+  readonly providers?: readonly string[];
+  /** Of requests that nobody decided for. */
+  readonly samplingPercent?: number;
+  /** Spans are not sent; contexts are passed on. */
+  readonly disabled?: boolean;
+  readonly customTags?: readonly {
     readonly name: string;
     readonly value:
       | { readonly kind: 'literal'; readonly value: string }
-      | { readonly kind: 'header' | 'environment'; readonly name: string; readonly default: string };
+      | { readonly kind: 'header' | 'environment'; readonly name: string; readonly default: string }
+      /** Operators of access logs. */
+      | { readonly kind: 'format'; readonly template: string };
   }[];
+  /** Whether the request id tells if the request is sampled. Default true. */
+  readonly usesRequestId?: boolean;
+  /** Whether spans have `istio.*` tags. Default true. */
+  readonly istioTags?: boolean;
 }
 
 /** A user's filter (a module), run in a process of its own. Named `<namespace>/<name>`. */

@@ -120,10 +120,12 @@ function checkPolicy(check: Check, policy: ProxyPolicy, providers: ReadonlyMap<s
       }
       return;
     case 'telemetry':
-      for (const [i, { provider }] of policy.accessLogs.entries()) {
+      for (const [i, { provider }] of (policy.accessLogs ?? []).entries()) {
         checkName(check, `accessLogs[${i}].provider`, 'provider', provider, providers);
       }
-      checkName(check, 'tracing.provider', 'provider', policy.tracing?.provider, providers);
+      for (const [i, provider] of (policy.tracing?.providers ?? []).entries()) {
+        checkName(check, `tracing.providers[${i}]`, 'provider', provider, providers);
+      }
       return;
     // A provider that is not there is part of its meaning: it denies what the rules match.
     case 'authorization':

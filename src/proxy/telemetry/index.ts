@@ -1,0 +1,2 @@
+/** Metrics, access logs and traces of the proxy. */
+export { createProxyTelemetry, type ProxyTelemetry, type ProxyTelemetryOptions } from './proxy-telemetry.ts';
