@@ -1,7 +1,7 @@
 /** Parts of a status that have conditions of their own, merged with what is there: times stay, and so do others' entries. Pure. */
-import type { HTTPRoute } from '../api/gateway.ts';
+import type { BackendTLSPolicy, HTTPRoute } from '../api/gateway.ts';
 import type { Condition } from '../api/meta.ts';
-import { isOwnController, type ListenerVerdict, type ParentVerdict } from '../discovery/index.ts';
+import { isOwnController, type AncestorVerdict, type ListenerVerdict, type ParentVerdict } from '../discovery/index.ts';
 import { mergeConditions, type Verdict } from './conditions.ts';
 
 interface About {
@@ -36,6 +36,21 @@ function entryOf(
 function keyOf({ parentRef, controllerName }: Pick<ParentEntry, 'parentRef' | 'controllerName'>): string {
   const { group = 'gateway.networking.k8s.io', kind = 'Gateway', namespace, name, sectionName, port } = parentRef;
   return JSON.stringify([controllerName, group, kind, namespace, name, sectionName, port]);
+}
+
+type AncestorEntry = NonNullable<BackendTLSPolicy['status']>['ancestors'][number];
+
+const maxAncestors = 16;
+
+/** Others' entries go first where there is not room for all. */
+export function mergeAncestors(before: unknown, wanted: readonly AncestorVerdict[], about: About): AncestorEntry[] {
+  const entries = Array.isArray(before) ? (before as readonly AncestorEntry[]) : [];
+  const asParents = mergeParents(
+    entries.map(({ ancestorRef, ...entry }) => ({ ...entry, parentRef: ancestorRef })),
+    wanted.map(({ ancestorRef, ...verdict }) => ({ ...verdict, parentRef: ancestorRef })),
+    about,
+  );
+  return asParents.slice(0, maxAncestors).map(({ parentRef, ...entry }) => ({ ancestorRef: parentRef, ...entry }));
 }
 
 interface ListenerEntry {

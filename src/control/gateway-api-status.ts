@@ -9,7 +9,7 @@ import type { KindRef } from '../api/meta.ts';
 import type { Collection } from '../collection/index.ts';
 import type { Discovery } from '../discovery/index.ts';
 import type { Verdict } from './conditions.ts';
-import { mergeListeners, mergeParents } from './gateway-api-status-merge.ts';
+import { mergeAncestors, mergeListeners, mergeParents } from './gateway-api-status-merge.ts';
 import type { StatusKind, StatusObject } from './status-writer.ts';
 
 /** What the status of a Gateway says of its proxies. */
@@ -30,7 +30,7 @@ export function gatewayApiStatusKinds(
   keyOf: (name: string) => string,
   deployed?: (name: string) => DeployedGateway | undefined,
 ): StatusKind[] {
-  const { routes, gateways, classes } = statuses.gatewayApi;
+  const { routes, gateways, classes, backendTlsPolicies } = statuses.gatewayApi;
   const ofKind = (
     kind: KindRef<StatusObject>,
     objects: Collection<StatusObject>,
@@ -77,6 +77,22 @@ export function gatewayApiStatusKinds(
         }
       );
     }),
+    ofKind(
+      kinds.BackendTLSPolicy as KindRef<StatusObject>,
+      asStatusObjects(sources.backendTlsPolicies),
+      backendTlsPolicies,
+      [],
+      (name) => {
+        const verdict = backendTlsPolicies.get(keyOf(name));
+        return (
+          verdict && {
+            generation: verdict.generation,
+            conditions: {},
+            merged: (status, about) => ({ ancestors: mergeAncestors(status['ancestors'], verdict.ancestors, about) }),
+          }
+        );
+      },
+    ),
     ofKind(kinds.GatewayClass, sources.gatewayClasses, classes, ['Accepted'], (name) => {
       const verdict = classes.get(keyOf(name));
       return verdict && { generation: verdict.generation, conditions: { Accepted: verdict.accepted } };
@@ -85,12 +101,13 @@ export function gatewayApiStatusKinds(
 }
 
 export function followGatewayApi({ sources, statuses }: Discovery, follow: Follow): void {
-  const { routes, gateways, classes } = statuses.gatewayApi;
+  const { routes, gateways, classes, backendTlsPolicies } = statuses.gatewayApi;
   follow(kinds.HTTPRoute, sources.httpRoutes, routes.HTTPRoute);
   follow(kinds.GRPCRoute, sources.grpcRoutes, routes.GRPCRoute);
   follow(kinds.TLSRoute, sources.tlsRoutes, routes.TLSRoute);
   follow(kinds.TCPRoute, sources.tcpRoutes, routes.TCPRoute);
   follow(kinds.Gateway, sources.gateways, gateways);
+  follow(kinds.BackendTLSPolicy, sources.backendTlsPolicies, backendTlsPolicies);
   follow(kinds.GatewayClass, sources.gatewayClasses, classes);
 }
 

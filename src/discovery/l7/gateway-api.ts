@@ -10,6 +10,8 @@ import type { MeshScope } from '../mesh-scope.ts';
 import { clusterOfKey } from '../object-key.ts';
 import type { WaypointBinding, ObjectVerdict } from '../waypoint-binding.ts';
 import { boundRoutesOf, type RouteOutcome } from './gateway-api-binding.ts';
+import { deriveBackendTls, type DerivedBackendTls } from './backend-tls-policy-derive.ts';
+import type { PolicyVerdict } from './backend-tls-policy-status.ts';
 import type { BoundRoutes, ProxyResourceOf } from './contracts.ts';
 import { deriveCertificates } from './gateway-api-certificates.ts';
 import { createLookups } from './gateway-api-lookups.ts';
@@ -33,6 +35,8 @@ export interface GatewayApi {
   readonly edgeListeners: Collection<ProxyResourceOf>;
   /** Certificates of those ports; keyed `<gateway>|secret/<name>`. */
   readonly secrets: Collection<ProxyResourceOf>;
+  /** TLS towards a port of a Service, as BackendTLSPolicies say it. */
+  readonly backendTls: DerivedBackendTls['of'];
   /** What the statuses say, by the key of the object. */
   readonly verdicts: GatewayApiVerdicts;
 }
@@ -41,6 +45,7 @@ export interface GatewayApiVerdicts {
   readonly routes: Readonly<Record<RouteKind, Collection<RouteVerdict>>>;
   /** Of Gateways of all roles that are ours. */
   readonly gateways: Collection<GatewayVerdict>;
+  readonly backendTlsPolicies: Collection<PolicyVerdict>;
   readonly classes: Collection<{ readonly generation: number | undefined; readonly accepted: ObjectVerdict }>;
 }
 
@@ -76,16 +81,19 @@ export function deriveGatewayApi(graph: Graph, inputs: GatewayApiInputs): Gatewa
   );
   const verdictsOf = (kind: RouteKind): Collection<RouteVerdict> =>
     graph.map(`verdicts on ${kind}s`, byKind[kind], ({ verdict }) => verdict);
-
-  return {
-    boundRoutes: graph.join<BoundRoutes>(
-      'bound routes of the Gateway API',
-      all.map(([kind, routes]) =>
-        graph.flatMap(`bound ${kind}s`, routes, ({ bound }, key) =>
-          bound.map((one, index) => [`${kind}/${key}/${index}`, one] as const),
-        ),
+  const boundRoutes = graph.join<BoundRoutes>(
+    'bound routes of the Gateway API',
+    all.map(([kind, routes]) =>
+      graph.flatMap(`bound ${kind}s`, routes, ({ bound }, key) =>
+        bound.map((one, index) => [`${kind}/${key}/${index}`, one] as const),
       ),
     ),
+  );
+  const backendTls = deriveBackendTls(graph, { ...inputs, boundRoutes, views });
+
+  return {
+    boundRoutes,
+    backendTls: backendTls.of,
     edgeListeners: graph.flatMap<GatewayView, ProxyResourceOf>('listeners at the edge', views, (view) => {
       const gateway = `${view.namespace}/${view.name}`;
       return edgeListeners(view).map(
@@ -106,6 +114,7 @@ export function deriveGatewayApi(graph: Graph, inputs: GatewayApiInputs): Gatewa
           return attached.reduce((count, index) => count + read.lookup(index, place).size, 0);
         }),
       ),
+      backendTlsPolicies: backendTls.verdicts,
       classes: graph.map('verdicts on gateway classes', scope.gatewayClasses, ({ metadata, spec }) =>
         isOwnController(spec.controllerName) ? { generation: metadata.generation, accepted: acceptedClass } : undefined,
       ),

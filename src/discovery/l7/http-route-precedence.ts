@@ -30,7 +30,7 @@ export function compareRules(a: PlacedRule, b: PlacedRule): number {
   const [one = everything] = a.rule.matches;
   const [other = everything] = b.rule.matches;
   return (
-    pathRank(one.path) - pathRank(other.path) ||
+    rank(one) - rank(other) ||
     pathLength(other.path) - pathLength(one.path) ||
     Number(one.method === undefined) - Number(other.method === undefined) ||
     (other.headers?.length ?? 0) - (one.headers?.length ?? 0) ||
@@ -44,17 +44,25 @@ export function compareRules(a: PlacedRule, b: PlacedRule): number {
 
 const everything: HttpMatch = {};
 
-function pathRank(path: PathMatch | undefined): number {
-  switch (path?.kind) {
+/** A match that takes everything goes last, or no expression would be reached; as do calls of gRPC by their headers alone. */
+function rank(match: HttpMatch): number {
+  if (isCatchAll(match)) return 4;
+  switch (match.path?.kind) {
     case 'exact':
       return 0;
     case 'prefix':
     case 'path-prefix':
-    case undefined:
       return 1;
     case 'regex':
       return 2;
+    case undefined:
+      return 3;
   }
+}
+
+function isCatchAll({ path, method, headers = [], query = [] }: HttpMatch): boolean {
+  const takesAllPaths = !path || (path.kind === 'path-prefix' && path.value === '/');
+  return takesAllPaths && method === undefined && headers.length === 0 && query.length === 0;
 }
 
 /** A trailing slash adds nothing to a prefix by segments; expressions are all alike. */
