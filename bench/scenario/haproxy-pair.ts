@@ -1,9 +1,9 @@
 /** The reference: two haproxy processes with a mutual TLS connection per flow, sessions resumed, one thread each, no log. */
 import { writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { SpiffeId } from '../../src/api/names.ts';
 import { startChild } from '../lib/child.ts';
+import { untilListening } from '../lib/listening.ts';
 import {
   clientIdentity,
   inboundCore,
@@ -65,16 +65,3 @@ defaults
   timeout client 1h
   timeout server 1h
 `;
-
-async function untilListening(port: number): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    const open = await new Promise<boolean>((resolve) => {
-      const socket = connect(port, '127.0.0.1');
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
-      socket.once('connect', () => socket.destroy());
-    });
-    if (open) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`Nothing listens on port ${port}`);
-}

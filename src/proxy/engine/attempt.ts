@@ -29,12 +29,12 @@ export class Attempt implements UpstreamReader {
     this.#owner = owner;
   }
 
-  /** Its answers count no more. */
-  giveUp(): void {
+  /** Its answers count no more. `timeout`: it took too long. */
+  giveUp(reason?: 'timeout'): void {
     this.cancelTimeout?.();
     if (this.#owner === undefined) return;
     this.#owner = undefined;
-    this.exchange.reset();
+    this.exchange.reset(reason);
   }
 
   onHost(host: UpstreamHost): void {

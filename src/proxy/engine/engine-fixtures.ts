@@ -198,7 +198,7 @@ export interface Bench {
   readonly clock: ReturnType<typeof createFakeClock>;
   readonly upstreams: FakeUpstreams;
   /** Sends a request through. */
-  run(exchange: FakeExchange): ActiveRun;
+  readonly run: (exchange: FakeExchange) => ActiveRun;
 }
 
 export function engineBench(

@@ -64,13 +64,13 @@ export class Forwarding implements AttemptOwner {
   }
 
   /** The client is gone, or the answer was the proxy's own. */
-  end(): void {
+  end(reason?: 'timeout'): void {
     if (this.#over) return;
     this.#over = true;
     this.#cancelTimeout?.();
     this.#cancelDelay?.();
     this.#retryToken?.end();
-    this.#attempt?.giveUp();
+    this.#attempt?.giveUp(reason);
   }
 
   // The attempt's owner.
@@ -174,7 +174,7 @@ export class Forwarding implements AttemptOwner {
     if (this.#over || attempt !== this.#attempt || attempt.answered) return;
     const { retry, owner } = this.#options;
     this.#noteFailed(attempt.host);
-    attempt.giveUp();
+    attempt.giveUp('timeout');
     if (retry && this.#retries({ kind: 'timed-out' }, retry)) return;
     this.end();
     owner.onNoAnswer(timeoutReply(perTryMs, true), undefined);
@@ -184,7 +184,7 @@ export class Forwarding implements AttemptOwner {
     if (this.#over) return;
     const answered = this.#attempt?.answered === true;
     const reply = timeoutReply(this.#timeoutMs, false);
-    this.end();
+    this.end('timeout');
     if (answered) {
       this.#options.owner.onBrokenAnswer({ kind: 'local-reset', flag: 'UT', message: reply.reason, sent: 'maybe' });
     } else this.#options.owner.onNoAnswer(reply, undefined);

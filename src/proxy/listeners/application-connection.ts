@@ -3,6 +3,7 @@ import type { L7Protocol } from '../../api/l7/index.ts';
 import { serveHttp1 } from '../../http/h1/index.ts';
 import { serveHttp2 } from '../../http/h2/index.ts';
 import type { RequestHead, ServerConnection } from '../../http/message.ts';
+import { sniffChannel, type SniffedChannel } from '../../http/protocol-sniff-channel.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { ByteChannel } from '../../net/channel.ts';
 import { createHttpEntry } from '../engine/http-entry.ts';
@@ -10,7 +11,6 @@ import type { DownstreamConnection } from '../engine/http-run.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import { forwardTcp } from '../engine/tcp-forwarding.ts';
 import type { ListenerContext } from './listener-context.ts';
-import { sniff, type Sniffed } from './sniff.ts';
 
 export interface ApplicationConnection {
   readonly context: ListenerContext;
@@ -29,28 +29,23 @@ export interface ApplicationConnection {
 export async function serveApplication(options: ApplicationConnection): Promise<void> {
   const { channel, protocol, place, connection } = options;
   if (protocol === 'tcp') return serveTcp(options, channel, connection);
-  const timeoutMs = place.settings.protocolDetectionTimeoutMs;
-  let found: Sniffed;
+  // Who only listens at first (a database) never says what it speaks. HTTP clients do, and may take their time.
+  const mayBeSilent = protocol === 'auto' || protocol === 'tls';
+  let found: SniffedChannel;
   try {
-    // Who only listens at first (a database) never says what it speaks.
-    const giveUpMs = protocol === 'auto' || protocol === 'tls' ? timeoutMs : 0;
-    found = await sniff(channel, options.context.services.clock, giveUpMs);
+    const timeoutMs = mayBeSilent ? place.settings.protocolDetectionTimeoutMs : 0;
+    found = await sniffChannel(channel, { clock: options.context.services.clock, timeoutMs });
   } catch (error) {
     options.context.services.log.debug('a connection ended before it said anything', { error: messageOf(error) });
     return;
   }
-  switch (found.kind) {
-    case 'http/1':
-      return serveHttp(options, found.channel, 'http/1');
-    case 'http/2':
-      return serveHttp(options, found.channel, 'http/2');
-    case 'tls':
-      if (protocol !== 'auto' && protocol !== 'tls') return serveHttp(options, found.channel, 'http/1');
-      return serveTcp(options, found.channel, { ...connection, sni: found.sni });
-    case 'other':
-      // A port that was declared as HTTP is answered in HTTP, whatever came: 400.
-      if (protocol !== 'auto' && protocol !== 'tls') return serveHttp(options, found.channel, 'http/1');
-      return serveTcp(options, found.channel, connection);
+  const { kind } = found.protocol;
+  // A port that was declared as HTTP is answered in HTTP, whatever came: 400.
+  if (kind === 'http/2') serveHttp(options, found.channel, 'http/2');
+  else if (kind === 'http/1' || !mayBeSilent) serveHttp(options, found.channel, 'http/1');
+  else {
+    const sni = found.protocol.kind === 'tls' ? found.protocol.sni : connection.sni;
+    await serveTcp(options, found.channel, { ...connection, sni });
   }
 }
 

@@ -12,7 +12,7 @@ import { serveApplication, serveHttp } from './application-connection.ts';
 import { serverContext } from './edge-tls.ts';
 import type { ListenerContext } from './listener-context.ts';
 import { placeForHost } from './server-names.ts';
-import { peekClientHello } from './sniff.ts';
+import { peekClientHello } from './peek-client-hello.ts';
 
 const handshakeTimeoutMs = 10_000;
 

@@ -26,14 +26,14 @@ export interface ListenersOptions {
   readonly context: ListenerContext;
   /** IP literal; `::` for all. */
   readonly host: string;
-  /** Where a port really is: tests have others. */
-  readonly portOf?: (listener: Listener) => number;
+  /** Descriptor of the network namespace to listen in; absent: the process's own. */
+  readonly netns?: number;
 }
 
 /** A port that cannot be bound is tried again after this. */
 const retryMs = 1000;
 
-export function createListeners({ context, host, portOf = ({ port }) => port }: ListenersOptions): Listeners {
+export function createListeners({ context, host, netns }: ListenersOptions): Listeners {
   const open = new Map<string, { readonly port: number; readonly type: Listener['type']; readonly socket: Socket }>();
   const failed = new Set<string>();
   let applied: ProxySnapshot | undefined;
@@ -41,11 +41,11 @@ export function createListeners({ context, host, portOf = ({ port }) => port }: 
   let closed = false;
 
   const openOne = async (listener: Listener): Promise<void> => {
-    const { name, type } = listener;
+    const { name, type, port } = listener;
     const server = type === 'waypoint' ? new WaypointServer(context, name) : new EdgeServer(context, name);
-    const port = portOf(listener);
     try {
       const socket = await listen({
+        ...(netns === undefined ? {} : { netns }),
         host,
         port,
         onConnection: (accepted: AcceptedSocket) => void server.serve(accepted),

@@ -1,0 +1,8 @@
+/** Every filter, in the order in which requests pass them (ambient-l7, 1.6). */
+import type { FilterKind } from '../engine/filter.ts';
+import { authenticationFilter } from './authentication/filter.ts';
+import { authorizationFilter } from './authorization/filter.ts';
+import { corsFilter } from './cors/filter.ts';
+import { faultFilter } from './fault/filter.ts';
+
+export const filterKinds: readonly FilterKind[] = [authenticationFilter, authorizationFilter, faultFilter, corsFilter];

@@ -1,0 +1,97 @@
+/** The L7 proxy itself: configuration in, connections served. What feeds it (discovery, certificates) is `start.ts`'s. */
+import type { SpiffeId } from '../api/names.ts';
+import type { Revocations, WorkloadCertificate } from '../identity/index.ts';
+import { messageOf } from '../lib/errors.ts';
+import type { DeltaClientType } from '../xds/index.ts';
+import type { ProxySnapshot } from './config/snapshot.ts';
+import { createConfigStore, type ConfigStatus } from './config/store.ts';
+import { compileConfig, passthroughBackend, type CompiledConfig } from './engine/compiled-config.ts';
+import type { FilterKind } from './engine/filter.ts';
+import { LiveConnections, type ListenerContext } from './listeners/listener-context.ts';
+import { createListeners, type ListenerAddress } from './listeners/listeners.ts';
+import type { ProxyServices } from './proxy-services.ts';
+
+export interface ProxyOptions {
+  readonly services: ProxyServices;
+  readonly filters: readonly FilterKind[];
+  readonly identity: SpiffeId;
+  certificate(signal: AbortSignal): Promise<WorkloadCertificate>;
+  readonly revocations?: Revocations;
+  /** Where to listen: IP literal; `::` for all addresses. */
+  readonly host: string;
+  /** Descriptor of the network namespace to listen in; absent: the process's own. */
+  readonly netns?: number;
+  /** Listeners of the configuration are open, or not any more. */
+  readonly onReady?: (isReady: boolean) => void;
+}
+
+export interface Proxy {
+  /** For `startDeltaClient`. */
+  readonly feed: DeltaClientType;
+  readonly snapshot: ProxySnapshot | undefined;
+  status(): ConfigStatus;
+  addresses(): ListenerAddress[];
+  readonly connections: number;
+  /**
+   * Asks clients to leave, serves whoever still comes for `lingerMs`, then accepts no more; what lives at `deadlineMs` is cut.
+   * Resolves at the end.
+   */
+  drain(options: { readonly lingerMs: number; readonly deadlineMs: number }): Promise<void>;
+}
+
+export function createProxy(options: ProxyOptions): Proxy {
+  const { services, filters, identity, revocations, host, netns, onReady } = options;
+  const { log, clock, upstreams } = services;
+  const ended = new AbortController();
+  const live = new LiveConnections();
+  let compiled: CompiledConfig | undefined;
+  let candidate: CompiledConfig | undefined;
+  const context: ListenerContext = {
+    services,
+    identity,
+    certificate: (signal) => options.certificate(signal),
+    ...(revocations ? { revocations } : {}),
+    config: () => compiled,
+    ended: ended.signal,
+    live,
+  };
+  const listeners = createListeners({ context, host, ...(netns === undefined ? {} : { netns }) });
+  const store = createConfigStore({
+    clock,
+    check: (next) => {
+      candidate = compileConfig(next, { services, filters, previous: compiled });
+    },
+  });
+  store.subscribe((snapshot) => {
+    compiled =
+      candidate?.snapshot === snapshot ? candidate : compileConfig(snapshot, { services, filters, previous: compiled });
+    candidate = undefined;
+    const backends = new Map(snapshot.backends).set(passthroughBackend.name, passthroughBackend);
+    upstreams.apply(backends, snapshot.secrets);
+    listeners.apply(snapshot).then(
+      () => onReady?.(listeners.ready),
+      (error: unknown) => log.error('cannot apply the listeners', { error: messageOf(error) }),
+    );
+  });
+  const wait = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
+  return {
+    feed: store.type,
+    get snapshot() {
+      return store.snapshot;
+    },
+    status: () => store.status(),
+    addresses: () => listeners.addresses(),
+    get connections() {
+      return live.size;
+    },
+    async drain({ lingerMs, deadlineMs }) {
+      onReady?.(false);
+      const left = live.drain();
+      await wait(Math.min(lingerMs, deadlineMs));
+      await listeners.close();
+      await Promise.race([left.then(() => live.drain()), wait(deadlineMs - Math.min(lingerMs, deadlineMs))]);
+      ended.abort(new Error('the proxy has ended'));
+      upstreams.close();
+    },
+  };
+}

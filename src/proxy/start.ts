@@ -1,0 +1,114 @@
+/** `ambit proxy`: the L7 proxy with what feeds it (discovery, certificates) and what shows it (admin, metrics, readiness). */
+import { systemClock } from '../lib/clock.ts';
+import type { Log } from '../lib/log.ts';
+import { createCaClient, createCertificateManager } from '../identity/index.ts';
+import { MeshState } from '../mesh/index.ts';
+import { NameResolver, systemNameQuery } from '../net/index.ts';
+import { MetricsRegistry } from '../telemetry/index.ts';
+import { startDeltaClient } from '../xds/index.ts';
+import { meshFeed } from './config/mesh-feed.ts';
+import { ownIdentity, type ProxyProcessConfig } from './config/proxy-config.ts';
+import { filterKinds } from './filters/index.ts';
+import { createProxy } from './proxy.ts';
+import { createUpstreams } from './upstream/index.ts';
+
+export interface StartOptions {
+  readonly config: ProxyProcessConfig;
+  /** Must let every level pass: levels change while it runs. */
+  readonly log: Log;
+  readonly writeAccessLog: (text: string, done: () => void) => void;
+  readonly version: string;
+}
+
+export interface RunningProxy {
+  /** Somebody asked for the end through the admin port. */
+  readonly quitRequested: Promise<void>;
+  /** Ends it: clients are asked to leave, live requests run until the deadline of the configuration. */
+  drain(): Promise<void>;
+}
+
+/** Who is sent away needs time to hear of it, and others to hear that we are going. */
+const lingerMs = 3000;
+const nameTimeoutMs = 5000;
+
+export async function startProxy({ config, log, version }: StartOptions): Promise<RunningProxy> {
+  const clock = systemClock;
+  const stop = new AbortController();
+  const { signal } = stop;
+  const identity = ownIdentity(config);
+  const { controlPlane, tokenPath, clusterId, network, trustDomain, secretTtlSeconds: ttlSeconds } = config;
+  const metrics = new MetricsRegistry({ clock, log });
+  const ca = createCaClient({ ...controlPlane, tokenPath, clusterId, ttlSeconds });
+  const certificates = createCertificateManager({
+    sign: (csrPem, wanted, abort) => ca.sign(csrPem, wanted, abort),
+    trustDomain,
+    ttlSeconds,
+    clock,
+    log: log.child('certificates'),
+  });
+  // Renewed from now on, whether or not anybody connects.
+  certificates.retain(identity);
+  const mesh = new MeshState();
+  const names = new NameResolver({ query: systemNameQuery(), clock, random: Math.random, timeoutMs: nameTimeoutMs });
+  const pod = { namespace: config.namespace, name: config.podName, serviceAccount: config.serviceAccount };
+  const upstreams = createUpstreams({
+    mesh,
+    clock,
+    log: log.child('upstream'),
+    random: Math.random,
+    own: () => mesh.workloadOfPod(pod),
+    address: config.instanceIp,
+    network,
+    identity,
+    certificates,
+    trustDomainAliases: () => proxy.snapshot?.settings.trustDomainAliases ?? [],
+    resolve: (hostname, allowed, preferred) => names.resolve(hostname, allowed, preferred),
+  });
+  let ready = false;
+  const proxy = createProxy({
+    services: { clock, log: log.child('proxy'), mesh, metrics, random: Math.random, upstreams },
+    filters: filterKinds,
+    identity,
+    certificate: (abort) => certificates.certificate(identity, abort),
+    host: '::',
+    onReady(isReady) {
+      if (isReady !== ready) log.info(isReady ? 'ready' : 'not ready');
+      ready = isReady;
+    },
+  });
+  const discovery = startDeltaClient({
+    ...controlPlane,
+    tokenPath,
+    clusterId,
+    node: {
+      id: `${config.role}~${config.instanceIp}~${config.podName}.${config.namespace}~${config.namespace}.svc.cluster.local`,
+      cluster: config.role,
+      buildVersion: version,
+      metadata: {
+        NAME: config.podName,
+        NAMESPACE: config.namespace,
+        SERVICE_ACCOUNT: config.serviceAccount,
+        INSTANCE_IPS: config.instanceIp,
+        NODE_NAME: config.nodeName,
+        CLUSTER_ID: clusterId,
+        ...config.metadata,
+      },
+    },
+    types: [meshFeed(mesh), proxy.feed],
+    log: log.child('discovery'),
+    signal,
+  });
+  log.info('proxy started', { role: config.role, pod: `${config.namespace}/${config.podName}`, version });
+  const quit = Promise.withResolvers<void>();
+  return {
+    quitRequested: quit.promise,
+    async drain() {
+      log.info('draining', { connections: proxy.connections, deadlineMs: config.terminationDeadlineMs });
+      await proxy.drain({ lingerMs, deadlineMs: config.terminationDeadlineMs });
+      stop.abort();
+      await discovery.done;
+      certificates.close();
+      ca.close();
+    },
+  };
+}
