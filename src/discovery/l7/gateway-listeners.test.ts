@@ -1,0 +1,378 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { before, describe, it } from 'node:test';
+import { X509CertificateGenerator } from '@peculiar/x509';
+import type { Secret } from '../../api/core.ts';
+import type { Gateway } from '../../api/gateway.ts';
+import { createTestAuthority } from '../../../test/support/certificates.ts';
+import { gatewayClass, service, waypoint } from '../fixtures.ts';
+import {
+  edgeGateway,
+  grant,
+  httpRoute,
+  openGatewayWorld,
+  toGateway,
+  type GatewayWorld,
+} from './gateway-api-fixtures.ts';
+
+type Listener = Gateway['spec']['listeners'][number];
+
+const http: Listener = { name: 'http', port: 80, protocol: 'HTTP' };
+const https = (name: string, ...secrets: string[]): Listener => ({
+  name: 'https',
+  port: 443,
+  protocol: 'HTTPS',
+  hostname: name,
+  tls: { certificateRefs: secrets.map((secret) => ({ name: secret })) },
+});
+
+interface Pem {
+  readonly chainPem: string;
+  readonly keyPem: string;
+}
+
+let ecdsa: Pem;
+let otherEcdsa: Pem;
+let rsa: Pem;
+
+before(async () => {
+  const authority = await createTestAuthority();
+  const sign = () => authority.signServer({ dnsNames: ['shop.example.com'], ips: [] });
+  [ecdsa, otherEcdsa] = await Promise.all([sign(), sign()]);
+  const algorithm = {
+    name: 'RSASSA-PKCS1-v1_5',
+    hash: 'SHA-256',
+    publicExponent: new Uint8Array([1, 0, 1]),
+    modulusLength: 2048,
+  };
+  const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair;
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: 'CN=shop',
+    keys,
+    signingAlgorithm: algorithm,
+  });
+  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
+  rsa = {
+    chainPem: certificate.toString('pem'),
+    keyPem: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`,
+  };
+});
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const secretOf = (name: string, { chainPem, keyPem }: Pem, namespace = 'shop'): Secret => ({
+  metadata: { name, namespace },
+  type: 'kubernetes.io/tls',
+  data: { 'tls.crt': base64(chainPem), 'tls.key': base64(keyPem) },
+});
+
+/** `type=reason` of the listener's conditions that are not as those of a good one. */
+function faults(world: GatewayWorld, name: string): string[] {
+  const good: Record<string, string> = {
+    Accepted: 'True',
+    Conflicted: 'False',
+    Programmed: 'True',
+    ResolvedRefs: 'True',
+  };
+  const conditions = world.listener('edge', name)?.conditions ?? {};
+  assert.deepEqual(Object.keys(conditions).toSorted(), Object.keys(good).toSorted());
+  return Object.entries(conditions)
+    .filter(([type, { status }]) => status !== good[type])
+    .map(([type, { reason }]) => `${type}=${reason}`);
+}
+
+function openWith(...listeners: Listener[]): GatewayWorld {
+  const world = openGatewayWorld();
+  world.put(world.sources.gateways, edgeGateway(listeners));
+  return world;
+}
+
+const accepted = (world: GatewayWorld, name = 'edge'): string => {
+  const condition = world.gateway(name)?.conditions['Accepted'];
+  return `${condition?.status} ${condition?.reason}`;
+};
+const servers = (world: GatewayWorld): unknown[] =>
+  world.edge('edge').map(({ port, servers: all }) => [port, ...all.map(({ name, hostname }) => `${name} ${hostname}`)]);
+
+describe('the listeners of a Gateway', () => {
+  it('are open when they are good, and tell which routes they take', () => {
+    const world = openWith(http, { name: 'tcp', port: 9000, protocol: 'TCP' });
+    assert.deepEqual([faults(world, 'http'), faults(world, 'tcp'), accepted(world)], [[], [], 'True Accepted']);
+    const group = 'gateway.networking.k8s.io';
+    assert.deepEqual(world.listener('edge', 'http')?.supportedKinds, [
+      { group, kind: 'HTTPRoute' },
+      { group, kind: 'GRPCRoute' },
+    ]);
+    assert.deepEqual(world.listener('edge', 'tcp')?.supportedKinds, [{ group, kind: 'TCPRoute' }]);
+    assert.deepEqual(servers(world), [
+      [80, 'http *'],
+      [9000, 'tcp *'],
+    ]);
+  });
+
+  it('share a port when their host names differ', () => {
+    const world = openWith({ ...http, hostname: 'a.example.com' }, { ...http, name: 'b', hostname: '*.Example.com' });
+    assert.deepEqual(servers(world), [[80, 'http a.example.com', 'b *.example.com']]);
+  });
+
+  it("that are in each other's way are all shut", () => {
+    const conflicts = (a: Partial<Listener>, b: Partial<Listener>): unknown[] => {
+      const world = openWith({ ...http, name: 'a', ...a } as Listener, { ...http, name: 'b', ...b } as Listener, {
+        ...http,
+        name: 'free',
+        port: 8080,
+      });
+      assert.deepEqual(servers(world).at(-1), [8080, 'free *']);
+      const condition = world.listener('edge', 'a')?.conditions['Conflicted'];
+      assert.deepEqual(condition?.reason, world.listener('edge', 'b')?.conditions['Conflicted']?.reason);
+      if (condition?.status === 'True') {
+        assert.equal(accepted(world), 'True ListenersNotValid');
+        assert.deepEqual(servers(world).length, 1);
+        assert.deepEqual(faults(world, 'a').slice(0, 3), [
+          `Accepted=${condition.reason}`,
+          `Conflicted=${condition.reason}`,
+          'Programmed=Invalid',
+        ]);
+      }
+      return [condition?.status, condition?.reason];
+    };
+    const passthrough = { protocol: 'TLS', tls: { mode: 'Passthrough' as const } };
+    assert.deepEqual(conflicts({}, {}), ['True', 'HostnameConflict']);
+    assert.deepEqual(conflicts({ hostname: 'A.b' }, { hostname: 'a.b' }), ['True', 'HostnameConflict']);
+    assert.deepEqual(conflicts({}, { hostname: 'a.b' }), ['False', 'NoConflicts']);
+    assert.deepEqual(conflicts({}, { ...passthrough, hostname: 'a.b' }), ['True', 'ProtocolConflict']);
+    assert.deepEqual(conflicts({}, { protocol: 'TCP' }), ['True', 'ProtocolConflict']);
+    assert.deepEqual(conflicts({ protocol: 'TCP' }, { protocol: 'TCP' }), ['True', 'ProtocolConflict']);
+    assert.deepEqual(conflicts({ protocol: 'TCP' }, { protocol: 'UDP' }), ['False', 'NoConflicts']);
+    const secure = { ...https('b.c'), name: 'a' };
+    assert.deepEqual(conflicts(secure, { ...passthrough, port: 443, hostname: 'b.c' }), ['True', 'HostnameConflict']);
+  });
+
+  it('of protocols that nobody speaks are not accepted', () => {
+    const refusal = (listener: Partial<Listener>): string | undefined => {
+      const world = openWith({ ...http, ...listener });
+      assert.deepEqual(faults(world, 'http').slice(1), ['Programmed=Invalid']);
+      assert.deepEqual([accepted(world), servers(world)], ['False ListenersNotValid', []]);
+      assert.deepEqual(world.listener('edge', 'http')?.supportedKinds, []);
+      const condition = world.listener('edge', 'http')?.conditions['Accepted'];
+      return `${condition?.reason}: ${condition?.message}`;
+    };
+    assert.match(refusal({ protocol: 'http' }) ?? '', /^UnsupportedProtocol: .* but HTTP is: case matters/);
+    assert.match(refusal({ protocol: 'UDP' }) ?? '', /^UnsupportedProtocol: protocol "UDP" is not supported$/);
+    assert.match(refusal({ protocol: 'HBONE', port: 15008 }) ?? '', /^UnsupportedProtocol: .* for waypoints/);
+    assert.match(refusal({ port: 15021 }) ?? '', /^PortUnavailable: port 15021 is the proxy's own$/);
+  });
+
+  it('count the routes that are attached, also where they are broken', () => {
+    const world = openWith(http, { ...http, name: 'alt', port: 8080 }, https('a.b', 'gone'));
+    const attached = (): (number | undefined)[] =>
+      ['http', 'alt', 'https'].map((name) => world.listener('edge', name)?.attachedRoutes);
+    assert.deepEqual(attached(), [0, 0, 0]);
+    world.put(
+      world.sources.httpRoutes,
+      httpRoute('r', { parents: [toGateway] }),
+      httpRoute('no', { parents: [{ ...toGateway, sectionName: 'x' }] }),
+    );
+    assert.deepEqual(attached(), [1, 1, 1]);
+    const grpc = {
+      metadata: { name: 'r', namespace: 'shop' },
+      spec: { parentRefs: [{ ...toGateway, sectionName: 'alt' }], rules: [] },
+    };
+    world.put(world.sources.grpcRoutes, grpc);
+    assert.deepEqual(attached(), [1, 2, 1]);
+    world.remove(world.sources.httpRoutes, httpRoute('r'));
+    assert.deepEqual(attached(), [0, 1, 0]);
+  });
+
+  it('serve the kinds of routes that are allowed and possible', () => {
+    const world = openWith({ ...http, allowedRoutes: { kinds: [{ kind: 'HTTPRoute' }, { kind: 'TCPRoute' }] } });
+    assert.deepEqual(
+      world.listener('edge', 'http')?.supportedKinds.map(({ kind }) => kind),
+      ['HTTPRoute'],
+    );
+    assert.deepEqual(faults(world, 'http'), ['ResolvedRefs=InvalidRouteKinds']);
+    assert.deepEqual(servers(world), [[80, 'http *']]);
+    const none = openWith({ ...http, allowedRoutes: { kinds: [{ group: 'x', kind: 'HTTPRoute' }] } });
+    assert.deepEqual(none.listener('edge', 'http')?.supportedKinds, []);
+  });
+});
+
+describe('the TLS of a listener', () => {
+  it('is ended with certificates of Secrets', () => {
+    const world = openWith(https('shop.example.com', 'cert', 'rsa'));
+    world.put(world.sources.secrets, secretOf('cert', ecdsa), secretOf('rsa', rsa), secretOf('unused', ecdsa));
+    assert.deepEqual(faults(world, 'https'), []);
+    assert.deepEqual(world.edge('edge')[0]?.servers[0]?.tls, {
+      mode: 'terminate',
+      certificates: ['shop/cert', 'shop/rsa'],
+      minVersion: 'TLSv1.2',
+      cipherSuites: [],
+    });
+    assert.deepEqual(world.secrets('edge'), [
+      { kind: 'secret', name: 'shop/cert', certificateChain: ecdsa.chainPem, privateKey: ecdsa.keyPem },
+      { kind: 'secret', name: 'shop/rsa', certificateChain: rsa.chainPem, privateKey: rsa.keyPem },
+    ]);
+  });
+
+  it('is passed through as it comes', () => {
+    const world = openWith({ name: 'tls', port: 443, protocol: 'TLS', hostname: 'a.b', tls: { mode: 'Passthrough' } });
+    assert.deepEqual(faults(world, 'tls'), []);
+    assert.equal(world.edge('edge')[0]?.servers[0]?.tls?.mode, 'passthrough');
+    assert.deepEqual(
+      world.listener('edge', 'tls')?.supportedKinds.map(({ kind }) => kind),
+      ['TLSRoute'],
+    );
+    const ended = openWith({ ...https('a.b', 'cert'), protocol: 'TLS' });
+    assert.deepEqual(
+      ended.listener('edge', 'https')?.supportedKinds.map(({ kind }) => kind),
+      ['TLSRoute', 'TCPRoute'],
+    );
+  });
+
+  it('is not served without a certificate, and beside it the rest is', () => {
+    const world = openWith(http, https('a.b', 'cert'));
+    const told = (): string => world.listener('edge', 'https')?.conditions['ResolvedRefs']?.message ?? '';
+    const expectShut = (): void => {
+      assert.deepEqual(faults(world, 'https'), ['Programmed=Invalid', 'ResolvedRefs=InvalidCertificateRef']);
+      assert.deepEqual([servers(world), world.secrets('edge')], [[[80, 'http *']], []]);
+    };
+    expectShut();
+    assert.match(told(), /Secret shop\/cert does not exist/);
+    const tries: [Secret['data'], RegExp][] = [
+      [{}, /has no tls\.crt/],
+      [{ 'tls.crt': base64(ecdsa.chainPem) }, /has no tls\.key/],
+      [{ 'tls.crt': base64('x'), 'tls.key': base64(ecdsa.keyPem) }, /tls\.crt is no certificate in PEM/],
+      [{ 'tls.crt': base64(ecdsa.chainPem), 'tls.key': base64('x') }, /tls\.key is no private key in PEM/],
+      [{ 'tls.crt': base64(ecdsa.chainPem), 'tls.key': base64(otherEcdsa.keyPem) }, /does not belong to/],
+      [
+        {
+          'tls.crt': base64(ecdsa.chainPem),
+          'tls.key': base64(
+            generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+          ),
+        },
+        /of type ed25519/,
+      ],
+    ];
+    for (const [data = {}, message] of tries) {
+      world.put(world.sources.secrets, { metadata: { name: 'cert', namespace: 'shop' }, data });
+      expectShut();
+      assert.match(told(), message);
+    }
+    world.put(world.sources.secrets, secretOf('cert', ecdsa));
+    assert.deepEqual(faults(world, 'https'), []);
+  });
+
+  it('goes on with the last good certificate when its Secret breaks', () => {
+    const world = openWith(https('a.b', 'cert'));
+    world.put(world.sources.secrets, secretOf('cert', ecdsa));
+    const broken = { ...ecdsa, chainPem: 'rotten' };
+    world.put(world.sources.secrets, secretOf('cert', broken));
+    assert.deepEqual(faults(world, 'https'), ['ResolvedRefs=InvalidCertificateRef']);
+    assert.match(world.listener('edge', 'https')?.conditions['ResolvedRefs']?.message ?? '', /last good certificate/);
+    assert.deepEqual(
+      world.secrets('edge').map(({ certificateChain }) => certificateChain),
+      [ecdsa.chainPem],
+    );
+    assert.match(world.errors.at(-1) ?? '', /Cannot use Secret Kubernetes\/shop\/cert/);
+    world.put(world.sources.secrets, secretOf('cert', otherEcdsa));
+    assert.deepEqual(faults(world, 'https'), []);
+    assert.equal(world.secrets('edge')[0]?.certificateChain, otherEcdsa.chainPem);
+    world.remove(world.sources.secrets, secretOf('cert', otherEcdsa));
+    assert.deepEqual([servers(world), world.secrets('edge')], [[], []]);
+  });
+
+  it('never tells of a key in a status', () => {
+    const world = openWith(https('a.b', 'cert'));
+    world.put(
+      world.sources.secrets,
+      secretOf('cert', { ...ecdsa, keyPem: ecdsa.keyPem.replace(/[A-Z]{4}/, 'secretsecret') }),
+    );
+    assert.ok(!JSON.stringify(world.gateway('edge')).includes('secretsecret'));
+    assert.ok(!world.errors.join('').includes('secretsecret'));
+  });
+
+  it('has one certificate of each kind at most', () => {
+    const world = openWith(https('a.b', 'one', 'two'));
+    world.put(world.sources.secrets, secretOf('one', ecdsa), secretOf('two', otherEcdsa));
+    assert.deepEqual(faults(world, 'https'), ['ResolvedRefs=InvalidCertificateRef']);
+    assert.deepEqual(world.edge('edge')[0]?.servers[0]?.tls?.certificates, ['shop/one']);
+  });
+
+  it('names Secrets of other namespaces that are granted, and of no other kind', () => {
+    const listener = https('a.b');
+    const ref = { name: 'cert', namespace: 'vault' };
+    const world = openWith({ ...listener, tls: { certificateRefs: [ref] } });
+    assert.deepEqual(faults(world, 'https'), ['Programmed=Invalid', 'ResolvedRefs=RefNotPermitted']);
+    world.put(world.sources.secrets, secretOf('cert', ecdsa, 'vault'));
+    assert.deepEqual(faults(world, 'https'), ['Programmed=Invalid', 'ResolvedRefs=RefNotPermitted']);
+    const from = [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', namespace: 'shop' }];
+    world.put(
+      world.sources.referenceGrants,
+      grant('vault', { from, to: [{ group: '', kind: 'Secret', name: 'cert' }] }),
+    );
+    assert.deepEqual(faults(world, 'https'), []);
+    assert.deepEqual(
+      world.secrets('edge').map(({ name }) => name),
+      ['vault/cert'],
+    );
+    const odd = openWith({ ...listener, tls: { certificateRefs: [{ kind: 'ConfigMap', name: 'cert' }] } });
+    assert.deepEqual(faults(odd, 'https'), ['Programmed=Invalid', 'ResolvedRefs=InvalidCertificateRef']);
+  });
+
+  it('has options that hold, or the listener is refused', () => {
+    const withOptions = (options: Record<string, string>): GatewayWorld => {
+      const listener = https('a.b', 'cert');
+      const world = openWith({ ...listener, tls: { ...listener.tls, options } });
+      world.put(world.sources.secrets, secretOf('cert', ecdsa));
+      return world;
+    };
+    const suites = 'ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256';
+    const good = withOptions({
+      'gateway.istio.io/tls-cipher-suites': suites,
+      'gateway.ambit.dev/tls-min-version': '1.3',
+    });
+    assert.deepEqual(good.edge('edge')[0]?.servers[0]?.tls, {
+      mode: 'terminate',
+      certificates: ['shop/cert'],
+      minVersion: 'TLSv1.3',
+      cipherSuites: suites.split(', '),
+    });
+    for (const options of [
+      { 'gateway.istio.io/tls-cipher-suites': 'ROT13' },
+      { 'gateway.ambit.dev/tls-min-version': '1.1' },
+      { 'gateway.istio.io/tls-terminate-mode': 'MUTUAL' },
+    ]) {
+      const bad = withOptions(options);
+      assert.deepEqual([faults(bad, 'https')[0], servers(bad)], ['Accepted=UnsupportedValue', []]);
+    }
+  });
+});
+
+describe('Gateways of other roles', () => {
+  it('are waypoints, whose one listener takes HBONE', () => {
+    const world = openGatewayWorld();
+    world.put(world.sources.gateways, waypoint('wp'));
+    assert.deepEqual([accepted(world, 'wp'), world.edge('wp')], ['True Accepted', []]);
+    assert.deepEqual(world.listener('wp', 'mesh')?.supportedKinds, []);
+    const odd = waypoint('wp');
+    odd.spec.listeners.push({ ...http });
+    world.put(world.sources.gateways, odd);
+    assert.equal(accepted(world, 'wp'), 'True ListenersNotValid');
+    const told = world.listener('wp', 'http')?.conditions['Accepted'];
+    assert.equal(told?.reason, 'UnsupportedProtocol');
+    assert.match(told.message, /single listener, on port 15008 with protocol "HBONE"/);
+  });
+
+  it('are decided by the controller of the class', () => {
+    const world = openGatewayWorld();
+    world.put(world.sources.services, service('web'));
+    world.put(world.sources.gateways, edgeGateway([http], { className: 'special' }));
+    assert.equal(world.gateway('edge'), undefined);
+    world.put(world.sources.gatewayClasses, gatewayClass('special', 'ambit.dev/gateway-controller'));
+    assert.equal(accepted(world), 'True Accepted');
+    assert.equal(world.api.verdicts.classes.get('Kubernetes//special')?.accepted.status, 'True');
+    world.put(world.sources.gatewayClasses, gatewayClass('special', 'example.com/other'));
+    assert.deepEqual([world.gateway('edge'), world.edge('edge')], [undefined, []]);
+    assert.equal(world.api.verdicts.classes.get('Kubernetes//special'), undefined);
+  });
+});
