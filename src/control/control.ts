@@ -2,6 +2,7 @@
  * The control plane, composed: informers -> discovery -> delta xDS and statuses; the CA and its service; trust anchors
  * in every namespace.
  */
+import { kinds } from '../api/kinds.ts';
 import {
   defaultClusterDomain,
   defaultClusterId,
@@ -30,7 +31,9 @@ import { watchAuthorityExpiry } from './authority-expiry.ts';
 import { openAuthority } from './authority-store.ts';
 import { createCallerAuthenticator } from './caller.ts';
 import { createCertificateAuthorizer } from './certificates.ts';
+import { defaultProxyValues, deployedGateway, startDeployer, type ProxyValues } from './deployer/index.ts';
 import { createDiscoveryService } from './discovery-service.ts';
+import type { DeployedGateway } from './gateway-api-status.ts';
 import { startInformers } from './informers.ts';
 import { registerControlMetrics, startMonitoring } from './monitoring.ts';
 import { watchMeshConfig } from './mesh-config-watch.ts';
@@ -71,6 +74,10 @@ export interface ControlOptions {
   readonly trustedAccounts?: readonly string[];
   /** Of this replica among its like: the pod's name. */
   readonly identity: string;
+  /** Of the proxies that are deployed for Gateways. */
+  readonly proxies?: ProxyValues;
+  /** Whether GatewayClasses of Istio's names are ours too; not beside an istiod. Default true. */
+  readonly hasIstioClasses?: boolean;
   /** Configuration with another `istio.io/rev` is not for this control plane. Default `default`. */
   readonly revision?: string;
   readonly log: Log;
@@ -167,6 +174,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       rootCerts.check();
       registration?.check();
       untaint.check();
+      deployer.lead();
       statuses.lead();
     },
   });
@@ -233,9 +241,36 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     refused: Object.fromEntries(deltas.refusals(authorizationTypeUrl)),
   });
   let replicas: Replicas | undefined;
+  const istiod = revision === defaultRevision ? 'istiod' : `istiod-${revision}`;
+  const deployer = startDeployer({
+    client,
+    discovery,
+    cluster,
+    values: options.proxies ?? defaultProxyValues,
+    mesh: {
+      namespace,
+      revision,
+      discoveryAddress: `${istiod}.${namespace}.svc:15012`,
+      clusterDomain,
+      clusterId: cluster,
+      trustDomain,
+    },
+    hasIstioClasses: options.hasIstioClasses ?? true,
+    isLeader,
+    onChange: (gateway) => statuses.changed(kinds.Gateway, gateway),
+    signal,
+    log: log.child('deployer'),
+  });
+  const deployed = (gateway: string): DeployedGateway | undefined => {
+    const key = `${cluster}/${gateway}`;
+    const [object, objects] = [discovery.gateways.get(key), discovery.gatewayObjects.get(key)];
+    if (!object || !objects) return undefined;
+    const reach = discovery.gatewayReach.get(key);
+    return deployedGateway(object, { objects, reach, problem: deployer.problem(gateway) });
+  };
   const statuses = createStatusWriter({
     client,
-    kinds: statusKinds(discovery, cluster),
+    kinds: statusKinds(discovery, cluster, deployed),
     behind: (kind, version) => replicas?.behind(resourceNameOf(kind), version) ?? [identity],
     refusal: (name) => replicas?.refusal(name),
     isLeader,
@@ -244,6 +279,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     log,
   });
   followStatus(discovery, statuses);
+  discovery.gatewayReach.subscribe((changes) => {
+    for (const key of changes.keys()) statuses.changed(kinds.Gateway, key.slice(key.indexOf('/') + 1));
+  });
   notReady = () => `not listed yet: ${[...informers.missing].join(', ')}`;
   await Promise.all([informers.synced, meshConfigRead]);
   synced = true;

@@ -1,2 +1,3 @@
 /** The control plane: certificate authority, discovery, statuses. */
 export { startControl, type RunningControl } from './control.ts';
+export { parseProxyValues } from './deployer/index.ts';

@@ -1,5 +1,6 @@
 /** What the control plane keeps of an object: of a pod, less than half of what the API server sends. */
 import type { KubeObject } from '../api/meta.ts';
+import { deployedParts } from './deployer/parts.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -16,6 +17,8 @@ const tlsKeys: ReadonlySet<string> = new Set([
   'cacert',
   'crl',
 ]);
+/** What of a ConfigMap may change the objects that are deployed for a Gateway. */
+const overlayKeys: ReadonlySet<string> = new Set(deployedParts);
 /** Long, and read by nobody here. */
 const drops: Readonly<Record<string, ReadonlySet<string>>> = {
   'Pod spec': new Set(['volumes', 'tolerations', 'affinity', 'ephemeralContainers', 'topologySpreadConstraints']),
@@ -44,7 +47,9 @@ function slimData<T extends KubeObject>(object: T): T {
     readonly type?: string;
     readonly data?: Fields;
   };
-  const kept = Object.fromEntries(Object.entries(data ?? {}).filter(([name]) => tlsKeys.has(name)));
+  const kept = Object.fromEntries(
+    Object.entries(data ?? {}).filter(([name]) => tlsKeys.has(name) || (kind === 'ConfigMap' && overlayKeys.has(name))),
+  );
   return { apiVersion, kind, metadata, ...(type === undefined ? {} : { type }), data: kept } as KubeObject as T;
 }
 

@@ -1,4 +1,5 @@
 /** The derivations of discovery as one graph: Kubernetes objects in, WDS resources and verdicts out. Pure of I/O. */
+import { isDeepStrictEqual } from 'node:util';
 import type { ConfigMap, Namespace, Node, Pod, Secret, Service } from '../api/core.ts';
 import type { EndpointSlice } from '../api/discovery.ts';
 import type {
@@ -38,7 +39,9 @@ import { deriveWorkloads } from './derive-workloads.ts';
 import { exported } from './export-to.ts';
 import type { GatewayObjects } from './gateway-objects.ts';
 import { deriveGatewayReach, type GatewayReach } from './gateway-reach.ts';
+import type { KeyNeed, KeySet } from './l7/authentication-keys.ts';
 import type { ProxyResourceOf } from './l7/contracts.ts';
+import { deriveHttpPolicies, type AttachmentVerdict } from './l7/derive-policies.ts';
 import { deriveProxies } from './l7/derive-proxies.ts';
 import type { JudgedVirtualService } from './l7/derive-virtual-services.ts';
 import { deriveGatewayApi, type GatewayApiVerdicts } from './l7/gateway-api.ts';
@@ -88,6 +91,8 @@ export interface DiscoverySources {
   readonly configMaps: Source<ConfigMap>;
   /** By cluster; absent: the defaults. */
   readonly meshConfigs: Source<MeshConfig>;
+  /** What was fetched of `neededKeys`, under their keys. */
+  readonly keySets: Source<KeySet>;
 }
 
 export interface Discovery {
@@ -98,6 +103,7 @@ export interface Discovery {
   /** Those that belong to the mesh, and to this revision. */
   readonly authorizationPolicies: Collection<AuthorizationPolicy>;
   readonly peerAuthentications: Collection<PeerAuthentication>;
+  readonly requestAuthentications: Collection<RequestAuthentication>;
   readonly serviceEntries: Collection<ServiceEntry>;
   readonly workloadEntries: Collection<WorkloadEntry>;
   readonly gateways: Collection<Gateway>;
@@ -107,6 +113,8 @@ export interface Discovery {
   readonly gatewayReach: Collection<GatewayReach>;
   /** What L7 proxies are told, by `<gateway>|<kind>/<name>`. */
   readonly proxyResources: Collection<ProxyResourceOf>;
+  /** Keys of issuers of tokens that somebody has to fetch. */
+  readonly neededKeys: Collection<KeyNeed>;
   /** By the name on the wire: uid, or `<namespace>/<hostname>`. */
   readonly addresses: Collection<MeshAddress>;
   /** By `<namespace>/<name>`. */
@@ -122,6 +130,9 @@ export interface Discovery {
     readonly workloadEntries: Collection<EntryVerdict>;
     readonly allocations: Collection<Allocation>;
     readonly gatewayApi: GatewayApiVerdicts;
+    /** How policies with targets are attached to L7 proxies. */
+    readonly authorizationAttachments: Collection<AttachmentVerdict>;
+    readonly authenticationAttachments: Collection<AttachmentVerdict>;
     readonly virtualServices: Collection<JudgedVirtualService>;
   };
 }
@@ -160,6 +171,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     secrets: graph.source('secrets'),
     configMaps: graph.source('config maps'),
     meshConfigs: graph.source('mesh configurations'),
+    keySets: graph.source<KeySet>('key sets', { equals: isDeepStrictEqual }),
   };
   const scope = meshScope(graph, sources, { rootNamespace, revision });
   const { namespaces, services, serviceEntries, workloadEntries, sidecars } = scope;
@@ -223,6 +235,15 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     clusterDomain,
   });
   const gatewayApi = deriveGatewayApi(graph, { scope, serviceBindings, entryBindings, clusterDomain });
+  const httpPolicies = deriveHttpPolicies(graph, {
+    scope,
+    services: l7Services,
+    meshConfigs: sources.meshConfigs,
+    keySets: sources.keySets,
+    rootNamespace,
+    trustDomain,
+    clusterDomain,
+  });
   const proxies = deriveProxies(graph, {
     gateways: scope.gateways,
     gatewayClasses: scope.gatewayClasses,
@@ -236,16 +257,18 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     routes: gatewayApi.boundRoutes,
     edgeListeners: gatewayApi.edgeListeners,
     more: [gatewayApi.secrets],
-    policies: [],
+    policies: [httpPolicies.policies],
   });
 
   return {
     sources,
     proxyResources: proxies.resources,
+    neededKeys: httpPolicies.neededKeys,
     namespaces,
     services,
     authorizationPolicies: scope.authorizationPolicies,
     peerAuthentications: scope.peerAuthentications,
+    requestAuthentications: scope.requestAuthentications,
     serviceEntries,
     workloadEntries,
     gateways: scope.gateways,
@@ -276,6 +299,8 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
       workloadEntries: workloads.workloadEntryVerdicts,
       allocations: entries.allocations,
       gatewayApi: gatewayApi.verdicts,
+      authorizationAttachments: httpPolicies.authorizationVerdicts,
+      authenticationAttachments: httpPolicies.authenticationVerdicts,
       virtualServices: proxies.virtualServices,
     },
   };

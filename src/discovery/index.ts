@@ -2,6 +2,7 @@
 export { overbroadRules, policySelector, type PolicyVerdict } from './authorization-policy.ts';
 export { createDiscovery, type Discovery, type DiscoverySources } from './discovery.ts';
 export type { GatewayObjects } from './gateway-objects.ts';
+export type { GatewayReach } from './gateway-reach.ts';
 export { hbonePort, isOwnController, type GatewayRole } from './gateway-role.ts';
 export type { AncestorVerdict } from './l7/backend-tls-policy-status.ts';
 export type { ListenerVerdict } from './l7/gateway-listeners-view.ts';

@@ -1,0 +1,329 @@
+/**
+ * Deploys the proxies of Gateways: account, Service, Deployment and what overlays ask for (ambient-l7, 1.4). The leader alone
+ * writes; what belongs to a Gateway goes with it, by the API's garbage collection.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { ConfigMap } from '../../api/core.ts';
+import type { Gateway } from '../../api/gateway.ts';
+import { kinds } from '../../api/kinds.ts';
+import type { KindRef, KubeObject } from '../../api/meta.ts';
+import type { ClusterId } from '../../api/names.ts';
+import { objectKey, type Discovery, type GatewayObjects } from '../../discovery/index.ts';
+import { isKubeError, startInformer, type Informer, type KubeClient } from '../../kube/index.ts';
+import { sleep } from '../../lib/clock.ts';
+import { codeOf, messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import { createWorkQueue } from '../work-queue.ts';
+import { createClass, ownClasses, ownControllers } from './gateway-classes.ts';
+import { gatewayNameLabel, managedLabel } from './gateway-metadata.ts';
+import { deployedParts, partKinds, type Overlay } from './parts.ts';
+import type { ProxyMesh } from './proxy-deployment.ts';
+import type { ProxyValues } from './proxy-values.ts';
+import { renderGateway, type Rendered } from './render.ts';
+
+export interface DeployerOptions {
+  readonly client: KubeClient;
+  readonly discovery: Discovery;
+  readonly cluster: ClusterId;
+  readonly values: ProxyValues;
+  readonly mesh: ProxyMesh;
+  /** Whether the classes of Istio's names are ours as well. */
+  readonly hasIstioClasses: boolean;
+  readonly isLeader: () => boolean;
+  /** What is known of a Gateway's deployment has changed; `namespace/name`. */
+  readonly onChange: (gateway: string) => void;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
+/** Why a Gateway is not deployed as it is written. */
+export interface DeployProblem {
+  /** Of the Gateway API's conditions. */
+  readonly reason: 'InvalidParameters' | 'Invalid';
+  readonly message: string;
+}
+
+export interface Deployer {
+  /** Of a Gateway, by `namespace/name`. */
+  problem(gateway: string): DeployProblem | undefined;
+  isOurs(controller: string): boolean;
+  /** This replica leads from now on: everything is looked at. */
+  lead(): void;
+}
+
+/** Under which our fields are known; whoever is upgraded from Istio keeps the owner. */
+const fieldManager = 'istio.io/gateway-controller';
+/** What we deploy can be deployed by Istio's controllers of the same version, and the other way round. */
+const controllerVersion = 5;
+const versionAnnotation = 'gateway.istio.io/controller-version';
+/** Between looks for the Gateway API, in a cluster that has none. */
+const apiRetryMs = 30_000;
+const defaultsLabel = 'gateway.istio.io/defaults-for-class';
+
+export function startDeployer(options: DeployerOptions): Deployer {
+  const { client, discovery, cluster, isLeader, signal, log } = options;
+  const controllers = ownControllers(options.hasIstioClasses);
+  const problems = new Map<string, DeployProblem>();
+  /** By kind and name: what an object looked like right after it was applied, and from what. */
+  const applied = new Map<string, { readonly intent: Rendered['object']; readonly result: unknown }>();
+  /** ConfigMaps that say something of a whole class, by their key. */
+  const classDefaults = new Map<string, ConfigMap>();
+
+  const keyOf = (name: string): string => {
+    const [namespace = '', own = ''] = name.split('/');
+    return objectKey(cluster, namespace, own);
+  };
+
+  const reconcile = async (name: string): Promise<void> => {
+    const gateway = discovery.gateways.get(keyOf(name));
+    if (!gateway) {
+      setProblem(name, undefined);
+      return;
+    }
+    if (!isLeader() || gateway.metadata.deletionTimestamp !== undefined) return;
+    await Promise.all(informers.map(({ synced }) => synced));
+    const objects = discovery.gatewayObjects.get(keyOf(name));
+    if (!objects?.isDeployed || !controllers.has(objects.controller)) {
+      setProblem(name, undefined);
+      return prune(gateway, []);
+    }
+    if (deployedByNewer(gateway)) {
+      const message = `a control plane with a newer way of deploying has it: ${versionAnnotation} says so`;
+      return setProblem(name, { reason: 'Invalid', message });
+    }
+    const rendered = await render(name, gateway, objects);
+    if (!rendered) return;
+    await claim(gateway);
+    const refusals: string[] = [];
+    for (const one of rendered) {
+      const refusal = await apply(one, objects);
+      if (refusal !== undefined) refusals.push(refusal);
+    }
+    setProblem(name, refusals.length > 0 ? { reason: 'Invalid', message: refusals.join('; ') } : undefined);
+    await prune(gateway, rendered);
+  };
+
+  /** Undefined: its parameters make no sense; what was deployed stays as it is. */
+  const render = async (name: string, gateway: Gateway, objects: GatewayObjects): Promise<Rendered[] | undefined> => {
+    const { values, mesh } = options;
+    try {
+      return renderGateway(gateway, objects, { values, mesh, overlays: await overlaysOf(gateway) });
+    } catch (error) {
+      if (codeOf(error) !== 'control.overlay') throw error;
+      setProblem(name, { reason: 'InvalidParameters', message: messageOf(error) });
+      return undefined;
+    }
+  };
+
+  const overlaysOf = async ({ metadata, spec }: Gateway): Promise<Overlay[]> => {
+    const [oldest] = [...classDefaults.values()]
+      .filter((map) => map.metadata.labels?.[defaultsLabel] === spec.gatewayClassName)
+      .toSorted((a, b) => ageOf(a).localeCompare(ageOf(b)));
+    const reference = spec.infrastructure?.parametersRef;
+    if (!oldest && !reference) return [];
+    const { overlayError, readOverlay } = await import('./overlay.ts');
+    const overlays = oldest ? [readOverlay(oldest)] : [];
+    if (!reference) return overlays;
+    const { group, kind, name } = reference;
+    if (group !== '' || kind !== 'ConfigMap') throw overlayError(`parametersRef names a ${kind}, not a ConfigMap`);
+    const map = discovery.sources.configMaps.get(objectKey(cluster, metadata.namespace ?? '', name));
+    if (!map) throw overlayError(`ConfigMap ${metadata.namespace}/${name}, which parametersRef names, does not exist`);
+    return [...overlays, readOverlay(map)];
+  };
+
+  /** Before anything else, so that a controller of an older version steps back. */
+  const claim = async ({ metadata }: Gateway): Promise<void> => {
+    if (metadata.annotations?.[versionAnnotation] === String(controllerVersion)) return;
+    const annotations = { [versionAnnotation]: String(controllerVersion) };
+    const { name = '', namespace } = metadata;
+    await client.patch(
+      kinds.Gateway,
+      name,
+      namespace,
+      { metadata: { annotations } },
+      { type: 'merge', fieldManager, signal },
+    );
+  };
+
+  /** Why it was not applied; undefined when it was, or is as wanted. */
+  const apply = async ({ kind, object }: Rendered, objects: GatewayObjects): Promise<string | undefined> => {
+    const { name, namespace = '' } = object.metadata;
+    const key = `${kind.plural} ${namespace}/${name}`;
+    const existing = managed(kind).store.get(`${namespace}/${name}`);
+    const last = applied.get(key);
+    if (
+      existing &&
+      last &&
+      isDeepStrictEqual(last.intent, object) &&
+      isDeepStrictEqual(last.result, essence(existing))
+    ) {
+      return undefined;
+    }
+    if (!existing && (await isForeign(kind, name, namespace))) {
+      // An account of the user's own is what the annotation is for.
+      if (kind.kind === 'ServiceAccount') return undefined;
+      return `${kind.kind} ${name} exists and is not managed by ${objects.controller}: it is left alone`;
+    }
+    try {
+      const stored = await client.patch(kind, name, namespace, object, {
+        type: 'apply',
+        fieldManager,
+        force: true,
+        signal,
+      });
+      applied.set(key, { intent: object, result: essence(stored) });
+      return undefined;
+    } catch (error) {
+      if (!isKubeError(error) || error.status < 400 || error.status >= 500) throw error;
+      if (error.status === 409 || error.status === 404 || error.status === 429) throw error;
+      return `${kind.kind} ${name} is refused: ${messageOf(error)}`;
+    }
+  };
+
+  const isForeign = async (kind: KindRef, name: string, namespace: string): Promise<boolean> => {
+    try {
+      const found = await client.get(kind, name, namespace, signal);
+      return found.metadata.labels?.[managedLabel] === undefined;
+    } catch (error) {
+      if (isKubeError(error, 'kube.not-found')) return false;
+      throw error;
+    }
+  };
+
+  /** Takes away what was deployed and is wanted no more: under another name only once its successor serves. */
+  const prune = async (gateway: Gateway, wanted: readonly Rendered[]): Promise<void> => {
+    const { uid, namespace = '', name: own = '' } = gateway.metadata;
+    const isReady = discovery.gatewayReach.get(objectKey(cluster, namespace, own))?.hasReadyProxy ?? false;
+    for (const part of deployedParts) {
+      const kind = partKinds[part];
+      const names = new Set(wanted.filter((one) => one.kind === kind).map(({ object }) => object.metadata.name));
+      if (names.size > 0 && !isReady) continue;
+      for (const { metadata } of managed(kind).store.values()) {
+        const isOwned = metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
+        if (!isOwned || names.has(metadata.name ?? '') || metadata.deletionTimestamp !== undefined) continue;
+        await client.delete(kind, metadata.name ?? '', namespace, { signal }).catch((error: unknown) => {
+          if (!isKubeError(error, 'kube.not-found')) throw error;
+        });
+        log.info('deleted what a Gateway needs no more', { kind: kind.kind, namespace, name: metadata.name });
+      }
+    }
+  };
+
+  const setProblem = (name: string, problem: DeployProblem | undefined): void => {
+    if (isDeepStrictEqual(problems.get(name), problem)) return;
+    if (problem) {
+      problems.set(name, problem);
+      log.warn('cannot deploy a Gateway as it is written', { gateway: name, reason: problem.message });
+    } else problems.delete(name);
+    options.onChange(name);
+  };
+
+  const queue = createWorkQueue({ name: 'gateways', reconcile, signal, log });
+  const classes = createWorkQueue({
+    name: 'gateway classes',
+    reconcile: async (name) => {
+      const own = ownClasses(options.hasIstioClasses).find((one) => one.name === name);
+      if (!own || !isLeader() || discovery.sources.gatewayClasses.get(objectKey(cluster, '', name))) return;
+      if (await createClass(client, own, signal)) return;
+      await sleep(apiRetryMs, signal);
+      classes.add(name);
+    },
+    signal,
+    log,
+    concurrency: 8,
+  });
+
+  const informerOf = new Map<KindRef, Informer<KubeObject>>(
+    deployedParts.map((part) => {
+      const requeue = ({ metadata }: KubeObject): void => {
+        const gateway = metadata.labels?.[gatewayNameLabel];
+        if (gateway !== undefined) queue.add(`${metadata.namespace}/${gateway}`);
+      };
+      const onDelete = (object: KubeObject): void => {
+        applied.delete(`${partKinds[part].plural} ${object.metadata.namespace}/${object.metadata.name}`);
+        requeue(object);
+      };
+      return [
+        partKinds[part],
+        startInformer(client, partKinds[part], {
+          labelSelector: managedLabel,
+          signal,
+          log,
+          onAdd: requeue,
+          onUpdate: (_, after) => requeue(after),
+          onDelete,
+        }),
+      ];
+    }),
+  );
+  const informers = [...informerOf.values()];
+  const managed = (kind: KindRef): Informer<KubeObject> => {
+    const informer = informerOf.get(kind);
+    if (!informer) throw new Error(`Nothing watches ${kind.plural}`);
+    return informer;
+  };
+
+  const all = (): void => {
+    for (const [key] of discovery.gateways.entries()) queue.add(nameOfKey(key));
+  };
+  discovery.gateways.subscribe((changes) => {
+    for (const key of changes.keys()) queue.add(nameOfKey(key));
+  });
+  discovery.gatewayObjects.subscribe((changes) => {
+    for (const key of changes.keys()) queue.add(nameOfKey(key));
+  });
+  discovery.gatewayReach.subscribe((changes) => {
+    for (const key of changes.keys()) queue.add(nameOfKey(key));
+  });
+  discovery.sources.gatewayClasses.subscribe((changes) => {
+    for (const [key, { after }] of changes) if (!after) classes.add(nameOfKey(key).slice(1));
+  });
+  discovery.sources.configMaps.subscribe((changes) => {
+    for (const [key, { after }] of changes) {
+      const isDefault = after?.metadata.labels?.[defaultsLabel] && after.metadata.namespace === options.mesh.namespace;
+      if (after && isDefault) classDefaults.set(key, after);
+      else if (!classDefaults.delete(key)) {
+        for (const gateway of referringTo(discovery, nameOfKey(key))) queue.add(gateway);
+        continue;
+      }
+      all();
+    }
+  });
+
+  return {
+    problem: (gateway) => problems.get(gateway),
+    isOurs: (controller) => controllers.has(controller),
+    lead() {
+      for (const { name } of ownClasses(options.hasIstioClasses)) classes.add(name);
+      all();
+    },
+  };
+}
+
+/** Gateways whose parameters a ConfigMap has, `namespace/name`. */
+function* referringTo(discovery: Discovery, configMap: string): Iterable<string> {
+  for (const [key, { metadata, spec }] of discovery.gateways.entries()) {
+    const reference = spec.infrastructure?.parametersRef;
+    if (reference && `${metadata.namespace}/${reference.name}` === configMap) yield nameOfKey(key);
+  }
+}
+
+function deployedByNewer({ metadata }: Gateway): boolean {
+  return Number(metadata.annotations?.[versionAnnotation] ?? 0) > controllerVersion;
+}
+
+/** What of an object its owner may change; whoever changes it otherwise is undone. */
+function essence(object: KubeObject): unknown {
+  const { metadata, spec } = object as KubeObject & { readonly spec?: unknown };
+  const { uid, labels, annotations, ownerReferences } = metadata;
+  return { uid, labels, annotations, ownerReferences, spec };
+}
+
+function ageOf({ metadata }: KubeObject): string {
+  return `${metadata.creationTimestamp ?? ''} ${metadata.name}`;
+}
+
+/** `namespace/name` */
+function nameOfKey(key: string): string {
+  return key.slice(key.indexOf('/') + 1);
+}

@@ -1,0 +1,88 @@
+/**
+ * What users change in the objects of a Gateway: a ConfigMap with a strategic merge patch for each, as `kubectl patch`
+ * takes it (ambient-l7, 1.4). Heavy, for the schemas: imported where there is one.
+ */
+import { load } from 'js-yaml';
+import type { ConfigMap } from '../../api/core.ts';
+import { apiVersionOf } from '../../api/kinds.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { applyStrategicMergePatch, kindInfo } from '../../api/serving.ts';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { isJsonObject, type JsonObject } from '../../lib/json.ts';
+import { deployedParts, partKinds, type DeployedPart, type Overlay } from './parts.ts';
+
+/** Throws `control.overlay`, naming the key at fault. */
+export function readOverlay({ metadata, data = {} }: ConfigMap): Overlay {
+  const source = `${metadata.namespace}/${metadata.name}`;
+  const patches = new Map<DeployedPart, JsonObject>();
+  for (const part of deployedParts) {
+    if (Object.hasOwn(data, part)) patches.set(part, readPatch(data[part] ?? '', source, part));
+  }
+  return {
+    has: (part) => patches.has(part),
+    apply(object, part) {
+      const patch = patches.get(part);
+      return patch ? merge(object, patch, { source, part }) : object;
+    },
+  };
+}
+
+function readPatch(text: string, source: string, part: DeployedPart): JsonObject {
+  let patch: unknown;
+  try {
+    patch = load(text);
+  } catch (error) {
+    throw fault({ source, part }, `is no YAML: ${messageOf(error)}`);
+  }
+  // An empty text asks for the object as it is.
+  if (patch === null || patch === undefined) return {};
+  if (!isJsonObject(patch)) throw fault({ source, part }, 'is no object');
+  return patch;
+}
+
+interface Place {
+  readonly source: string;
+  readonly part: DeployedPart;
+}
+
+/** What an object is, and what it belongs to, cannot be changed. */
+function merge(object: KubeObject, patch: JsonObject, place: Place): KubeObject {
+  const kind = partKinds[place.part];
+  const metadata = isJsonObject(patch['metadata']) ? patch['metadata'] : {};
+  const fixed = [
+    ['apiVersion', patch['apiVersion'], apiVersionOf(kind)],
+    ['kind', patch['kind'], kind.kind],
+    ['metadata.name', metadata['name'], object.metadata.name],
+    ['metadata.namespace', metadata['namespace'], object.metadata.namespace],
+  ] as const;
+  for (const [path, wanted, is] of fixed) {
+    if (wanted !== undefined && wanted !== is) {
+      throw fault(place, `may not change ${path} to ${JSON.stringify(wanted)}`);
+    }
+  }
+  try {
+    const base = structuredClone(object) as unknown as JsonObject;
+    const merged = applyStrategicMergePatch(base, patch, kindInfo(kind)?.schema) as unknown as KubeObject;
+    const { labels = {}, ...rest } = merged.metadata ?? {};
+    const { ownerReferences = [] } = object.metadata;
+    return { ...merged, metadata: { ...rest, labels: { ...labels, ...ownLabels(object) }, ownerReferences } };
+  } catch (error) {
+    throw fault(place, messageOf(error));
+  }
+}
+
+/** By these we know our own objects again. */
+function ownLabels({ metadata }: KubeObject): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(metadata.labels ?? {}).filter(([key]) => /^gateway\.(networking\.k8s|istio)\.io\//.test(key)),
+  );
+}
+
+/** About parameters that cannot be read at all. */
+export function overlayError(message: string): AmbitError {
+  return new AmbitError(message, { code: 'control.overlay', blame: 'downstream' });
+}
+
+function fault({ source, part }: Place, reason: string): AmbitError {
+  return overlayError(`ConfigMap ${source}: ${part} ${reason}`);
+}
