@@ -73,6 +73,22 @@ describe('the node authorizer', () => {
     assert.match(refusal(ztunnel, spiffeId('cluster.local', 'kube-system', 'web')), /no pod/);
   });
 
+  it('gives everybody their own, also when they name it', () => {
+    const own = { namespace: 'shop', serviceAccount: 'web' };
+    assert.deepEqual(
+      authorizeIdentity({
+        caller: own,
+        impersonated: web,
+        trustDomain: 'cluster.local',
+        trustedAccounts: new Set(),
+        pods,
+      }),
+      { kind: 'allow', identity: web },
+    );
+    const foreign = spiffeId('evil.example', 'shop', 'web');
+    assert.match(refusal(own, foreign), /may not act for others/);
+  });
+
   it('refuses another trust domain', () => {
     assert.match(refusal(ztunnel, spiffeId('evil.example', 'shop', 'web')), /trust domain "evil.example"/);
   });

@@ -29,7 +29,8 @@ export function authorizeIdentity(request: IdentityRequest): IdentityVerdict {
   const { caller, impersonated, trustDomain, trustedAccounts, pods } = request;
   const account = `${caller.namespace}/${caller.serviceAccount}`;
   const own = spiffeId(trustDomain, caller.namespace, caller.serviceAccount);
-  if (impersonated === undefined) return { kind: 'allow', identity: own };
+  // Who names itself acts for nobody else.
+  if (impersonated === undefined || impersonated === own) return { kind: 'allow', identity: own };
   if (!trustedAccounts.has(account)) return refuse(`service account "${account}" may not act for others`);
 
   const wanted = spiffeParts(impersonated);

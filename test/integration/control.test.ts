@@ -301,7 +301,11 @@ describe('the control plane', () => {
     );
     assert.match(await sign(proxyToken, web, 'no request at all'), /invalid-argument/);
     const webToken = await writeToken(await admin.get(kinds.Pod, 'web-1', 'shop'));
-    assert.match(await sign(webToken, web), /permission-denied, service account "shop\/web" may not act for others/);
+    assert.equal(await sign(webToken, web), '2', 'who names itself acts for nobody else');
+    assert.match(
+      await sign(webToken, spiffeId('cluster.local', 'shop', 'api')),
+      /permission-denied, service account "shop\/web" may not act for others/,
+    );
     const noToken = join(directory, 'no.token');
     writeFileSync(noToken, 'not-a-token');
     assert.match(await sign(noToken, web), /unauthenticated, the token is refused/);
