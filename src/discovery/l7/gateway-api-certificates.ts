@@ -10,7 +10,7 @@ import type { GatewayView } from './gateway-listeners-view.ts';
 import type { CertificateScope } from './gateway-listeners-tls.ts';
 import { gatewayGroup } from './gateway-listeners.ts';
 import { permits, type ReferenceFrom, type ReferenceTo } from './reference-grant.ts';
-import { readCertificate, type Certificate } from './secrets.ts';
+import { readCaOfConfigMap, readCaOfSecret, readCertificate, type Certificate } from './secrets.ts';
 
 export interface DerivedCertificates {
   readonly scopeOf: (gateway: Gateway, cluster: string, read: Reader) => CertificateScope;
@@ -29,7 +29,7 @@ export type IsGranted = (
 ) => boolean;
 
 export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCertificates {
-  const { gateways, secrets } = scope;
+  const { gateways, secrets, configMaps } = scope;
   const grantsOf = graph.index('reference grants by namespace', scope.referenceGrants, ({ metadata }, key) => [
     `${clusterOfKey(key)}/${metadata.namespace}`,
   ]);
@@ -54,22 +54,38 @@ export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCerti
         from: { group: gatewayGroup, kind: 'Gateway', namespace },
         isGranted: (from, toNamespace, to) => isGranted(cluster, toNamespace, from, to, read),
         secret: (of, name) => read.get(secrets, `${cluster}/${of}/${name}`),
+        ca(kind, of, name) {
+          const caKey = `${cluster}/${of}/${name}`;
+          if (kind === 'ConfigMap') {
+            const found = read.get(configMaps, caKey);
+            return found && readCaOfConfigMap(found);
+          }
+          const found = read.get(secrets, caKey);
+          return found && readCaOfSecret(found);
+        },
         lastGood: (of, name) => read.get(good, `${cluster}/${of}/${name}`),
       };
     },
     ofGateways: (views) =>
       graph.flatMap('TLS secrets of gateways', views, (view, key, read) => {
         const gateway = `${view.namespace}/${view.name}`;
-        const names = new Set(
-          view.listeners.flatMap(({ isProgrammed, tls }) => (isProgrammed && tls?.certificates) || []),
+        const programmed = view.listeners.filter(({ isProgrammed }) => isProgrammed);
+        const secretsByName = new Map<string, TlsSecret>();
+        for (const { tls, clientCertificates } of programmed) {
+          for (const name of tls?.certificates ?? []) {
+            const certificate = read.get(good, `${clusterOfKey(key)}/${name}`);
+            if (!certificate) continue;
+            const { chain, key: privateKey } = certificate;
+            secretsByName.set(name, { kind: 'secret', name, certificateChain: chain, privateKey });
+          }
+          const name = tls?.clientCa?.secret;
+          if (name !== undefined && clientCertificates !== undefined) {
+            secretsByName.set(name, { kind: 'secret', name, caCertificates: clientCertificates });
+          }
+        }
+        return [...secretsByName].map(
+          ([name, resource]) => [`${gateway}|secret/${name}`, { gateway, resource }] as const,
         );
-        return [...names].flatMap((name) => {
-          const certificate = read.get(good, `${clusterOfKey(key)}/${name}`);
-          if (!certificate) return [];
-          const { chain, key: privateKey } = certificate;
-          const resource: TlsSecret = { kind: 'secret', name, certificateChain: chain, privateKey };
-          return [[`${gateway}|secret/${name}`, { gateway, resource }] as const];
-        });
       }),
   };
 }

@@ -4,7 +4,7 @@ import type { Secret } from '../../api/core.ts';
 import type { Gateway } from '../../api/gateway.ts';
 import type { EdgeTls } from '../../api/l7/index.ts';
 import type { ReferenceFrom, ReferenceTo } from './reference-grant.ts';
-import { readCertificate, type Certificate } from './secrets.ts';
+import { readCertificate, type CaCertificates, type Certificate, type Unusable } from './secrets.ts';
 
 type GatewayListener = Gateway['spec']['listeners'][number];
 type CertificateRef = NonNullable<NonNullable<GatewayListener['tls']>['certificateRefs']>[number];
@@ -16,6 +16,8 @@ export interface CertificateScope {
   readonly secret: (namespace: string, name: string) => Secret | undefined;
   /** The last content of the Secret that could be used, if it had any. */
   readonly lastGood: (namespace: string, name: string) => Certificate | undefined;
+  /** CA certificates; undefined: the object does not exist. */
+  readonly ca: (kind: 'ConfigMap' | 'Secret', namespace: string, name: string) => CaCertificates | Unusable | undefined;
 }
 
 export interface ListenerTls {

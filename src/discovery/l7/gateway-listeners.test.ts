@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { before, describe, it } from 'node:test';
@@ -34,9 +35,11 @@ interface Pem {
 let ecdsa: Pem;
 let otherEcdsa: Pem;
 let rsa: Pem;
+let rootPem: string;
 
 before(async () => {
   const authority = await createTestAuthority();
+  rootPem = authority.rootPem;
   const sign = () => authority.signServer({ dnsNames: ['shop.example.com'], ips: [] });
   [ecdsa, otherEcdsa] = await Promise.all([sign(), sign()]);
   const algorithm = {
@@ -345,6 +348,69 @@ describe('the TLS of a listener', () => {
       const bad = withOptions(options);
       assert.deepEqual([faults(bad, 'https')[0], servers(bad)], ['Accepted=UnsupportedValue', []]);
     }
+  });
+});
+
+describe('the clients of an HTTPS listener', () => {
+  const validated = (frontend: NonNullable<NonNullable<Gateway['spec']['tls']>['frontend']>): GatewayWorld => {
+    const world = openGatewayWorld();
+    world.put(world.sources.secrets, secretOf('cert', ecdsa));
+    const gateway = edgeGateway([http, https('a.b', 'cert'), { ...https('a.b', 'cert'), name: 'alt', port: 8443 }]);
+    world.put(world.sources.gateways, { ...gateway, spec: { ...gateway.spec, tls: { frontend } } });
+    return world;
+  };
+  const ca = (more: object = {}) => ({ caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca', ...more }] });
+  const clientCas = (world: GatewayWorld): unknown[] =>
+    world.edge('edge').flatMap(({ port, servers: all }) => all.map(({ tls }) => [port, tls?.clientCa]));
+  const putCa = (world: GatewayWorld, namespace = 'shop'): void =>
+    world.put(world.sources.configMaps, { metadata: { name: 'ca', namespace }, data: { 'ca.crt': rootPem } });
+
+  it('must show certificates of the authorities that are named', () => {
+    const world = validated({ default: { validation: ca() } });
+    putCa(world);
+    assert.deepEqual(faults(world, 'https'), []);
+    const clientCa = { secret: 'shop/edge.client-ca', required: true };
+    assert.deepEqual(clientCas(world), [
+      [80, undefined],
+      [443, clientCa],
+      [8443, clientCa],
+    ]);
+    assert.deepEqual(world.secrets('edge').at(-1), {
+      kind: 'secret',
+      name: 'shop/edge.client-ca',
+      caCertificates: `${rootPem.trimEnd()}\n`,
+    });
+  });
+
+  it('may differ by port, and may be let in without', () => {
+    const fallback = { validation: { ...ca(), mode: 'AllowInsecureFallback' as const } };
+    const world = validated({ default: { validation: ca() }, perPort: [{ port: 8443, tls: fallback }] });
+    putCa(world);
+    assert.deepEqual(clientCas(world).at(-1), [8443, { secret: 'shop/edge.client-ca.8443', required: false }]);
+    const open = validated({ default: { validation: ca() }, perPort: [{ port: 8443, tls: {} }] });
+    putCa(open);
+    assert.deepEqual(clientCas(open).at(-1), [8443, undefined]);
+  });
+
+  it('are not let in while there is no authority', () => {
+    const shut = (more: object, reason: string): GatewayWorld => {
+      const world = validated({ default: { validation: ca(more) } });
+      assert.deepEqual(faults(world, 'https'), [
+        'Accepted=NoValidCACertificate',
+        'Programmed=Invalid',
+        `ResolvedRefs=${reason}`,
+      ]);
+      assert.deepEqual(servers(world), [[80, 'http *']]);
+      return world;
+    };
+    shut({}, 'InvalidCACertificateRef');
+    shut({ kind: 'Pod' }, 'InvalidCACertificateKind');
+    const world = shut({ namespace: 'vault' }, 'RefNotPermitted');
+    putCa(world, 'vault');
+    assert.deepEqual(servers(world), [[80, 'http *']]);
+    const from = [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', namespace: 'shop' }];
+    world.put(world.sources.referenceGrants, grant('vault', { from, to: [{ group: '', kind: 'ConfigMap' }] }));
+    assert.deepEqual(faults(world, 'https'), []);
   });
 });
 

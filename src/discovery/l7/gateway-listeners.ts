@@ -4,8 +4,9 @@ import type { EdgeTls } from '../../api/l7/index.ts';
 import type { LabelSelector } from '../../api/meta.ts';
 import { hbonePort, type GatewayRole } from '../gateway-role.ts';
 import type { ObjectVerdict } from '../waypoint-binding.ts';
+import { clientValidation, type ClientValidation } from './gateway-listeners-clients.ts';
 import { conflictsOf } from './gateway-listeners-conflicts.ts';
-import { listenerTls, type CertificateScope } from './gateway-listeners-tls.ts';
+import { listenerTls, type CertificateScope, type ListenerTls } from './gateway-listeners-tls.ts';
 
 type GatewayListener = Gateway['spec']['listeners'][number];
 
@@ -25,6 +26,8 @@ export interface ListenerView {
   readonly supportedKinds: readonly RouteKind[];
   readonly allowed: { readonly from: 'All' | 'Same' } | { readonly from: 'Selector'; readonly selector: LabelSelector };
   readonly tls?: EdgeTls;
+  /** PEM of the secret that `tls.clientCa` names. */
+  readonly clientCertificates?: string;
   /** Whether a proxy opens it. */
   readonly isProgrammed: boolean;
   /** By type: Accepted, Conflicted, Programmed, ResolvedRefs. */
@@ -55,9 +58,10 @@ export function viewListeners(
     const protocol = protocols[listener.protocol];
     const kinds = kindsOf(listener, protocol);
     const tls = listenerTls(listener, certificates);
-    const accepted = acceptance(listener, role, tls.refusal);
+    const clients = listener.protocol === 'HTTPS' ? clientValidation(gateway, listener.port, certificates) : undefined;
+    const accepted = acceptance(listener, role, { tls, clients });
     const conflict = conflicts.get(listener.name);
-    const references = tls.problem ?? kinds.problem;
+    const references = tls.problem ?? clients?.problem ?? kinds.problem;
     const isServed = accepted.status === 'True' && !conflict && !tls.isBroken;
     return {
       name: listener.name,
@@ -67,7 +71,8 @@ export function viewListeners(
       hostname: listener.hostname?.toLowerCase() || '*',
       supportedKinds: accepted.status === 'True' ? kinds.supported : [],
       allowed: allowedNamespaces(listener),
-      ...(tls.tls ? { tls: tls.tls } : {}),
+      ...(tls.tls ? { tls: { ...tls.tls, ...(clients?.clientCa ? { clientCa: clients.clientCa } : {}) } } : {}),
+      ...(clients?.clientCa ? { clientCertificates: clients.certificates } : {}),
       isProgrammed: isServed,
       conditions: {
         Accepted: conflict && accepted.status === 'True' ? no(conflict.reason, conflict.message) : accepted,
@@ -88,7 +93,11 @@ export function viewListeners(
   });
 }
 
-function acceptance(listener: GatewayListener, role: GatewayRole, refusal: string | undefined): ObjectVerdict {
+function acceptance(
+  listener: GatewayListener,
+  role: GatewayRole,
+  { tls, clients }: { readonly tls: ListenerTls; readonly clients: ClientValidation | undefined },
+): ObjectVerdict {
   const { protocol, port } = listener;
   if (role === 'waypoint' && (protocol !== 'HBONE' || port !== hbonePort)) {
     return no('UnsupportedProtocol', `a waypoint has a single listener, on port ${hbonePort} with protocol "HBONE"`);
@@ -103,7 +112,10 @@ function acceptance(listener: GatewayListener, role: GatewayRole, refusal: strin
     return no('UnsupportedProtocol', 'protocol "HBONE" is for waypoints and gateways between networks alone');
   }
   if (ownPorts.has(port)) return no('PortUnavailable', `port ${port} is the proxy's own`);
-  if (refusal !== undefined) return no('UnsupportedValue', refusal);
+  if (tls.refusal !== undefined) return no('UnsupportedValue', tls.refusal);
+  if (clients && !clients.clientCa) {
+    return no('NoValidCACertificate', `no client can be told from another: ${clients.problem?.message}`);
+  }
   return yes('Accepted', 'the listener is valid');
 }
 

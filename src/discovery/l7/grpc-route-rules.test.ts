@@ -19,7 +19,7 @@ function read(...rules: GrpcRule[]): { rules: readonly HttpRule[]; faults: strin
 }
 
 const matching = (method: NonNullable<GrpcRule['matches']>[number]['method']): GrpcRule => ({
-  matches: [{ ...(method ? { method } : {}) }],
+  matches: [method ? { method } : {}],
   backendRefs: [webBackend],
 });
 
