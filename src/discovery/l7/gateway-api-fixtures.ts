@@ -65,11 +65,13 @@ export function openGatewayWorld(): GatewayWorld {
     gateway: (name) => api.verdicts.gateways.get(key(name)),
     listener: (gateway, name) => world.gateway(gateway)?.listeners.find((one) => one.name === name),
     edge: (gateway) =>
-      [...api.edgeListeners.entries()].flatMap(([, one]) =>
-        one.gateway === `shop/${gateway}` && one.resource.kind === 'listener' && one.resource.type === 'edge'
-          ? [one.resource]
-          : [],
-      ),
+      [...api.edgeListeners.entries()]
+        .flatMap(([, one]) =>
+          one.gateway === `shop/${gateway}` && one.resource.kind === 'listener' && one.resource.type === 'edge'
+            ? [one.resource]
+            : [],
+        )
+        .toSorted((a, b) => a.port - b.port),
     secrets: (gateway) =>
       [...api.secrets.entries()].flatMap(([, one]) =>
         one.gateway === `shop/${gateway}` && one.resource.kind === 'secret' ? [one.resource] : [],
