@@ -77,7 +77,10 @@ export type HttpAction =
       readonly status: number;
       readonly scheme?: string;
       readonly hostname?: string;
-      /** Absent: the scheme's own port when the scheme changes, else the request's. */
+      /**
+       * `from-request`: the one that the client named, else the one that it came to. Absent: the scheme's own port when the scheme
+       * changes, else what the client named.
+       */
       readonly port?: number | 'from-scheme' | 'from-request';
       readonly path?: PathRewrite;
     }

@@ -85,7 +85,8 @@ function redirectPort(
 ): number | undefined {
   const { port } = redirect;
   if (typeof port === 'number') return port;
-  if (port === 'from-request') return request.port;
+  // The client's own word goes first: a published port may be another one than that of the listener.
+  if (port === 'from-request') return askedPort ?? request.port;
   const schemePort = scheme === 'https' ? 443 : 80;
   if (port === 'from-scheme' || redirect.scheme !== undefined) return schemePort;
   return askedPort;

@@ -183,6 +183,7 @@ describe('rewrites', () => {
     assert.equal(to({ scheme: 'https', port: 8443 }), 'https://a.com:8443/x?y');
     assert.equal(to({ hostname: 'b.com', port: 80 }), 'http://b.com/x?y');
     assert.equal(to({ port: 'from-request' }, { ...at, authority: 'a.com', port: 81 }), 'http://a.com:81/x?y');
+    assert.equal(to({ port: 'from-request' }, { ...at, authority: 'a.com:82', port: 81 }), 'http://a.com:82/x?y');
     assert.equal(to({ hostname: 'b.com:99' }), 'http://b.com:99/x?y');
     assert.equal(to({ path: { kind: 'full', value: '/z' } }), 'http://a.com:8080/z?y');
     assert.equal(to({}, { ...at, authority: '[::1]' }), 'http://[::1]/x?y');
