@@ -108,7 +108,7 @@ describe('the status of a policy', () => {
     world.clock.advance(1000);
     await world.settle();
     assert.deepEqual(world.writes, ['ZtunnelAccepted=True(Accepted) Reconciled=False(Pending)']);
-    assert.match(world.policy?.status?.conditions?.[1]?.message ?? '', /every ztunnel of istiod-2/);
+    assert.match(world.policy?.status?.conditions?.[1]?.message ?? '', /every proxy of istiod-2/);
     world.behind = [];
     world.progress();
     await world.settle();

@@ -201,8 +201,8 @@ function reconciled(behind: readonly string[], refused: Refusal | undefined): Ve
     return { status: 'False', reason: 'Refused', message: `refused by ${who}: ${refused.reason}` };
   }
   if (behind.length > 0) {
-    const message = `not yet held by every ztunnel of ${behind.join(', ')}`;
+    const message = `not yet held by every proxy of ${behind.join(', ')}`;
     return { status: 'False', reason: 'Pending', message };
   }
-  return { status: 'True', reason: 'Reconciled', message: 'held by every connected ztunnel' };
+  return { status: 'True', reason: 'Reconciled', message: 'held by every connected proxy' };
 }

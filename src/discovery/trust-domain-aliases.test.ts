@@ -7,7 +7,7 @@ import { withTrustDomains } from './trust-domain-aliases.ts';
 
 const domains = ['cluster.local', 'old.example'];
 
-function decide(action: 'ALLOW' | 'DENY', source: object, trustDomain: string): string {
+function decide(action: 'ALLOW' | 'DENY', source: object, trustDomain: string, of = domains): string {
   const policy = { metadata: { name: 'p', namespace: 'shop' }, spec: { action, rules: [{ from: [{ source }] }] } };
   const { authorization } = convertAuthorizationPolicy(policy, 'istio-system');
   assert.ok(authorization);
@@ -17,7 +17,7 @@ function decide(action: 'ALLOW' | 'DENY', source: object, trustDomain: string): 
     destinationIp: '10.0.0.2',
     destinationPort: 80,
   };
-  return decideAuthorization({ policies: [withTrustDomains(authorization, domains)], missing: [] }, facts).kind;
+  return decideAuthorization({ policies: [withTrustDomains(authorization, of)], missing: [] }, facts).kind;
 }
 
 test('a principal of one trust domain of the mesh is meant in all of them', () => {
@@ -34,4 +34,10 @@ test('a principal of another trust domain, or of a part of its name, is meant as
   assert.equal(decide('ALLOW', { principals: ['other.example/ns/web/sa/front'] }, 'cluster.local'), 'deny');
   assert.equal(decide('ALLOW', { principals: ['cluster.lo*'] }, 'old.example'), 'deny');
   assert.equal(decide('ALLOW', { principals: ['*/sa/front'] }, 'old.example'), 'allow');
+});
+
+test('cluster.local is the own trust domain of a mesh that has another name', () => {
+  const source = { principals: ['cluster.local/ns/web/sa/front'] };
+  assert.equal(decide('ALLOW', source, 'prod.example', ['prod.example']), 'allow');
+  assert.equal(decide('ALLOW', source, 'other.example', ['prod.example']), 'deny');
 });

@@ -1,0 +1,223 @@
+/**
+ * Policies for L7 proxies, bound to their targets: AuthorizationPolicy, RequestAuthentication (ambient-l7, 1.7).
+ *
+ * Waypoints go by `targetRefs` alone; policies with a selector or without both are ztunnel's there, and hold at gateways of the
+ * edge, whose pods they select.
+ */
+import type { Gateway } from '../../api/gateway.ts';
+import type { ProxyPolicy } from '../../api/l7/index.ts';
+import type { MeshConfig } from '../../api/mesh-config.ts';
+import type { KubeObject } from '../../api/meta.ts';
+import { serviceKey } from '../../api/names.ts';
+import { matchesLabels } from '../../api/selector.ts';
+import type { Collection, Graph, Reader } from '../../collection/index.ts';
+import { gatewayRole } from '../gateway-role.ts';
+import type { MeshScope } from '../mesh-scope.ts';
+import { isMeshService, serviceHostname } from '../mesh-service.ts';
+import { clusterOfKey } from '../object-key.ts';
+import { hostsOf } from '../service-entry.ts';
+import type { ObjectVerdict } from '../waypoint-binding.ts';
+import { targetKey } from './attachments.ts';
+import { convertAuthentication } from './authentication-convert.ts';
+import { keyNeedOf, keySetId, type KeyNeed, type KeySet } from './authentication-keys.ts';
+import { convertHttpAuthorization } from './authorization-convert.ts';
+import type { PolicyTarget, TargetedPolicy } from './contracts.ts';
+import {
+  attachmentVerdict,
+  resolveTarget,
+  targetRefsOf,
+  type ResolvedTarget,
+  type TargetRef,
+  type TargetScope,
+} from './derive-policies-targets.ts';
+import type { L7Services } from './l7-services.ts';
+
+export interface HttpPolicyInputs {
+  readonly scope: MeshScope;
+  readonly services: L7Services;
+  readonly meshConfigs: Collection<MeshConfig>;
+  /** What is known of the keys that rules need, by `keySetId`. */
+  readonly keySets: Collection<KeySet>;
+  readonly rootNamespace: string;
+  readonly trustDomain: string;
+  readonly clusterDomain: string;
+}
+
+/** What a status says of a policy's attachment; only of policies with targets. */
+export interface AttachmentVerdict {
+  readonly verdict: ObjectVerdict;
+  readonly generation: number | undefined;
+}
+
+export interface DerivedHttpPolicies {
+  readonly policies: Collection<TargetedPolicy>;
+  /** By the key of the object. */
+  readonly authorizationVerdicts: Collection<AttachmentVerdict>;
+  readonly authenticationVerdicts: Collection<AttachmentVerdict>;
+  /** Keys to fetch, by `keySetId`. */
+  readonly neededKeys: Collection<KeyNeed>;
+}
+
+interface Converted {
+  readonly policy: ProxyPolicy;
+  readonly notes: readonly string[];
+}
+
+/** A policy where it is written: `refs` or, without any, the labels of pods that it is for. */
+interface Placed extends Converted {
+  readonly refs: readonly TargetRef[];
+  readonly selector: Readonly<Record<string, string>>;
+  readonly resolved: readonly ResolvedTarget[];
+  readonly namespace: string;
+  readonly createdAt: string;
+  readonly generation: number | undefined;
+}
+
+interface PolicySpec {
+  readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> };
+  readonly targetRef?: TargetRef;
+  readonly targetRefs?: readonly TargetRef[];
+}
+
+export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): DerivedHttpPolicies {
+  const { scope, meshConfigs, keySets, rootNamespace, trustDomain } = inputs;
+  const targets = targetScopes(graph, inputs);
+  const edges = edgeGateways(graph, scope);
+
+  const place = <T extends KubeObject & { readonly spec?: PolicySpec }>(
+    name: string,
+    objects: Collection<T>,
+    convert: (object: T, cluster: string, read: Reader) => Converted,
+  ): Collection<Placed> =>
+    graph.map(name, objects, (object, key, read) => {
+      const cluster = clusterOfKey(key);
+      const { namespace = '', creationTimestamp = '', generation } = object.metadata;
+      const refs = targetRefsOf(object.spec);
+      return {
+        ...convert(object, cluster, read),
+        refs,
+        selector: object.spec?.selector?.matchLabels ?? {},
+        resolved: refs.map((ref) => resolveTarget(ref, namespace, targets(cluster, read))),
+        namespace,
+        createdAt: creationTimestamp,
+        generation,
+      };
+    });
+  const verdictsOf = (name: string, placed: Collection<Placed>): Collection<AttachmentVerdict> =>
+    graph.map(name, placed, ({ refs, resolved, notes, generation }) =>
+      refs.length > 0 ? { verdict: attachmentVerdict(resolved, notes), generation } : undefined,
+    );
+  const targeted = (name: string, placed: Collection<Placed>): Collection<TargetedPolicy> =>
+    graph.flatMap(name, placed, ({ policy, refs, selector, resolved, namespace, createdAt }, key, read) => {
+      const bound =
+        refs.length > 0
+          ? resolved.flatMap((one) => one.targets)
+          : edgeTargets(read.all(edges), { cluster: clusterOfKey(key), namespace, selector, rootNamespace });
+      return bound.map(
+        (target) => [`${policy.kind}/${policy.name}|${targetKey(target)}`, { target, policy, createdAt }] as const,
+      );
+    });
+
+  const aliases = graph.map('trust domain aliases at L7', meshConfigs, (config) => config.trustDomainAliases);
+  const authorizations = place('L7 authorizations', scope.authorizationPolicies, (policy, cluster, read) =>
+    convertHttpAuthorization(policy, [trustDomain, ...(read.get(aliases, cluster) ?? [])]),
+  );
+  const authentications = place('L7 authentications', scope.requestAuthentications, (policy, _, read) =>
+    convertAuthentication(policy, (id) => read.get(keySets, id)),
+  );
+  return {
+    policies: graph.join('L7 policies with targets', [
+      targeted('targeted authorizations', authorizations),
+      targeted('targeted authentications', authentications),
+    ]),
+    authorizationVerdicts: verdictsOf('attachment of authorizations', authorizations),
+    authenticationVerdicts: verdictsOf('attachment of authentications', authentications),
+    neededKeys: graph.flatMap('keys that are needed', scope.requestAuthentications, ({ spec }) =>
+      (spec?.jwtRules ?? []).flatMap((rule) => {
+        const need = keyNeedOf(rule);
+        return need ? [[keySetId(need), need] as const] : [];
+      }),
+    ),
+  };
+}
+
+/** A gateway of the edge, with the labels of its pods. */
+interface EdgeGateway {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly gateway: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+function edgeGateways(graph: Graph, { gateways, gatewayClasses }: MeshScope): Collection<EdgeGateway> {
+  return graph.map('gateways that selectors may choose', gateways, (gateway, key, read) => {
+    const cluster = clusterOfKey(key);
+    const { name = '', namespace = '', labels } = gateway.metadata;
+    const { gatewayClassName, infrastructure } = gateway.spec;
+    if (gatewayRole(gateway, read.get(gatewayClasses, `${cluster}//${gatewayClassName}`)) !== 'ingress')
+      return undefined;
+    const own = {
+      'gateway.networking.k8s.io/gateway-name': name,
+      'gateway.networking.k8s.io/gateway-class-name': gatewayClassName,
+    };
+    const wanted = infrastructure ? infrastructure.labels : labels;
+    return { cluster, namespace, gateway: `${namespace}/${name}`, labels: { ...wanted, ...own } };
+  });
+}
+
+function edgeTargets(
+  edges: Iterable<[string, EdgeGateway]>,
+  policy: {
+    readonly cluster: string;
+    readonly namespace: string;
+    readonly selector: Readonly<Record<string, string>>;
+    readonly rootNamespace: string;
+  },
+): PolicyTarget[] {
+  const { cluster, namespace, selector, rootNamespace } = policy;
+  return [...edges].flatMap(([, edge]) =>
+    edge.cluster === cluster &&
+    (namespace === rootNamespace || namespace === edge.namespace) &&
+    matchesLabels(edge.labels, selector)
+      ? [{ kind: 'gateway', gateway: edge.gateway } as const]
+      : [],
+  );
+}
+
+function targetScopes(graph: Graph, inputs: HttpPolicyInputs): (cluster: string, read: Reader) => TargetScope {
+  const { scope, services, rootNamespace, clusterDomain } = inputs;
+  // As little of them as targets need: what else changes recomputes no policy.
+  const roles = graph.map('roles of gateways', scope.gateways, (gateway, key, read) =>
+    gatewayRole(gateway, read.get(scope.gatewayClasses, `${clusterOfKey(key)}//${gateway.spec.gatewayClassName}`)),
+  );
+  const ofServices = graph.map('targets among services', scope.services, (service) =>
+    isMeshService(service)
+      ? [serviceKey(service.metadata.namespace ?? '', serviceHostname(service, clusterDomain))]
+      : undefined,
+  );
+  const ofEntries = graph.map('targets among entries', scope.serviceEntries, (entry) =>
+    hostsOf(entry).map((host) => serviceKey(entry.metadata.namespace ?? '', host)),
+  );
+  const waypoints = graph.map('services with waypoints', services.all, (service) =>
+    service.waypoints.length > 0 ? true : undefined,
+  );
+  return (cluster, read) => {
+    const withWaypoints = (keys: readonly ReturnType<typeof serviceKey>[] | undefined) =>
+      keys?.map((key) => ({ key, hasWaypoint: read.get(waypoints, key) ?? false }));
+    return {
+      rootNamespace,
+      gateway: (namespace, name) => read.get(roles, `${cluster}/${namespace}/${name}`),
+      gatewayClass(name) {
+        const role = gatewayRole(ofClass(name), read.get(scope.gatewayClasses, `${cluster}//${name}`));
+        return role === 'unknown' ? undefined : role;
+      },
+      service: (namespace, name) => withWaypoints(read.get(ofServices, `${cluster}/${namespace}/${name}`)),
+      entry: (namespace, name) => withWaypoints(read.get(ofEntries, `${cluster}/${namespace}/${name}`)),
+    };
+  };
+}
+
+/** A Gateway of the class: what a class is for is what its Gateways are for. */
+function ofClass(gatewayClassName: string): Gateway {
+  return { metadata: {}, spec: { gatewayClassName, listeners: [] } };
+}
