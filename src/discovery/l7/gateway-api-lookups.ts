@@ -42,9 +42,14 @@ export function createLookups(graph: Graph, inputs: LookupInputs): Lookups {
       gateway: (namespace, name) => read.get(views, `${cluster}/${namespace}/${name}`),
       isGranted: (from, namespace, to) => isGranted(cluster, namespace, from, to, read),
       namespaceLabels: () => read.get(labels, `${cluster}//${own}`),
-      hasWaypoint(kind, namespace, name) {
+      waypointOf(kind, namespace, name) {
         const bindings = kind === 'Service' ? serviceBindings : entryBindings;
-        return read.get(bindings, `${cluster}/${namespace}/${name}`)?.waypoint !== undefined;
+        const binding = read.get(bindings, `${cluster}/${namespace}/${name}`);
+        if (!binding?.waypoint) return 'none';
+        const isForeign = binding.gateways.some(
+          (gateway) => read.get(scope.gateways, `${cluster}/${gateway}`) && !read.get(views, `${cluster}/${gateway}`),
+        );
+        return isForeign ? 'foreign' : 'ours';
       },
     }),
   };

@@ -73,6 +73,16 @@ describe('a route at a Service', () => {
     assert.equal(resolved(), 'True');
   });
 
+  it('is left to another controller whose waypoint the Service goes through', () => {
+    const world = openWithWeb();
+    world.put(world.sources.namespaces, namespace('shop', { 'istio.io/use-waypoint': 'wp' }));
+    world.put(world.sources.httpRoutes, httpRoute('r'));
+    assert.equal(world.parents('HTTPRoute', 'r').length, 1, 'nobody knows whose it will be');
+    world.put(world.sources.gateways, waypoint('wp', { className: 'other' }));
+    world.put(world.sources.gatewayClasses, gatewayClass('other', 'example.com/waypoint'));
+    assert.deepEqual([world.parents('HTTPRoute', 'r'), world.bound('r')], [[], []]);
+  });
+
   it('may be at a ServiceEntry, for each of its hosts', () => {
     const world = openWithWeb();
     world.put(world.sources.serviceEntries, serviceEntry('api', { hosts: ['a.example.com', 'b.example.com'] }));

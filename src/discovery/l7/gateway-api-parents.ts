@@ -22,8 +22,12 @@ export interface ParentScope {
   readonly entry: (namespace: string, name: string) => ServiceEntry | undefined;
   /** Labels of the namespace of the route. */
   readonly namespaceLabels: () => Readonly<Record<string, string>> | undefined;
-  /** Whether a Service or ServiceEntry goes through a waypoint. */
-  readonly hasWaypoint: (kind: 'Service' | 'ServiceEntry', namespace: string, name: string) => boolean;
+  /** Whose waypoint a Service or ServiceEntry goes through. */
+  readonly waypointOf: (
+    kind: 'Service' | 'ServiceEntry',
+    namespace: string,
+    name: string,
+  ) => 'ours' | 'foreign' | 'none';
 }
 
 export interface RouteIdentity {
@@ -100,8 +104,16 @@ interface MeshParent {
 }
 
 /** In the namespace of the parent the route is its producer's and holds for all clients, else it is a consumer's. */
-function ofMesh(ref: ParentRef, route: RouteIdentity, scope: ParentScope, parent: MeshParent): ParentOutcome {
+function ofMesh(
+  ref: ParentRef,
+  route: RouteIdentity,
+  scope: ParentScope,
+  parent: MeshParent,
+): ParentOutcome | undefined {
   const { kind, namespace, hosts, ports } = parent;
+  const waypoint = scope.waypointOf(kind, namespace, ref.name);
+  // Another controller's waypoint follows the route, or does not: it tells.
+  if (waypoint === 'foreign') return undefined;
   const common = { parentRef: ref, controllerName: meshController };
   const refuse = (message: string): ParentOutcome => ({
     ...common,
@@ -119,7 +131,7 @@ function ofMesh(ref: ParentRef, route: RouteIdentity, scope: ParentScope, parent
   const numbers = asked ? found.map((one) => one.port) : [undefined];
   return {
     ...common,
-    hasWaypoint: scope.hasWaypoint(kind, namespace, ref.name),
+    hasWaypoint: waypoint === 'ours',
     bindings: hosts.flatMap((host) =>
       numbers.map((number) => ({
         parent: {
