@@ -76,6 +76,11 @@ export async function startProxy({ config, log, version }: StartOptions): Promis
       ready = isReady;
     },
   });
+  const { createServer } = await import('node:http');
+  createServer((_, response) => {
+    response.statusCode = ready ? 200 : 503;
+    response.end();
+  }).listen(15021);
   const discovery = startDeltaClient({
     ...controlPlane,
     tokenPath,

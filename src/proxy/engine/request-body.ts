@@ -23,7 +23,8 @@ export class RequestBody {
 
   constructor(exchange: ServerExchange) {
     this.#exchange = exchange;
-    this.#ended = exchange.bodyLength === 0;
+    // Who asks to switch protocols will have more to say once that was granted.
+    this.#ended = exchange.bodyLength === 0 && exchange.request.upgrade === undefined;
   }
 
   /** The client has sent all of it. */
