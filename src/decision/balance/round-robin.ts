@@ -37,7 +37,7 @@ class WeightedRoundRobin<H extends BalancedHost> implements Picker<H> {
     this.#heap = Int32Array.from(hosts, (_, i) => i);
     const start = random();
     // Spread over the first turn: all due at once would serve every host once, whatever its weight.
-    this.#dueAt = Float64Array.from(hosts, ({ weight }, i) => (((i * golden + start) % 1) + 1) / weight);
+    this.#dueAt = Float64Array.from(hosts, ({ weight }, i) => ((i * golden + start) % 1) / weight);
     for (let i = (hosts.length >> 1) - 1; i >= 0; i--) this.#sink(i);
   }
 

@@ -38,7 +38,6 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
   #bodySent = false;
   #responded = false;
   #isGrpc = false;
-  #hostTold: PooledConnection | undefined;
   #reopens = 0;
   #isOver = false;
   #timedOut = false;
@@ -89,12 +88,14 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
 
   waitIn(pool: HostPool): void {
     this.#pool = pool;
+    this.#reader.onHost(pool.host.describe());
   }
 
   start(connection: PooledConnection): void {
     this.#pool = undefined;
     this.#connection = connection;
     this.#backend.activeRequests++;
+    this.#reader.onHost(connection.host);
     const ends = this.#ended && this.#held === undefined && this.#trailers === undefined;
     const exchange = connection.connection.request(this.request.head, ends, this);
     this.#exchange = exchange;
@@ -121,21 +122,16 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
     this.#pool = undefined;
     this.#held = undefined;
     this.#backend.release(this);
-    queueMicrotask(() => {
-      if (this.host && failure.host) this.#reader.onHost(failure.host);
-      this.#reader.onClose(failure);
-    });
+    queueMicrotask(() => this.#reader.onClose(failure));
   }
 
   // The codec's side.
 
   onInformational(head: ResponseHead): void {
-    this.#tellHost();
     this.#reader.onInformational(head);
   }
 
   onResponse(head: ResponseHead, ends: boolean): void {
-    this.#tellHost();
     this.#responded = true;
     if (this.setCookie !== undefined) head.headers.add('set-cookie', this.setCookie);
     if (this.#backend.config.outlierDetection) this.#noteResponse(head, ends);
@@ -177,7 +173,6 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
     this.#backend.release(this);
     // First the connection is idle again, then the next request may come.
     connection.pool.onChange(connection);
-    this.#tellHost();
     this.#reader.onClose(failure);
   }
 
@@ -191,13 +186,6 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
       !this.#bodySent &&
       this.#reopens < maxReopens
     );
-  }
-
-  #tellHost(): void {
-    const connection = this.#connection;
-    if (!connection || this.#hostTold === connection) return;
-    this.#hostTold = connection;
-    this.#reader.onHost(connection.host);
   }
 
   #noteResponse(head: ResponseHead, ends: boolean): void {

@@ -53,6 +53,14 @@ export interface TunnelTarget {
   readonly service: string;
 }
 
+/** A key, and what it was made of. */
+interface KnownKey {
+  readonly spec: Host['spec'];
+  readonly ip: string;
+  readonly aliases: readonly string[];
+  readonly key: TunnelKey;
+}
+
 const connectTimeoutMs = 10_000;
 const keepAliveMs = 180_000;
 const maxPeers = 10_000;
@@ -64,7 +72,7 @@ export class HboneConnector {
   readonly #stopFollowing: () => void;
   /** Who proved to be there, by the key's id. */
   readonly #peers = new Map<string, SpiffeId>();
-  #keys = new WeakMap<Host, { readonly spec: Host['spec']; readonly ip: string; readonly key: TunnelKey }>();
+  #keys = new WeakMap<Host, KnownKey>();
   #generation = 0;
 
   /** `onRotated`: new tunnels are with another certificate, or trust other roots. */
@@ -133,10 +141,11 @@ export class HboneConnector {
 
   #keyOf(host: Host, ip: string): TunnelKey {
     const known = this.#keys.get(host);
-    if (known && known.spec === host.spec && known.ip === ip) return known.key;
+    const aliases = this.#options.trustDomainAliases();
+    if (known && known.spec === host.spec && known.ip === ip && known.aliases === aliases) return known.key;
     const { identity, network, ownAddress, hbonePort } = this.#options;
     const port = host.spec.throughWaypoint === undefined ? hbonePort : host.spec.port;
-    const expected = this.#expectedOf(host);
+    const expected = this.#expectedOf(host, aliases);
     const id = poolKeyId({
       sourcePod: '',
       sourceIp: ownAddress,
@@ -148,17 +157,17 @@ export class HboneConnector {
       worker: 0,
     });
     const key = { id, ip, port, identity, expected };
-    this.#keys.set(host, { spec: host.spec, ip, key });
+    this.#keys.set(host, { spec: host.spec, ip, aliases, key });
     return key;
   }
 
   /** The workload's own identity, under every name of our trust domain if it is of that; and those that the Service vouches for. */
-  #expectedOf({ spec }: Host): readonly SpiffeId[] {
+  #expectedOf({ spec }: Host, aliases: readonly string[]): readonly SpiffeId[] {
     const { workload, service } = spec;
     const vouched = (service?.subjectAltNames ?? []).flatMap((name) => tryParseSpiffeId(name) ?? []);
     if (!workload) return vouched;
     const { trustDomain, namespace, serviceAccount } = workload;
-    const ours = [spiffeParts(this.#options.identity).trustDomain, ...this.#options.trustDomainAliases()];
+    const ours = [spiffeParts(this.#options.identity).trustDomain, ...aliases];
     const domains = ours.includes(trustDomain) ? [trustDomain, ...ours] : [trustDomain];
     const own = domains.map((domain) => spiffeId(domain, namespace, serviceAccount));
     return [...new Set([...own, ...vouched])];

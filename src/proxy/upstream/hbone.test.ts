@@ -101,7 +101,7 @@ describe('requests by HBONE', () => {
       upstreams.open('web', upstreamRequest({ head: requestHead(path) }), heard);
       assert.equal(await heard.closed, undefined);
       assert.equal(heard.body, `hello ${path}`);
-      assert.equal(heard.hosts[0]?.peer, 'spiffe://cluster.local/ns/shop/sa/web');
+      assert.equal(heard.hosts.at(-1)?.peer, 'spiffe://cluster.local/ns/shop/sa/web');
       assert.equal(heard.hosts[0]?.tunnelled, true);
     }
     assert.deepEqual(peer.requests, [

@@ -44,9 +44,9 @@ export interface UpstreamClient {
   readonly destination: { readonly address: string; readonly port: number };
 }
 
-/** Callbacks never throw, and never come from inside `open`. */
+/** Callbacks never throw; none but `onHost` comes from inside `open`. */
 export interface UpstreamReader {
-  /** The host was chosen; called again when a connection attempt moved on to another. */
+  /** The host was chosen; called again once there is a connection, with what is known by then, and when it became another host. */
   onHost(host: UpstreamHost): void;
   onInformational(head: ResponseHead): void;
   onResponse(head: ResponseHead, ends: boolean): void;

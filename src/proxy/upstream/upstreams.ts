@@ -237,13 +237,15 @@ function createMeshConnector(options: UpstreamsOptions, onRotated: () => void): 
       log,
       ...source,
       ...(revocations ? { revocations } : {}),
-      trustDomainAliases: options.trustDomainAliases ?? (() => []),
+      trustDomainAliases: options.trustDomainAliases ?? (() => noAliases),
       hbonePort: options.hbonePort ?? 15_008,
     },
     onRotated,
   );
   return new MeshConnector({ hbone, ownAddress: address, resolve, ...source });
 }
+
+const noAliases: readonly string[] = [];
 
 const overExchange: UpstreamExchange = {
   write: () => 0,
