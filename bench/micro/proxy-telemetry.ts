@@ -35,6 +35,8 @@ function measure(name: string, changes: PlaceChanges): void {
 }
 
 measure('metrics', {});
+measure('metrics and a line of text', { settings: { accessLog: { kind: 'text', template: '' } } });
+measure('metrics and a line of JSON', { settings: { accessLog: { kind: 'json', template: '' } } });
 measure('metrics with a tag of the request', {
   policies: [
     {

@@ -18,6 +18,8 @@ try {
     config: parseProxyConfig(role, process.env),
     log,
     writeAccessLog: (text, done) => void process.stdout.write(text, () => done()),
+    writeError: (text, done) => void process.stderr.write(text, () => done()),
+    environment: process.env,
     version: packageVersion(),
   });
   let draining = false;

@@ -10,6 +10,7 @@ import { meshFeed } from './config/mesh-feed.ts';
 import { ownIdentity, type ProxyProcessConfig } from './config/proxy-config.ts';
 import { filterKinds } from './filters/index.ts';
 import { createProxy } from './proxy.ts';
+import { createLogFiles, createProxyTelemetry } from './telemetry/index.ts';
 import { createUpstreams } from './upstream/index.ts';
 
 export interface StartOptions {
@@ -17,6 +18,9 @@ export interface StartOptions {
   /** Must let every level pass: levels change while it runs. */
   readonly log: Log;
   readonly writeAccessLog: (text: string, done: () => void) => void;
+  readonly writeError: (text: string, done: () => void) => void;
+  /** Of the process: access logs and tags of spans may name variables. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly version: string;
 }
 
@@ -31,7 +35,8 @@ export interface RunningProxy {
 const lingerMs = 3000;
 const nameTimeoutMs = 5000;
 
-export async function startProxy({ config, log, version }: StartOptions): Promise<RunningProxy> {
+export async function startProxy(options: StartOptions): Promise<RunningProxy> {
+  const { config, log, version, environment } = options;
   const clock = systemClock;
   const stop = new AbortController();
   const { signal } = stop;
@@ -64,10 +69,23 @@ export async function startProxy({ config, log, version }: StartOptions): Promis
     trustDomainAliases: () => proxy.snapshot?.settings.trustDomainAliases ?? [],
     resolve: (hostname, allowed, preferred) => names.resolve(hostname, allowed, preferred),
   });
+  const telemetry = createProxyTelemetry({
+    clock,
+    mesh,
+    metrics,
+    log: log.child('telemetry'),
+    openAccessLog: createLogFiles({
+      standardOutput: options.writeAccessLog,
+      standardError: options.writeError,
+      log: log.child('telemetry'),
+    }),
+    environment,
+    own: () => ({ workload: mesh.workloadOfPod(pod), identity }),
+  });
   let ready = false;
   const proxy = createProxy({
     services: { clock, log: log.child('proxy'), mesh, metrics, random: Math.random, upstreams },
-    filters: filterKinds,
+    filters: [telemetry.filter, ...filterKinds],
     identity,
     certificate: (abort) => certificates.certificate(identity, abort),
     host: '::',
@@ -112,6 +130,7 @@ export async function startProxy({ config, log, version }: StartOptions): Promis
       await proxy.drain({ lingerMs, deadlineMs: config.terminationDeadlineMs });
       stop.abort();
       await discovery.done;
+      await telemetry.close();
       certificates.close();
       ca.close();
     },

@@ -1,5 +1,7 @@
 /** Lines of the access log: Istio's field names and order, as text or JSON. */
 
+import { createIsoFormatter } from './log-time.ts';
+
 /** One end of a connection. What is not known is absent. */
 export interface AccessLogPeer {
   /** `ip:port` */
@@ -253,15 +255,6 @@ function quoted(text: string): string {
 
 /** ISO 8601 with the milliseconds padded to the microseconds that readers of this format expect. */
 function createTimeFormatter(): (nowMs: number) => string {
-  let knownSecond = Number.NaN;
-  let upToSecond = '';
-  return (nowMs) => {
-    const wholeMs = Math.trunc(nowMs);
-    const second = Math.floor(wholeMs / 1000);
-    if (second !== knownSecond) {
-      upToSecond = new Date(second * 1000).toISOString().slice(0, -'000Z'.length);
-      knownSecond = second;
-    }
-    return `${upToSecond}${String(wholeMs - second * 1000).padStart(3, '0')}000Z`;
-  };
+  const format = createIsoFormatter();
+  return (nowMs) => `${format(nowMs).slice(0, -1)}000Z`;
 }

@@ -16,6 +16,18 @@ export {
 } from './istio-proxy.ts';
 export { registerOnDemandDns, registerTcpMetrics, trafficLabel, unknownLabel } from './istio-tcp.ts';
 export type { NameAsker, TcpMetricName, TcpMetrics } from './istio-tcp.ts';
+export {
+  compileJsonFormat,
+  compileTextFormat,
+  defaultJsonFormat,
+  defaultTextFormat,
+  parseJsonFormat,
+  type JsonFormat,
+  type LogOperator,
+  type OperatorResolver,
+} from './access-format.ts';
+export { createIsoFormatter, formatTime } from './log-time.ts';
+export { LineWriter } from './line-writer.ts';
 export { openAccessLog, type AccessLog, type AccessLogThreshold } from './access-log.ts';
 export type { AccessLogFormat, AccessLogPeer } from './access-line.ts';
 export { createTraceContext, formatTraceparent, tryParseTraceparent, type TraceContext } from './trace-context.ts';

@@ -190,7 +190,10 @@ export const rateLimit: Decoder<RateLimit> = object<RateLimit>({
 
 type TagChange = MetricOverride['tags'][number]['change'];
 
+const side = oneOf('client', 'server');
+
 const metricOverride = object<MetricOverride>({
+  side: optional(side),
   metric: name,
   disabled: optional(flag),
   tags: list(
@@ -237,7 +240,14 @@ export const telemetry: Decoder<TelemetryPolicy> = object<TelemetryPolicy>({
   scope: oneOf('mesh', 'namespace', 'target'),
   metrics: list(metricOverride),
   accessLogs: optional(
-    list(object<AccessLogPolicy>({ provider: optional(name), disabled: flag, filter: optional(text) })),
+    list(
+      object<AccessLogPolicy>({
+        side: optional(side),
+        provider: optional(name),
+        disabled: flag,
+        filter: optional(text),
+      }),
+    ),
   ),
   tracing: optional(tracing),
 });

@@ -354,9 +354,12 @@ const samples: readonly ProxyResource[] = [
           { name: 'method', change: { kind: 'set', expression: 'request.method' } },
         ],
       },
-      { metric: 'ALL_METRICS', disabled: true, tags: [] },
+      { side: 'client', metric: 'ALL_METRICS', disabled: true, tags: [] },
     ],
-    accessLogs: [{ provider: 'file', disabled: false, filter: 'response.code >= 400' }, { disabled: true }],
+    accessLogs: [
+      { side: 'server', provider: 'file', disabled: false, filter: 'response.code >= 400' },
+      { disabled: true },
+    ],
     tracing: {
       providers: ['otel'],
       samplingPercent: 12.5,

@@ -139,7 +139,11 @@ export interface TelemetryPolicy {
   readonly tracing?: TracingPolicy;
 }
 
+/** Traffic of which side: waypoints are servers, gateways clients. Absent: of both. */
+export type TelemetrySide = 'client' | 'server';
+
 export interface MetricOverride {
+  readonly side?: TelemetrySide;
   /** Istio's name as in `REQUEST_COUNT`, `ALL_METRICS`. */
   readonly metric: string;
   /** Absent: as before. */
@@ -151,6 +155,7 @@ export interface MetricOverride {
 }
 
 export interface AccessLogPolicy {
+  readonly side?: TelemetrySide;
   /** Name of a Provider; absent: standard output. */
   readonly provider?: string;
   readonly disabled: boolean;

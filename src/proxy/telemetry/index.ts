@@ -1,2 +1,3 @@
 /** Metrics, access logs and traces of the proxy. */
 export { createProxyTelemetry, type ProxyTelemetry, type ProxyTelemetryOptions } from './proxy-telemetry.ts';
+export { createLogFiles } from './log-files.ts';

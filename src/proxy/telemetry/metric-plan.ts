@@ -1,6 +1,6 @@
 /** Which metrics of a place are counted, and with which labels: Istio's own, changed by Telemetry resources. */
 import { messageOf } from '../../lib/errors.ts';
-import type { MetricOverride, TelemetryPolicy } from '../../api/l7/index.ts';
+import type { MetricOverride, TelemetryPolicy, TelemetrySide } from '../../api/l7/index.ts';
 import {
   compileRequestExpression,
   type ExpressionContext,
@@ -46,13 +46,14 @@ export interface MetricPlans {
 }
 
 /** Throws a ConfigError that names the policy. Policies in their order: later changes of a tag win. */
-export function compileMetricPlans(policies: readonly TelemetryPolicy[]): MetricPlans {
+export function compileMetricPlans(policies: readonly TelemetryPolicy[], side: TelemetrySide): MetricPlans {
   const expressions: RequestExpression[] = [];
   const plans = new Map<MetricName, MetricPlan>(
     metricNames.map((name) => [name, { isDisabled: false, removed: new Set(), set: new Map() }]),
   );
   for (const policy of policies) {
     for (const override of policy.metrics) {
+      if (override.side !== undefined && override.side !== side) continue;
       const set = compileTags(policy, override, expressions);
       for (const metric of metricNames) {
         if (override.metric !== 'ALL_METRICS' && override.metric !== metric) continue;

@@ -1,14 +1,17 @@
 /** What the proxy tells of its traffic, put together: one a process. Its filter comes first in every chain. */
 import type { TelemetryPolicy } from '../../api/l7/index.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { Log } from '../../lib/log.ts';
 import type { MeshState } from '../../mesh/index.ts';
 import { registerProxyMetrics, type MetricsRegistry, type ProxyMetrics } from '../../telemetry/index.ts';
 import type { FilterKind, FilterPlace, HttpFilter } from '../engine/filter.ts';
 import type { HttpRun } from '../engine/http-run.ts';
 import type { TcpFilter, TcpRun } from '../engine/tcp-run.ts';
+import { AccessLogs, type PlaceLog, type WriteLines } from './access-logs.ts';
 import { HttpMetrics } from './http-metrics.ts';
 import { LiveReports, type LiveReport } from './live-reports.ts';
-import { compileMetricPlans } from './metric-plan.ts';
+import { logOperators } from './log-operators.ts';
+import { compileMetricPlans, type MetricPlans } from './metric-plan.ts';
 import { TcpMetrics } from './tcp-metrics.ts';
 import { TrafficPeers, type OwnWorkload, type Role } from './traffic-peers.ts';
 
@@ -16,6 +19,11 @@ export interface ProxyTelemetryOptions {
   readonly clock: Clock;
   readonly mesh: MeshState;
   readonly metrics: MetricsRegistry;
+  readonly log: Log;
+  /** Where lines of access logs go: `path` is `/dev/stdout`, `/dev/stderr` or a file. */
+  readonly openAccessLog: (path: string) => WriteLines;
+  /** Of the process: formats and tags may name variables. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   /** The pod that the proxy runs in, as far as it is known by now. */
   readonly own: () => OwnWorkload;
 }
@@ -23,8 +31,8 @@ export interface ProxyTelemetryOptions {
 export interface ProxyTelemetry {
   /** For HTTP and TCP. First in every chain. */
   readonly filter: FilterKind;
-  /** No more reports of what lasts. */
-  close(): void;
+  /** No more reports of what lasts; resolves once all lines were handed on. */
+  close(): Promise<void>;
 }
 
 export function createProxyTelemetry(options: ProxyTelemetryOptions): ProxyTelemetry {
@@ -36,19 +44,32 @@ export function createProxyTelemetry(options: ProxyTelemetryOptions): ProxyTelem
     const { role } = place.snapshot.settings;
     const policies = policiesOf(place);
     const peers = new TrafficPeers({ role, mesh: options.mesh, own: options.own });
-    if (policies.some((policy) => policy.metrics.length > 0)) return countersWith(metrics, policies, peers);
+    const side = role === 'waypoint' ? 'server' : 'client';
+    if (policies.some((policy) => policy.metrics.length > 0)) {
+      return countersWith(metrics, peers, compileMetricPlans(policies, side));
+    }
     let counters = plain.get(role);
-    if (!counters) plain.set(role, (counters = countersWith(metrics, [], peers)));
+    if (!counters) plain.set(role, (counters = countersWith(metrics, peers, compileMetricPlans([], side))));
     return counters;
+  };
+  const { log, environment, openAccessLog: open, clock } = options;
+  const resolve = logOperators({ environment, traceIdOf: () => undefined });
+  const accessLogs = new AccessLogs({ resolve, open, log, nowMs: () => clock.nowMs() });
+  const logOf = (place: FilterPlace): PlaceLog => {
+    const { settings, providers } = place.snapshot;
+    return accessLogs.of({ settings, providers, policies: policiesOf(place) });
   };
   return {
     filter: {
       name: 'telemetry',
       reads: ['telemetry'],
-      build: (place) => httpFilter(countersFor(place).http, live),
-      buildTcp: (place) => tcpFilter(countersFor(place).tcp, live),
+      build: (place) => httpFilter(countersFor(place).http, live, logOf(place)),
+      buildTcp: (place) => tcpFilter(countersFor(place).tcp, live, logOf(place)),
     },
-    close: () => live.close(),
+    close() {
+      live.close();
+      return accessLogs.flush();
+    },
   };
 }
 
@@ -57,8 +78,8 @@ interface Counters {
   readonly tcp: TcpMetrics;
 }
 
-function countersWith(metrics: ProxyMetrics, policies: readonly TelemetryPolicy[], peers: TrafficPeers): Counters {
-  const options = { metrics, peers, plans: compileMetricPlans(policies) };
+function countersWith(metrics: ProxyMetrics, peers: TrafficPeers, plans: MetricPlans): Counters {
+  const options = { metrics, peers, plans };
   return { http: new HttpMetrics(options), tcp: new TcpMetrics(options) };
 }
 
@@ -70,7 +91,7 @@ export function policiesOf({ policies, snapshot }: FilterPlace): readonly Teleme
     .toSorted((a, b) => order[a.scope] - order[b.scope]);
 }
 
-function httpFilter(metrics: HttpMetrics, live: LiveReports): HttpFilter {
+function httpFilter(metrics: HttpMetrics, live: LiveReports, log: PlaceLog): HttpFilter {
   const streams = new WeakMap<HttpRun, LiveReport>();
   return {
     name: 'telemetry',
@@ -85,11 +106,12 @@ function httpFilter(metrics: HttpMetrics, live: LiveReports): HttpFilter {
       metrics.count(run);
       const report = run.isGrpc ? streams.get(run) : undefined;
       if (report) live.finish(report);
+      log?.(run);
     },
   };
 }
 
-function tcpFilter(metrics: TcpMetrics, live: LiveReports): TcpFilter {
+function tcpFilter(metrics: TcpMetrics, live: LiveReports, log: PlaceLog): TcpFilter {
   const connections = new WeakMap<TcpRun, LiveReport>();
   return {
     name: 'telemetry',
@@ -102,6 +124,7 @@ function tcpFilter(metrics: TcpMetrics, live: LiveReports): TcpFilter {
     onFinish(run) {
       const report = connections.get(run);
       if (report) live.finish(report);
+      log?.(run);
     },
   };
 }

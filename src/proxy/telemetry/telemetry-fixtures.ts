@@ -48,6 +48,8 @@ export interface Bench {
   readonly registry: MetricsRegistry;
   readonly telemetry: ProxyTelemetry;
   place(options?: PlaceChanges): FilterPlace;
+  /** What access logs have written: batches, those of files behind their path. */
+  logged(): Promise<string[]>;
   /** Lines of the exposition whose metric begins with `prefix`. */
   lines(prefix: string): string[];
 }
@@ -71,7 +73,20 @@ export function openBench(more: Partial<ProxyTelemetryOptions> = {}): Bench {
   });
   const registry = new MetricsRegistry({ clock, log: silentLog() });
   const own = (): { workload: undefined; identity: undefined } => ({ workload: undefined, identity: undefined });
-  const telemetry = createProxyTelemetry({ clock, mesh, metrics: registry, own, ...more });
+  const written: string[] = [];
+  const telemetry = createProxyTelemetry({
+    clock,
+    mesh,
+    metrics: registry,
+    own,
+    log: silentLog(),
+    openAccessLog: (path) => (text, done) => {
+      written.push(path === '/dev/stdout' ? text : `${path}: ${text}`);
+      done();
+    },
+    environment: { CITY: 'Oslo' },
+    ...more,
+  });
   return {
     clock,
     registry,
@@ -87,6 +102,10 @@ export function openBench(more: Partial<ProxyTelemetryOptions> = {}): Bench {
           policies: { ...place.snapshot.policies, telemetry: new Map(policies.map((policy) => [policy.name, policy])) },
         },
       };
+    },
+    async logged() {
+      await telemetry.close();
+      return written;
     },
     lines: (prefix) =>
       registry
