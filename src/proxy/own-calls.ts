@@ -106,7 +106,7 @@ class CallReader implements UpstreamReader {
   onClose(failure?: UpstreamFailure): void {
     this.#reader.onClose(
       failure &&
-        new ExchangeError(reasonOf(failure), failure.message, {
+        new ExchangeError(reasons[failure.kind], failure.message, {
           sent: failure.sent,
           cause: new UpstreamFailed(failure),
         }),
@@ -114,14 +114,15 @@ class CallReader implements UpstreamReader {
   }
 }
 
-function reasonOf({ kind }: UpstreamFailure): ExchangeFailure {
-  switch (kind) {
-    case 'connection-termination':
-    case 'remote-reset':
-    case 'protocol-error':
-    case 'local-reset':
-      return kind;
-    default:
-      return 'refused';
-  }
-}
+const reasons: Readonly<Record<UpstreamFailure['kind'], ExchangeFailure>> = {
+  'no-backend': 'refused',
+  'no-healthy-host': 'refused',
+  overflow: 'refused',
+  'connect-failure': 'refused',
+  'connect-timeout': 'refused',
+  'connection-termination': 'connection-termination',
+  'remote-reset': 'remote-reset',
+  refused: 'refused',
+  'protocol-error': 'protocol-error',
+  'local-reset': 'local-reset',
+};

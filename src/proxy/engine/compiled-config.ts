@@ -211,7 +211,10 @@ const kindOf: Readonly<Record<keyof PolicyAttachment, keyof PoliciesByKind>> = {
 
 /** The very objects that a filter of this place may read. */
 function inputsOf({ policies, snapshot }: FilterPlace, reads: readonly (keyof PolicyAttachment)[]): unknown[] {
-  const inputs: unknown[] = [snapshot.settings, ...snapshot.providers.values()];
+  const inputs: unknown[] = [snapshot.settings];
+  for (const provider of snapshot.providers.values()) {
+    inputs.push(provider, provider.backend === undefined ? undefined : snapshot.backends.get(provider.backend));
+  }
   for (const key of reads) for (const name of policies[key]) inputs.push(snapshot.policies[kindOf[key]].get(name));
   return inputs;
 }

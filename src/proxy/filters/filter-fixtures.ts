@@ -1,5 +1,5 @@
 /** A place with policies, and requests on their way through it, for tests of filters. */
-import type { HttpRule, PolicyAttachment, Provider, ProxyPolicy } from '../../api/l7/index.ts';
+import type { Backend, HttpRule, PolicyAttachment, Provider, ProxyPolicy } from '../../api/l7/index.ts';
 import { defaultNetwork } from '../../mesh/fixtures.ts';
 import { spiffeId } from '../../api/names.ts';
 import { HeaderList } from '../../http/header-list.ts';
@@ -27,6 +27,7 @@ export interface PlaceOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly upstreams?: Upstreams;
+  readonly backends?: readonly Backend[];
   readonly onInfo?: (message: string, fields: LogFields | undefined) => void;
 }
 
@@ -70,7 +71,7 @@ export function placeFor(policies: PlacePolicies, options: PlaceOptions = {}): F
     listeners: new Map(),
     services: new Map(),
     routes: new Map(),
-    backends: new Map(),
+    backends: byName(options.backends ?? []),
     policies: byKind,
     providers: byName(providers),
     secrets: new Map(),
@@ -100,6 +101,7 @@ export interface RunOptions {
   readonly route?: Partial<HttpRule>;
   readonly remoteAddress?: string;
   readonly isGrpc?: boolean;
+  readonly body?: string;
 }
 
 /** A run that records how often it was routed again. */
@@ -131,7 +133,10 @@ export function runFor(options: RunOptions): TestRun {
     reroute() {
       run.reroutes++;
     },
-    bufferBody: () => Promise.resolve({ bytes: new Uint8Array(), whole: true }),
+    bufferBody(maxBytes: number) {
+      const bytes = Buffer.from(options.body ?? '');
+      return Promise.resolve({ bytes: bytes.subarray(0, maxBytes), whole: bytes.length <= maxBytes });
+    },
     requestId: '8f2f0f5e-0000-4000-8000-000000000000',
     times: { startMs: 0, start: 0, upstreamStart: 0, firstResponseByte: 0, end: 0 },
     state: new Map<object, unknown>(),

@@ -3,6 +3,13 @@ import type { FilterKind } from '../engine/filter.ts';
 import { authenticationFilter } from './authentication/filter.ts';
 import { authorizationFilter } from './authorization/filter.ts';
 import { corsFilter } from './cors/filter.ts';
+import { extAuthzFilter } from './ext-authz/filter.ts';
 import { faultFilter } from './fault/filter.ts';
 
-export const filterKinds: readonly FilterKind[] = [authenticationFilter, authorizationFilter, faultFilter, corsFilter];
+export const filterKinds: readonly FilterKind[] = [
+  extAuthzFilter,
+  authenticationFilter,
+  authorizationFilter,
+  faultFilter,
+  corsFilter,
+];

@@ -1,0 +1,202 @@
+/** External authorization: AuthorizationPolicy of action CUSTOM (ambient-l7, 2.5 and 3.2). Before DENY and ALLOW. */
+import type { Call } from '../../../http/call.ts';
+import type { ResponseHead } from '../../../http/message.ts';
+import { RequestSubject } from '../../../policy/http-facts.ts';
+import { compileRules, type RuleMatcher, type RuleName } from '../../../policy/http-rules.ts';
+import type { HeaderMutation } from '../../../wire/ext-authz.ts';
+import type { FilterKind, FilterPlace, HttpFilter, LocalReply } from '../../engine/filter.ts';
+import type { HttpRun } from '../../engine/http-run.ts';
+import { policiesOf } from '../authorization/policies.ts';
+import { type Authorizer, type AuthorizerAnswer, authorizerOf, type CheckedBody } from './authorizer.ts';
+import { type CheckResult, countChecks } from './check-counts.ts';
+import { mutateHeaders } from './header-mutations.ts';
+import { changeQuery } from './query-changes.ts';
+
+const name = 'ext-authz';
+
+export const extAuthzFilter: FilterKind = {
+  name,
+  reads: ['authorization'],
+  build(place) {
+    const askers = askersOf(place);
+    return askers.length === 0 ? undefined : new ExtAuthzFilter(askers, countChecks(place.services.metrics));
+  },
+};
+
+/** The policies that ask one provider, in the order of its first one. */
+interface Asker {
+  readonly provider: string;
+  readonly matchers: readonly RuleMatcher[];
+  /** Policies that would ask it, on trial. */
+  readonly trials: readonly RuleMatcher[];
+  readonly authorizer: Authorizer | { readonly missing: string };
+}
+
+function askersOf(place: FilterPlace): Asker[] {
+  const policies = policiesOf(place).filter(({ action }) => action === 'custom');
+  const byProvider = Map.groupBy(policies, ({ provider }) => provider ?? '');
+  return [...byProvider].map(([provider, asking]) => ({
+    provider,
+    matchers: asking.filter(({ dryRun }) => !dryRun).map((policy) => compileRules(policy)),
+    trials: asking.filter(({ dryRun }) => dryRun).map((policy) => compileRules(policy)),
+    authorizer: authorizerOf(place, asking[0]?.provider),
+  }));
+}
+
+/** What is kept of a request. */
+interface Check {
+  call: Call<AuthorizerAnswer> | undefined;
+  isOver: boolean;
+  readonly responseHeaders: HeaderMutation[];
+}
+
+class ExtAuthzFilter implements HttpFilter {
+  readonly name: string = name;
+  readonly #askers: readonly Asker[];
+  readonly #count: (provider: string, result: CheckResult) => void;
+
+  constructor(askers: readonly Asker[], count: (provider: string, result: CheckResult) => void) {
+    this.#askers = askers;
+    this.#count = count;
+  }
+
+  onRequest(run: HttpRun): Promise<LocalReply | undefined> | LocalReply | undefined {
+    const subject = new RequestSubject(run);
+    const asked: { readonly asker: Asker; readonly rule: RuleName }[] = [];
+    for (const asker of this.#askers) {
+      const rule = firstMatch(asker.matchers, subject);
+      if (rule) asked.push({ asker, rule });
+      else if (firstMatch(asker.trials, subject)) this.#count(asker.provider, 'dry_run');
+    }
+    // No one is asked about what is denied anyway.
+    for (const { asker, rule } of asked) {
+      if ('missing' in asker.authorizer) {
+        this.#count(asker.provider, 'error');
+        return withoutAuthorizer(rule, asker.authorizer.missing);
+      }
+    }
+    return asked.length === 0
+      ? undefined
+      : this.#askAll(
+          run,
+          asked.map(({ asker }) => asker.authorizer as Authorizer),
+        );
+  }
+
+  onResponse(run: HttpRun, head: ResponseHead): void {
+    const check = run.state.get(this) as Check | undefined;
+    if (check) mutateHeaders(head.headers, check.responseHeaders);
+  }
+
+  onFinish(run: HttpRun): void {
+    const check = run.state.get(this) as Check | undefined;
+    if (!check) return;
+    check.isOver = true;
+    check.call?.cancel();
+  }
+
+  /** One after the other: each must allow. */
+  async #askAll(run: HttpRun, authorizers: readonly Authorizer[]): Promise<LocalReply | undefined> {
+    const check: Check = { call: undefined, isOver: false, responseHeaders: [] };
+    run.state.set(this, check);
+    for (const authorizer of authorizers) {
+      const reply = await this.#ask(run, check, authorizer);
+      if (reply || check.isOver) return reply;
+    }
+    return undefined;
+  }
+
+  async #ask(run: HttpRun, check: Check, authorizer: Authorizer): Promise<LocalReply | undefined> {
+    const { use } = authorizer;
+    let body: CheckedBody | undefined;
+    // Who switches protocols sends no body that would end.
+    if (use.body && run.request.upgrade === undefined && run.request.method !== 'CONNECT') {
+      const { bytes, whole } = await run.bufferBody(use.body.maxBytes);
+      if (check.isOver) return undefined;
+      if (!whole && !use.body.allowPartial) {
+        this.#count(authorizer.name, 'denied');
+        return tooLarge(authorizer, use.body.maxBytes);
+      }
+      body = { bytes, partial: !whole };
+    }
+    check.call = authorizer.ask(run, body);
+    const answer = await check.call.answer;
+    check.call = undefined;
+    if (check.isOver) return undefined;
+    switch (answer.kind) {
+      case 'allowed':
+        this.#count(authorizer.name, 'allowed');
+        applyAllowed(run, answer);
+        check.responseHeaders.push(...answer.responseHeaders);
+        return undefined;
+      case 'denied':
+        this.#count(authorizer.name, 'denied');
+        return denied(authorizer, answer);
+      case 'failed':
+        this.#count(authorizer.name, 'error');
+        return use.failOpen ? undefined : failed(authorizer, answer.message);
+    }
+  }
+}
+
+function firstMatch(matchers: readonly RuleMatcher[], subject: RequestSubject): RuleName | undefined {
+  for (const matcher of matchers) {
+    const rule = matcher.match(subject);
+    if (rule) return rule;
+  }
+  return undefined;
+}
+
+function applyAllowed(run: HttpRun, answer: AuthorizerAnswer & { readonly kind: 'allowed' }): void {
+  const { request } = run;
+  const { requestHeaders, requestHeadersToRemove, query } = answer;
+  const path = query ? changeQuery(request.path, query) : request.path;
+  if (requestHeaders.length === 0 && requestHeadersToRemove.length === 0 && path === request.path) return;
+  mutateHeaders(request.headers, requestHeaders);
+  for (const removed of requestHeadersToRemove) if (!removed.startsWith(':')) request.headers.remove(removed);
+  request.path = path;
+  run.reroute();
+}
+
+function denied(authorizer: Authorizer, answer: AuthorizerAnswer & { readonly kind: 'denied' }): LocalReply {
+  const { status, headers, body, message } = answer;
+  const contentType = headers.get('content-type');
+  headers.remove('content-type');
+  return {
+    status,
+    headers,
+    body,
+    ...(contentType === undefined ? {} : { contentType }),
+    flag: 'UAEX',
+    details: 'ext_authz_denied',
+    reason: `authorizer "${authorizer.name}" denied it${message === '' ? '' : `: ${message}`}`,
+  };
+}
+
+function failed({ name: authorizer, use }: Authorizer, message: string): LocalReply {
+  return {
+    status: use.statusOnError,
+    flag: 'UAEX',
+    details: 'ext_authz_error',
+    reason: `authorizer "${authorizer}" could not be asked: ${message}`,
+  };
+}
+
+function tooLarge({ name: authorizer }: Authorizer, maxBytes: number): LocalReply {
+  return {
+    status: 413,
+    flag: 'UAEX',
+    details: 'request_payload_too_large',
+    reason: `the body is larger than the ${maxBytes} bytes that authorizer "${authorizer}" takes`,
+  };
+}
+
+function withoutAuthorizer(rule: RuleName, missing: string): LocalReply {
+  return {
+    status: 403,
+    body: 'RBAC: access denied',
+    flag: 'UAEX',
+    details: `rbac_access_denied_matched_policy[${rule.name}]`,
+    reason: `policy ${rule.policy} asks an authorizer, but ${missing}`,
+  };
+}
