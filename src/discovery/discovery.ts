@@ -43,7 +43,7 @@ import type { KeyNeed, KeySet } from './l7/authentication-keys.ts';
 import type { ProxyResourceOf } from './l7/contracts.ts';
 import { deriveHttpPolicies, type AttachmentVerdict } from './l7/derive-policies.ts';
 import { deriveProxies } from './l7/derive-proxies.ts';
-import type { JudgedVirtualService } from './l7/derive-virtual-services.ts';
+import type { RuleVerdicts } from './l7/rule-verdicts.ts';
 import { deriveGatewayApi, type GatewayApiVerdicts } from './l7/gateway-api.ts';
 import { deriveL7Services } from './l7/l7-services.ts';
 import { defaultRevision, meshScope } from './mesh-scope.ts';
@@ -133,7 +133,7 @@ export interface Discovery {
     /** How policies with targets are attached to L7 proxies. */
     readonly authorizationAttachments: Collection<AttachmentVerdict>;
     readonly authenticationAttachments: Collection<AttachmentVerdict>;
-    readonly virtualServices: Collection<JudgedVirtualService>;
+    readonly rules: RuleVerdicts;
   };
 }
 
@@ -254,6 +254,14 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     trustDomain,
     clusterDomain,
     virtualServices: scope.virtualServices,
+    destinationRules: scope.destinationRules,
+    backendTls: gatewayApi.backendTls,
+    secrets: scope.secrets,
+    rootNamespace,
+    workloads: graph.join<MeshAddress>('workloads', [...workloads.local, workloads.anywhere]),
+    pods: scope.pods,
+    workloadEntries,
+    serviceEntries,
     routes: gatewayApi.boundRoutes,
     edgeListeners: gatewayApi.edgeListeners,
     more: [gatewayApi.secrets],
@@ -301,7 +309,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
       gatewayApi: gatewayApi.verdicts,
       authorizationAttachments: httpPolicies.authorizationVerdicts,
       authenticationAttachments: httpPolicies.authenticationVerdicts,
-      virtualServices: proxies.virtualServices,
+      rules: proxies.verdicts,
     },
   };
 }

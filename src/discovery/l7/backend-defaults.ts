@@ -53,15 +53,11 @@ export function tcpKeepalive(of: {
   return { timeMs: of.timeMs ?? 7_200_000, intervalMs: of.intervalMs ?? 75_000, probes: of.probes ?? 9 };
 }
 
-/** Nearer endpoints first, where the Service's own traffic distribution asks for it, or the mesh and outlier detection do. */
-function defaultLocality(service: L7Service, meshConfig: MeshConfig | undefined): LocalityPolicy {
-  return { ...localityPolicy(meshConfig?.localityLbSetting), forced: isNearFirst(service) };
-}
-
-export function isNearFirst({ loadBalancing }: L7Service): boolean {
-  return (
-    loadBalancing !== undefined && loadBalancing.mode !== 'passthrough' && loadBalancing.routingPreference.length > 0
-  );
+/** Nearer endpoints first, where the Service's own traffic distribution asks for it; else as the mesh has it. */
+function defaultLocality({ loadBalancing }: L7Service, meshConfig: MeshConfig | undefined): LocalityPolicy {
+  const isNearFirst =
+    loadBalancing && loadBalancing.mode !== 'passthrough' && loadBalancing.routingPreference.length > 0;
+  return isNearFirst ? { ...localityPolicy({}), forced: true } : localityPolicy(meshConfig?.localityLbSetting);
 }
 
 function backendProtocol(protocol: L7Protocol): Backend['protocol'] {

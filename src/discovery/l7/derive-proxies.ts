@@ -1,26 +1,36 @@
 /** All that L7 proxies are told, by Gateway: settings, listeners, services, routes, backends, policies (ambient-l7, 1.6). */
-import type { VirtualService } from '../../api/istio.ts';
+import type { Secret } from '../../api/core.ts';
+import type { DestinationRule, VirtualService } from '../../api/istio.ts';
 import type { Gateway, GatewayClass } from '../../api/gateway.ts';
 import type { ProxyPolicy, ProxyResource } from '../../api/l7/index.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { Collection, Graph } from '../../collection/index.ts';
 import type { Waypoint } from '../waypoint.ts';
 import { attach, targetKey } from './attachments.ts';
-import { defaultBackend } from './backend-defaults.ts';
+import { deriveBackendMembers, type MemberInputs } from './backend-members.ts';
+import type { DerivedBackendTls } from './backend-tls-policy-derive.ts';
 import type { BackendNeed, BoundRoutes, PolicyTarget, ProxyResourceOf, TargetedPolicy } from './contracts.ts';
+import { deriveBackends, type PlacedNeed } from './derive-backends.ts';
 import { deriveEdgeTables } from './derive-edge-tables.ts';
-import { deriveServiceTables, parentKey } from './derive-service-tables.ts';
-import { deriveVirtualServices, type JudgedVirtualService } from './derive-virtual-services.ts';
+import { deriveServiceTables, parentKey, type HasSubset } from './derive-service-tables.ts';
+import { deriveVirtualServices } from './derive-virtual-services.ts';
+import { deriveDestinationRules } from './destination-rules.ts';
 import type { L7Services } from './l7-services.ts';
+import { deriveRuleCredentials } from './rule-credentials.ts';
+import { deriveRuleVerdicts, type RuleVerdicts } from './rule-verdicts.ts';
 import { deriveProxyGateways, settingsOf, type ProxyGateway, type SettingsInputs } from './proxy-gateways.ts';
 
-export interface ProxyInputs extends SettingsInputs {
+export interface ProxyInputs extends SettingsInputs, MemberInputs {
   readonly gateways: Collection<Gateway>;
   readonly gatewayClasses: Collection<GatewayClass>;
   readonly waypoints: Collection<Waypoint>;
   readonly meshConfigs: Collection<MeshConfig>;
   readonly services: L7Services;
   readonly virtualServices: Collection<VirtualService>;
+  readonly destinationRules: Collection<DestinationRule>;
+  readonly backendTls: DerivedBackendTls['of'];
+  readonly secrets: Collection<Secret>;
+  readonly rootNamespace: string;
   /** Of the Gateway API. */
   readonly routes: Collection<BoundRoutes>;
   /** Of gateways at the edge, without policies. */
@@ -35,15 +45,7 @@ export interface DerivedProxies {
   readonly resources: Collection<ProxyResourceOf>;
   /** By `<namespace>/<name>`. */
   readonly gateways: Collection<ProxyGateway>;
-  /** By the key of the object. */
-  readonly virtualServices: Collection<JudgedVirtualService>;
-}
-
-/** A backend that something at a proxy refers to. */
-interface PlacedNeed {
-  readonly gateway: string;
-  readonly name: string;
-  readonly need: BackendNeed;
+  readonly verdicts: RuleVerdicts;
 }
 
 export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies {
@@ -64,7 +66,12 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
     { kind: 'gateway', gateway: gateway.gateway },
   ];
 
-  const hasSubset = (): boolean => false;
+  const rules = deriveDestinationRules(graph, inputs);
+  const credentials = deriveRuleCredentials(graph, inputs);
+  const hasSubset: HasSubset = ({ service: key, subset = '' }, gateway, read) => {
+    const service = read.get(services.all, key);
+    return service !== undefined && rules.of(service, gateway, read)?.subsets.has(subset) === true;
+  };
   const tables = deriveServiceTables(graph, { gateways, services, routes, meshConfigs, hasSubset });
   const listeners = inputs.edgeListeners;
   const edgeTables = deriveEdgeTables(graph, { gateways, services, routes, listeners, hasSubset });
@@ -107,17 +114,12 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
   const needs = graph.flatMap('backends that are needed', needing, ({ gateway, backends }) =>
     [...backends].map(([name, need]) => [`${gateway}|${name}`, { gateway, name, need } satisfies PlacedNeed] as const),
   );
-  const backends = graph.flatMap('backends of proxies', needs, ({ gateway, name, need }, _, read) => {
-    const at = read.get(gateways, gateway);
-    const service = read.get(services.all, need.service);
-    if (!at || !service) return [];
-    const meshConfig = read.get(meshConfigs, at.cluster);
-    return named(gateway, [defaultBackend({ name, need, service, isEdge: at.role === 'gateway', meshConfig })]);
-  });
+  const members = deriveBackendMembers(graph, inputs);
+  const backends = deriveBackends(graph, needs, { ...inputs, gateways, rules, members, credentials });
 
   return {
     gateways,
-    virtualServices: virtualServices.judged,
+    verdicts: deriveRuleVerdicts(graph, { ...inputs, judged: virtualServices.judged, rules, credentials, gateways }),
     resources: graph.join('resources of proxies', [ofGateways, ofListeners, ofServices, backends, ...inputs.more]),
   };
 }

@@ -36,6 +36,7 @@ export interface JudgedVirtualService {
   readonly otherGateways: readonly string[];
   /** Subsets that its routes name. */
   readonly subsets: readonly { readonly need: BackendNeed; readonly path: string }[];
+  readonly namespace: string;
 }
 
 interface TranslatedVirtualService {
@@ -75,7 +76,7 @@ function translate(
     read,
   }: Pick<VirtualServiceInputs, 'services' | 'clusterDomain'> & { readonly read: Reader },
 ): TranslatedVirtualService {
-  const { generation } = vs.metadata;
+  const { namespace = '', generation } = vs.metadata;
   const { gateways } = vs.spec ?? {};
   const subsets = new Map<string, JudgedVirtualService['subsets'][number]>();
   const meant = isForMesh(gateways) ? meantServices(vs, { services, clusterDomain, read }, problems) : [];
@@ -105,6 +106,7 @@ function translate(
       })),
       otherGateways: (gateways ?? []).filter((gateway) => gateway !== 'mesh'),
       subsets: [...subsets.values()],
+      namespace,
     },
   };
 }

@@ -1,6 +1,6 @@
 /** What L7 proxies are told of a world written by hand, for tests. */
 import { load } from 'js-yaml';
-import type { VirtualService } from '../../api/istio.ts';
+import type { DestinationRule, VirtualService } from '../../api/istio.ts';
 import type { HttpRule, ProxyResource, ProxyResourceKind } from '../../api/l7/index.ts';
 import type { ObjectMeta } from '../../api/meta.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
@@ -83,4 +83,12 @@ export function rulesOf(world: ProxyWorld, name: string, port = 80): readonly Ht
   return (
     world.resource('shop/wp', 'routes', `inbound-vip|${port}|http|${name}.shop.svc.cluster.local`).hosts[0]?.rules ?? []
   );
+}
+
+/** Of namespace `shop`; its spec in YAML. */
+export function destinationRule(name: string, spec: string, more: Meta = {}): DestinationRule {
+  return {
+    metadata: { name, namespace: 'shop', generation: 1, ...more },
+    spec: load(spec) as NonNullable<DestinationRule['spec']>,
+  };
 }

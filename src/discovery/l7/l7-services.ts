@@ -26,6 +26,8 @@ export interface L7Service {
   /** Connections go where the client wanted to go (ServiceEntry without resolution). */
   readonly isPassthrough: boolean;
   readonly loadBalancing: MeshService['loadBalancing'];
+  /** That the servers may have. */
+  readonly subjectAltNames: readonly string[];
   readonly ingressUseWaypoint: boolean;
   readonly origin: Origin;
 }
@@ -114,7 +116,8 @@ interface L7Facts {
 }
 
 function l7Service(mesh: MeshService, { key, ports, binding, origin }: L7Facts): L7Service {
-  const { namespace, hostname, canonical, visibility, exportTo, loadBalancing, ingressUseWaypoint } = mesh;
+  const { namespace, hostname, canonical, visibility, exportTo } = mesh;
+  const { loadBalancing, subjectAltNames, ingressUseWaypoint } = mesh;
   return {
     key,
     namespace,
@@ -125,6 +128,7 @@ function l7Service(mesh: MeshService, { key, ports, binding, origin }: L7Facts):
     canonical,
     isPassthrough: false,
     loadBalancing,
+    subjectAltNames,
     ingressUseWaypoint,
     origin,
   };

@@ -15,12 +15,17 @@ export type RuleProblemReason =
   | 'SubsetNotFound'
   | 'SecretNotFound'
   | 'DelegateNotFound'
+  | 'Conflicted'
   | 'UnsupportedValue'
   | 'Invalid';
 
 /** Collects, each problem once. */
 export class RuleProblems {
   readonly #found: Map<string, RuleProblem> = new Map();
+
+  constructor(before: readonly RuleProblem[] = []) {
+    for (const problem of before) this.#add(problem);
+  }
 
   fault(path: string, reason: RuleProblemReason, message: string): void {
     this.#add({ severity: 'fault', path, reason, message });

@@ -1,0 +1,120 @@
+/** Backends of proxies: a port of a Service, as DestinationRules and BackendTLSPolicies shape it, with its TLS secrets. */
+import type { Backend, TlsSecret } from '../../api/l7/index.ts';
+import type { MeshConfig } from '../../api/mesh-config.ts';
+import type { Collection, Graph, Reader } from '../../collection/index.ts';
+import { defaultBackend } from './backend-defaults.ts';
+import type { BackendMembers } from './backend-members.ts';
+import type { DerivedBackendTls } from './backend-tls-policy-derive.ts';
+import type { BackendNeed, ProxyResourceOf } from './contracts.ts';
+import { shapeBackend } from './destination-rule.ts';
+import type { DestinationRules } from './destination-rules.ts';
+import type { L7Service, L7Services } from './l7-services.ts';
+import type { ProxyGateway } from './proxy-gateways.ts';
+import type { RuleCredentials } from './rule-credentials.ts';
+import { effectivePolicy } from './traffic-policy.ts';
+import { credentialOf } from './upstream-tls.ts';
+
+/** A backend that something at a proxy refers to. */
+export interface PlacedNeed {
+  readonly gateway: string;
+  readonly name: string;
+  readonly need: BackendNeed;
+}
+
+export interface BackendInputs {
+  readonly gateways: Collection<ProxyGateway>;
+  readonly services: L7Services;
+  readonly meshConfigs: Collection<MeshConfig>;
+  readonly rules: DestinationRules;
+  readonly members: BackendMembers;
+  readonly backendTls: DerivedBackendTls['of'];
+  readonly credentials: RuleCredentials;
+}
+
+/** Keyed `<gateway>|<kind>/<name>`: backends and secrets. */
+export function deriveBackends(
+  graph: Graph,
+  needs: Collection<PlacedNeed>,
+  inputs: BackendInputs,
+): Collection<ProxyResourceOf> {
+  const { gateways, services } = inputs;
+  return graph.flatMap('backends of proxies', needs, ({ gateway, name, need }, _, read) => {
+    const at = read.get(gateways, gateway);
+    const service = read.get(services.all, need.service);
+    if (!at || !service) return [];
+    const meshConfig = read.get(inputs.meshConfigs, at.cluster);
+    const plain = defaultBackend({ name, need, service, isEdge: at.role === 'gateway', meshConfig });
+    const ruled = byRule(plain, need, service, at, inputs, read);
+    const { backend, secrets } = byTlsPolicy(ruled, service, at, inputs, read);
+    return [backend, ...secrets].map(
+      (resource) => [`${gateway}|${resource.kind}/${resource.name}`, { gateway, resource }] as const,
+    );
+  });
+}
+
+function byRule(
+  plain: Backend,
+  { port, subset: subsetName }: BackendNeed,
+  service: L7Service,
+  at: ProxyGateway,
+  { rules, members }: BackendInputs,
+  read: Reader,
+): Backend {
+  const rule = rules.of(service, at, read);
+  if (!rule) return plain;
+  const subset = subsetName === undefined ? undefined : rule.subsets.get(subsetName);
+  const policy = effectivePolicy(rule.trafficPolicy, subset?.trafficPolicy, port);
+  const origin = subset?.origin ?? rule.origin;
+  const backend = shapeBackend(plain, policy, { service, namespace: at.namespace, origin });
+  const chosen = members.of(
+    {
+      service: service.key,
+      labels: subset?.labels,
+      failoverPriority: policy.loadBalancer?.localityLbSetting?.failoverPriority ?? [],
+      gateway: at.gateway,
+    },
+    read,
+  );
+  return chosen ? { ...backend, members: chosen } : backend;
+}
+
+/** Nothing is in it that anybody could be verified by, so that every handshake fails. */
+const nothingToTrust = 'nothing-to-trust';
+
+/** A BackendTLSPolicy has the last word on TLS. */
+function byTlsPolicy(
+  backend: Backend,
+  service: L7Service,
+  at: ProxyGateway,
+  { backendTls, credentials }: BackendInputs,
+  read: Reader,
+): { readonly backend: Backend; readonly secrets: readonly TlsSecret[] } {
+  const portName = service.ports.find(({ port }) => port === backend.port)?.name ?? '';
+  const decision = backendTls(service.key, portName, read);
+  if (!decision) {
+    const { tls } = backend;
+    if (!tls) return { backend, secrets: [] };
+    const names = [...(tls.ca.kind === 'secret' ? [tls.ca.secret] : []), tls.clientCertificate ?? []].flat();
+    return { backend, secrets: names.map((name) => credential(name, at, credentials, read)) };
+  }
+  const protocol = backend.protocol === 'tcp' ? 'http1' : backend.protocol;
+  const { origin } = decision;
+  if (decision.kind === 'refused') {
+    const secret: TlsSecret = { kind: 'secret', name: nothingToTrust };
+    const tls = { mode: 'simple', subjectAltNames: [], ca: { kind: 'secret', secret: nothingToTrust } } as const;
+    return { backend: { ...backend, protocol, tls, origin }, secrets: [secret] };
+  }
+  return {
+    backend: { ...backend, protocol, tls: decision.tls, origin },
+    secrets: decision.secret ? [decision.secret] : [],
+  };
+}
+
+/** Empty where there is none that can be read: handshakes that need it fail. */
+function credential(name: string, at: ProxyGateway, credentials: RuleCredentials, read: Reader): TlsSecret {
+  const { secret, part } = credentialOf(name);
+  const { certificate, ca } = credentials.of(at.cluster, secret, read);
+  if (part === 'ca') return { kind: 'secret', name, ...(ca === undefined ? {} : { caCertificates: ca }) };
+  if (!certificate) return { kind: 'secret', name };
+  return { kind: 'secret', name, certificateChain: certificate.chain, privateKey: certificate.key };
+}
