@@ -4,6 +4,7 @@ import type { ClusterId } from '../api/index.ts';
 import { parseProxyValues, startControl } from '../control/index.ts';
 import { accessFromEnvironment, openKubeClient } from '../kube/index.ts';
 import { messageOf } from '../lib/errors.ts';
+import { parseCidr } from '../lib/ip.ts';
 import { openLog } from '../lib/log.ts';
 
 const { env } = process;
@@ -39,6 +40,9 @@ try {
     ...(env['CLUSTER_DOMAIN'] ? { clusterDomain: env['CLUSTER_DOMAIN'] } : {}),
     ...(env['CA_TRUSTED_NODE_ACCOUNTS'] ? { trustedAccounts: env['CA_TRUSTED_NODE_ACCOUNTS'].split(',') } : {}),
     ...(env['PROXY_VALUES'] ? { proxies: parseProxyValues(env['PROXY_VALUES']) } : {}),
+    ...(env['BLOCKED_CIDRS_IN_JWKS_URIS']
+      ? { blockedJwksCidrs: env['BLOCKED_CIDRS_IN_JWKS_URIS'].split(',').map((cidr) => parseCidr(cidr.trim())) }
+      : {}),
     hasIstioClasses: env['ISTIO_GATEWAY_CLASSES'] !== 'false',
     log,
     signal: stop.signal,

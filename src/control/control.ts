@@ -17,6 +17,7 @@ import { EventRecorder, registerInformerMetrics, startLeaderElection, type KubeC
 import { createBackoff } from '../lib/backoff.ts';
 import { sleep, systemClock } from '../lib/clock.ts';
 import { codeOf, messageOf } from '../lib/errors.ts';
+import type { Cidr } from '../lib/ip.ts';
 import type { Log } from '../lib/log.ts';
 import { createRpcServer } from '../rpc/index.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
@@ -35,6 +36,8 @@ import { defaultProxyValues, deployedGateway, startDeployer, type ProxyValues } 
 import { createDiscoveryService } from './discovery-service.ts';
 import type { DeployedGateway } from './gateway-api-status.ts';
 import { startInformers } from './informers.ts';
+import { createJwksFetcher } from './jwks-fetcher.ts';
+import { startJwksResolver } from './jwks-resolver.ts';
 import { registerControlMetrics, startMonitoring } from './monitoring.ts';
 import { watchMeshConfig } from './mesh-config-watch.ts';
 import { startNodeUntaint } from './node-untaint.ts';
@@ -80,6 +83,8 @@ export interface ControlOptions {
   readonly hasIstioClasses?: boolean;
   /** Configuration with another `istio.io/rev` is not for this control plane. Default `default`. */
   readonly revision?: string;
+  /** Where keys of token issuers are never fetched from. Default: nowhere. */
+  readonly blockedJwksCidrs?: readonly Cidr[];
   readonly log: Log;
   /** Ends everything. */
   readonly signal: AbortSignal;
@@ -99,6 +104,8 @@ const quietMs = 25;
 const maxWaitMs = 250;
 /** Callers come back and prove themselves again; what they hold is not sent twice. */
 const maxConnectionAgeMs = 30 * 60_000;
+/** An issuer that does not answer holds nobody up for longer. */
+const jwksPatienceMs = 6000;
 
 /** Resolves when the informers have synced and 15012 is open. */
 export async function startControl(options: ControlOptions): Promise<RunningControl> {
@@ -144,6 +151,16 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       log.error('a derivation failed', { collection, key, error: messageOf(error), stack: stackOf(error) }),
   });
   const discovery = createDiscovery(graph, { trustDomain, clusterDomain, rootNamespace: namespace, revision });
+  const jwksFetcher = createJwksFetcher({ blockedCidrs: options.blockedJwksCidrs ?? [] });
+  const jwks = startJwksResolver({
+    needed: discovery.neededKeys,
+    keySets: discovery.sources.keySets,
+    fetcher: jwksFetcher,
+    clock: systemClock,
+    registry,
+    log: log.child('jwks'),
+    signal,
+  });
   const addresses = createWdsSource({
     collection: discovery.addresses,
     encode: encodeAddress,
@@ -286,6 +303,10 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   await Promise.all([informers.synced, meshConfigRead]);
   synced = true;
   push();
+  // A replica that starts must not take keys away from proxies that have them.
+  notReady = () => 'the keys of token issuers are being fetched';
+  await Promise.race([jwks.tried(), sleep(jwksPatienceMs, signal)]);
+  push();
   // Known to the others before the first data plane can connect: from then on they wait for it.
   replicas = startReplicas({
     client,
@@ -349,7 +370,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const stop = async (): Promise<void> => {
     notReady = () => 'shutting down';
     debounce.cancel();
-    await Promise.all([server.close(500), webhook.close()]);
+    await Promise.all([server.close(500), webhook.close(), jwksFetcher.close()]);
     await replicas?.done;
     leadership.abort();
     await election.done;

@@ -75,6 +75,7 @@ export function startInformers(options: InformersOptions): Informers {
   const configuration = [
     [kinds.AuthorizationPolicy, watch(kinds.AuthorizationPolicy, sources.authorizationPolicies)],
     [kinds.PeerAuthentication, watch(kinds.PeerAuthentication, sources.peerAuthentications)],
+    [kinds.RequestAuthentication, watch(kinds.RequestAuthentication, sources.requestAuthentications, optional)],
     [kinds.ServiceEntry, watch(kinds.ServiceEntry, sources.serviceEntries, optional)],
     [kinds.WorkloadEntry, watch(kinds.WorkloadEntry, sources.workloadEntries, optional)],
   ] as const;
@@ -96,7 +97,6 @@ export function startInformers(options: InformersOptions): Informers {
     watch(kinds.TLSRoute, sources.tlsRoutes, optional),
     watch(kinds.ReferenceGrant, sources.referenceGrants, optional),
     watch(kinds.BackendTLSPolicy, sources.backendTlsPolicies, optional),
-    watch(kinds.RequestAuthentication, sources.requestAuthentications, optional),
     watch(kinds.Telemetry, sources.telemetries, optional),
     watch(kinds.TrafficExtension, sources.trafficExtensions, optional),
     // Never the tokens of service accounts, nor what releases are kept in.

@@ -6,9 +6,12 @@ import type { Collection } from '../collection/index.ts';
 import { objectKey, type Discovery } from '../discovery/index.ts';
 import type { Verdict } from './conditions.ts';
 import { followGatewayApi, gatewayApiStatusKinds, type DeployedGateway } from './gateway-api-status.ts';
+import { followRules, ruleStatusKinds } from './rule-status.ts';
 import type { StatusKind, StatusObject, StatusWriter } from './status-writer.ts';
 
 const acceptedType = 'ZtunnelAccepted';
+/** How a policy with targets is attached to L7 proxies. */
+const attachedType = 'WaypointAccepted';
 const waypointType = 'istio.io/WaypointBound';
 const waypointMissingType = 'istio.io/WaypointMissing';
 
@@ -28,11 +31,24 @@ export function statusKinds(
       kind: kinds.AuthorizationPolicy,
       fieldManager: 'istio-ambient-ztunnel-policy',
       distributedAs: 'policy',
-      conditionTypes: [acceptedType],
+      conditionTypes: [acceptedType, attachedType],
       current: (name) => discovery.authorizationPolicies.get(keyOf(name)),
       judged(name) {
         const judged = discovery.verdicts.get(keyOf(name));
-        return judged && { generation: judged.generation, conditions: { [acceptedType]: judged.verdict } };
+        if (judged) return { generation: judged.generation, conditions: { [acceptedType]: judged.verdict } };
+        const attached = statuses.authorizationAttachments.get(keyOf(name));
+        return attached && { generation: attached.generation, conditions: { [attachedType]: attached.verdict } };
+      },
+    },
+    {
+      kind: kinds.RequestAuthentication,
+      fieldManager: 'istio-waypoint-policy',
+      distributedAs: 'addresses',
+      conditionTypes: [attachedType],
+      current: (name) => discovery.requestAuthentications.get(keyOf(name)),
+      judged(name) {
+        const attached = statuses.authenticationAttachments.get(keyOf(name));
+        return attached && { generation: attached.generation, conditions: { [attachedType]: attached.verdict } };
       },
     },
     {
@@ -102,6 +118,7 @@ export function statusKinds(
       },
     },
     ...gatewayApiStatusKinds(discovery, keyOf, deployed),
+    ...ruleStatusKinds(discovery, keyOf),
   ];
 }
 
@@ -122,12 +139,15 @@ export function followStatus(discovery: Discovery, statuses: StatusWriter): void
   };
   const { serviceBindings, entryBindings, workloadEntryBindings, entries, workloadEntries, allocations } =
     discovery.statuses;
-  follow(kinds.AuthorizationPolicy, discovery.authorizationPolicies, discovery.verdicts);
+  const { authorizationAttachments, authenticationAttachments } = discovery.statuses;
+  follow(kinds.AuthorizationPolicy, discovery.authorizationPolicies, discovery.verdicts, authorizationAttachments);
+  follow(kinds.RequestAuthentication, discovery.requestAuthentications, authenticationAttachments);
   follow(kinds.PeerAuthentication, discovery.peerAuthentications);
   follow(kinds.ServiceEntry, discovery.serviceEntries, entries, entryBindings, allocations);
   follow(kinds.WorkloadEntry, discovery.workloadEntries, workloadEntries, workloadEntryBindings);
   follow(kinds.Service, serviceBindings);
   followGatewayApi(discovery, follow);
+  followRules(discovery, follow);
   // Most Services have nothing to do with waypoints.
   discovery.services.subscribe((changes) => {
     for (const [key, { before, after }] of changes) {

@@ -4,8 +4,10 @@ export { createDiscovery, type Discovery, type DiscoverySources } from './discov
 export type { GatewayObjects } from './gateway-objects.ts';
 export type { GatewayReach } from './gateway-reach.ts';
 export { hbonePort, isOwnController, type GatewayRole } from './gateway-role.ts';
+export type { KeyNeed, KeySet } from './l7/authentication-keys.ts';
 export type { AncestorVerdict } from './l7/backend-tls-policy-status.ts';
 export type { ListenerVerdict } from './l7/gateway-listeners-view.ts';
 export type { ParentVerdict } from './l7/route-status.ts';
 export { defaultRevision } from './mesh-scope.ts';
 export { keyOfObject, objectKey } from './object-key.ts';
+export type { RuleVerdict } from './l7/rule-verdicts.ts';
