@@ -11,6 +11,7 @@ import { portForwardCommand } from './port-forward.ts';
 import { statusCommand } from './status.ts';
 import { upCommand } from './up.ts';
 import { readVersion, versionCommand } from './version.ts';
+import { waypointCommand } from './waypoint/index.ts';
 import { ztunnelConfigCommand } from './ztunnel-config/index.ts';
 
 const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
@@ -55,6 +56,7 @@ function buildProgram(context: CliContext): Command {
     logsCommand(context),
     execCommand(context),
     portForwardCommand(context),
+    waypointCommand(context),
     ztunnelConfigCommand(context),
     versionCommand(context),
     completionCommand(context, program),

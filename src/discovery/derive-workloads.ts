@@ -1,10 +1,11 @@
 /** Workloads as one part of the graph: pods, WorkloadEntries, endpoints that entries and slices name. */
 import type { Node, Pod } from '../api/core.ts';
 import { serviceNameLabel, type EndpointSlice } from '../api/discovery.ts';
-import { serviceKey, type NetworkId } from '../api/names.ts';
+import { serviceKey, type NetworkId, type PolicyKey } from '../api/names.ts';
 import type { Locality, MeshAddress, MeshWorkload } from '../api/workload.ts';
 import type { Collection, Graph, Reader } from '../collection/index.ts';
 import type { Bindings } from './derive-bindings.ts';
+import type { Enforcement } from './derive-enforcement.ts';
 import type { DerivedEntries, EntryVerdict } from './derive-entries.ts';
 import type { DerivedGateways } from './derive-gateways.ts';
 import type { DerivedPolicies, Selectable } from './derive-policies.ts';
@@ -34,6 +35,7 @@ export interface WorkloadInputs {
   readonly networkOf: (cluster: string, read: Reader) => NetworkId;
   readonly profiles: NamespaceProfiles;
   readonly policies: DerivedPolicies;
+  readonly enforcement: Enforcement;
   readonly gateways: DerivedGateways;
   readonly bindings: Bindings;
   readonly workloadEntryBindings: Collection<WaypointBinding>;
@@ -72,7 +74,7 @@ export function deriveWorkloads(graph: Graph, inputs: WorkloadInputs): DerivedWo
 }
 
 function derivePods(graph: Graph, inputs: WorkloadInputs): Collection<MeshAddress> {
-  const { scope, trustDomain, networkOf, profiles, policies, gateways, bindings, selections } = inputs;
+  const { scope, trustDomain, networkOf, profiles, policies, enforcement, gateways, bindings, selections } = inputs;
   // Small facts of chatty objects, so that a heartbeat of a node recomputes no pod.
   const localities = graph.map('localities', inputs.nodes, localityOf);
   const slicesByPod = graph.index(
@@ -102,7 +104,7 @@ function derivePods(graph: Graph, inputs: WorkloadInputs): Collection<MeshAddres
       trustDomain,
       locality: read.get(localities, objectKey(cluster, '', pod.spec.nodeName ?? '')) ?? nowhere,
       services: servicesOf(pod, key, self, read),
-      authorizationPolicies: policies.policiesOf(self, read),
+      authorizationPolicies: withRequired(policies.policiesOf(self, read), read.get(enforcement.policies, key)),
       networkGateway: gateways.gatewayOf(cluster, network, read),
       waypoint: bindings.ofPod(pod, cluster, read)?.waypoint,
       applicationTunnel: gateways.tunnelOf(self, read),
@@ -197,6 +199,10 @@ function deriveSlices(graph: Graph, inputs: WorkloadInputs): Collection<MeshAddr
 
 function named(workload: MeshWorkload): readonly [string, MeshAddress] {
   return [workload.uid, { kind: 'workload', workload }];
+}
+
+function withRequired(policies: PolicyKey[], required: PolicyKey | undefined): PolicyKey[] {
+  return required === undefined ? policies : [...policies, required];
 }
 
 const nowhere: Locality = { region: '', zone: '', subzone: '' };

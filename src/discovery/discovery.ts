@@ -31,6 +31,7 @@ import type { Collection, Graph, Source } from '../collection/index.ts';
 import type { Authorization } from '../policy/model.ts';
 import type { Allocation } from './auto-addresses.ts';
 import { deriveBindings } from './derive-bindings.ts';
+import { deriveEnforcement } from './derive-enforcement.ts';
 import { deriveEntries, type EntryVerdict } from './derive-entries.ts';
 import { deriveGateways } from './derive-gateways.ts';
 import { derivePolicies, type JudgedPolicy } from './derive-policies.ts';
@@ -106,6 +107,8 @@ export interface Discovery {
   readonly requestAuthentications: Collection<RequestAuthentication>;
   readonly serviceEntries: Collection<ServiceEntry>;
   readonly workloadEntries: Collection<WorkloadEntry>;
+  readonly virtualServices: Collection<VirtualService>;
+  readonly destinationRules: Collection<DestinationRule>;
   readonly gateways: Collection<Gateway>;
   /** What is deployed for Gateways of our controllers, by the key of the Gateway. */
   readonly gatewayObjects: Collection<GatewayObjects>;
@@ -210,7 +213,20 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     networkOf,
     services: serviceAddresses,
   });
+  const enforcement = deriveEnforcement(graph, {
+    namespaces,
+    gateways: scope.gateways,
+    gatewayObjects: gateways.objects,
+    services,
+    pods: scope.pods,
+    serviceBindings,
+    bindings,
+    selections,
+    meshConfigs: sources.meshConfigs,
+    trustDomain,
+  });
   const workloads = deriveWorkloads(graph, {
+    enforcement,
     scope,
     nodes: sources.nodes,
     trustDomain,
@@ -279,6 +295,8 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     requestAuthentications: scope.requestAuthentications,
     serviceEntries,
     workloadEntries,
+    virtualServices: scope.virtualServices,
+    destinationRules: scope.destinationRules,
     gateways: scope.gateways,
     gatewayObjects: gateways.objects,
     gatewayReach: deriveGatewayReach(graph, {
@@ -297,7 +315,10 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
       workloads.anywhere,
       gateways.addresses,
     ]),
-    authorizations: policies.authorizations,
+    authorizations: graph.join<Authorization>('all authorizations', [
+      policies.authorizations,
+      enforcement.authorizations,
+    ]),
     verdicts: policies.verdicts,
     statuses: {
       serviceBindings,
