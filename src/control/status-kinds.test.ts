@@ -58,6 +58,19 @@ describe('the statuses that the control plane writes', () => {
     assert.deepEqual(judged(kinds.Service, 'shop/plain')?.conditions, {});
   });
 
+  it('say of VirtualServices and DestinationRules whether a waypoint can do them', () => {
+    const { discovery, put, asked, judged } = openWorld();
+    const metadata = { namespace: 'shop', name: 'rule', generation: 4 };
+    put(discovery.sources.virtualServices, { metadata, spec: { hosts: ['web'], http: [] } });
+    put(discovery.sources.destinationRules, { metadata, spec: { host: 'web' } });
+    assert.ok(asked.includes('VirtualService shop/rule') && asked.includes('DestinationRule shop/rule'));
+    assert.deepEqual(reasons(judged(kinds.VirtualService, 'shop/rule')), { WaypointAccepted: 'HostNotFound' });
+    assert.equal(judged(kinds.DestinationRule, 'shop/rule')?.generation, 4);
+    put(discovery.sources.services, { metadata: { namespace: 'shop', name: 'web' }, spec: { clusterIP: '10.96.0.1' } });
+    assert.deepEqual(reasons(judged(kinds.VirtualService, 'shop/rule')), { WaypointAccepted: 'AncestorNotBound' });
+    assert.deepEqual(reasons(judged(kinds.DestinationRule, 'shop/rule')), { WaypointAccepted: 'Accepted' });
+  });
+
   it('of a ServiceEntry tell addresses, and what a waypoint alone can do', () => {
     const { discovery, put, judged } = openWorld();
     const entry = (spec: Partial<ServiceEntry['spec']>, labels: Record<string, string> = {}): void =>
