@@ -18,7 +18,7 @@ const maxSizeDigits = 13;
 
 export class ChunkedDecoder {
   readonly #limits: Http1Limits;
-  readonly #trailerBytes: HeadBuffer = new HeadBuffer();
+  readonly #trailerBytes: HeadBuffer = new HeadBuffer(431);
   #state: State = 'over';
   #size = 0;
   #digits = 0;

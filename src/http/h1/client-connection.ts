@@ -48,7 +48,7 @@ class Http1Client implements ClientConnection, ChannelReader, ChunkSink, ClientE
   readonly #out: Outbox;
   readonly #body: BodyWriter;
   readonly #flow: BodyFlow;
-  readonly #partial: HeadBuffer = new HeadBuffer();
+  readonly #partial: HeadBuffer = new HeadBuffer(431);
   readonly #chunks: ChunkedDecoder;
   #reading: Reading = 'idle';
   #exchange: Http1ClientExchange | undefined;
@@ -122,7 +122,7 @@ class Http1Client implements ClientConnection, ChannelReader, ChunkSink, ClientE
       failLater(exchange, 'protocol-error', 'The request has a Content-Length that is not true');
       return;
     }
-    if (method === 'CONNECT' || upgrade !== undefined) {
+    if (exchange.asksForTunnel) {
       framing = 'none';
     } else if (ends) {
       if (contentLength === 0 || needsLength.has(method)) {
@@ -155,10 +155,9 @@ class Http1Client implements ClientConnection, ChannelReader, ChunkSink, ClientE
       this.#out.head(`${line}${checked}${rest}\r\n`, 2 + writtenFields.lines + restLines);
     }
     this.#body.start(framing);
-    if (ends || framing === 'none') {
-      exchange.sent = ends;
-      this.#out.flush();
-    }
+    if (ends || framing === 'none') this.#out.flush();
+    // A tunnel begins with the answer: what was said of a body means nothing.
+    exchange.sent = ends && !exchange.asksForTunnel;
   }
 
   sendBody(bytes: Uint8Array): WriteResult {
@@ -325,6 +324,7 @@ class Http1Client implements ClientConnection, ChannelReader, ChunkSink, ClientE
       return;
     }
     this.#keepsAlive = parsed.keepsAlive;
+    if (exchange.asksForTunnel) exchange.sent = true;
     if (body === 0) {
       this.#answered(undefined, isMore, parsed);
       return;

@@ -33,6 +33,10 @@ export class Http1ClientExchange implements ClientExchange {
     this.reader = reader;
   }
 
+  get asksForTunnel(): boolean {
+    return this.upgrade !== undefined || this.method === 'CONNECT';
+  }
+
   write(bytes: Uint8Array): WriteResult {
     if (this.isOver || this.sent || this.wasReset) return writeResult.done;
     const result = this.#owner.sendBody(bytes);

@@ -5,10 +5,16 @@ const firstSize = 1024;
 
 /** Gathers up to and with the first empty line. Each byte is looked at once, and what can never be a section is refused at once. */
 export class HeadBuffer {
+  readonly #longLineStatus: 414 | 431;
   #memory: Buffer | undefined;
   #length = 0;
   #lineStart = 0;
   #lastByte = 0;
+
+  /** Status of a first line that is too long. */
+  constructor(longLineStatus: 414 | 431) {
+    this.#longLineStatus = longLineStatus;
+  }
 
   get isEmpty(): boolean {
     return this.#length === 0;
@@ -41,9 +47,8 @@ export class HeadBuffer {
     }
     this.#lastByte = last;
     if (!isWhole && at < bytes.length) {
-      throw this.#lineStart === 0
-        ? new Http1Error(414, `Start line of more than ${maxBytes} bytes`)
-        : new Http1Error(431, `Head of more than ${maxBytes} bytes`);
+      const status = this.#lineStart === 0 ? this.#longLineStatus : 431;
+      throw new Http1Error(status, `A section of more than ${maxBytes} bytes`);
     }
     this.#append(bytes, start, at);
     return isWhole ? at : -1;

@@ -49,7 +49,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
   readonly #out: Outbox;
   readonly #body: BodyWriter;
   readonly #flow: BodyFlow;
-  readonly #partial: HeadBuffer = new HeadBuffer();
+  readonly #partial: HeadBuffer = new HeadBuffer(414);
   readonly #chunks: ChunkedDecoder;
   #reading: Reading = 'head';
   #exchange: Http1ServerExchange | undefined;
@@ -110,9 +110,8 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
   // --- what arrives
 
   onData(bytes: Uint8Array): boolean {
-    if (this.#held !== undefined && this.#held.length > 0) {
-      if (this.#reading === 'over') this.#channel.credit(bytes.length);
-      else this.#held.append(bytes);
+    if (this.#holds()) {
+      this.#held?.append(bytes);
       return false;
     }
     const used = this.#consume(bytes);
@@ -126,7 +125,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
 
   onEnd(): void {
     this.#peerEnded = true;
-    if (this.#held === undefined || this.#held.length === 0) this.#applyEnd();
+    if (!this.#holds()) this.#applyEnd();
   }
 
   onDrain(): void {
@@ -232,6 +231,11 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     }
   }
 
+  /** Whether bytes wait that nobody can take yet. */
+  #holds(): boolean {
+    return this.#held !== undefined && this.#held.length > 0;
+  }
+
   #waitsForReader(): boolean {
     const exchange = this.#exchange;
     return exchange !== undefined && exchange.reader === undefined && !exchange.answered;
@@ -247,7 +251,8 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
         at += 2;
         if (at === bytes.length) return at;
       }
-      const parsed = parseRequest(bytes, at, bytes.length, this.#request);
+      // A carriage return at the end may be half of an empty line.
+      const parsed = bytes[at] === 0x0d ? undefined : parseRequest(bytes, at, bytes.length, this.#request);
       if (parsed !== undefined) {
         this.#begin(parsed);
         return parsed.end;
@@ -349,7 +354,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
 
   onReader(): void {
     if (this.#consuming) return;
-    if ((this.#held !== undefined && this.#held.length > 0) || this.#ended !== undefined) this.#turnSoon();
+    if (this.#holds() || this.#ended !== undefined) this.#turnSoon();
     else if (this.#peerEnded && this.#reading === 'tunnel') this.#turnSoon();
   }
 
@@ -369,7 +374,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
       this.#beginTunnel(exchange, head);
       return;
     }
-    if (this.#draining || this.#peerEnded || this.#mustClose(exchange)) this.#closing = true;
+    if (this.#draining || (this.#peerEnded && !this.#holds()) || this.#mustClose(exchange)) this.#closing = true;
     const isHttp10 = request.version === 'http/1.0';
     const fields = fieldLines(head.headers, false);
     const { contentLength } = writtenFields;
@@ -426,7 +431,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     if (!exchange.keepsAlive) return true;
     // Bytes that the client sent behind it in hope of a tunnel are no request.
     if (exchange.request.method === 'CONNECT') return true;
-    if (exchange.request.upgrade !== undefined && this.#held !== undefined && this.#held.length > 0) return true;
+    if (exchange.request.upgrade !== undefined && this.#holds()) return true;
     // Whether the body comes is for the client to choose.
     return exchange.expectsContinue && !exchange.continued;
   }
@@ -441,7 +446,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     this.#reading = 'tunnel';
     this.#stageHead(head, fieldLines(head.headers, false), `${switches}\r\n`, switches === '' ? 1 : 3);
     this.#body.start('raw');
-    if ((this.#held !== undefined && this.#held.length > 0) || this.#peerEnded) this.#turnSoon();
+    if (this.#holds() || this.#peerEnded) this.#turnSoon();
   }
 
   /** `fields` are the lines just made of the head's fields; `rest` ends with the empty line. */
@@ -475,7 +480,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     this.#reading = 'head';
     this.#quietSinceMs = this.#clock.nowMs();
     if (this.#draining) this.#arm('drain', this.#limits.drainQuietMs);
-    if (this.#held !== undefined && this.#held.length > 0) this.#turnSoon();
+    if (this.#holds()) this.#turnSoon();
     else if (this.#peerEnded) this.#shut();
   }
 
@@ -492,7 +497,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     if (isChunked) this.#remaining = this.#limits.maxDroppedBytes;
     this.#endExchange(exchange);
     if (this.#limits.headTimeoutMs > 0) this.#arm('drop', this.#limits.headTimeoutMs);
-    if (this.#held !== undefined && this.#held.length > 0) this.#turnSoon();
+    if (this.#holds()) this.#turnSoon();
   }
 
   #notifyEnded(): void {

@@ -21,6 +21,8 @@ export async function turns(count = 10): Promise<void> {
 /** The other end of a channel, as text. */
 export interface RawPeer {
   send(text: string): void;
+  /** Bytes sent that the codec has not read. */
+  readonly unread: number;
   end(): void;
   reset(): void;
   pause(): void;
@@ -33,7 +35,8 @@ export interface RawPeer {
   readonly error: Error | undefined;
 }
 
-export function rawPeer(channel: ByteChannel): RawPeer {
+export function rawPeer(channel: ByteChannel, read: () => number = () => 0): RawPeer {
+  let sent = 0;
   let text = '';
   const state = { ended: false, closed: false, error: undefined as Error | undefined };
   channel.read({
@@ -51,7 +54,13 @@ export function rawPeer(channel: ByteChannel): RawPeer {
     },
   });
   return {
-    send: (bytes) => void channel.write(Buffer.from(bytes, 'latin1')),
+    send(bytes) {
+      sent += bytes.length;
+      channel.write(Buffer.from(bytes, 'latin1'));
+    },
+    get unread() {
+      return sent - read();
+    },
     end: () => channel.end(),
     reset: () => channel.reset(),
     pause: () => channel.pause(),
@@ -74,6 +83,31 @@ export function rawPeer(channel: ByteChannel): RawPeer {
       return state.error;
     },
   };
+}
+
+/** `channel`, and how many bytes its reader got. */
+function countReads(channel: ByteChannel): { channel: ByteChannel; count: () => number } {
+  let count = 0;
+  const counting: ByteChannel = {
+    neverKeeps: channel.neverKeeps,
+    read: (reader) =>
+      channel.read({
+        onData(bytes) {
+          count += bytes.length;
+          return reader.onData(bytes);
+        },
+        onEnd: () => reader.onEnd(),
+        onDrain: () => reader.onDrain(),
+        onClose: (error) => reader.onClose(error),
+      }),
+    write: (bytes) => channel.write(bytes),
+    pause: () => channel.pause(),
+    resume: () => channel.resume(),
+    credit: (byteCount) => channel.credit(byteCount),
+    end: () => channel.end(),
+    reset: (error) => channel.reset(error),
+  };
+  return { channel: counting, count: () => count };
 }
 
 /** An exchange as a test sees it. */
@@ -134,7 +168,8 @@ export function testServer(options: TestServerOptions = {}): TestServer {
   const requests: SeenRequest[] = [];
   const refusals: BadRequest[] = [];
   const closes: (Error | undefined)[] = [];
-  const server = serveHttp1(near, {
+  const counted = countReads(near);
+  const server = serveHttp1(counted.channel, {
     scheme: 'http',
     ...options,
     listener: {
@@ -148,7 +183,7 @@ export function testServer(options: TestServerOptions = {}): TestServer {
       onClose: (error) => void closes.push(error),
     },
   });
-  return { peer: rawPeer(far), server, requests, refusals, closes };
+  return { peer: rawPeer(far, counted.count), server, requests, refusals, closes };
 }
 
 /** An answer as a test sees it. */
