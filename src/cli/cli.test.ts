@@ -21,6 +21,7 @@ const commands = [
   'logs',
   'exec',
   'port-forward',
+  'waypoint',
   'ztunnel-config',
   'version',
   'completion',

@@ -88,6 +88,7 @@ describe('without a mesh', () => {
       'logs',
       'exec',
       'port-forward',
+      'waypoint',
       'ztunnel-config',
       'version',
       'completion',

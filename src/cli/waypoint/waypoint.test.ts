@@ -1,24 +1,16 @@
 import assert from 'node:assert/strict';
-import { PassThrough } from 'node:stream';
 import { describe, it } from 'node:test';
 import { load } from 'js-yaml';
 import { kinds, type Gateway, type GatewayClass, type KindRef } from '../../api/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { runCli } from '../index.ts';
+import { createTestContext } from '../test-context.ts';
 import { listWaypoints, waypointGateway } from './waypoint-gateway.ts';
 
 async function ambit(...args: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  const [out, err] = [new PassThrough(), new PassThrough()];
-  const code = await runCli(['waypoint', ...args], {
-    self: { node: process.execPath, binDir: '/nowhere' },
-    env: {},
-    home: '/nowhere',
-    isRoot: false,
-    out,
-    err,
-  });
-  const text = (stream: PassThrough): string => String(stream.read() ?? '');
-  return { code, out: text(out), err: text(err) };
+  const context = createTestContext({ home: '/nowhere' });
+  const code = await runCli(['waypoint', ...args], context);
+  return { code, out: context.stdout(), err: context.stderr() };
 }
 
 describe('ambit waypoint', () => {
