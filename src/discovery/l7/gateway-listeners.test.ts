@@ -35,6 +35,7 @@ interface Pem {
 let ecdsa: Pem;
 let otherEcdsa: Pem;
 let rsa: Pem;
+let weak: Pem;
 let rootPem: string;
 
 before(async () => {
@@ -42,12 +43,12 @@ before(async () => {
   rootPem = authority.rootPem;
   const sign = () => authority.signServer({ dnsNames: ['shop.example.com'], ips: [] });
   [ecdsa, otherEcdsa] = await Promise.all([sign(), sign()]);
-  const algorithm = {
-    name: 'RSASSA-PKCS1-v1_5',
-    hash: 'SHA-256',
-    publicExponent: new Uint8Array([1, 0, 1]),
-    modulusLength: 2048,
-  };
+  [rsa, weak] = await Promise.all([selfSigned(2048), selfSigned(512)]);
+});
+
+async function selfSigned(modulusLength: number): Promise<Pem> {
+  const name = 'RSASSA-PKCS1-v1_5';
+  const algorithm = { name, hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]), modulusLength };
   const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair;
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: 'CN=shop',
@@ -55,11 +56,11 @@ before(async () => {
     signingAlgorithm: algorithm,
   });
   const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
-  rsa = {
+  return {
     chainPem: certificate.toString('pem'),
     keyPem: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`,
   };
-});
+}
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const secretOf = (name: string, { chainPem, keyPem }: Pem, namespace = 'shop'): Secret => ({
@@ -256,6 +257,7 @@ describe('the TLS of a listener', () => {
         /of type ed25519/,
       ],
     ];
+    tries.push([secretOf('cert', weak).data, /cannot be used for TLS: .*too small/]);
     for (const [data = {}, message] of tries) {
       world.put(world.sources.secrets, { metadata: { name: 'cert', namespace: 'shop' }, data });
       expectShut();

@@ -1,5 +1,6 @@
 /** Secrets and ConfigMaps with certificates, read and checked. Pure: nothing but what the object says decides. */
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import type { ConfigMap, Secret } from '../../api/core.ts';
 import { messageOf } from '../../lib/errors.ts';
 
@@ -47,6 +48,12 @@ function parseCertificate({ data = {} }: Secret): Certificate | Unusable {
   const type = privateKey.asymmetricKeyType;
   if (type !== 'rsa' && type !== 'ec') return unusable(`tls.key is of type ${type}, not RSA or ECDSA`);
   if (!leaf.checkPrivateKey(privateKey)) return unusable('tls.key does not belong to the certificate in tls.crt');
+  try {
+    // What a proxy does with it: keys that are too weak are refused here rather than there.
+    createSecureContext({ cert: chain, key });
+  } catch (error) {
+    return unusable(`cannot be used for TLS: ${messageOf(error)}`);
+  }
   return { kind: 'certificate', chain, key, keyType: type === 'rsa' ? 'rsa' : 'ecdsa' };
 }
 
