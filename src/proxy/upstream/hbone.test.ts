@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { createTestAuthority, type TestAuthority } from '../../../test/support/certificates.ts';
-import { serveHbone, type ConnectRequest } from '../../hbone/index.ts';
-import { acceptTls, type WorkloadCertificate } from '../../identity/index.ts';
-import { dial, listen, pump, tcpChannel, tlsChannel, type Listener } from '../../net/index.ts';
+import { serviceKey } from '../../api/names.ts';
+import type { MeshService, MeshWorkload } from '../../api/workload.ts';
+import type { WorkloadCertificate } from '../../identity/index.ts';
+import { defaultNetwork, meshService, meshWorkload } from '../../mesh/fixtures.ts';
 import {
+  applyMesh,
   backendOf,
   endpoint,
   Heard,
@@ -15,117 +15,212 @@ import {
   testUpstreams,
   upstreamRequest,
   web,
+  type TestUpstreams,
 } from './upstream-fixtures.ts';
+import { startHttp, startHttps, startZtunnel, type TestZtunnel } from './test-servers.ts';
 import type { UpstreamsOptions } from './upstreams.ts';
 
-interface Peer {
-  readonly port: number;
-  readonly requests: { readonly authority: string; readonly from: string; readonly forwarded: string }[];
-  connections: number;
-  close(): Promise<void>;
+let authority: TestAuthority;
+let own: WorkloadCertificate;
+before(async () => {
+  authority = await createTestAuthority();
+  own = await authority.certificate(ownIdentity);
+});
+
+const service: MeshService = { ...web, ports: [{ servicePort: 80, targetPort: 8080, appProtocol: 'http11' }] };
+const pod = endpoint('a', '127.0.0.1', { tunnelProtocol: 'hbone' });
+
+function upstreamsTo(
+  ztunnel: TestZtunnel,
+  more: Partial<UpstreamsOptions> = {},
+  parts: readonly (MeshWorkload | MeshService)[] = [service, pod],
+): TestUpstreams {
+  return testUpstreams(parts, {
+    hbonePort: ztunnel.port,
+    certificates: { certificate: () => Promise.resolve(own), onRotate: () => () => {} },
+    ...more,
+  });
 }
 
-/** A ztunnel, as far as the proxy sees one. */
-async function hbonePeer(certificate: WorkloadCertificate, appPort: number): Promise<Peer> {
-  const closes: (() => void)[] = [];
-  const carry = async (request: ConnectRequest): Promise<void> => {
-    const socket = await dial({ host: '127.0.0.1', port: appPort, timeoutMs: 5000 });
-    pump(request.accept(), tcpChannel(socket), { onEnd() {} });
-  };
-  const listener: Listener = await listen({
-    host: '127.0.0.1',
-    port: 0,
-    onConnection({ socket }) {
-      // Whom we refused is not heard of again before its handshake times out.
-      closes.push(() => socket.destroy());
-      acceptTls({ socket, certificate }).then(
-        (accepted) => {
-          peer.connections++;
-          const session = serveHbone(tlsChannel(accepted.socket), {
-            onConnect(request) {
-              const forwarded = request.headers.get('forwarded') ?? '';
-              peer.requests.push({ authority: request.authority, from: accepted.identity, forwarded });
-              void carry(request);
-            },
-          });
-          closes.push(() => session.close());
-        },
-        () => socket.destroy(),
-      );
-    },
-  });
-  const peer: Peer = {
-    port: listener.address.port,
-    requests: [],
-    connections: 0,
-    async close() {
-      for (const run of closes) run();
-      await listener.close();
-    },
-  };
-  return peer;
+async function ask({ upstreams }: TestUpstreams, path = '/'): Promise<Heard> {
+  const heard = new Heard();
+  upstreams.open('web', upstreamRequest({ head: requestHead(path) }), heard);
+  await heard.closed;
+  return heard;
 }
 
 describe('requests by HBONE', () => {
-  let authority: TestAuthority;
-  let own: WorkloadCertificate;
-  let server: Server;
-  let appPort: number;
-  before(async () => {
-    authority = await createTestAuthority();
-    own = await authority.certificate(ownIdentity);
-    server = createServer((request, response) => response.end(`hello ${request.url}`));
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    appPort = (server.address() as AddressInfo).port;
-  });
-  after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-
-  const service = { ...web, ports: [{ servicePort: 80, targetPort: 8080, appProtocol: 'http11' as const }] };
-  const options = (peer: Peer): Partial<UpstreamsOptions> => ({
-    hbonePort: peer.port,
-    certificates: { certificate: () => Promise.resolve(own), onRotate: () => () => {} },
-  });
-
   test('go through one tunnel a connection, with our own identity, to who the workload is', async () => {
-    const peer = await hbonePeer(await authority.certificate('shop/web'), appPort);
-    const { upstreams, configure } = testUpstreams(
-      [service, endpoint('a', '127.0.0.1', { tunnelProtocol: 'hbone' })],
-      options(peer),
-    );
-    configure(backendOf());
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    const us = meshWorkload({ name: 'waypoint', serviceAccount: 'waypoint' });
+    const tested = upstreamsTo(ztunnel, { own: () => us });
+    tested.configure(backendOf());
     for (const path of ['/one', '/two']) {
-      const heard = new Heard();
-      upstreams.open('web', upstreamRequest({ head: requestHead(path) }), heard);
-      assert.equal(await heard.closed, undefined);
-      assert.equal(heard.body, `hello ${path}`);
+      const heard = await ask(tested, path);
+      assert.equal(heard.failure, undefined);
+      assert.equal(heard.body, `GET ${path}`);
       assert.equal(heard.hosts.at(-1)?.peer, 'spiffe://cluster.local/ns/shop/sa/web');
-      assert.equal(heard.hosts[0]?.tunnelled, true);
+      assert.equal(heard.hosts.at(-1)?.tunnelled, true);
     }
-    assert.deepEqual(peer.requests, [
-      { authority: '127.0.0.1:8080', from: ownIdentity, forwarded: `for="127.0.0.1";host=${service.hostname}` },
-    ]);
-    upstreams.close();
-    await peer.close();
+    const [request] = ztunnel.requests;
+    assert.equal(ztunnel.requests.length, 1);
+    assert.equal(request?.authority, '127.0.0.1:8080');
+    assert.equal(request?.from, ownIdentity);
+    assert.equal(request?.forwarded, `for="127.0.0.1";host=${service.hostname}`);
+    assert.match(request?.baggage ?? '', /k8s\.deployment\.name=waypoint/);
+    assert.match(request?.traceparent ?? '', /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/);
+    tested.upstreams.close();
+  });
+
+  test('share the connection below for all tunnels to one pod', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    const tested = upstreamsTo(ztunnel);
+    tested.configure(backendOf(), backendOf({ name: 'other' }));
+    const all = await Promise.all(Array.from({ length: 8 }, () => ask(tested)));
+    assert.ok(all.every(({ head }) => head?.status === 200));
+    assert.equal(ztunnel.connections, 1);
+    assert.ok(ztunnel.requests.length > 1);
+    tested.upstreams.close();
   });
 
   test('fail where another workload answers', async () => {
-    const peer = await hbonePeer(await authority.certificate('shop/impostor'), appPort);
-    const { upstreams, configure } = testUpstreams(
-      [service, endpoint('a', '127.0.0.1', { tunnelProtocol: 'hbone' })],
-      options(peer),
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/impostor'), app.port);
+    const tested = upstreamsTo(ztunnel);
+    tested.configure(backendOf());
+    const { failure } = await ask(tested);
+    assert.deepEqual([failure?.kind, failure?.flag, failure?.sent], ['connect-failure', 'UF', 'no']);
+    assert.match(failure?.message ?? '', /the server is spiffe:\/\/cluster\.local\/ns\/shop\/sa\/impostor/);
+    assert.deepEqual(ztunnel.requests, []);
+    tested.upstreams.close();
+  });
+
+  test('take the other names of our trust domain for the same, and no others', async () => {
+    await using app = await startHttp();
+    const renamed = await authority.certificate('spiffe://old.example/ns/shop/sa/web');
+    await using ztunnel = await startZtunnel(renamed, app.port);
+    let aliases: readonly string[] = ['older.example'];
+    // What it is of itself does not matter to the test's peer, which has no aliases.
+    const foreign = await authority.certificate('spiffe://old.example/ns/shop/sa/waypoint');
+    const tested = upstreamsTo(ztunnel, {
+      trustDomainAliases: () => aliases,
+      certificates: { certificate: () => Promise.resolve(foreign), onRotate: () => () => {} },
+    });
+    tested.configure(backendOf());
+    assert.equal((await ask(tested)).failure?.kind, 'connect-failure');
+    aliases = ['older.example', 'old.example'];
+    const heard = await ask(tested);
+    assert.equal(heard.hosts.at(-1)?.peer, 'spiffe://old.example/ns/shop/sa/web');
+    tested.upstreams.close();
+  });
+
+  test('take the identities that the Service vouches for', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('vm/legacy'), app.port);
+    const vouching = { ...service, subjectAltNames: ['spiffe://cluster.local/ns/vm/sa/legacy'] };
+    const tested = upstreamsTo(ztunnel, {}, [vouching, pod]);
+    tested.configure(backendOf());
+    const heard = await ask(tested);
+    assert.equal(heard.head?.status, 200);
+    assert.equal(heard.hosts.at(-1)?.peer, 'spiffe://cluster.local/ns/vm/sa/legacy');
+    tested.upstreams.close();
+  });
+
+  test('go by new tunnels once our certificate is another', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    let rotate: (certificate: WorkloadCertificate) => void = () => {};
+    const tested = upstreamsTo(ztunnel, {
+      certificates: {
+        certificate: () => Promise.resolve(own),
+        onRotate: (listener) => {
+          rotate = listener;
+          return () => {};
+        },
+      },
+    });
+    tested.configure(backendOf());
+    rotate(own);
+    await ask(tested);
+    rotate(own);
+    await ask(tested);
+    assert.equal(ztunnel.connections, 1);
+    own = { ...own, generation: own.generation + 1 };
+    rotate(own);
+    assert.equal((await ask(tested)).head?.status, 200);
+    assert.equal(ztunnel.connections, 2);
+    tested.upstreams.close();
+  });
+
+  test('carry TLS to the application inside of the tunnel', async () => {
+    const server = await authority.signServer({ dnsNames: ['web.shop'], ips: [] });
+    await using app = await startHttps({ cert: server.chainPem, key: server.keyPem });
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    const tested = upstreamsTo(ztunnel);
+    const tls = { mode: 'simple', subjectAltNames: [], ca: { kind: 'secret', secret: 'shop/ca' } } as const;
+    tested.upstreams.apply(
+      new Map([['web', backendOf({ tls })]]),
+      new Map([['shop/ca', { kind: 'secret', name: 'shop/ca', caCertificates: authority.rootPem }]]),
     );
-    configure(backendOf());
-    const heard = new Heard();
-    upstreams.open('web', upstreamRequest(), heard);
-    const failure = await heard.closed;
-    assert.equal(failure?.kind, 'connect-failure');
-    assert.equal(failure?.flag, 'UF');
-    assert.match(failure?.message ?? '', /the server is spiffe:\/\/cluster.local\/ns\/shop\/sa\/impostor/);
-    assert.deepEqual(peer.requests, []);
-    upstreams.close();
-    await peer.close();
+    assert.equal((await ask(tested)).body, '1.1 web.shop nobody');
+    tested.upstreams.close();
+  });
+});
+
+describe('through the waypoint of a Service', () => {
+  const waypointKey = serviceKey('shop', 'waypoint.shop.svc.cluster.local');
+  const waypoint = meshService({
+    name: 'waypoint',
+    ports: [{ servicePort: 15_008, targetPort: 15_008, appProtocol: 'unknown' }],
+  });
+  const gateway = {
+    destination: { kind: 'hostname', namespace: 'shop', hostname: waypoint.hostname },
+    hboneMtlsPort: 15_008,
+  } as const;
+  const guarded = { ...service, waypoint: gateway };
+  const us = meshWorkload({ name: 'gateway', addresses: ['127.0.0.1'], network: defaultNetwork });
+  const waypointPod = (port: number, more: Partial<MeshWorkload> = {}): MeshWorkload =>
+    endpoint('waypoint', '127.0.0.1', {
+      tunnelProtocol: 'hbone',
+      serviceAccount: 'waypoint',
+      services: new Map([[waypointKey, [{ servicePort: 15_008, targetPort: port, appProtocol: 'unknown' as const }]]]),
+      ...more,
+    });
+
+  test('requests go with the address of the Service as authority', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/waypoint'), app.port);
+    const tested = upstreamsTo(ztunnel, { own: () => us }, [guarded, pod, waypoint, waypointPod(ztunnel.port)]);
+    tested.configure(backendOf({ throughWaypoint: true }));
+    const heard = await ask(tested, '/x');
+    assert.equal(heard.body, 'GET /x');
+    assert.equal(ztunnel.requests[0]?.authority, '10.96.0.10:80');
+    assert.equal(heard.hosts.at(-1)?.workload?.name, 'waypoint');
+    tested.upstreams.close();
+  });
+
+  test('nothing goes past a waypoint that has no ready pod, until it has one', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/waypoint'), app.port);
+    const down = waypointPod(ztunnel.port, { status: 'unhealthy' });
+    const tested = upstreamsTo(ztunnel, { own: () => us }, [guarded, pod, waypoint, down]);
+    tested.configure(backendOf({ throughWaypoint: true }));
+    assert.equal((await ask(tested)).failure?.kind, 'no-healthy-host');
+    applyMesh(tested.mesh, waypointPod(ztunnel.port));
+    assert.equal((await ask(tested)).head?.status, 200);
+    tested.upstreams.close();
+  });
+
+  test('a waypoint itself goes straight to the pods', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    const self = waypointPod(1);
+    const tested = upstreamsTo(ztunnel, { own: () => self }, [guarded, pod, waypoint, self]);
+    tested.configure(backendOf({ throughWaypoint: true }));
+    assert.equal((await ask(tested)).head?.status, 200);
+    assert.equal(ztunnel.requests[0]?.authority, '127.0.0.1:8080');
+    tested.upstreams.close();
   });
 });
