@@ -81,9 +81,10 @@ function readFilter(
 }
 
 function headerChanges({ set = [], add = [], remove = [] }: RouteFilter['requestHeaderModifier'] = {}): HeaderChanges {
+  // Proxies fill in commands between percent signs, which the Gateway API does not have.
   const pair = ({ name, value }: { readonly name: string; readonly value: string }): readonly [string, string] => [
     name.toLowerCase(),
-    value,
+    value.replaceAll('%', '%%'),
   ];
   return { set: set.map(pair), add: add.map(pair), remove: remove.map((name) => name.toLowerCase()) };
 }
