@@ -5,11 +5,13 @@ import { authorizationFilter } from './authorization/filter.ts';
 import { corsFilter } from './cors/filter.ts';
 import { extAuthzFilter } from './ext-authz/filter.ts';
 import { faultFilter } from './fault/filter.ts';
+import { rateLimitFilter } from './rate-limit/filter.ts';
 
 export const filterKinds: readonly FilterKind[] = [
   extAuthzFilter,
   authenticationFilter,
   authorizationFilter,
+  rateLimitFilter,
   faultFilter,
   corsFilter,
 ];
