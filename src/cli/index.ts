@@ -5,6 +5,7 @@ import { completionCommand } from './completion.ts';
 import { ExitCode, type CliContext } from './context.ts';
 import { demoCommand } from './demo/index.ts';
 import { downCommand } from './down.ts';
+import { explainCommand } from './explain.ts';
 import { execCommand } from './exec.ts';
 import { logsCommand } from './logs.ts';
 import { portForwardCommand } from './port-forward.ts';
@@ -57,6 +58,7 @@ function buildProgram(context: CliContext): Command {
     execCommand(context),
     portForwardCommand(context),
     waypointCommand(context),
+    explainCommand(context),
     ztunnelConfigCommand(context),
     versionCommand(context),
     completionCommand(context, program),

@@ -70,17 +70,16 @@ describe('a waypoint', () => {
   }
 
   it('carries requests with their bodies, streams, and websockets', async () => {
-    const big = 'x'.repeat(300_000);
     const [posted, events, socket, bytes] = await l7.send(
       'front/client',
-      { url: 'http://app.shop/post?q=1', method: 'POST', body: big, headers: { a: 'b' } },
+      { url: 'http://app.shop/post?q=1', method: 'POST', bodyBytes: 3_000_000, headers: { a: 'b' } },
       { url: 'http://app.shop/events' },
       { url: 'http://app.shop/chat', upgrade: 'hello' },
       { url: 'http://app.shop/bytes/2000000' },
     );
     assert.ok(posted && events && socket && bytes);
     const seen = told(posted);
-    assert.deepEqual([seen.method, seen.url, seen.size, seen.headers['a']], ['POST', '/post?q=1', big.length, 'b']);
+    assert.deepEqual([seen.method, seen.url, seen.size, seen.headers['a']], ['POST', '/post?q=1', 3_000_000, 'b']);
     assert.match(seen.headers['x-request-id'] ?? '', /^[0-9a-f-]{36}$/);
     assert.equal(events.body, 'data: 0\n\ndata: 1\n\ndata: 2\n\n');
     assert.deepEqual([socket.status, socket.body.slice(2)], [101, ':hello']);
@@ -218,4 +217,50 @@ describe('a waypoint', () => {
         assert.deepEqual(new Set(beta.map((answer) => told(answer).version)), new Set(['v2']));
       },
     ));
+
+  it('is explained step by step, as it acts', async () => {
+    const explain = async (...args: string[]): Promise<{ code: number | null; text: string }> => {
+      const { code, stdout, stderr } = await l7.mesh.ambit([
+        'explain',
+        '--from',
+        'client.front',
+        '--to',
+        'app.shop',
+        ...args,
+      ]);
+      return { code, text: stdout + stderr };
+    };
+    const open = await explain();
+    assert.equal(open.code, 0, open.text);
+    assert.match(open.text, /capture: pod front\/client is in the mesh/);
+    assert.match(open.text, /waypoint shop\/waypoint takes it for app\.shop\.svc\.cluster\.local port 80/);
+    assert.match(open.text, /2 of 2 endpoints are healthy/);
+    assert.match(open.text, /The request gets there/);
+    await withObjects(
+      [
+        {
+          apiVersion: 'security.istio.io/v1',
+          kind: 'AuthorizationPolicy',
+          metadata: { name: 'under-test', namespace: 'shop' },
+          spec: {
+            targetRefs: [{ group: '', kind: 'Service', name: 'app' }],
+            action: 'DENY',
+            rules: [{ to: [{ operation: { paths: ['/secret*'], notMethods: ['OPTIONS'] } }] }],
+          },
+        } as RouteObject,
+      ],
+      { path: '/secret', when: ({ status }) => status === 403 },
+      async () => {
+        const denied = await ask('/secret/x');
+        assert.equal(denied.body, 'RBAC: access denied');
+        const told = await explain('--path', '/secret/x');
+        assert.equal(told.code, 1);
+        assert.match(told.text, /DENY shop\/under-test matches/);
+        assert.match(told.text, /does not get there: HTTP 403/);
+        const near = await explain('--path', '/public');
+        assert.equal(near.code, 0, near.text);
+        assert.match(near.text, /DENY shop\/under-test nearly matches: path is \/public, wanted \/secret\*/);
+      },
+    );
+  });
 });

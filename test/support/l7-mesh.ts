@@ -25,6 +25,8 @@ export interface HttpRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** So many letters instead of `body`. */
+  readonly bodyBytes?: number;
   readonly times?: number;
   readonly upgrade?: string;
 }

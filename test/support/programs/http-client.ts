@@ -1,6 +1,6 @@
 /**
  * Sends requests one after another and prints a line of JSON: a list of what came back. Argument: JSON, a list of
- * `{ url, method?, headers?, body?, times?, upgrade? }`; with `upgrade`, that text is sent once the protocol was switched.
+ * `{ url, method?, headers?, body?, bodyBytes?, times?, upgrade? }`; with `upgrade`, that text is sent once the protocol was switched.
  */
 import { request, type IncomingMessage } from 'node:http';
 
@@ -9,6 +9,8 @@ interface Wanted {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** So many letters instead of `body`. */
+  readonly bodyBytes?: number;
   readonly times?: number;
   readonly upgrade?: string;
 }
@@ -20,7 +22,7 @@ interface Answer {
   readonly error?: string;
 }
 
-function send({ url, method = 'GET', headers = {}, body, upgrade }: Wanted): Promise<Answer> {
+function send({ url, method = 'GET', headers = {}, body, bodyBytes, upgrade }: Wanted): Promise<Answer> {
   return new Promise((resolve) => {
     const failed = (error: Error): void => resolve({ status: 0, headers: {}, body: '', error: error.message });
     const upgrading = upgrade === undefined ? {} : { connection: 'upgrade', upgrade: 'websocket' };
@@ -41,7 +43,7 @@ function send({ url, method = 'GET', headers = {}, body, upgrade }: Wanted): Pro
         socket.destroy();
       });
     });
-    sent.end(body);
+    sent.end(bodyBytes === undefined ? body : 'x'.repeat(bodyBytes));
   });
 }
 
