@@ -55,6 +55,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
   certificates.retain(identity);
   const mesh = new MeshState();
   const names = new NameResolver({ query: systemNameQuery(), clock, random: Math.random, timeoutMs: nameTimeoutMs });
+  const nodeId = `${config.role}~${config.instanceIp}~${config.podName}.${config.namespace}~${config.namespace}.svc.cluster.local`;
   const pod = { namespace: config.namespace, name: config.podName, serviceAccount: config.serviceAccount };
   const upstreams = createUpstreams({
     mesh,
@@ -81,6 +82,15 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     }),
     environment,
     own: () => ({ workload: mesh.workloadOfPod(pod), identity }),
+    upstreams,
+    random: Math.random,
+    node: {
+      id: nodeId,
+      meshId: config.metadata['MESH_ID'] ?? '',
+      serviceName: `${config.metadata['WORKLOAD_NAME'] ?? config.serviceAccount}.${config.namespace}`,
+      address: config.instanceIp,
+      version,
+    },
   });
   let ready = false;
   const proxy = createProxy({
@@ -104,7 +114,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     tokenPath,
     clusterId,
     node: {
-      id: `${config.role}~${config.instanceIp}~${config.podName}.${config.namespace}~${config.namespace}.svc.cluster.local`,
+      id: nodeId,
       cluster: config.role,
       buildVersion: version,
       metadata: {

@@ -31,3 +31,5 @@ export { LineWriter } from './line-writer.ts';
 export { openAccessLog, type AccessLog, type AccessLogThreshold } from './access-log.ts';
 export type { AccessLogFormat, AccessLogPeer } from './access-line.ts';
 export { createTraceContext, formatTraceparent, tryParseTraceparent, type TraceContext } from './trace-context.ts';
+export type { Span, SpanSource } from './span.ts';
+export { readTrace, writeTrace, type IncomingTrace, type TraceFormat } from './trace-propagation.ts';

@@ -10,14 +10,10 @@ export {
   type DiscoveryNode,
   type NodeMetadata,
 } from './discovery.ts';
-export {
-  decodeProxyResource,
-  encodeProxyResource,
-  proxyResourceName,
-  proxyResourceTypeUrl,
-} from './proxy-resource.ts';
+export { decodeProxyResource, encodeProxyResource, proxyResourceName, proxyResourceTypeUrl } from './proxy-resource.ts';
 export { addressTypeUrl, authorizationTypeUrl, resourceVersion } from './resource.ts';
 export { encodeHolderPacket, holderPacketBytes } from './listener-holder.ts';
+export { decodeSpansAnswer, encodeSpans, exportSpansPath } from './spans.ts';
 export {
   decodeZdsAck,
   decodeZdsHello,

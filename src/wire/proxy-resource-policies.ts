@@ -226,6 +226,7 @@ const customTag = object<CustomTag>({
 });
 
 const tracing = object<TracingPolicy>({
+  side: optional(side),
   providers: optional(names),
   samplingPercent: optional(percent),
   disabled: optional(flag),

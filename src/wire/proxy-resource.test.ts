@@ -361,6 +361,7 @@ const samples: readonly ProxyResource[] = [
       { disabled: true },
     ],
     tracing: {
+      side: 'server',
       providers: ['otel'],
       samplingPercent: 12.5,
       disabled: false,

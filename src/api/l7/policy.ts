@@ -165,6 +165,7 @@ export interface AccessLogPolicy {
 
 /** Absent fields: as wider scopes say. */
 export interface TracingPolicy {
+  readonly side?: TelemetrySide;
   /** Names of Providers. */
   readonly providers?: readonly string[];
   /** Of requests that nobody decided for. */

@@ -37,7 +37,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   readonly originalPath: string;
   readonly originalAuthority: string;
   readonly remoteAddress: string;
-  readonly requestId: string;
+  requestId: string;
   readonly times: RunTimes;
   readonly isGrpc: boolean;
   readonly requestMessages: GrpcMessages | undefined;

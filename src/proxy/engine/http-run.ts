@@ -58,7 +58,8 @@ export interface HttpRun {
   reroute(): void;
   /** Reads up to `maxBytes` of the body and keeps it for the upstream: `whole` tells whether that was all. */
   bufferBody(maxBytes: number): Promise<{ readonly bytes: Uint8Array; readonly whole: boolean }>;
-  readonly requestId: string;
+  /** As the backend is told it: whoever changes it changes `x-request-id` too. */
+  requestId: string;
   readonly times: RunTimes;
   /** What filters keep for this request, by filter. */
   readonly state: Map<object, unknown>;

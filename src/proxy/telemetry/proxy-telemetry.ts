@@ -7,12 +7,16 @@ import { registerProxyMetrics, type MetricsRegistry, type ProxyMetrics } from '.
 import type { FilterKind, FilterPlace, HttpFilter } from '../engine/filter.ts';
 import type { HttpRun } from '../engine/http-run.ts';
 import type { TcpFilter, TcpRun } from '../engine/tcp-run.ts';
+import type { Upstreams } from '../upstream/upstream.ts';
 import { AccessLogs, type PlaceLog, type WriteLines } from './access-logs.ts';
 import { HttpMetrics } from './http-metrics.ts';
 import { LiveReports, type LiveReport } from './live-reports.ts';
 import { logOperators } from './log-operators.ts';
 import { compileMetricPlans, type MetricPlans } from './metric-plan.ts';
+import type { OwnTags } from './span-tags.ts';
 import { TcpMetrics } from './tcp-metrics.ts';
+import { Tracers } from './tracers.ts';
+import { Tracing, type ActiveSpan, type PlaceTracing } from './tracing.ts';
 import { TrafficPeers, type OwnWorkload, type Role } from './traffic-peers.ts';
 
 export interface ProxyTelemetryOptions {
@@ -26,6 +30,18 @@ export interface ProxyTelemetryOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The pod that the proxy runs in, as far as it is known by now. */
   readonly own: () => OwnWorkload;
+  /** Sends spans. */
+  readonly upstreams: Upstreams;
+  readonly random: () => number;
+  readonly node: {
+    /** As discovery knows the proxy. */
+    readonly id: string;
+    readonly meshId: string;
+    /** Its name in traces, as in `waypoint.shop`. */
+    readonly serviceName: string;
+    readonly address: string;
+    readonly version: string;
+  };
 }
 
 export interface ProxyTelemetry {
@@ -52,8 +68,19 @@ export function createProxyTelemetry(options: ProxyTelemetryOptions): ProxyTelem
     if (!counters) plain.set(role, (counters = countersWith(metrics, peers, compileMetricPlans([], side))));
     return counters;
   };
-  const { log, environment, openAccessLog: open, clock } = options;
-  const resolve = logOperators({ environment, traceIdOf: () => undefined });
+  const { log, environment, openAccessLog: open, clock, upstreams, random, node, own } = options;
+  const spans = new WeakMap<HttpRun, ActiveSpan>();
+  const resolve = logOperators({ environment, traceIdOf: (run) => spans.get(run)?.traceId });
+  const tracers = new Tracers({
+    clock,
+    log,
+    metrics: options.metrics,
+    upstreams,
+    source: node,
+    identity: () => own().identity,
+  });
+  const ownTags = (): OwnTags => ({ nodeId: node.id, meshId: node.meshId, workload: own().workload });
+  const tracing = new Tracing({ tracers, resolve, environment, random, own: ownTags }, spans);
   const accessLogs = new AccessLogs({ resolve, open, log, nowMs: () => clock.nowMs() });
   const logOf = (place: FilterPlace): PlaceLog => {
     const { settings, providers } = place.snapshot;
@@ -63,15 +90,25 @@ export function createProxyTelemetry(options: ProxyTelemetryOptions): ProxyTelem
     filter: {
       name: 'telemetry',
       reads: ['telemetry'],
-      build: (place) => httpFilter(countersFor(place).http, live, logOf(place)),
+      build: (place) =>
+        httpFilter({
+          metrics: countersFor(place).http,
+          live,
+          log: logOf(place),
+          tracing: tracing.of(place, policiesOf(place)),
+        }),
       buildTcp: (place) => tcpFilter(countersFor(place).tcp, live, logOf(place)),
     },
-    close() {
+    async close() {
       live.close();
-      return accessLogs.flush();
+      const late = new Promise<void>((done) => void clock.after(spanFlushMs, done));
+      await Promise.all([accessLogs.flush(), Promise.race([tracers.flush(), late])]);
     },
   };
 }
+
+/** At the end, for the last spans. */
+const spanFlushMs = 2000;
 
 interface Counters {
   readonly http: HttpMetrics;
@@ -91,11 +128,19 @@ export function policiesOf({ policies, snapshot }: FilterPlace): readonly Teleme
     .toSorted((a, b) => order[a.scope] - order[b.scope]);
 }
 
-function httpFilter(metrics: HttpMetrics, live: LiveReports, log: PlaceLog): HttpFilter {
+interface HttpParts {
+  readonly metrics: HttpMetrics;
+  readonly live: LiveReports;
+  readonly log: PlaceLog;
+  readonly tracing: PlaceTracing | undefined;
+}
+
+function httpFilter({ metrics, live, log, tracing }: HttpParts): HttpFilter {
   const streams = new WeakMap<HttpRun, LiveReport>();
   return {
     name: 'telemetry',
     onRequest(run) {
+      tracing?.begin(run);
       if (!run.isGrpc) return undefined;
       const report = metrics.messages(run);
       streams.set(run, report);
@@ -107,6 +152,7 @@ function httpFilter(metrics: HttpMetrics, live: LiveReports, log: PlaceLog): Htt
       const report = run.isGrpc ? streams.get(run) : undefined;
       if (report) live.finish(report);
       log?.(run);
+      tracing?.end(run);
     },
   };
 }

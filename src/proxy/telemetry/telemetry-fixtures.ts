@@ -85,6 +85,15 @@ export function openBench(more: Partial<ProxyTelemetryOptions> = {}): Bench {
       done();
     },
     environment: { CITY: 'Oslo' },
+    upstreams: placeFor({}).services.upstreams,
+    random: () => 0.5,
+    node: {
+      id: 'waypoint~10.244.9.9',
+      meshId: 'mesh1',
+      serviceName: 'waypoint.shop',
+      address: '10.244.9.9',
+      version: '1',
+    },
     ...more,
   });
   return {
