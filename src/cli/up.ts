@@ -38,7 +38,7 @@ export function upCommand(context: CliContext): Command {
     .option('--bare', 'only the API server and the nodes: install the mesh on them as on any cluster, by its chart')
     .option(
       '--publish <port:namespace/service:port>',
-      'serve a Service on a port of 127.0.0.1, e.g. 8080:default/productpage:9080; may be repeated',
+      'serve a Service or a Gateway on a port of 127.0.0.1, e.g. 8080:default/productpage:9080; may be repeated',
       collect,
     )
     .option(

@@ -57,10 +57,18 @@ export async function startMeshServices(options: MeshServicesOptions): Promise<v
   for (const published of options.publish.map(parsePublishedPort)) {
     const path = publishedSocket(paths, published);
     const key = `${published.namespace}/${published.service}`;
+    const find = (): PublishedTarget | undefined => {
+      const service = publishedService(published, view.services);
+      return targetOfPublished(
+        published,
+        service,
+        view.slicesOf(`${service?.metadata.namespace}/${service?.metadata.name}`),
+      );
+    };
     rmSync(path, { force: true });
     const server = await startForwarder({
       listen: { path },
-      target: () => targetOfPublished(published, view.services.get(key), view.slicesOf(key)),
+      target: find,
       log: log.child('published', { service: key }),
     });
     servers.push(server);
@@ -81,12 +89,30 @@ async function startBridgeEgress({ paths, log, signal }: MeshServicesOptions, na
   });
 }
 
+interface PublishedTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Pure: the Service of that name, else the one in front of the Gateway of that name, which has its class in its own name. */
+export function publishedService(
+  { namespace, service }: Pick<PublishedPort, 'namespace' | 'service'>,
+  services: ReadonlyMap<string, Service>,
+): Service | undefined {
+  const named = services.get(`${namespace}/${service}`);
+  if (named) return named;
+  return [...services.values()].find(
+    ({ metadata }) =>
+      metadata.namespace === namespace && metadata.labels?.['gateway.networking.k8s.io/gateway-name'] === service,
+  );
+}
+
 /** Pure: where a connection goes; undefined when the Service or its port is not there. */
 export function targetOfPublished(
   published: PublishedPort,
   service: Service | undefined,
   slices: Iterable<EndpointSlice>,
-): { readonly host: string; readonly port: number } | undefined {
+): PublishedTarget | undefined {
   const port = service?.spec?.ports?.find(
     (each) => each.name === published.port || String(each.port) === published.port,
   );

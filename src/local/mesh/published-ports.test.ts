@@ -1,7 +1,7 @@
 import { deepEqual, equal, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EndpointSlice, Service } from '../../api/index.ts';
-import { targetOfPublished } from './mesh-services.ts';
+import { publishedService, targetOfPublished } from './mesh-services.ts';
 import { parsePublishedPort } from './published-ports.ts';
 
 test('a published port names the port of the host, the Service and its port', () => {
@@ -39,4 +39,19 @@ test('a published port leads to the address of the load balancer, else to the Cl
   deepEqual(target(service({ clusterIP: 'None' })), { host: '10.244.1.2', port: 8080 });
   equal(target(service({ clusterIP: '10.96.0.5', ports: [{ name: 'other', port: 80 }] })), undefined);
   equal(target(undefined), undefined);
+});
+
+test('a published name is a Service, else a Gateway, whose Service is called after its class too', () => {
+  const labels = { 'gateway.networking.k8s.io/gateway-name': 'edge' };
+  const services = new Map<string, Service>([
+    ['other/edge-istio', { metadata: { name: 'edge-istio', namespace: 'other', labels } }],
+    ['shop/edge-istio', { metadata: { name: 'edge-istio', namespace: 'shop', labels } }],
+    ['shop/web', { metadata: { name: 'web', namespace: 'shop' } }],
+  ]);
+  const find = (service: string): string | undefined =>
+    publishedService({ namespace: 'shop', service }, services)?.metadata.name;
+  equal(find('edge'), 'edge-istio');
+  equal(find('web'), 'web');
+  equal(find('edge-istio'), 'edge-istio');
+  equal(find('nothing'), undefined);
 });
