@@ -51,5 +51,4 @@ const answers: Answer[] = [];
 for (const wanted of JSON.parse(process.argv[2] ?? '[]') as Wanted[]) {
   for (let i = 0; i < (wanted.times ?? 1); i++) answers.push(await send(wanted));
 }
-console.log(JSON.stringify(answers));
-process.exit(0);
+process.stdout.write(`${JSON.stringify(answers)}\n`, () => process.exit(0));
