@@ -111,7 +111,7 @@ describe('through a waypoint', () => {
   it('bytes pass as they are on a port of TCP, also those that look like HTTP', async () => {
     const text = 'GET / HTTP/1.1\nthis is no header';
     assert.equal(await talk('echo.shop', text), text);
-    const long = 'x'.repeat(50_000);
+    const long = 'x'.repeat(5000);
     assert.equal(await talk('echo.shop', long), long);
   });
 

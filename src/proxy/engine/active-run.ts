@@ -320,6 +320,8 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
       const invalid = destination?.target.kind === 'invalid' ? destination.target : undefined;
       this.#reply({
         status: invalid?.status ?? 500,
+        // GRPCRoute: UNAVAILABLE.
+        headers: new HeaderList(['grpc-status', '14']),
         flag: invalid?.status === 503 ? 'NC' : '',
         details: invalid ? 'cluster_not_found' : 'no_destination',
         reason: invalid?.reason ?? `rule ${rule.name} has no destination with a weight`,
