@@ -233,6 +233,7 @@ const tracing = object<TracingPolicy>({
   customTags: optional(list(customTag)),
   usesRequestId: optional(flag),
   istioTags: optional(flag),
+  propagates: optional(flag),
 });
 
 export const telemetry: Decoder<TelemetryPolicy> = object<TelemetryPolicy>({

@@ -367,6 +367,7 @@ const samples: readonly ProxyResource[] = [
       disabled: false,
       usesRequestId: true,
       istioTags: false,
+      propagates: false,
       customTags: [
         { name: 'a', value: { kind: 'literal', value: 'b' } },
         { name: 'c', value: { kind: 'header', name: 'x-c', default: '' } },

@@ -184,6 +184,8 @@ export interface TracingPolicy {
   readonly usesRequestId?: boolean;
   /** Whether spans have `istio.*` tags. Default true. */
   readonly istioTags?: boolean;
+  /** Whether backends are told of the trace. Default true. */
+  readonly propagates?: boolean;
 }
 
 /** A user's filter (a module), run in a process of its own. Named `<namespace>/<name>`. */

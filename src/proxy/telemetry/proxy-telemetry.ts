@@ -80,7 +80,7 @@ export function createProxyTelemetry(options: ProxyTelemetryOptions): ProxyTelem
     identity: () => own().identity,
   });
   const ownTags = (): OwnTags => ({ nodeId: node.id, meshId: node.meshId, workload: own().workload });
-  const tracing = new Tracing({ tracers, resolve, environment, random, own: ownTags }, spans);
+  const tracing = new Tracing({ tracers, resolve, environment, random, log, own: ownTags }, spans);
   const accessLogs = new AccessLogs({ resolve, open, log, nowMs: () => clock.nowMs() });
   const logOf = (place: FilterPlace): PlaceLog => {
     const { settings, providers } = place.snapshot;

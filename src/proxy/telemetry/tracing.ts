@@ -1,6 +1,7 @@
 /** Which requests of a place are traced, and their spans (ambient-l7, 4.3). */
 import type { TelemetryPolicy, TracingPolicy } from '../../api/l7/index.ts';
 import { messageOf } from '../../lib/errors.ts';
+import type { Log } from '../../lib/log.ts';
 import {
   compileTextFormat,
   createTraceContext,
@@ -11,7 +12,6 @@ import {
   type Span,
   type TraceFormat,
 } from '../../telemetry/index.ts';
-import { ConfigError } from '../config/config-error.ts';
 import type { FilterPlace } from '../engine/filter.ts';
 import type { HttpRun } from '../engine/http-run.ts';
 import type { Logged } from './log-operators.ts';
@@ -23,6 +23,7 @@ export interface TracingOptions {
   readonly resolve: OperatorResolver<Logged>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly random: () => number;
+  readonly log: Log;
   /** Of the proxy, for tags. */
   readonly own: () => OwnTags;
 }
@@ -52,6 +53,7 @@ interface Plan {
   readonly reports: boolean;
   readonly usesRequestId: boolean;
   readonly istioTags: boolean;
+  readonly propagates: boolean;
   readonly customTags: readonly { readonly name: string; readonly read: TagReader }[];
   readonly kind: Span['kind'];
 }
@@ -66,7 +68,7 @@ export class Tracing {
     this.#active = active;
   }
 
-  /** Undefined: requests of this place are not traced, and what they say of traces goes on as it is. Throws a ConfigError. */
+  /** Undefined: requests of this place are not traced, and what they say of traces goes on as it is. */
   of(place: FilterPlace, policies: readonly TelemetryPolicy[]): PlaceTracing | undefined {
     const plan = this.#plan(place, policies);
     if (!plan) return undefined;
@@ -76,11 +78,10 @@ export class Tracing {
   #plan({ snapshot }: FilterPlace, policies: readonly TelemetryPolicy[]): Plan | undefined {
     const { settings, providers, backends } = snapshot;
     const side = settings.role === 'waypoint' ? 'server' : 'client';
-    const merged: Merged = { saidBy: undefined };
-    for (const policy of policies) {
-      const { tracing } = policy;
+    const merged: TracingPolicy = {};
+    for (const { tracing } of policies) {
       if (!tracing || (tracing.side !== undefined && tracing.side !== side)) continue;
-      Object.assign(merged, definedOf(tracing), { saidBy: policy });
+      Object.assign(merged, definedOf(tracing));
     }
     const tracers = (merged.providers ?? []).flatMap((name) => {
       const provider = providers.get(name);
@@ -95,15 +96,16 @@ export class Tracing {
       reports: merged.disabled !== true,
       usesRequestId: merged.usesRequestId ?? true,
       istioTags: merged.istioTags ?? true,
+      propagates: merged.propagates ?? true,
       customTags: (merged.customTags ?? []).map((tag) => ({
         name: tag.name,
-        read: this.#tagReader(merged, tag.value),
+        read: this.#tagReader(tag.value),
       })),
       kind: side,
     };
   }
 
-  #tagReader({ saidBy }: Merged, value: CustomTag['value']): TagReader {
+  #tagReader(value: CustomTag['value']): TagReader {
     switch (value.kind) {
       case 'literal':
         return () => value.value;
@@ -123,8 +125,9 @@ export class Tracing {
             return text === '-' ? undefined : text;
           };
         } catch (error) {
-          if (!saidBy) throw error;
-          throw new ConfigError(saidBy, messageOf(error));
+          // What is told of traffic never keeps it from passing.
+          this.#options.log.warn('tag of spans not understood', { error: messageOf(error) });
+          return () => undefined;
         }
     }
   }
@@ -142,6 +145,7 @@ export class Tracing {
       sampled,
     };
     this.#active.set(run, span);
+    if (!plan.propagates) return;
     const formats = new Set<TraceFormat>([...(incoming?.formats ?? []), ...plan.tracers.map(({ format }) => format)]);
     writeTrace(headers, span, [...formats]);
   }
@@ -187,11 +191,6 @@ export class Tracing {
 }
 
 type CustomTag = NonNullable<TracingPolicy['customTags']>[number];
-
-/** What policies say of tracing, narrower ones instead of wider ones, field by field. */
-interface Merged extends TracingPolicy {
-  saidBy: TelemetryPolicy | undefined;
-}
 
 function definedOf(tracing: TracingPolicy): TracingPolicy {
   return Object.fromEntries(Object.entries(tracing).filter(([, value]) => value !== undefined));
