@@ -32,6 +32,8 @@ export type ExtensionProviderUse =
       readonly headersToDownstreamOnAllow: readonly string[];
     })
   | (ExtAuthz & { readonly kind: 'envoyExtAuthzGrpc' })
+  /** A service of Envoy's rate limit protocol, for RateLimits: Ambit's own field. */
+  | (ProviderAddress & { readonly kind: 'envoyRateLimitGrpc' })
   | (ProviderAddress & { readonly kind: 'zipkin'; readonly path: string; readonly timeoutMs?: number })
   | (ProviderAddress & {
       readonly kind: 'opentelemetry';

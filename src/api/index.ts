@@ -1,5 +1,6 @@
 /** Kubernetes, Istio, Gateway API and Ambit resources: types and addresses. What a server knows of them is in `serving.ts`. */
 export * from './admission.ts';
+export type * from './ambit.ts';
 export * from './apps.ts';
 export type * from './autoscaling.ts';
 export type * from './batch.ts';

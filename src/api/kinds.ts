@@ -1,4 +1,5 @@
 /** How every kind that Ambit knows is addressed. `Gateway` is the Gateway API's, Istio's is `IstioGateway`; `EventsEvent` is that of events.k8s.io. */
+import type { RateLimitPolicy } from './ambit.ts';
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from './apps.ts';
 import type { HorizontalPodAutoscaler } from './autoscaling.ts';
 import type { CronJob, Job } from './batch.ts';
@@ -54,6 +55,8 @@ import type { KindRef, KubeObject } from './meta.ts';
 import type { PodDisruptionBudget } from './policy.ts';
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from './rbac.ts';
 
+/** Ours. */
+const ambitGroup = 'policy.ambit.dev';
 const gatewayGroup = 'gateway.networking.k8s.io';
 /** Kinds on trial. */
 const gatewayTrialGroup = 'gateway.networking.x-k8s.io';
@@ -122,6 +125,7 @@ export const kinds: {
   readonly XBackendTrafficPolicy: KindRef<XBackendTrafficPolicy>;
   readonly XBackend: KindRef<XBackend>;
   readonly XMesh: KindRef<XMesh>;
+  readonly RateLimit: KindRef<RateLimitPolicy>;
 } = {
   Namespace: ref('', 'v1', 'Namespace', 'namespaces', false),
   Pod: ref('', 'v1', 'Pod', 'pods'),
@@ -195,6 +199,7 @@ export const kinds: {
   XBackendTrafficPolicy: ref(gatewayTrialGroup, 'v1alpha1', 'XBackendTrafficPolicy', 'xbackendtrafficpolicies'),
   XBackend: ref(gatewayTrialGroup, 'v1alpha1', 'XBackend', 'xbackends'),
   XMesh: ref(gatewayTrialGroup, 'v1alpha1', 'XMesh', 'xmeshes', false),
+  RateLimit: ref(ambitGroup, 'v1alpha1', 'RateLimit', 'ratelimits'),
 };
 
 /** `v1`, `apps/v1` */

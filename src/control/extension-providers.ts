@@ -6,6 +6,7 @@ import { optionalDurationMs, portOf } from './mesh-config-values.ts';
 const callable = [
   'envoyExtAuthzHttp',
   'envoyExtAuthzGrpc',
+  'envoyRateLimitGrpc',
   'zipkin',
   'opentelemetry',
   'envoyFileAccessLog',
@@ -49,6 +50,8 @@ function useOf(type: string, view: FieldView, problems: string[]): ExtensionProv
       };
     case 'opentelemetry':
       return openTelemetry(view, problems);
+    case 'envoyRateLimitGrpc':
+      return { kind: 'envoyRateLimitGrpc', ...address(view, problems) };
     case 'envoyExtAuthzGrpc':
       return { kind: 'envoyExtAuthzGrpc', ...extAuthz(view, problems) };
     case 'envoyExtAuthzHttp':

@@ -12,6 +12,8 @@ import type { StatusKind, StatusObject, StatusWriter } from './status-writer.ts'
 const acceptedType = 'ZtunnelAccepted';
 /** How a policy with targets is attached to L7 proxies. */
 const attachedType = 'WaypointAccepted';
+/** Of policies of our own, as the Gateway API calls it. */
+const acceptedPolicyType = 'Accepted';
 const waypointType = 'istio.io/WaypointBound';
 const waypointMissingType = 'istio.io/WaypointMissing';
 
@@ -52,6 +54,17 @@ export function statusKinds(
       },
     },
     {
+      kind: kinds.Telemetry,
+      fieldManager: 'istio-waypoint-policy',
+      distributedAs: 'addresses',
+      conditionTypes: [attachedType],
+      current: (name) => discovery.telemetries.get(keyOf(name)),
+      judged(name) {
+        const attached = statuses.telemetryAttachments.get(keyOf(name));
+        return attached && { generation: attached.generation, conditions: { [attachedType]: attached.verdict } };
+      },
+    },
+    {
       kind: kinds.PeerAuthentication,
       fieldManager: 'istio-ambient-ztunnel-policy',
       distributedAs: 'policy',
@@ -60,6 +73,17 @@ export function statusKinds(
       judged(name) {
         const policy = discovery.peerAuthentications.get(keyOf(name));
         return policy && { generation: policy.metadata.generation, conditions: {} };
+      },
+    },
+    {
+      kind: kinds.RateLimit,
+      fieldManager: 'ambit-rate-limit',
+      distributedAs: 'addresses',
+      conditionTypes: [acceptedPolicyType],
+      current: (name) => discovery.rateLimits.get(keyOf(name)),
+      judged(name) {
+        const attached = statuses.rateLimitAttachments.get(keyOf(name));
+        return attached && { generation: attached.generation, conditions: { [acceptedPolicyType]: attached.verdict } };
       },
     },
     {
@@ -139,9 +163,12 @@ export function followStatus(discovery: Discovery, statuses: StatusWriter): void
   };
   const { serviceBindings, entryBindings, workloadEntryBindings, entries, workloadEntries, allocations } =
     discovery.statuses;
-  const { authorizationAttachments, authenticationAttachments } = discovery.statuses;
+  const { authorizationAttachments, authenticationAttachments, rateLimitAttachments, telemetryAttachments } =
+    discovery.statuses;
   follow(kinds.AuthorizationPolicy, discovery.authorizationPolicies, discovery.verdicts, authorizationAttachments);
   follow(kinds.RequestAuthentication, discovery.requestAuthentications, authenticationAttachments);
+  follow(kinds.RateLimit, discovery.rateLimits, rateLimitAttachments);
+  follow(kinds.Telemetry, discovery.telemetries, telemetryAttachments);
   follow(kinds.PeerAuthentication, discovery.peerAuthentications);
   follow(kinds.ServiceEntry, discovery.serviceEntries, entries, entryBindings, allocations);
   follow(kinds.WorkloadEntry, discovery.workloadEntries, workloadEntries, workloadEntryBindings);

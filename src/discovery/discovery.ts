@@ -1,5 +1,6 @@
 /** The derivations of discovery as one graph: Kubernetes objects in, WDS resources and verdicts out. Pure of I/O. */
 import { isDeepStrictEqual } from 'node:util';
+import type { RateLimitPolicy } from '../api/ambit.ts';
 import type { ConfigMap, Namespace, Node, Pod, Secret, Service } from '../api/core.ts';
 import type { EndpointSlice } from '../api/discovery.ts';
 import type {
@@ -47,6 +48,7 @@ import { deriveProxies } from './l7/derive-proxies.ts';
 import type { RuleVerdicts } from './l7/rule-verdicts.ts';
 import { deriveGatewayApi, type GatewayApiVerdicts } from './l7/gateway-api.ts';
 import { deriveL7Services } from './l7/l7-services.ts';
+import { deriveTelemetry } from './l7/telemetry.ts';
 import { defaultRevision, meshScope } from './mesh-scope.ts';
 import { deriveNamespaceProfiles } from './namespace-profile.ts';
 import { deriveNetworks } from './networks.ts';
@@ -87,6 +89,7 @@ export interface DiscoverySources {
   readonly requestAuthentications: Source<RequestAuthentication>;
   readonly telemetries: Source<Telemetry>;
   readonly trafficExtensions: Source<TrafficExtension>;
+  readonly rateLimits: Source<RateLimitPolicy>;
   /** Only what TLS needs of them: certificates, keys, revocations. */
   readonly secrets: Source<Secret>;
   readonly configMaps: Source<ConfigMap>;
@@ -105,6 +108,8 @@ export interface Discovery {
   readonly authorizationPolicies: Collection<AuthorizationPolicy>;
   readonly peerAuthentications: Collection<PeerAuthentication>;
   readonly requestAuthentications: Collection<RequestAuthentication>;
+  readonly rateLimits: Collection<RateLimitPolicy>;
+  readonly telemetries: Collection<Telemetry>;
   readonly serviceEntries: Collection<ServiceEntry>;
   readonly workloadEntries: Collection<WorkloadEntry>;
   readonly virtualServices: Collection<VirtualService>;
@@ -136,6 +141,8 @@ export interface Discovery {
     /** How policies with targets are attached to L7 proxies. */
     readonly authorizationAttachments: Collection<AttachmentVerdict>;
     readonly authenticationAttachments: Collection<AttachmentVerdict>;
+    readonly telemetryAttachments: Collection<AttachmentVerdict>;
+    readonly rateLimitAttachments: Collection<AttachmentVerdict>;
     readonly rules: RuleVerdicts;
   };
 }
@@ -171,6 +178,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     requestAuthentications: graph.source('request authentications'),
     telemetries: graph.source('telemetries'),
     trafficExtensions: graph.source('traffic extensions'),
+    rateLimits: graph.source('rate limits'),
     secrets: graph.source('secrets'),
     configMaps: graph.source('config maps'),
     meshConfigs: graph.source('mesh configurations'),
@@ -260,6 +268,13 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     trustDomain,
     clusterDomain,
   });
+  const telemetry = deriveTelemetry(graph, {
+    scope,
+    services: l7Services,
+    meshConfigs: sources.meshConfigs,
+    rootNamespace,
+    clusterDomain,
+  });
   const proxies = deriveProxies(graph, {
     gateways: scope.gateways,
     gatewayClasses: scope.gatewayClasses,
@@ -281,7 +296,8 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     routes: gatewayApi.boundRoutes,
     edgeListeners: gatewayApi.edgeListeners,
     more: [gatewayApi.secrets],
-    policies: [httpPolicies.policies],
+    policies: [httpPolicies.policies, telemetry.policies],
+    askedProviders: httpPolicies.askedProviders,
   });
 
   return {
@@ -293,6 +309,8 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     authorizationPolicies: scope.authorizationPolicies,
     peerAuthentications: scope.peerAuthentications,
     requestAuthentications: scope.requestAuthentications,
+    rateLimits: scope.rateLimits,
+    telemetries: scope.telemetries,
     serviceEntries,
     workloadEntries,
     virtualServices: scope.virtualServices,
@@ -330,6 +348,8 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
       gatewayApi: gatewayApi.verdicts,
       authorizationAttachments: httpPolicies.authorizationVerdicts,
       authenticationAttachments: httpPolicies.authenticationVerdicts,
+      telemetryAttachments: telemetry.verdicts,
+      rateLimitAttachments: httpPolicies.rateLimitVerdicts,
       rules: proxies.verdicts,
     },
   };

@@ -1,4 +1,5 @@
 /** Which objects this control plane reads: those of namespaces that `discoverySelectors` select, and of its own revision. */
+import type { RateLimitPolicy } from '../api/ambit.ts';
 import type { ConfigMap, Namespace, Pod, Secret, Service } from '../api/core.ts';
 import type { EndpointSlice } from '../api/discovery.ts';
 import type {
@@ -55,6 +56,7 @@ export interface MeshScope {
   readonly requestAuthentications: Collection<RequestAuthentication>;
   readonly telemetries: Collection<Telemetry>;
   readonly trafficExtensions: Collection<TrafficExtension>;
+  readonly rateLimits: Collection<RateLimitPolicy>;
   readonly secrets: Collection<Secret>;
   readonly configMaps: Collection<ConfigMap>;
   /** All of them: a class belongs to its controller. */
@@ -121,6 +123,7 @@ export function meshScope(
     requestAuthentications: configuration('request authentications', sources.requestAuthentications),
     telemetries: configuration('telemetries', sources.telemetries),
     trafficExtensions: configuration('traffic extensions', sources.trafficExtensions),
+    rateLimits: configuration('rate limits', sources.rateLimits),
     secrets: within('secrets of the mesh', sources.secrets),
     configMaps: within('config maps of the mesh', sources.configMaps),
     gatewayClasses: sources.gatewayClasses,

@@ -3614,3 +3614,139 @@ export interface XMeshStatusSupportedFeature {
   /** Its name. */
   name: string;
 }
+
+/** policy.ambit.dev RateLimit */
+export interface RateLimit extends KubeObject {
+  spec: RateLimitSpec;
+  status?: RateLimitStatus;
+}
+
+export interface RateLimitSpec {
+  /** What the limits are for, in the namespace of the object; a GatewayClass only from the root namespace. */
+  targetRefs: RateLimitSpecTargetRef[];
+  /** The limits. */
+  limits: RateLimitSpecLimit[];
+}
+
+export interface RateLimitSpecTargetRef {
+  /** API group of the target. */
+  group: string;
+  /** Kind of the target. */
+  kind: string;
+  /** Name of the target. */
+  name: string;
+}
+
+export interface RateLimitSpecLimit {
+  /** Name of the limit, for metrics and logs. */
+  name: string;
+  /** Requests that count: those that meet any of these demands; all of them, if absent. */
+  matches?: RateLimitSpecLimitMatch[];
+  /** What requests are told apart by: each combination of values is counted for itself; all together, if absent. */
+  by?: RateLimitSpecLimitBy[];
+  /** Counted by each proxy for itself: what they let through together grows with their number. */
+  local?: RateLimitSpecLimitLocal;
+  /** Counted by a service for all proxies (envoy.service.ratelimit.v3), which knows the rules. */
+  global?: RateLimitSpecLimitGlobal;
+  /** Status of refusals. */
+  statusCode?: number;
+  /** Whether what is over the limit is only counted and logged. */
+  dryRun?: boolean;
+}
+
+export interface RateLimitSpecLimitMatch {
+  /** The path that a request must have. */
+  path?: RateLimitSpecLimitMatchPath;
+  /** The method that a request must have. */
+  method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE' | 'CONNECT' | 'OPTIONS' | 'TRACE' | 'PATCH';
+  /** Headers that a request must have, all of them. */
+  headers?: RateLimitSpecLimitMatchHeader[];
+  /** Query parameters that a request must have, all of them. */
+  queryParams?: RateLimitSpecLimitMatchQueryParam[];
+  /** Claims that its token must have, all of them. */
+  claims?: RateLimitSpecLimitMatchClaim[];
+}
+
+export interface RateLimitSpecLimitMatchPath {
+  /** How the path is compared; prefixes by whole segments. */
+  type?: 'Exact' | 'PathPrefix' | 'RegularExpression';
+  /** What the path must be. */
+  value?: string;
+}
+
+export interface RateLimitSpecLimitMatchHeader {
+  /** How the value is compared. */
+  type?: 'Exact' | 'RegularExpression';
+  /** The header; case does not matter. */
+  name: string;
+  /** What its value must be. */
+  value: string;
+}
+
+export interface RateLimitSpecLimitMatchQueryParam {
+  /** How the value is compared. */
+  type?: 'Exact' | 'RegularExpression';
+  /** The parameter. */
+  name: string;
+  /** What its value must be. */
+  value: string;
+}
+
+export interface RateLimitSpecLimitMatchClaim {
+  /** Where the claim is in the token: its name, or the names that lead to it. */
+  path: string[];
+  /** How the value is compared. */
+  type?: 'Exact' | 'RegularExpression';
+  /** What it must be. */
+  value: string;
+}
+
+export interface RateLimitSpecLimitBy {
+  /** The property; RemoteIP is the original client, SourcePrincipal the peer. */
+  type:
+    | 'Header'
+    | 'QueryParam'
+    | 'Claim'
+    | 'RemoteIP'
+    | 'SourcePrincipal'
+    | 'SourceNamespace'
+    | 'Method'
+    | 'Path'
+    | 'Route'
+    | 'Value';
+  /** Name of the header or query parameter. */
+  name?: string;
+  /** Where the claim is in the token: its name, or the names that lead to it. */
+  path?: string[];
+  /** A fixed value, for the rules of a rate limit service. */
+  value?: string;
+  /** What a rate limit service knows the property by; its name, or its type as in remote_address, if absent. */
+  key?: string;
+}
+
+export interface RateLimitSpecLimitLocal {
+  /** How many requests there may be in each unit or interval. */
+  requests: number;
+  /** A common interval. */
+  unit?: 'Second' | 'Minute' | 'Hour' | 'Day';
+  /** Another interval, as 10s. */
+  interval?: string;
+  /** How many requests may come at once; as many as requests, if absent. */
+  burst?: number;
+}
+
+export interface RateLimitSpecLimitGlobal {
+  /** Name of an extension provider of the mesh configuration, of type envoyRateLimitGrpc. */
+  provider: string;
+  /** Domain of the rules there. */
+  domain: string;
+  /** How long a request waits for the service. */
+  timeout?: string;
+  /** What becomes of requests while the service does not answer. */
+  failureMode?: 'FailOpen' | 'FailClosed';
+}
+
+export interface RateLimitStatus {
+  /** Whether it is accepted, and held by every proxy. */
+  conditions?: Condition[];
+}

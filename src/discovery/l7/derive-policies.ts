@@ -1,5 +1,5 @@
 /**
- * Policies for L7 proxies, bound to their targets: AuthorizationPolicy, RequestAuthentication (ambient-l7, 1.7).
+ * Policies for L7 proxies, bound to their targets: AuthorizationPolicy, RequestAuthentication, RateLimit (ambient-l7, 1.7).
  *
  * Waypoints go by `targetRefs` alone; policies with a selector or without both are ztunnel's there, and hold at gateways of the
  * edge, whose pods they select.
@@ -31,6 +31,7 @@ import {
   type TargetScope,
 } from './derive-policies-targets.ts';
 import type { L7Services } from './l7-services.ts';
+import { convertRateLimit } from './rate-limit-convert.ts';
 
 export interface HttpPolicyInputs {
   readonly scope: MeshScope;
@@ -54,6 +55,9 @@ export interface DerivedHttpPolicies {
   /** By the key of the object. */
   readonly authorizationVerdicts: Collection<AttachmentVerdict>;
   readonly authenticationVerdicts: Collection<AttachmentVerdict>;
+  readonly rateLimitVerdicts: Collection<AttachmentVerdict>;
+  /** Names of rate limit services that limits ask, by themselves. */
+  readonly askedProviders: Collection<string>;
   /** Keys to fetch, by `keySetId`. */
   readonly neededKeys: Collection<KeyNeed>;
 }
@@ -87,14 +91,17 @@ export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): Deri
   const place = <T extends KubeObject & { readonly spec?: PolicySpec }>(
     name: string,
     objects: Collection<T>,
-    convert: (object: T, cluster: string, read: Reader) => Converted,
+    convert: (object: T, key: string, read: Reader) => Converted | undefined,
   ): Collection<Placed> =>
     graph.map(name, objects, (object, key, read) => {
       const cluster = clusterOfKey(key);
+      const converted = convert(object, key, read);
+      if (!converted) return undefined;
       const { namespace = '', creationTimestamp = '', generation } = object.metadata;
       const refs = targetRefsOf(object.spec);
       return {
-        ...convert(object, cluster, read),
+        policy: converted.policy,
+        notes: converted.notes,
         refs,
         selector: object.spec?.selector?.matchLabels ?? {},
         resolved: refs.map((ref) => resolveTarget(ref, namespace, targets(cluster, read))),
@@ -119,17 +126,32 @@ export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): Deri
     });
 
   const aliases = graph.map('trust domain aliases at L7', meshConfigs, (config) => config.trustDomainAliases);
-  const authorizations = place('L7 authorizations', scope.authorizationPolicies, (policy, cluster, read) =>
-    convertHttpAuthorization(policy, [trustDomain, ...(read.get(aliases, cluster) ?? [])]),
+  const authorizations = place('L7 authorizations', scope.authorizationPolicies, (policy, key, read) =>
+    convertHttpAuthorization(policy, [trustDomain, ...(read.get(aliases, clusterOfKey(key)) ?? [])]),
   );
   const authentications = place('L7 authentications', scope.requestAuthentications, (policy, _, read) =>
     convertAuthentication(policy, (id) => read.get(keySets, id)),
   );
+  const rateLimitServices = graph.map(
+    'names of rate limit services',
+    meshConfigs,
+    ({ extensionProviders = [] }) =>
+      new Set(extensionProviders.flatMap(({ kind, name }) => (kind === 'envoyRateLimitGrpc' ? [name] : []))),
+  );
+  const limits = graph.map('conversions of rate limits', scope.rateLimits, (policy, key, read) =>
+    convertRateLimit(policy, (name) => read.get(rateLimitServices, clusterOfKey(key))?.has(name) ?? false),
+  );
+  const rateLimits = place('L7 rate limits', scope.rateLimits, (_, key, read) => read.get(limits, key));
   return {
     policies: graph.join('L7 policies with targets', [
       targeted('targeted authorizations', authorizations),
       targeted('targeted authentications', authentications),
+      targeted('targeted rate limits', rateLimits),
     ]),
+    rateLimitVerdicts: verdictsOf('attachment of rate limits', rateLimits),
+    askedProviders: graph.flatMap('rate limit services that are asked', limits, ({ providers }) =>
+      providers.map((name) => [name, name] as const),
+    ),
     authorizationVerdicts: verdictsOf('attachment of authorizations', authorizations),
     authenticationVerdicts: verdictsOf('attachment of authentications', authentications),
     neededKeys: graph.flatMap('keys that are needed', scope.requestAuthentications, ({ spec }) =>
@@ -142,14 +164,14 @@ export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): Deri
 }
 
 /** A gateway of the edge, with the labels of its pods. */
-interface EdgeGateway {
+export interface EdgeGateway {
   readonly cluster: string;
   readonly namespace: string;
   readonly gateway: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-function edgeGateways(graph: Graph, { gateways, gatewayClasses }: MeshScope): Collection<EdgeGateway> {
+export function edgeGateways(graph: Graph, { gateways, gatewayClasses }: MeshScope): Collection<EdgeGateway> {
   return graph.map('gateways that selectors may choose', gateways, (gateway, key, read) => {
     const cluster = clusterOfKey(key);
     const { name = '', namespace = '', labels } = gateway.metadata;
@@ -165,7 +187,7 @@ function edgeGateways(graph: Graph, { gateways, gatewayClasses }: MeshScope): Co
   });
 }
 
-function edgeTargets(
+export function edgeTargets(
   edges: Iterable<[string, EdgeGateway]>,
   policy: {
     readonly cluster: string;
@@ -184,7 +206,11 @@ function edgeTargets(
   );
 }
 
-function targetScopes(graph: Graph, inputs: HttpPolicyInputs): (cluster: string, read: Reader) => TargetScope {
+/** Also for other kinds of policies. */
+export function targetScopes(
+  graph: Graph,
+  inputs: Pick<HttpPolicyInputs, 'scope' | 'services' | 'rootNamespace' | 'clusterDomain'>,
+): (cluster: string, read: Reader) => TargetScope {
   const { scope, services, rootNamespace, clusterDomain } = inputs;
   // As little of them as targets need: what else changes recomputes no policy.
   const roles = graph.map('roles of gateways', scope.gateways, (gateway, key, read) =>

@@ -17,6 +17,7 @@ import { deriveVirtualServices } from './derive-virtual-services.ts';
 import { deriveDestinationRules } from './destination-rules.ts';
 import type { L7Services } from './l7-services.ts';
 import { deriveRuleCredentials } from './rule-credentials.ts';
+import { deriveProviders } from './providers.ts';
 import { deriveRuleVerdicts, type RuleVerdicts } from './rule-verdicts.ts';
 import { deriveProxyGateways, settingsOf, type ProxyGateway, type SettingsInputs } from './proxy-gateways.ts';
 
@@ -38,6 +39,8 @@ export interface ProxyInputs extends SettingsInputs, MemberInputs {
   /** What is told as it is, under its key. */
   readonly more: readonly Collection<ProxyResourceOf>[];
   readonly policies: readonly Collection<TargetedPolicy>[];
+  /** Names of providers that policies ask, whether the mesh configuration has them or not; by themselves. */
+  readonly askedProviders: Collection<string>;
 }
 
 export interface DerivedProxies {
@@ -107,9 +110,10 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
     },
   );
 
+  const providers = deriveProviders(graph, { ...inputs, gateways });
   const needing = graph.join<{ readonly gateway: string; readonly backends: ReadonlyMap<string, BackendNeed> }>(
     'what needs backends',
-    [tables, edgeTables],
+    [tables, edgeTables, providers.needs],
   );
   const needs = graph.flatMap('backends that are needed', needing, ({ gateway, backends }) =>
     [...backends].map(([name, need]) => [`${gateway}|${name}`, { gateway, name, need } satisfies PlacedNeed] as const),
@@ -120,7 +124,14 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
   return {
     gateways,
     verdicts: deriveRuleVerdicts(graph, { ...inputs, judged: virtualServices.judged, rules, credentials, gateways }),
-    resources: graph.join('resources of proxies', [ofGateways, ofListeners, ofServices, backends, ...inputs.more]),
+    resources: graph.join('resources of proxies', [
+      ofGateways,
+      ofListeners,
+      ofServices,
+      backends,
+      providers.resources,
+      ...inputs.more,
+    ]),
   };
 }
 

@@ -1,9 +1,10 @@
-/** Rules of Istio's kinds that no schema can say, by kind. The admission webhook asks here. */
+/** Rules of Istio's kinds and of our own that no schema can say, by kind. The admission webhook asks here. */
 import { notSupported } from '../../field-error.ts';
 import type { FieldView } from '../../field-view.ts';
 import type { KindRef } from '../../meta.ts';
 import { kinds } from '../../kinds.ts';
 import type { Validation } from '../validation.ts';
+import { validateRateLimit } from '../ambit/rate-limit.ts';
 import { validateAuthorizationPolicy } from './authorization-policy.ts';
 import { validateDestinationRule } from './destination-rule.ts';
 import { validateEnvoyFilter } from './envoy-filter.ts';
@@ -38,6 +39,7 @@ const validators: readonly (readonly [GroupKind, Validator])[] = [
   [kinds.Telemetry, validateTelemetry],
   [kinds.WasmPlugin, validateWasmPlugin],
   [kinds.TrafficExtension, validateTrafficExtension],
+  [kinds.RateLimit, validateRateLimit],
 ];
 
 /** By `group/kind`. */

@@ -1,0 +1,5 @@
+/** Ambit's own kinds. */
+import type { CustomKind } from '../custom-kind.ts';
+import { rateLimit } from './rate-limit.ts';
+
+export const ambitKinds: readonly CustomKind[] = [rateLimit];

@@ -1,0 +1,17 @@
+/** RateLimit: expressions that proxies can run. */
+import type { FieldView } from '../../field-view.ts';
+import { Findings, type Validation } from '../validation.ts';
+import { checkRegex } from '../istio/values.ts';
+
+export function validateRateLimit(policy: FieldView): Validation {
+  const found = new Findings();
+  for (const limit of policy.at('spec').at('limits').items()) {
+    for (const match of limit.at('matches').items()) {
+      const demands = ['headers', 'queryParams', 'claims'].flatMap((field) => match.at(field).items());
+      for (const demand of [match.at('path'), ...demands]) {
+        if (demand.at('type').text === 'RegularExpression') checkRegex(demand.at('value'), found);
+      }
+    }
+  }
+  return found;
+}
