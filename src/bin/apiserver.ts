@@ -1,12 +1,15 @@
 /** `ambit apiserver`: the embedded API server of a local mesh, and its controllers. */
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openKubeClient } from '../kube/index.ts';
+import { kinds } from '../api/kinds.ts';
+import { openKubeClient, type KubeClient } from '../kube/index.ts';
+import { systemClock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import { openLog } from '../lib/log.ts';
 import { startApiServer } from '../local/apiserver/index.ts';
 import { kernelHasIpv6 } from '../local/network/index.ts';
-import { startControllers } from '../local/controllers/index.ts';
+import { createUsageReader, startControllers, type NodeSummary } from '../local/controllers/index.ts';
+import { askSocket } from '../local/mesh/node-socket.ts';
 
 const usage = 'Usage: apiserver --state DIR [--listen HOST:PORT] [--token-file FILE]';
 const log = openLog({ scope: 'apiserver' });
@@ -54,10 +57,20 @@ try {
   };
   process.on('SIGTERM', shutDown);
   process.on('SIGINT', shutDown);
-  startControllers({ client, log, rootCaPem: server.caPem, signal: stop.signal }).catch((error: unknown) => {
+  const readUsage = createUsageReader(() => readSummaries(client, join(stateDir, 'run')), systemClock);
+  startControllers({ client, log, rootCaPem: server.caPem, signal: stop.signal, readUsage }).catch((error: unknown) => {
     if (!stop.signal.aborted) log.error('Controllers ended', { error: messageOf(error) });
   });
 } catch (error) {
   log.error('Cannot start the API server', { error: messageOf(error) });
   process.exit(1);
+}
+
+/** Of the nodes that answer. */
+async function readSummaries(client: KubeClient, sockets: string): Promise<NodeSummary[]> {
+  const { items } = await client.list(kinds.Node);
+  const answers = await Promise.allSettled(
+    items.map(({ metadata }) => askSocket(join(sockets, `${metadata.name}.sock`), 'GET', '/stats/summary')),
+  );
+  return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value as NodeSummary] : []));
 }

@@ -179,6 +179,40 @@ describe('a waypoint in a mesh', () => {
     assert.ok(answered > 200, `${answered} answered`);
   });
 
+  it('grows by itself with what it uses, where its parameters say so', async () => {
+    const metric = {
+      type: 'Resource',
+      resource: { name: 'cpu', target: { type: 'AverageValue', averageValue: '20m' } },
+    };
+    const scaler = { spec: { minReplicas: 1, maxReplicas: 2, metrics: [metric] } };
+    const budget = { spec: { minAvailable: 1 } };
+    await mesh.client.create(kinds.ConfigMap, {
+      metadata: { name: 'waypoint-options', namespace: 'default' },
+      data: { horizontalPodAutoscaler: JSON.stringify(scaler), podDisruptionBudget: JSON.stringify(budget) },
+    });
+    const running = await load();
+    const infrastructure = { parametersRef: { group: '', kind: 'ConfigMap', name: 'waypoint-options' } };
+    await mesh.client.patch(kinds.Gateway, 'waypoint', 'default', { spec: { infrastructure } }, { type: 'merge' });
+    const scaled = await eventually(
+      async () => {
+        const { items } = await mesh.client.list(kinds.HorizontalPodAutoscaler, { namespace: 'default' });
+        const [found] = items;
+        return found?.status?.desiredReplicas === 2 ? found : undefined;
+      },
+      'the autoscaler wants two',
+      60_000,
+    );
+    assert.equal(scaled.status?.currentMetrics?.[0]?.resource?.name, 'cpu');
+    await settled(2);
+    const { failures } = await running.stop();
+    assert.deepEqual(failures, {});
+    const budgets = await mesh.client.list(kinds.PodDisruptionBudget, { namespace: 'default' });
+    assert.deepEqual(
+      budgets.items.map(({ metadata, status }) => [metadata.name, status?.expectedPods]),
+      [['waypoint', 2]],
+    );
+  });
+
   it('takes what was deployed with it; who still asks for it is refused, and told so', async () => {
     const { code, stdout, stderr } = await mesh.ambit(['waypoint', 'delete', 'waypoint']);
     assert.equal(code, 0);

@@ -19,6 +19,7 @@ import { createScheduler } from './scheduler.ts';
 import { createServiceAccountController } from './service-account.ts';
 import { createStatefulSetController } from './stateful-set.ts';
 
+export { createUsageReader, type NodeSummary } from './node-usage.ts';
 export { startLoadBalancers } from './load-balancer.ts';
 
 export interface ControllersOptions {

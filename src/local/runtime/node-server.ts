@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import { warmThreadPool } from '../../net/index.ts';
+import { PodUsage } from './pod-usage.ts';
 import type { PodWorker } from './pod-worker.ts';
 import { createNodeHandler } from './streaming/node-handler.ts';
 
@@ -29,7 +30,7 @@ export interface RunningNodeServer {
 /** Listens; a socket file that a killed runtime left is replaced. */
 export async function startNodeServer(options: NodeServerOptions): Promise<RunningNodeServer> {
   await warmThreadPool();
-  const handler = createNodeHandler(options);
+  const handler = createNodeHandler({ ...options, usage: new PodUsage() });
   const server = createServer((request, response) => handler.handle(request, response));
   server.maxConnections = maxClients;
   server.on('upgrade', (request, socket, head) => handler.upgrade(request, socket, head));

@@ -10,11 +10,13 @@ import { messageOf } from '../../../lib/errors.ts';
 import type { Log } from '../../../lib/log.ts';
 import { closeNetns, dial, openNetns } from '../../../net/index.ts';
 import { parsePorts, portForwardProtocol, servePortForward } from '../port-forward.ts';
+import type { PodUsage } from '../pod-usage.ts';
 import type { PodWorker } from '../pod-worker.ts';
 import { attach } from './attach.ts';
 import { refuse, serveContainerLog } from './container-log-response.ts';
 import { runExecCommand } from './exec-command.ts';
 import { reportPod } from './pod-report.ts';
+import { summarize } from './stats-summary.ts';
 import { parseRemoteOptions, type RemoteOptions, type RemoteSession } from './remote-session.ts';
 import { portForwardProtocols, serveSpdyPortForward } from './spdy-port-forward.ts';
 import { remoteCommandProtocols, serveSpdySession } from './spdy-session.ts';
@@ -25,6 +27,7 @@ import { openWebSocketTunnel, tunnelProtocol } from './web-socket-tunnel.ts';
 export interface NodeHandlerOptions {
   readonly workers: () => readonly PodWorker[];
   readonly find: (namespace: string, name: string) => PodWorker | undefined;
+  readonly usage: PodUsage;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -84,6 +87,11 @@ async function serve(options: NodeHandlerOptions, request: IncomingMessage, resp
   if (action === 'pods') {
     response.writeHead(200, { 'content-type': 'application/json' });
     return void response.end(JSON.stringify(options.workers().map(reportPod)));
+  }
+  if (action === 'stats') {
+    if (namespace !== 'summary') return refuse(response, 404, `No ${pathOf(request)} here`);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    return void response.end(JSON.stringify(summarize(options)));
   }
   if (action !== 'containerLogs') return refuse(response, 404, `No ${pathOf(request)} here`);
   const worker = options.find(namespace, name);
