@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { encodeProxyHeader, proxyTlv } from './proxy-protocol.ts';
+import { encodeProxyHeader, encodeProxyHeaderV1, proxyTlv } from './proxy-protocol.ts';
 
 const prefix = '0d0a0d0a000d0a515549540a';
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -34,4 +34,17 @@ test('ends of two families are both told as IPv6', () => {
     destination: { address: 'fd00::2', port: 2 },
   });
   assert.match(hex(header), /2121002400000000000000000000ffff0a010203fd/);
+});
+
+test('version 1 is one line of text, in one family', () => {
+  const line = (source: string, destination: string): string =>
+    Buffer.from(
+      encodeProxyHeaderV1({
+        source: { address: source, port: 40_000 },
+        destination: { address: destination, port: 80 },
+      }),
+    ).toString();
+  assert.equal(line('10.0.0.1', '10.96.0.1'), 'PROXY TCP4 10.0.0.1 10.96.0.1 40000 80\r\n');
+  assert.equal(line('fd00::1', 'fd00::2'), 'PROXY TCP6 fd00:0:0:0:0:0:0:1 fd00:0:0:0:0:0:0:2 40000 80\r\n');
+  assert.equal(line('10.0.0.1', 'fd00::2'), 'PROXY TCP6 0:0:0:0:0:ffff:a00:1 fd00:0:0:0:0:0:0:2 40000 80\r\n');
 });

@@ -17,8 +17,11 @@ import type { UpstreamExchange, UpstreamFailure, UpstreamReader, UpstreamRequest
 /** Body that may wait for a connection. */
 const maxHeldBytes = 64 * 1024;
 
-/** Connections that turned out to be ending: tried so often, each time without a byte of the request being seen. */
+/** Connections that turned out to be ending: after so many it is the host's fault. */
 const maxReopens = 2;
+
+/** RFC 9110, 9.2.1: nothing happens by asking twice. */
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
 export class Attempt implements UpstreamExchange, ClientExchangeReader {
   readonly request: UpstreamRequest;
@@ -36,9 +39,13 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
   #trailers: HeaderList | undefined;
   /** Some of the body is with a codec, so that the request cannot be sent again from here. */
   #bodySent = false;
+  /** Something of an answer has come. */
+  #answered = false;
   #responded = false;
   #isGrpc = false;
   #reopens = 0;
+  /** Not on a connection that has been idle: it may be ending, too. */
+  wantsFresh = false;
   #isOver = false;
   #timedOut = false;
   /** A cookie that the response has to set, for consistent hashing. */
@@ -128,10 +135,12 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
   // The codec's side.
 
   onInformational(head: ResponseHead): void {
+    this.#answered = true;
     this.#reader.onInformational(head);
   }
 
   onResponse(head: ResponseHead, ends: boolean): void {
+    this.#answered = true;
     this.#responded = true;
     if (this.setCookie !== undefined) head.headers.add('set-cookie', this.setCookie);
     if (this.#backend.config.outlierDetection) this.#noteResponse(head, ends);
@@ -161,7 +170,7 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
     if (this.#isOver || !connection) return;
     this.#exchange = undefined;
     this.#backend.activeRequests--;
-    if (error && this.#mayReopen(error)) {
+    if (error && this.#mayReopen(error, connection)) {
       this.#reopens++;
       this.#connection = undefined;
       this.#backend.placeAgain(this);
@@ -176,16 +185,15 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
     this.#reader.onClose(failure);
   }
 
-  /** Not seen by anybody, and all of it still here. */
-  #mayReopen(error: Error): boolean {
-    return (
-      error instanceof ExchangeError &&
-      error.sent === 'no' &&
-      (error.reason === 'connection-termination' || error.reason === 'refused') &&
-      !this.#responded &&
-      !this.#bodySent &&
-      this.#reopens < maxReopens
-    );
+  /** All of it is still here, and nobody has seen it; or nobody minds, and the host had every right to end an idle connection. */
+  #mayReopen(error: Error, { requests }: PooledConnection): boolean {
+    if (!(error instanceof ExchangeError) || this.#answered || this.#bodySent) return false;
+    if (this.#reopens >= maxReopens) return false;
+    if (error.sent === 'no') return error.reason === 'connection-termination' || error.reason === 'refused';
+    if (error.reason !== 'connection-termination' || requests < 2 || this.wantsFresh) return false;
+    const { method, upgrade } = this.request.head;
+    this.wantsFresh = this.request.ends && upgrade === undefined && safeMethods.has(method);
+    return this.wantsFresh;
   }
 
   #noteResponse(head: ResponseHead, ends: boolean): void {

@@ -54,8 +54,8 @@ export class HostPool {
 
   /** Sends it on an idle connection, or lets it wait for one. */
   place(attempt: Attempt): void {
-    const connection = this.#readyConnection();
     const { backend } = this;
+    const connection = attempt.wantsFresh && backend.mayConnect() ? undefined : this.#readyConnection();
     if (connection) {
       if (!backend.mayStart()) return attempt.fail(backend.overflow('requests', this.host));
       this.#start(connection, attempt);
@@ -143,6 +143,8 @@ export class HostPool {
     const { backend } = this;
     for (const attempt of this.#waiting) {
       if (!connection.hasRoom) return;
+      // One that was caught on an ending connection waits for the one that is being dialled.
+      if (attempt.wantsFresh && connection.requests > 0 && this.#dials.size > 0) continue;
       this.leave(attempt);
       if (backend.mayStart()) this.#start(connection, attempt);
       else attempt.fail(backend.overflow('requests', this.host));

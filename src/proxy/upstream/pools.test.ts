@@ -85,6 +85,47 @@ describe('connections of HTTP/1.1', () => {
     assert.equal(body.failure?.sent, 'no');
   });
 
+  test('that end under a safe request which may have been seen lead to a new one, where they had been idle', async () => {
+    const { hosts, send } = fakeUpstreams();
+    const idle = [send(), send()];
+    await settled();
+    for (const exchange of hosts.exchanges) exchange.answer();
+    assert.ok(idle.every(({ isClosed }) => isClosed));
+    const safe = send();
+    hosts.connections[1]?.close();
+    await settled();
+    assert.equal(safe.isClosed, false);
+    assert.deepEqual(
+      hosts.connections.map(({ served }) => served),
+      [1, 2, 1],
+    );
+    // A connection that is new has no such excuse.
+    hosts.exchanges[0]?.break('connection-termination', 'maybe');
+    assert.deepEqual([safe.failure?.kind, safe.failure?.sent], ['connection-termination', 'maybe']);
+  });
+
+  test('that end under any other request fail it', async () => {
+    for (const more of [{ head: requestHead('/', { method: 'POST' }) }, { head: requestHead(), ends: false }]) {
+      const { hosts, send } = fakeUpstreams();
+      send();
+      await settled();
+      hosts.exchanges[0]?.answer();
+      const heard = send(more);
+      hosts.connections[0]?.close();
+      await settled();
+      assert.equal(heard.failure?.kind, 'connection-termination');
+    }
+    const { hosts, send } = fakeUpstreams();
+    send();
+    await settled();
+    hosts.exchanges[0]?.answer();
+    const begun = send();
+    hosts.exchanges[0]?.begin();
+    hosts.connections[0]?.close();
+    await settled();
+    assert.equal(begun.failure?.kind, 'connection-termination');
+  });
+
   test('are asked again a few times at most', async () => {
     const { hosts, send } = fakeUpstreams();
     const heard = send();

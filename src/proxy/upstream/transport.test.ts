@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { createTestAuthority, type TestAuthority } from '../../../test/support/certificates.ts';
-import type { TlsSecret, UpstreamTls } from '../../api/l7/index.ts';
+import type { Backend, TlsSecret, UpstreamTls } from '../../api/l7/index.ts';
 import type { MeshService, ServicePort } from '../../api/workload.ts';
+import type { RequestHead } from '../../http/message.ts';
+import { encodeProxyHeader } from '../../net/index.ts';
 import { startEcho, startHttp, startHttps } from './test-servers.ts';
 import {
   backendOf,
@@ -14,8 +16,6 @@ import {
   web,
   type TestUpstreams,
 } from './upstream-fixtures.ts';
-import type { Backend } from '../../api/l7/index.ts';
-import type { RequestHead } from '../../http/message.ts';
 import type { UpstreamClient, UpstreamConnection } from './upstream.ts';
 
 function serviceAt(...ports: number[]): MeshService {
@@ -185,10 +185,17 @@ describe('the PROXY protocol', () => {
     destination: { address: '10.96.0.10', port: 80 },
   });
 
-  for (const [version, header] of [
-    ['v1', /^PROXY TCP4 10\.244\.0\.9 10\.96\.0\.10 4000[01] 80\r\nGET /],
-    ['v2', /^\r\n\r\n\0\r\nQUIT\n!\x11\0\x0c\n\xf4\0\t\n`\0\n\x9c[@A]\0PGET /],
-  ] as const) {
+  /** What comes before the request. */
+  function headerOf(version: 'v1' | 'v2', port: number): string {
+    if (version === 'v1') return `PROXY TCP4 10.244.0.9 10.96.0.10 ${port} 80\r\n`;
+    const header = encodeProxyHeader({
+      source: { address: '10.244.0.9', port },
+      destination: { address: '10.96.0.10', port: 80 },
+    });
+    return Buffer.from(header).toString('latin1');
+  }
+
+  for (const version of ['v1', 'v2'] as const) {
     test(`${version} tells who the client is, on a connection of that client's own`, async () => {
       const heads: string[] = [];
       await using app = await startEcho((socket) => {
@@ -201,8 +208,9 @@ describe('the PROXY protocol', () => {
       for (const port of [40_000, 40_001, 40_000])
         assert.equal((await ask(tested, {}, client(port))).head?.status, 204);
       assert.equal(app.connections, 2);
-      assert.match(heads[0] ?? '', header);
-      assert.match(heads[1] ?? '', header);
+      for (const [i, port] of [40_000, 40_001].entries()) {
+        assert.ok(heads[i]?.startsWith(`${headerOf(version, port)}GET /`), heads[i] ?? 'nothing');
+      }
       assert.match(heads[2] ?? '', /^GET /);
       tested.upstreams.close();
     });
