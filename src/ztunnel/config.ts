@@ -6,7 +6,7 @@ import type { ClusterId, NetworkId } from '../api/names.ts';
 import type { AccessLogFormat } from '../telemetry/index.ts';
 import type { DataLimits } from './data/data-context.ts';
 import { parseDataLimits } from './data-limits-config.ts';
-import { parseLogLevels } from './admin/log-levels.ts';
+import { parseLogLevels } from '../telemetry/admin/log-levels.ts';
 import { adminPort, metricsPort, readinessPort } from './ports.ts';
 import type { DnsSettings } from './dns/dns-shared.ts';
 import { parseWorkerThreads } from './worker-threads.ts';

@@ -5,6 +5,19 @@ import type { Log } from '../lib/log.ts';
 import { createCaClient, createCertificateManager } from '../identity/index.ts';
 import { checkPrivileges, releaseMemory } from '../net/index.ts';
 import { MetricsRegistry, openAccessLog, profileThread, type AccessLog } from '../telemetry/index.ts';
+import {
+  createLogLevels,
+  dumpPage,
+  followAccessLevel,
+  loggingPage,
+  profilePages,
+  quitPage,
+  Readiness,
+  serveAdmin,
+  serveMetrics,
+  serveReadiness,
+  type LogLevels,
+} from '../telemetry/admin/index.ts';
 import { startDeltaClient } from '../xds/index.ts';
 import { configDump, type DumpedPod } from './admin/config-dump.ts';
 import type { ZtunnelConfig } from './config.ts';
@@ -12,17 +25,12 @@ import { startDataPart } from './data/data-part.ts';
 import { DataParts, type DataPartEvents } from './control-part/data-parts.ts';
 import { startDataWorker } from './control-part/data-worker.ts';
 import { Discovered } from './control-part/discovered.ts';
-import { serveAdmin } from './admin/admin-endpoint.ts';
-import { serveMetrics } from './admin/metrics-endpoint.ts';
-import { serveReadiness } from './admin/readiness-endpoint.ts';
-import { createLogLevels, followAccessLevel, type LogLevels } from './admin/log-levels.ts';
 import type { DataPart, DataReport } from './messages.ts';
 import { ListenerStore } from './control-part/pod-listeners.ts';
 import { PodManager } from './control-part/pod-manager.ts';
 import { registerCertificateMetrics } from './control-part/certificate-metrics.ts';
 import { registerControlMetrics } from './control-part/process-metrics.ts';
 import { followTrustFiles } from './control-part/trust-files.ts';
-import { Readiness } from './control-part/readiness.ts';
 import { runZdsClient } from './control-part/zds-client.ts';
 import { HolderClient } from './holder/holder-client.ts';
 
@@ -47,7 +55,7 @@ export interface RunningZtunnel {
 const stateTask = 'state manager';
 const podsTask = 'workload proxy manager';
 
-/** Rejects with `net.not-permitted`, or `ztunnel.listen-failed`. */
+/** Rejects with `net.not-permitted`, or `admin.listen-failed`. */
 export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtunnel> {
   const { config, version } = options;
   await checkPrivileges();
@@ -130,26 +138,30 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
     serveAdmin({
       port: config.ports.admin,
       log: log.child('admin'),
+      name: 'ztunnel',
       version,
-      levels,
-      quit: () => quit.resolve(),
-      profiles: async (kind, durationMs, gone) => {
-        const own = profileThread(kind, durationMs, gone);
-        const others = await data.profiles(kind, durationMs);
-        // Connections first: what is looked for is mostly there.
-        return [...others, { thread: 'control', recorded: await own }];
-      },
-      dump: async () =>
-        configDump({
-          addresses: discovered.addresses,
-          policies: discovered.authorizations,
-          certificates: certificates.list(),
-          pods: servedPods(await data.report()),
-          connections: (uid, direction) => data.connections(uid, direction),
-          nowMs: () => clock.nowMs(),
-          version,
-          config: shownConfig(config),
+      pages: [
+        dumpPage('everything the proxy knows: workloads, services, policies, certificates, connections', async () =>
+          configDump({
+            addresses: discovered.addresses,
+            policies: discovered.authorizations,
+            certificates: certificates.list(),
+            pods: servedPods(await data.report()),
+            connections: (uid, direction) => data.connections(uid, direction),
+            nowMs: () => clock.nowMs(),
+            version,
+            config: shownConfig(config),
+          }),
+        ),
+        loggingPage(levels),
+        quitPage(() => quit.resolve()),
+        ...profilePages('ztunnel', async (kind, durationMs, gone) => {
+          const own = profileThread(kind, durationMs, gone);
+          const others = await data.profiles(kind, durationMs);
+          // Connections first: what is looked for is mostly there.
+          return [...others, { thread: 'control', recorded: await own }];
         }),
+      ],
     }),
     serveMetrics({
       port: config.ports.metrics,

@@ -6,7 +6,7 @@ import { defaultNetwork } from '../../src/mesh/fixtures.ts';
 import { openListenSocket } from '../../src/net/index.ts';
 import type { Authorization } from '../../src/policy/index.ts';
 import { MetricsRegistry, openAccessLog, writeSnapshot } from '../../src/telemetry/index.ts';
-import { createLogLevels } from '../../src/ztunnel/admin/log-levels.ts';
+import { createLogLevels } from '../../src/telemetry/admin/index.ts';
 import { DataParts, type DataPartEvents } from '../../src/ztunnel/control-part/data-parts.ts';
 import { startDataWorker } from '../../src/ztunnel/control-part/data-worker.ts';
 import { startDataPart, type DataPartOptions } from '../../src/ztunnel/data/data-part.ts';

@@ -6,7 +6,7 @@ import type { ServiceKey } from '../../api/names.ts';
 import type { Authorization } from '../../policy/index.ts';
 import type { ConnectionReport } from '../messages.ts';
 import { configDump, type ConfigDumpInput } from './config-dump.ts';
-import { writePieces } from './http-server.ts';
+import { writePieces } from '../../telemetry/admin/http-server.ts';
 
 const pod = { uid: 'u', name: 'web', namespace: 'shop', serviceAccount: 'default' };
 

@@ -5,7 +5,7 @@ import type { NetworkId } from '../../api/names.ts';
 import type { AccessLogFormat } from '../../telemetry/index.ts';
 import type { DataLimits } from '../data/data-context.ts';
 import type { DnsSettings } from '../dns/dns-shared.ts';
-import type { LogLevels } from '../admin/log-levels.ts';
+import type { LogLevels } from '../../telemetry/admin/log-levels.ts';
 import type { DataPart, PodToServe } from '../messages.ts';
 import { closeTarget } from '../pod-descriptors.ts';
 import type { DataWorkerData, FromWorker, ToWorker } from '../worker-messages.ts';

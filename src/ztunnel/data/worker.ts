@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../lib/errors.ts';
 import { releaseMemory, startWorkerThread } from '../../net/index.ts';
 import { openAccessLog } from '../../telemetry/index.ts';
-import { createLogLevels, followAccessLevel } from '../admin/log-levels.ts';
+import { createLogLevels, followAccessLevel } from '../../telemetry/admin/log-levels.ts';
 import type { ControlMessage } from '../messages.ts';
 import { duplicateTarget } from '../pod-descriptors.ts';
 import type { DataWorkerData, FromWorker, ToWorker } from '../worker-messages.ts';

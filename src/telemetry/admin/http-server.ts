@@ -1,4 +1,4 @@
-/** The proxy's own HTTP, which never carries users' bytes: listening, answering, long answers in pieces. */
+/** A proxy's own HTTP, which never carries users' bytes: listening, answering, long answers in pieces. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Writable } from 'node:stream';
@@ -25,7 +25,7 @@ export interface HttpExchange {
   readonly url: URL;
 }
 
-/** Serves requests until closed. Rejects with `ztunnel.listen-failed`. */
+/** Serves requests until closed. Rejects with `admin.listen-failed`. */
 export async function serveHttp(
   options: EndpointOptions,
   handler: (exchange: HttpExchange) => Promise<void> | void,
@@ -44,7 +44,7 @@ export async function serveHttp(
       const at = host === undefined ? `port ${port}` : `${host}:${port}`;
       reject(
         new AmbitError(`Cannot listen on ${at}: ${messageOf(error)}`, {
-          code: 'ztunnel.listen-failed',
+          code: 'admin.listen-failed',
           blame: 'internal',
           cause: error,
         }),

@@ -8,12 +8,12 @@ import { after, before, describe, test, type TestContext } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import { openLog, silentLog } from '../../lib/log.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { MetricsRegistry, profileThread } from '../../telemetry/index.ts';
-import { Readiness } from '../control-part/readiness.ts';
-import { serveAdmin } from './admin-endpoint.ts';
+import { MetricsRegistry, profileThread } from '../index.ts';
+import { dumpPage, loggingPage, profilePages, quitPage, serveAdmin } from './admin-endpoint.ts';
 import type { RunningEndpoint } from './http-server.ts';
 import { createLogLevels } from './log-levels.ts';
 import { negotiateEncoding, serveMetrics } from './metrics-endpoint.ts';
+import { Readiness } from './readiness.ts';
 import { serveReadiness } from './readiness-endpoint.ts';
 
 const log = silentLog();
@@ -32,16 +32,20 @@ describe('admin port', () => {
     admin = await serveAdmin({
       port: 0,
       log,
-      levels,
+      name: 'ztunnel',
       version: '1.2.3',
-      quit: () => quits++,
-      dump: async () =>
-        (async function* () {
-          yield '{"a":';
-          yield '1}';
-        })(),
-      profiles: async (kind, durationMs, gone) => [
-        { thread: 'control', recorded: await profileThread(kind, durationMs, gone) },
+      pages: [
+        dumpPage('everything', async () =>
+          (async function* () {
+            yield '{"a":';
+            yield '1}';
+          })(),
+        ),
+        loggingPage(levels),
+        quitPage(() => quits++),
+        ...profilePages('ztunnel', async (kind, durationMs, gone) => [
+          { thread: 'control', recorded: await profileThread(kind, durationMs, gone) },
+        ]),
       ],
     });
     base = `http://127.0.0.1:${admin.port}`;

@@ -6,7 +6,10 @@ export interface AdminPage {
   readonly does: string;
 }
 
-export function dashboard(version: string, pages: readonly AdminPage[]): string {
+export function dashboard(
+  { name, version }: { readonly name: string; readonly version: string },
+  pages: readonly AdminPage[],
+): string {
   const rows = pages
     .map(({ path, method, does }) => {
       const shown = method === 'GET' ? `<a href="${path}">${path}</a>` : path;
@@ -16,13 +19,13 @@ export function dashboard(version: string, pages: readonly AdminPage[]): string 
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<title>ztunnel</title>
+<title>${escapeHtml(name)}</title>
 <style>
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color-scheme: light dark }
 td { padding: .3rem 1rem .3rem 0; vertical-align: top }
 td:first-child, a { font-family: ui-monospace, monospace }
 </style>
-<h1>ztunnel</h1>
+<h1>${escapeHtml(name)}</h1>
 <p>Ambit ${escapeHtml(version)}</p>
 <table>
 ${rows}

@@ -11,23 +11,31 @@ import {
   type RunningEndpoint,
 } from './http-server.ts';
 
-export interface AdminOptions extends Omit<EndpointOptions, 'host'> {
-  readonly version: string;
-  /** The JSON text of `/config_dump`. */
-  readonly dump: () => Promise<AsyncIterable<string>>;
-  readonly levels: LogLevels;
-  readonly profiles: ProfileSource;
-  readonly quit: () => void;
-}
-
-interface Page extends AdminPage {
-  readonly method: 'GET' | 'POST';
+/** One page of the port. */
+export interface Page extends AdminPage {
   readonly serve: (exchange: HttpExchange) => Promise<void> | void;
 }
 
-/** Rejects with `ztunnel.listen-failed`. */
+export interface AdminOptions extends Omit<EndpointOptions, 'host'> {
+  /** Of the process, as in `ztunnel`. */
+  readonly name: string;
+  readonly version: string;
+  /** Besides the first one, which lists them. */
+  readonly pages: readonly Page[];
+}
+
+/** Rejects with `admin.listen-failed`. */
 export function serveAdmin(options: AdminOptions): Promise<RunningEndpoint> {
-  const pages = adminPages(options);
+  const pages: Page[] = [
+    {
+      path: '/',
+      method: 'GET',
+      does: 'this page',
+      serve: ({ response }) =>
+        answer(response, 200, dashboard(options, pages), { 'content-type': 'text/html; charset=utf-8' }),
+    },
+    ...options.pages,
+  ];
   return serveHttp({ ...options, host: '127.0.0.1' }, (exchange) => {
     const { request, response, url } = exchange;
     // A page of somebody else's, brought here by a name that suddenly points to loopback, says so in its Host header.
@@ -41,54 +49,57 @@ export function serveAdmin(options: AdminOptions): Promise<RunningEndpoint> {
   });
 }
 
-function adminPages({ version, dump, levels, profiles, quit }: AdminOptions): readonly Page[] {
-  const pages: Page[] = [
-    {
-      path: '/',
-      method: 'GET',
-      does: 'this page',
-      serve: ({ response }) =>
-        answer(response, 200, dashboard(version, pages), { 'content-type': 'text/html; charset=utf-8' }),
+/** The JSON text of what the process knows, in pieces. */
+export function dumpPage(does: string, dump: () => Promise<AsyncIterable<string>>): Page {
+  return {
+    path: '/config_dump',
+    method: 'GET',
+    does,
+    async serve({ response }) {
+      const pieces = await dump();
+      response.writeHead(200, { 'content-type': 'application/json' });
+      await writePieces(pieces, response);
     },
-    {
-      path: '/config_dump',
-      method: 'GET',
-      does: 'everything the proxy knows: workloads, services, policies, certificates, connections',
-      async serve({ response }) {
-        const pieces = await dump();
-        response.writeHead(200, { 'content-type': 'application/json' });
-        await writePieces(pieces, response);
-      },
+  };
+}
+
+export function loggingPage(levels: LogLevels): Page {
+  return {
+    path: '/logging',
+    method: 'POST',
+    does: 'list log levels, or change them: ?level=LEVEL|SCOPE:LEVEL,... and ?reset',
+    serve: ({ response, url }) => changeLevels(levels, { response, url }),
+  };
+}
+
+export function quitPage(quit: () => void): Page {
+  return {
+    path: '/quitquitquit',
+    method: 'POST',
+    does: 'end the proxy: no new connections, live ones until the deadline',
+    serve({ response }) {
+      answer(response, 200, 'shutdown now\n');
+      quit();
     },
-    {
-      path: '/logging',
-      method: 'POST',
-      does: 'list log levels, or change them: ?level=LEVEL|SCOPE:LEVEL,... and ?reset',
-      serve: ({ response, url }) => changeLevels(levels, { response, url }),
-    },
-    {
-      path: '/quitquitquit',
-      method: 'POST',
-      does: 'end the proxy: no new connections, live ones until the deadline',
-      serve({ response }) {
-        answer(response, 200, 'shutdown now\n');
-        quit();
-      },
-    },
+  };
+}
+
+/** `name`: of the process, for the names of files. */
+export function profilePages(name: string, profiles: ProfileSource): readonly Page[] {
+  return [
     {
       path: '/debug/pprof/profile',
       method: 'GET',
       does: 'where processor time goes, for go tool pprof: ?seconds=10, ?format=cpuprofile for Chrome',
-      serve: serveProfile('cpu', profiles),
+      serve: serveProfile(name, 'cpu', profiles),
     },
     {
       path: '/debug/pprof/heap',
       method: 'GET',
       does: 'what was allocated meanwhile and is still held: ?seconds=10, ?format=heapprofile for Chrome',
-      serve: serveProfile('heap', profiles),
+      serve: serveProfile(name, 'heap', profiles),
     },
   ];
-  return pages;
 }
 
 function changeLevels(levels: LogLevels, { response, url }: Pick<HttpExchange, 'response' | 'url'>): void {

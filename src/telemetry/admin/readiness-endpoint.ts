@@ -1,5 +1,5 @@
 /** `/healthz/ready`, which the kubelet asks. */
-import type { Readiness } from '../control-part/readiness.ts';
+import type { Readiness } from './readiness.ts';
 import { answer, serveHttp, type EndpointOptions, type RunningEndpoint } from './http-server.ts';
 
 export function serveReadiness(options: EndpointOptions & { readonly readiness: Readiness }): Promise<RunningEndpoint> {

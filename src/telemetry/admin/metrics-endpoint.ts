@@ -2,7 +2,8 @@
 import type { ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
 import { createGzip, createZstdCompress } from 'node:zlib';
-import { expositionContentType, negotiateFormat, writeSnapshot, type MetricsSnapshot } from '../../telemetry/index.ts';
+import { expositionContentType, negotiateFormat, writeSnapshot } from '../exposition.ts';
+import type { MetricsSnapshot } from '../snapshot.ts';
 import { answer, serveHttp, writePieces, type EndpointOptions, type RunningEndpoint } from './http-server.ts';
 
 export function serveMetrics(
