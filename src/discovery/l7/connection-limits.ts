@@ -39,7 +39,7 @@ export function connectionPoolOf(settings: PoolSettings, defaults: ConnectionPoo
 
 function limit<K extends keyof ConnectionPool>(name: K, value: number | undefined): { [P in K]?: number } {
   const found: { [P in K]?: number } = {};
-  if (value) found[name] = value;
+  if (value !== undefined && value > 0) found[name] = value;
   return found;
 }
 
@@ -67,17 +67,26 @@ const maxEjectionPercent = 10;
 export function outlierDetectionOf(settings: OutlierSettings): OutlierDetection {
   const splitsLocalOrigin = settings.splitExternalLocalOriginErrors ?? false;
   return {
-    consecutive5xx: settings.consecutive5xxErrors ?? consecutive5xx,
-    consecutiveGatewayErrors: settings.consecutiveGatewayErrors ?? settings.consecutiveErrors ?? 0,
+    consecutive5xx: atLeast0(settings.consecutive5xxErrors ?? consecutive5xx),
+    consecutiveGatewayErrors: atLeast0(settings.consecutiveGatewayErrors ?? settings.consecutiveErrors ?? 0),
     consecutiveLocalOriginFailures: splitsLocalOrigin
-      ? (settings.consecutiveLocalOriginFailures ?? consecutiveLocalOriginFailures)
+      ? atLeast0(settings.consecutiveLocalOriginFailures ?? consecutiveLocalOriginFailures)
       : 0,
     splitsLocalOrigin,
     intervalMs: milliseconds(settings.interval) || intervalMs,
     baseEjectionMs: milliseconds(settings.baseEjectionTime) || baseEjectionMs,
-    maxEjectionPercent: settings.maxEjectionPercent || maxEjectionPercent,
-    minHealthPercent: settings.minHealthPercent ?? 0,
+    maxEjectionPercent: percent(settings.maxEjectionPercent || maxEjectionPercent),
+    minHealthPercent: percent(settings.minHealthPercent ?? 0),
   };
+}
+
+/** What admission refuses must not come to a proxy, which would refuse everything with it. */
+function percent(value: number): number {
+  return Math.min(100, atLeast0(value));
+}
+
+function atLeast0(value: number): number {
+  return Math.max(0, value);
 }
 
 export function faultOutliers(settings: OutlierSettings, path: string, problems: RuleProblems): void {
@@ -92,8 +101,8 @@ const minRetryConcurrency = 3;
 
 export function retryBudgetOf(budget: NonNullable<TrafficPolicy['retryBudget']>): NonNullable<Backend['retryBudget']> {
   return {
-    percent: budget.percent ?? budgetPercent,
-    minConcurrency: budget.minRetryConcurrency ?? minRetryConcurrency,
+    percent: percent(budget.percent ?? budgetPercent),
+    minConcurrency: atLeast0(budget.minRetryConcurrency ?? minRetryConcurrency),
     intervalMs: milliseconds(budget.budgetInterval) ?? 0,
   };
 }

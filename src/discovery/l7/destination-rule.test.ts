@@ -220,7 +220,9 @@ trafficPolicy:
   });
 
   it('makes subsets of the endpoints with its labels, of pods and of entries', () => {
-    const shop = world('{ host: reviews, subsets: [{ name: v1, labels: { version: v1 } }, { name: all }] }');
+    const shop = world(
+      '{ host: reviews, subsets: [{ name: v1, labels: { version: v1 } }, { name: all, trafficPolicy: { proxyProtocol: {} } }] }',
+    );
     const route = (subset: string): string => `{ destination: { host: reviews, subset: ${subset} }, weight: 1 }`;
     shop.put(
       shop.sources.virtualServices,
@@ -425,6 +427,27 @@ subsets:
     const mild = world('{ host: reviews, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }');
     assert.match(told(mild), /^True Accepted in force at shop\/wp; without effect: spec.trafficPolicy.tls.mode: /);
     assert.equal(backend(mild).tls, undefined);
+  });
+});
+
+describe('a DestinationRule that admission never saw', () => {
+  it('comes to proxies as something that they can take, and is told', () => {
+    const shop = world(`
+host: reviews
+trafficPolicy:
+  loadBalancer:
+    consistentHash: { httpCookie: { name: c, ttl: -5s }, maglev: { tableSize: -1 } }
+    localityLbSetting: { distribute: [{ from: a, to: { b: -1 } }] }
+  connectionPool: { tcp: { maxConnections: -1, connectTimeout: -1s }, http: { maxRetries: -2 } }
+  outlierDetection: { consecutive5xxErrors: -1, maxEjectionPercent: 900, minHealthPercent: -3 }
+  retryBudget: { percent: -20, minRetryConcurrency: -1 }
+`);
+    const { connectionPool, outlierDetection, retryBudget, loadBalancer } = backend(shop);
+    assert.deepEqual(connectionPool, { connectTimeoutMs: 10_000, idleTimeoutMs: 3_600_000 });
+    assert.deepEqual([outlierDetection?.consecutive5xx, outlierDetection?.maxEjectionPercent], [0, 100]);
+    assert.deepEqual(retryBudget, { percent: 0, minConcurrency: 0, intervalMs: 0 });
+    assert.ok(loadBalancer.kind === 'consistent-hash');
+    assert.match(told(shop), /^False Invalid spec\.trafficPolicy/);
   });
 });
 

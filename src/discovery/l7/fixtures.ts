@@ -6,6 +6,7 @@ import type { ObjectMeta } from '../../api/meta.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { defaultClusterId } from '../../api/names.ts';
 import type { DiscoveryOptions } from '../discovery.ts';
+import { decodeProxyResource, encodeProxyResource, proxyResourceName } from '../../wire/index.ts';
 import { openWorld, service, waypoint, type World } from '../fixtures.ts';
 
 export interface ProxyWorld extends World {
@@ -26,7 +27,12 @@ export function openProxyWorld(options: DiscoveryOptions = {}): ProxyWorld {
   const world = openWorld(options);
   const changed = new Set<string>();
   world.proxyResources.subscribe((changes) => {
-    for (const key of changes.keys()) changed.add(key);
+    for (const [key, { after }] of changes) {
+      changed.add(key);
+      // What a proxy refuses, it refuses with everything else.
+      if (after) decodeProxyResource(proxyResourceName(after.resource), encodeProxyResource(after.resource));
+    }
+    for (const name of danglingNames(world)) throw new Error(`There is no ${name}`);
   });
   return {
     ...world,
@@ -50,6 +56,25 @@ export function openProxyWorld(options: DiscoveryOptions = {}): ProxyWorld {
       world.put(world.sources.nodes);
     },
   };
+}
+
+/** Names of routes, backends and secrets that resources give and that their Gateway is not told. */
+function danglingNames({ proxyResources }: World): string[] {
+  return [...proxyResources.entries()].flatMap(([, { gateway, resource }]) =>
+    namesIn(resource).filter((name) => proxyResources.get(`${gateway}|${name}`) === undefined),
+  );
+}
+
+function namesIn(resource: ProxyResource): string[] {
+  if (resource.kind === 'service') return resource.ports.map(({ routes }) => `routes/${routes}`);
+  if (resource.kind === 'listener' && resource.type === 'edge')
+    return resource.servers.map(({ routes }) => `routes/${routes}`);
+  if (resource.kind === 'routes')
+    return [...JSON.stringify(resource).matchAll(/"backend":"([^"]+)"/g)].map(([, name]) => `backend/${name}`);
+  if (resource.kind !== 'backend') return [];
+  const { ca, clientCertificate } = resource.tls ?? {};
+  const names = [...(ca?.kind === 'secret' ? [ca.secret] : []), ...(clientCertificate ? [clientCertificate] : [])];
+  return names.map((name) => `secret/${name}`);
 }
 
 /** With waypoint `shop/wp`, which stands for Services `reviews` (port 80, HTTP), `ratings` (80) and `old` (8080 and 9090). */

@@ -62,8 +62,9 @@ function hashSource(hash: ConsistentHash): HashSource | undefined {
 }
 
 function hashTable(hash: ConsistentHash): HashTable {
-  if (hash.maglev) return { kind: 'maglev', tableSize: hash.maglev.tableSize || maglevTableSize };
-  return { kind: 'ring', minimumSize: hash.ringHash?.minimumRingSize || hash.minimumRingSize || minimumRingSize };
+  if (hash.maglev) return { kind: 'maglev', tableSize: positive(hash.maglev.tableSize) ?? maglevTableSize };
+  const minimum = positive(hash.ringHash?.minimumRingSize) ?? positive(hash.minimumRingSize);
+  return { kind: 'ring', minimumSize: minimum ?? minimumRingSize };
 }
 
 function warmupOf({ warmup, warmupDurationSecs }: LoadBalancerSettings): Warmup | undefined {
@@ -71,7 +72,11 @@ function warmupOf({ warmup, warmupDurationSecs }: LoadBalancerSettings): Warmup 
   if (!durationMs) return undefined;
   return {
     durationMs,
-    minimumPercent: warmup?.minimumPercent ?? warmupPercent,
-    aggression: warmup?.aggression ?? 1,
+    minimumPercent: Math.min(100, positive(warmup?.minimumPercent) ?? warmupPercent),
+    aggression: positive(warmup?.aggression) ?? 1,
   };
+}
+
+function positive(value: number | null | undefined): number | undefined {
+  return value !== undefined && value !== null && value > 0 ? value : undefined;
 }

@@ -12,7 +12,7 @@ export function localityPolicy(setting: LocalitySetting | undefined): LocalityPo
     distribute: (setting?.distribute ?? []).map(({ from = '', to = {} }) => ({
       from,
       to: Object.entries(to)
-        .map(([locality, weight]) => ({ locality, weight }))
+        .map(([locality, weight]) => ({ locality, weight: Math.max(0, weight) }))
         .toSorted((a, b) => (a.locality < b.locality ? -1 : 1)),
     })),
     failover: (setting?.failover ?? []).map(({ from = '', to = '' }) => ({ from, to })),

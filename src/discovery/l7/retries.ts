@@ -38,7 +38,7 @@ const maxBackoffFactor = 10;
 
 /** `retryOn` names conditions and status codes; what is neither is passed over: admission has refused it. */
 export function retryPolicy(retries: HttpRetries): RetryPolicy {
-  const attempts = retries.attempts ?? 0;
+  const attempts = Math.max(0, retries.attempts ?? 0);
   const names = (retries.retryOn ?? '')
     .split(',')
     .map((name) => name.trim())

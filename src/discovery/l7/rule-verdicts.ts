@@ -1,5 +1,9 @@
 /** What the statuses of VirtualServices and DestinationRules say: the condition `WaypointAccepted`. */
-import type { DestinationRule } from '../../api/istio.ts';
+import { viewOf } from '../../api/field-view.ts';
+import type { DestinationRule, VirtualService } from '../../api/istio.ts';
+import { kinds } from '../../api/kinds.ts';
+import type { KindRef, KubeObject } from '../../api/meta.ts';
+import { validateIstio } from '../../api/validation/istio/index.ts';
 import type { Collection, Graph, Reader } from '../../collection/index.ts';
 import { clusterOfKey } from '../object-key.ts';
 import type { ObjectVerdict } from '../waypoint-binding.ts';
@@ -25,6 +29,7 @@ export interface RuleVerdicts {
 }
 
 export interface RuleVerdictInputs {
+  readonly virtualServices: Collection<VirtualService>;
   readonly judged: Collection<JudgedVirtualService>;
   readonly destinationRules: Collection<DestinationRule>;
   readonly rules: DestinationRules;
@@ -36,10 +41,10 @@ export interface RuleVerdictInputs {
 
 export function deriveRuleVerdicts(graph: Graph, inputs: RuleVerdictInputs): RuleVerdicts {
   return {
-    virtualServices: graph.map('verdicts on virtual services', inputs.judged, (judged, _, read) => ({
-      generation: judged.generation,
-      accepted: verdictOnVirtualService(judged, inputs, read),
-    })),
+    virtualServices: graph.map('verdicts on virtual services', inputs.virtualServices, (vs, key, read) => {
+      const judged = read.get(inputs.judged, key);
+      return judged && { generation: judged.generation, accepted: verdictOnVirtualService(vs, judged, inputs, read) };
+    }),
     destinationRules: graph.map('verdicts on destination rules', inputs.destinationRules, (rule, key, read) => ({
       generation: rule.metadata.generation,
       accepted: verdictOnDestinationRule(rule, clusterOfKey(key), inputs, read),
@@ -47,7 +52,18 @@ export function deriveRuleVerdicts(graph: Graph, inputs: RuleVerdictInputs): Rul
   };
 }
 
+/** What admission would say, had it been asked. */
+function wrongMeaning(kind: KindRef, object: KubeObject): RuleProblem[] {
+  return validateIstio(kind, viewOf(object)).errors.map(({ path, message }) => ({
+    severity: 'fault',
+    path,
+    message,
+    reason: 'Invalid',
+  }));
+}
+
 function verdictOnVirtualService(
+  vs: VirtualService,
   judged: JudgedVirtualService,
   { rules, services, gateways }: RuleVerdictInputs,
   read: Reader,
@@ -58,7 +74,7 @@ function verdictOnVirtualService(
     waypoints: service.waypoints.filter((waypoint) => [service.namespace, waypoint.split('/')[0]].includes(namespace)),
   }));
   const waypoints = [...new Set(heard.flatMap((service) => service.waypoints))].toSorted();
-  const found = new RuleProblems(problems);
+  const found = new RuleProblems([...wrongMeaning(kinds.VirtualService, vs), ...problems]);
   for (const { need, path } of judged.subsets) {
     const service = read.get(services.all, need.service);
     for (const waypoint of waypoints) {
@@ -94,7 +110,7 @@ function verdictOnDestinationRule(
   read: Reader,
 ): ObjectVerdict {
   const { namespace = '', name } = rule.metadata;
-  const problems = new RuleProblems();
+  const problems = new RuleProblems(wrongMeaning(kinds.DestinationRule, rule));
   judgeDestinationRule(rule, problems);
   const host = fullHost(rule.spec?.host ?? '', namespace, clusterDomain);
   const meant: L7Service[] = host.startsWith('*')

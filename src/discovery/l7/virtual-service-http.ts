@@ -1,7 +1,16 @@
 /** `http` of a VirtualService -> rules of the model, for one port of one Service (ambient-l7, 2.1). Pure. */
-import type { HttpAction, HttpMatch, HttpRule, Mirror, PathRewrite, UrlRewrite } from '../../api/l7/index.ts';
+import type {
+  HttpAction,
+  HttpMatch,
+  HttpRule,
+  Mirror,
+  PathRewrite,
+  RouteTable,
+  UrlRewrite,
+} from '../../api/l7/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { parseRegex } from '../../policy/text-match.ts';
+import { decodeProxyResource, encodeProxyResource, proxyResourceName } from '../../wire/index.ts';
 import { milliseconds } from './durations.ts';
 import { retryPolicy } from './retries.ts';
 import type { SourcedRoute } from './virtual-service-delegates.ts';
@@ -19,16 +28,23 @@ export function httpRules(sourced: SourcedRoute, context: DestinationContext): H
   if (!matches) return [];
   const common = { name: ruleName(sourced), origin };
   try {
-    return partsByRewrite(route, matches).map(({ rewrite, matches: some }) => ({
-      ...common,
-      matches: some,
-      ...behaviour(sourced, rewrite, context),
-    }));
+    return partsByRewrite(route, matches).map(({ rewrite, matches: some }) => {
+      const rule = { ...common, matches: some, ...behaviour(sourced, rewrite, context) };
+      checkRule(rule);
+      return rule;
+    });
   } catch (error) {
     const message = `${messageOf(error)}: what it matches is answered with ${brokenStatus}`;
     context.problems.fault(path, 'Invalid', message);
     return [{ ...common, matches, action: { kind: 'respond', status: brokenStatus } }];
   }
+}
+
+/** Throws what a proxy would refuse it for, and everything else with it. */
+function checkRule(rule: HttpRule): void {
+  const hosts = [{ domains: ['*'], rules: [rule] }];
+  const table: RouteTable = { kind: 'routes', name: 'rule', hosts, tls: [], tcp: [] };
+  decodeProxyResource(proxyResourceName(table), encodeProxyResource(table));
 }
 
 /** Undefined: nothing matches it here. */

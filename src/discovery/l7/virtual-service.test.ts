@@ -138,6 +138,7 @@ http:
       [[{ path: { kind: 'prefix', value: '/a' } }], []],
     );
     assert.deepEqual(problems(shop), [
+      'spec.http[2].match[0].uri.regex',
       'spec.http[0].match[0].sourceLabels',
       'spec.http[1].match[0].sourceLabels',
       'spec.http[2].match[0]',
@@ -181,9 +182,11 @@ tcp:
       virtualService(
         'vs',
         `
-hosts: [safe]
+hosts: [safe.shop.svc.cluster.local]
 tls:
-  - match: [{ sniHosts: [A.example.com], port: 443 }, { sniHosts: [b.example.com], sourceNamespace: x }]
+  - match:
+      - { sniHosts: [Safe.shop.svc.cluster.local], port: 443 }
+      - { sniHosts: [safe.shop.svc.cluster.local], sourceNamespace: x }
     route: [{ destination: { host: safe } }, { destination: { host: nowhere }, weight: 5 }]
 `,
       ),
@@ -191,7 +194,7 @@ tls:
     const table = shop.resource('shop/wp', 'routes', 'inbound-vip|443|tcp|safe.shop.svc.cluster.local');
     assert.deepEqual(
       table.tls.map(({ sniHosts, destinations }) => [sniHosts, destinations.map(({ target }) => target.kind)]),
-      [[['a.example.com'], ['invalid']]],
+      [[['safe.shop.svc.cluster.local'], ['invalid']]],
     );
     assert.deepEqual(table.tcp, []);
     assert.deepEqual(problems(shop, 'vs'), [
@@ -416,6 +419,31 @@ http:
       1,
       'outbound|80||nowhere.shop.svc.cluster.local',
     ]);
+  });
+
+  it('answers 500 for a route that no proxy would take, and leaves the others alone', () => {
+    const shop = world(`
+hosts: [reviews]
+http:
+  - match: [{ uri: { prefix: /a } }]
+    directResponse: { status: 9999 }
+  - match: [{ uri: { prefix: /b } }]
+    rewrite: { uriRegexRewrite: { match: "(", rewrite: x } }
+    route: [{ destination: { host: reviews } }]
+  - route: [{ destination: { host: reviews } }]
+`);
+    assert.deepEqual(
+      rulesOf(shop, 'reviews').map(({ matches, action }) => [
+        matches[0]?.path?.value,
+        action.kind === 'respond' ? action.status : action.kind,
+      ]),
+      [
+        ['/a', 500],
+        ['/b', 500],
+        [undefined, 'forward'],
+      ],
+    );
+    assert.match(verdict(shop)?.message ?? '', /spec\.http\[0\]: .*9999.* is answered with 500/);
   });
 
   it('delegates: matches together, the fields of the delegate win', () => {

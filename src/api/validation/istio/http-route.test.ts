@@ -190,18 +190,6 @@ describeValidator(virtualService, validateVirtualService, {
       `spec.http[0].match[0].headers[]: Invalid value: "": a header name has letters, digits, '-' and '_'`,
       'spec.http[0].match[0].withoutHeaders[x-a]: Required value: must not be null: {} matches when it is there',
     ],
-    'matches by claims without a gateway': [
-      {
-        hosts: ['reviews'],
-        http: [
-          {
-            route: [{ destination: { host: 'reviews' } }],
-            match: [{ headers: { '@request.auth.claims.group': { exact: 'a' } } }],
-          },
-        ],
-      },
-      'spec.http[0].match[0].headers[@request.auth.claims.group]: Forbidden: routes by claims of a token need a gateway: name one in `gateways`',
-    ],
     'matches what no client has': [
       {
         hosts: ['reviews'],

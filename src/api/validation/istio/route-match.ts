@@ -12,7 +12,7 @@ export const meshGateway = 'mesh';
 /** A header of this name stands for a claim of the token: `@request.auth.claims.a.b`, `@request.auth.claims[a][b]`. */
 const claim = /^@request\.auth\.claims(?:\.[^\s.[\]]+(?:\.[^\s.[\]]+)*|(?:\[[^\s[\]]+\])+)$/;
 
-export function isClaim(header: string): boolean {
+function isClaim(header: string): boolean {
   return header.startsWith('@request.auth.claims');
 }
 

@@ -19,6 +19,15 @@ describeValidator(virtualService, validateVirtualService, {
         },
       ],
     },
+    'matches claims of a token, which waypoints know as well': {
+      hosts: ['reviews'],
+      http: [
+        {
+          match: [{ headers: { '@request.auth.claims.group': { exact: 'dev' } } }],
+          route: [{ destination: { host: 'reviews' } }],
+        },
+      ],
+    },
     'serves a gateway': {
       hosts: ['*'],
       gateways: ['bookinfo-gateway', 'infra/edge'],

@@ -5,7 +5,7 @@ import { checkDestination, checkWeights } from './destination.ts';
 import { hostCovers, hostsOverlap, isIp, wildcardHostProblems } from './hosts.ts';
 import { checkHttpRoute } from './http-route.ts';
 import { checkObject } from './object.ts';
-import { checkGatewayNames, checkL4Match, isClaim, meshGateway } from './route-match.ts';
+import { checkGatewayNames, checkL4Match, meshGateway } from './route-match.ts';
 import { warnOfUnreachable } from './unreachable.ts';
 import { checkExportTo } from './values.ts';
 
@@ -19,7 +19,6 @@ export function validateVirtualService(object: FieldView): Validation {
   checkGatewayNames(spec.at('gateways'), found);
   if (isDelegate) checkDelegate(spec, found);
   else checkHosts(hosts, gateways.length === 0 || gateways.some(({ text }) => text === meshGateway), found);
-  if (!isDelegate && gateways.every(({ text }) => text === meshGateway)) refuseClaims(spec, found);
   if (['http', 'tls', 'tcp'].every((field) => spec.at(field).items().length === 0)) {
     found.required(spec, 'one of `http`, `tls` and `tcp` must have a route');
   }
@@ -54,20 +53,6 @@ function checkHosts(hosts: readonly FieldView[], isForMesh: boolean, found: Find
   for (const [i, host] of hosts.entries()) {
     const other = hosts.slice(0, i).find(({ text }) => hostsOverlap(text ?? '', host.text ?? ''));
     if (other) found.invalid(host, `overlaps with ${other.path} ${JSON.stringify(other.text)}: name each host once`);
-  }
-}
-
-/** Claims are read where the token is checked, at the gateway. */
-function refuseClaims(spec: FieldView, found: Findings): void {
-  for (const route of spec.at('http').items()) {
-    for (const match of route.at('match').items()) {
-      for (const field of ['headers', 'withoutHeaders']) {
-        for (const [key, value] of match.at(field).entries()) {
-          if (isClaim(key))
-            found.forbidden(value, 'routes by claims of a token need a gateway: name one in `gateways`');
-        }
-      }
-    }
   }
 }
 
