@@ -541,6 +541,39 @@ describe('HTTP/2 exchanges', () => {
     );
   });
 
+  it('wants no more of a request that is answered, once the answer is sent', async () => {
+    const { peer, exchanges } = openRaw((exchange) => exchange.read(record([], () => exchange)));
+    peer.send(rawFrame(frameType.settings, 0, 0, [0, 4, 0, 0, 0, 3]));
+    for (const id of [1, 3, 5]) peer.headers(id, get);
+    await turns();
+    for (const exchange of exchanges) {
+      exchange.respond({ status: 200, headers: headers() }, false);
+      exchange.write(Buffer.from('abcd'));
+      exchange.end();
+    }
+    // The rest of one comes in the same turn, and one gets a window for its answer.
+    peer
+      .send(rawFrame(0, endStream, 1))
+      .send(rawFrame(8, 0, 1, uint32(1)))
+      .send(rawFrame(8, 0, 3, uint32(1)));
+    await turns();
+    assert.deepEqual(
+      [1, 3, 5].map((id) => peer.reset(id)),
+      [undefined, 'noError', undefined],
+    );
+    assert.equal(Buffer.concat(peer.of('data', 3).map(({ payload }) => payload)).toString(), 'abcd');
+  });
+
+  it('leaves each half of a tunnel its own end', async () => {
+    const { peer, exchanges } = openRaw((exchange) => exchange.read(record([], () => exchange)));
+    peer.headers(1, { ':method': 'CONNECT', ':authority': 'a:1' });
+    await turns();
+    exchanges[0]?.respond({ status: 200, headers: headers() }, false);
+    exchanges[0]?.end();
+    await turns();
+    assert.equal(peer.reset(1), undefined);
+  });
+
   it('says when there is room again', async () => {
     const pair = await openPair((exchange) => exchange.respond({ status: 200, headers: headers() }, false));
     let received = 0;
@@ -591,6 +624,21 @@ describe('HTTP/2 requests, floods', () => {
       peer.headers(2 * i + 1, get).send(rawFrame(frameType.rstStream, 0, 2 * i + 1, uint32(8)));
     }
     await turns();
+    assert.equal(peer.goaway, undefined);
+  });
+
+  it('bears a client that gives up one request of ten, however many there are', async () => {
+    const { peer, exchanges } = openRaw((exchange) => {
+      exchange.read(record([], () => exchange));
+      if (exchanges.length % 10 !== 0) exchange.respond({ status: 200, headers: headers() }, true);
+    });
+    for (let i = 0; i < 30_000; i++) {
+      const id = 2 * i + 1;
+      peer.headers(id, get, endHeaders | endStream);
+      if ((i + 1) % 10 === 0) peer.send(rawFrame(frameType.rstStream, 0, id, uint32(8)));
+    }
+    await turns();
+    assert.equal(exchanges.length, 30_000);
     assert.equal(peer.goaway, undefined);
   });
 

@@ -71,6 +71,9 @@ export function resolveHttp2Limits(role: Http2Role, changes: Partial<Http2Limits
   return limits;
 }
 
+/** One reset or the like for so many answers is no flood, at whatever rate: 4. */
+const forgivenByAnswer = 0.25;
+
 /**
  * One bucket for everything cheap to send and dear to receive: PING, SETTINGS, PRIORITY, unknown and empty frames, and streams reset
  * before they were answered ("rapid reset", CVE-2023-44487). The hot path never touches it.
@@ -87,6 +90,11 @@ export class FloodGuard {
     this.#perMs = limits.floodPerSecond / 1000;
     this.#clock = clock;
     this.#lastMs = clock.nowMs();
+  }
+
+  /** A request was answered: a busy client may give up some of many. */
+  forgive(): void {
+    if (this.#level > 0) this.#level = Math.max(0, this.#level - forgivenByAnswer);
   }
 
   /** Throws `h2.enhance-your-calm` (connection) when the peer overdoes it. */

@@ -34,6 +34,7 @@ export class Http2ServerExchange implements ServerExchange, StreamHandler, TurnT
   #responded = false;
   /** Nothing may follow the head. */
   #bodiless = false;
+  #isTunnel = false;
   #givenUp = false;
 
   constructor(stream: Http2Stream, request: RequestHead, bodyLength: BodyLength) {
@@ -61,6 +62,7 @@ export class Http2ServerExchange implements ServerExchange, StreamHandler, TurnT
     this.#responded = true;
     const list = this.#answer(head);
     const { status } = head;
+    this.#isTunnel ||= this.request.method === 'CONNECT' && status < 300;
     this.#bodiless ||= ends || status === 204 || status === 304 || this.request.method === 'HEAD';
     this.#stream.sendHeaders(list, this.#bodiless);
   }
@@ -106,6 +108,13 @@ export class Http2ServerExchange implements ServerExchange, StreamHandler, TurnT
     else this.#drainToTell = true;
   }
 
+  /** The answer is whole: nobody needs the rest of the request. A tunnel's halves end each for itself. */
+  onSent(): void {
+    if (this.#isTunnel) return;
+    // What comes in this turn may be the rest.
+    deferToTurnEnd({ runTurn: () => this.#stream.reset(errorCode.noError) });
+  }
+
   onClose(error?: Error): void {
     this.#over = true;
     this.#error = error && exchangeError(error, this.#givenUp);
@@ -137,7 +146,10 @@ export class Http2ServerExchange implements ServerExchange, StreamHandler, TurnT
     const switches = status === 101;
     if (this.request.upgrade !== undefined) {
       const webSocket = this.request.upgrade === 'websocket';
-      if (switches) return responseList({ status: 200, headers: head.headers }, webSocket);
+      if (switches) {
+        this.#isTunnel = true;
+        return responseList({ status: 200, headers: head.headers }, webSocket);
+      }
       // To the client, any 2xx would be the tunnel that it did not get.
       if (status < 200 || status > 299) return responseList(head, webSocket);
     } else if (!switches) return responseList(head);

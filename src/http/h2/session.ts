@@ -321,6 +321,10 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     this.outbox.frameOfUint32(frameType.rstStream, streamId, wireCode);
   }
 
+  onAnswered(): void {
+    if (this.role === 'server') this.#flood.forgive();
+  }
+
   onStreamClosed(stream: Http2Stream): void {
     this.#streams.delete(stream.id);
     if (!stream.closedByReset) this.#streams.noteEnded(stream.id);

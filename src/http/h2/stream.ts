@@ -19,6 +19,8 @@ export interface StreamHandler {
   onEnd(trailers?: HeaderList): void;
   /** After a `sendData` that was `full`: send again. */
   onDrain(): void;
+  /** Our half is over, all of it staged, and the peer's is not. May come from inside of a call on the stream. */
+  onSent?(): void;
   /** Both halves are over. Exactly once, last, never from inside a call on the stream. No error after an orderly end. */
   onClose(error?: Error): void;
 }
@@ -31,6 +33,8 @@ export interface StreamHost {
   readonly sendFrameSize: number;
   writeHeaders(streamId: number, headers: HeaderList, endStream: boolean): void;
   writeReset(streamId: number, wireCode: number): void;
+  /** The first head of ours went out on a stream. */
+  onAnswered(): void;
   /** The stream left the session. */
   onStreamClosed(stream: Http2Stream): void;
 }
@@ -100,6 +104,7 @@ export class Http2Stream implements SendWaiter, TurnTask {
 
   sendHeaders(headers: HeaderList, endStream = false): void {
     if (this.#closed || this.sendEnded) return;
+    if (!this.answered) this.#host.onAnswered();
     this.answered = true;
     this.#host.writeHeaders(this.id, headers, endStream);
     if (endStream) this.#endSending();
@@ -274,7 +279,8 @@ export class Http2Stream implements SendWaiter, TurnTask {
 
   #endSending(): void {
     this.#sendEnded = true;
-    this.#closeIfOver();
+    if (this.#receiveEnded) this.#closeIfOver();
+    else this.#handler.onSent?.();
   }
 
   #closeIfOver(): void {
