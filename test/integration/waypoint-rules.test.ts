@@ -1,7 +1,7 @@
 /** VirtualService and DestinationRule through ztunnel, waypoint and ztunnel: what a client sees, and what their statuses say. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { kinds } from '../../src/api/index.ts';
+import { kinds, type Condition, type KubeObject } from '../../src/api/index.ts';
 import { openL7Mesh, type HttpAnswer, type HttpRequest, type L7Mesh } from '../support/l7-mesh.ts';
 import { eventually } from '../support/run.ts';
 
@@ -21,6 +21,10 @@ const object = (kind: RuleObject['kind'], name: string, spec: object): RuleObjec
   metadata: { name, namespace: 'shop' },
   spec,
 });
+
+interface WithConditions extends KubeObject {
+  readonly status?: { readonly conditions?: Condition[] };
+}
 
 /** Answers 299 at `/ready/<mark>` once it acts. */
 const virtualService = (mark: string, http: readonly object[]): RuleObject =>
@@ -55,7 +59,7 @@ describe('at a waypoint', () => {
   const condition = (kind: RuleObject['kind'], name: string, wanted: (text: string) => boolean): Promise<string> =>
     eventually(
       async () => {
-        const found = await l7.mesh.client.get(kinds[kind], name, 'shop');
+        const found = await l7.mesh.client.get<WithConditions>(kinds[kind], name, 'shop');
         const status = found.status?.conditions?.find(({ type }) => type === 'WaypointAccepted');
         const text = `${status?.status} ${status?.reason} ${status?.message}`;
         return wanted(text) ? text : undefined;
