@@ -14,6 +14,7 @@ import {
 import { printList } from '../output.ts';
 import { startProgress, type Progress } from '../progress.ts';
 import { startOptions } from '../up.ts';
+import { pagePort, pageUrl, publishedPage, requirePage } from './page.ts';
 import { runScenario, type SeenRow } from './run-scenario.ts';
 
 interface DemoOptions extends StateOptions {
@@ -25,7 +26,7 @@ const readyWithinMs = 120_000;
 
 export function demoCommand(context: CliContext): Command {
   return new Command('demo')
-    .description('show the mesh at work: two nodes, Bookinfo, mutual TLS, a policy')
+    .description('show the mesh at work: two nodes, Bookinfo behind a gateway, mutual TLS, a policy')
     .option('--once', 'take everything down after the table; exit code 1 if a row was wrong')
     .option('--state <dir>', stateOption().description.replace('~/.ambit)', '~/.ambit-demo)'))
     .addOption(outputOption())
@@ -33,15 +34,16 @@ export function demoCommand(context: CliContext): Command {
     .action(async (options: DemoOptions) => {
       const paths = statePaths(options.state ?? join(context.home, '.ambit-demo'));
       const progress = startProgress(context);
+      const port = await pagePort();
       let wrong: readonly SeenRow[];
       try {
-        const rows = await play(context, paths, progress);
+        const rows = await play(context, { paths, port, progress });
         progress.done('done');
         printRows(context, rows, options.output);
         wrong = rows.filter((row) => row.wrong !== undefined);
         for (const row of wrong)
           context.err.write(`ambit: wrong row: ${row.phase}: ${row.caller} -> ${row.called} ${row.wrong}\n`);
-        if (!options.once && wrong.length === 0) await stayUp(context, paths);
+        if (!options.once && wrong.length === 0) await stayUp(context, paths, pageUrl(port));
       } finally {
         progress.stop();
         const ending = startProgress(context);
@@ -52,7 +54,10 @@ export function demoCommand(context: CliContext): Command {
     });
 }
 
-async function play(context: CliContext, paths: StatePaths, progress: Progress): Promise<SeenRow[]> {
+async function play(
+  context: CliContext,
+  { paths, port, progress }: { readonly paths: StatePaths; readonly port: number; readonly progress: Progress },
+): Promise<SeenRow[]> {
   const samples = join(context.self.binDir, '../../samples');
   const onProgress = (step: string): void => progress.step(step);
   // A demo that was cut off may have left its mesh.
@@ -61,8 +66,10 @@ async function play(context: CliContext, paths: StatePaths, progress: Progress):
     ...startOptions(context),
     paths,
     images: [],
+    publish: [publishedPage(port)],
     manifests: readManifests([
       join(samples, 'bookinfo/bookinfo.yaml'),
+      join(samples, 'bookinfo/gateway.yaml'),
       join(samples, 'sleep/sleep.yaml'),
       join(samples, 'demo/visitor.yaml'),
     ]),
@@ -71,7 +78,10 @@ async function play(context: CliContext, paths: StatePaths, progress: Progress):
   });
   const client = openMeshClient(paths);
   try {
-    return await runScenario({ client, node: context.self.node, samples, onProgress, signal: context.signal });
+    const rows = await runScenario({ client, node: context.self.node, samples, onProgress, signal: context.signal });
+    onProgress('asking for the page through the gateway');
+    await requirePage(pageUrl(port), context.signal);
+    return rows;
   } finally {
     await client.close();
   }
@@ -95,9 +105,9 @@ function printRows(context: CliContext, rows: readonly SeenRow[], format: Output
   });
 }
 
-async function stayUp(context: CliContext, paths: StatePaths): Promise<void> {
+async function stayUp(context: CliContext, paths: StatePaths, page: string): Promise<void> {
   context.err.write(
-    `\nThe mesh stays up until Ctrl-C. Look around:\n  export KUBECONFIG=${paths.kubeconfig}\n  ambit ztunnel-config workloads\n  kubectl get pods -A\n`,
+    `\nThe mesh stays up until Ctrl-C. Bookinfo is at ${page}. Look around:\n  export KUBECONFIG=${paths.kubeconfig}\n  ambit ztunnel-config workloads\n  kubectl get pods -A\n`,
   );
   if (context.signal.aborted) return;
   const keepAlive = setInterval(() => undefined, 60_000);

@@ -63,7 +63,10 @@ export async function up(options: UpOptions): Promise<void> {
     onProgress('applying the manifests');
     const applied = await applyManifests(client, options.manifests);
     onProgress('waiting for the pods');
-    await waitForWorkloads(client, applied, { deadlineMs, onProgress, signal: options.signal });
+    // On a bare mesh nobody deploys a Gateway.
+    const isBare = readMeshRecord(paths)?.bare === true;
+    const awaited = isBare ? applied.filter(({ kind }) => kind !== 'Gateway') : applied;
+    await waitForWorkloads(client, awaited, { deadlineMs, onProgress, signal: options.signal });
   } finally {
     await client.close();
   }

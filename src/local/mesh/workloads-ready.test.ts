@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Pod, PodStatus } from '../../api/index.ts';
 import { withoutReadiness } from './stale-status.ts';
-import { podTrouble } from './workloads-ready.ts';
+import { gatewayTrouble, podTrouble } from './workloads-ready.ts';
 
 const pod = (status: PodStatus): Pod => ({
   apiVersion: 'v1',
@@ -51,5 +51,21 @@ describe('withoutReadiness', () => {
   it('has nothing to say of what is not ready', () => {
     assert.equal(withoutReadiness([other, { ...ready, status: 'False' }], 'now'), undefined);
     assert.equal(withoutReadiness([], 'now'), undefined);
+  });
+});
+
+describe('gatewayTrouble', () => {
+  it('is none once the newest generation is programmed', () => {
+    const trouble = (status: 'True' | 'False', observedGeneration: number): string | undefined => {
+      const said = { type: 'Programmed', status, reason: 'x', message: 'no proxy is ready', observedGeneration };
+      return gatewayTrouble({
+        metadata: { name: 'edge', generation: 2 },
+        spec: { gatewayClassName: 'istio', listeners: [] },
+        status: { conditions: [{ ...said, lastTransitionTime: '2026-01-01T00:00:00Z' }] },
+      });
+    };
+    assert.equal(trouble('True', 2), undefined);
+    assert.equal(trouble('True', 1), 'nobody has looked at it yet');
+    assert.equal(trouble('False', 2), 'no proxy is ready');
   });
 });

@@ -1,5 +1,5 @@
 /** Waits until applied workloads run, and says why they do not. */
-import { kinds, type Deployment, type KubeObject, type Pod } from '../../api/index.ts';
+import { kinds, type Deployment, type Gateway, type KubeObject, type Pod } from '../../api/index.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import { sleep } from '../../lib/clock.ts';
 import { AmbitError } from '../../lib/errors.ts';
@@ -11,7 +11,10 @@ export interface WaitOptions {
   readonly signal: AbortSignal;
 }
 
-/** Resolves when every Deployment and Pod of `objects` is Ready. Throws `local.pods-not-ready` with the pods and their reasons. */
+/** Of Gateways whose proxies the mesh deploys; others may never have any. */
+const ownGatewayClasses: ReadonlySet<string> = new Set(['istio', 'istio-waypoint', 'ambit', 'ambit-waypoint']);
+
+/** Resolves when every Deployment and Pod of `objects` is Ready, and every Gateway that the mesh deploys is programmed. Throws `local.pods-not-ready` with the pods and their reasons. */
 export async function waitForWorkloads(
   client: KubeClient,
   objects: readonly KubeObject[],
@@ -19,6 +22,12 @@ export async function waitForWorkloads(
 ): Promise<void> {
   const deployments = objects.filter((object): object is Deployment => object.kind === 'Deployment');
   const pods = objects.filter((object): object is Pod => object.kind === 'Pod');
+  const gateways = objects.filter(
+    (object): object is Gateway =>
+      object.kind === 'Gateway' &&
+      object.apiVersion?.startsWith('gateway.networking.k8s.io/') === true &&
+      ownGatewayClasses.has((object as Gateway).spec.gatewayClassName),
+  );
   const namespaces = new Set([...deployments, ...pods].map((object) => object.metadata.namespace ?? 'default'));
   for (;;) {
     const waiting: string[] = [];
@@ -34,6 +43,11 @@ export async function waitForWorkloads(
         if (!now || !(isPodReady(now) || now.status?.phase === 'Succeeded'))
           waiting.push(`Pod ${namespace}/${pod.metadata.name}`);
       }
+    }
+    for (const { metadata } of gateways) {
+      const now = await client.get(kinds.Gateway, metadata.name ?? '', metadata.namespace ?? 'default');
+      const trouble = gatewayTrouble(now);
+      if (trouble !== undefined) waiting.push(`Gateway ${metadata.namespace}/${metadata.name} (${trouble})`);
     }
     if (waiting.length === 0) return;
     if (options.signal.aborted || Date.now() > options.deadlineMs) {
@@ -57,6 +71,13 @@ function isDeploymentReady(deployment: Deployment): boolean {
     (status?.readyReplicas ?? 0) >= wanted &&
     (status?.replicas ?? 0) === wanted
   );
+}
+
+/** Undefined: its proxies serve. */
+export function gatewayTrouble({ metadata, status }: Gateway): string | undefined {
+  const programmed = status?.conditions?.find(({ type }) => type === 'Programmed');
+  if (!programmed || programmed.observedGeneration !== metadata.generation) return 'nobody has looked at it yet';
+  return programmed.status === 'True' ? undefined : programmed.message;
 }
 
 async function reasons(client: KubeClient, namespaces: ReadonlySet<string>): Promise<string> {
