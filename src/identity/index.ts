@@ -14,5 +14,7 @@ export { splitCertificates } from './pem.ts';
 export { parseRevocationLists } from './revocation-list.ts';
 export { createRevocations, type PeerRole, type Revocations } from './revocations.ts';
 export { parseSpiffeId, spiffeParts, tryParseSpiffeId, type SpiffeParts } from './spiffe.ts';
+export { chainProblem } from './verify-peer.ts';
 export { acceptCertificate, type WorkloadCertificate } from './workload-certificate.ts';
 export { identityOfLeaf, type PeerRefusalReason, type PeerVerdict } from './x509-peer.ts';
+export { dumpCertificate, dumpPem, type DumpedCertificate, type DumpedIdentity } from './certificate-dump.ts';

@@ -37,7 +37,7 @@ function verifyPeer(socket: TLSSocket, usage: PeerUsage): PeerVerdict {
  * sockets of a `tls.Server` or `tls.connect`; on a TLSSocket over a socket of ours it is on the handle. Should a Node
  * version move it, every peer is refused.
  */
-function chainProblem(socket: TLSSocket): string | undefined {
+export function chainProblem(socket: TLSSocket): string | undefined {
   const { _handle: handle } = socket as unknown as { _handle?: { verifyError?: () => unknown } | null };
   if (typeof handle?.verifyError !== 'function') return 'its verification is not available';
   const error = handle.verifyError();

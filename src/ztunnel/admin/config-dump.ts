@@ -1,18 +1,10 @@
 /** `/config_dump`: what the proxy knows, in the shape that istioctl reads, written piece by piece, as a mesh may be large. */
 import type { ServiceKey } from '../../api/names.ts';
 import type { MeshAddress, MeshService, MeshWorkload } from '../../api/workload.ts';
-import type { CertificateStatus } from '../../identity/index.ts';
+import { dumpCertificate, type CertificateStatus } from '../../identity/index.ts';
 import type { Authorization } from '../../policy/index.ts';
 import type { ConnectionReport, PodInfo } from '../messages.ts';
-import {
-  dumpCertificate,
-  dumpConnection,
-  dumpEndpoints,
-  dumpPolicy,
-  dumpService,
-  dumpWorkload,
-  type Json,
-} from './dump-values.ts';
+import { dumpConnection, dumpEndpoints, dumpPolicy, dumpService, dumpWorkload, type Json } from './dump-values.ts';
 
 type Direction = ConnectionReport['direction'];
 

@@ -1,5 +1,4 @@
 /** What `/config_dump` says of one thing: upstream's keys and values (ambient-l4 section 9.4), which istioctl reads. */
-import { X509Certificate } from 'node:crypto';
 import { formatCidr } from '../../lib/ip.ts';
 import { serviceKey, type ServiceKey, type WorkloadUid } from '../../api/names.ts';
 import type {
@@ -10,7 +9,6 @@ import type {
   NetworkAddress,
   ServicePort,
 } from '../../api/workload.ts';
-import { splitCertificates, type CertificateStatus } from '../../identity/index.ts';
 import type { Authorization, AuthorizationMatch, StringMatch } from '../../policy/index.ts';
 import type { ConnectionReport } from '../messages.ts';
 
@@ -144,27 +142,6 @@ function dumpString(match: StringMatch): Json {
     case 'presence':
       return { Presence: [] };
   }
-}
-
-export function dumpCertificate({ identity, state }: CertificateStatus): Json {
-  const states = { available: 'Available', unavailable: 'Unavailable', initializing: 'Initializing' };
-  const certificate = state.kind === 'available' ? state.certificate : undefined;
-  return {
-    identity,
-    state: state.kind === 'unavailable' ? `${states.unavailable}: ${state.error.message}` : states[state.kind],
-    certChain: certificate?.chainPem.map(dumpPem) ?? [],
-    rootCerts: certificate ? splitCertificates(certificate.rootsPem).map(dumpPem) : [],
-  };
-}
-
-function dumpPem(pem: string): Json {
-  const certificate = new X509Certificate(pem);
-  return {
-    pem: Buffer.from(pem).toString('base64'),
-    serialNumber: BigInt(`0x${certificate.serialNumber}`).toString(),
-    validFrom: new Date(certificate.validFrom).toISOString().replace('.000Z', 'Z'),
-    expirationTime: new Date(certificate.validTo).toISOString().replace('.000Z', 'Z'),
-  };
 }
 
 function dumpGateway({ destination, hboneMtlsPort }: GatewayAddress): Json {
