@@ -287,6 +287,7 @@ describe('HTTP/1.1 client', () => {
     const { peer, client, request } = testClient();
     const seen = request({ method: 'POST', headers: list({ 'content-length': '10' }) }, false);
     seen.exchange?.write(Buffer.from('abc'));
+    seen.onEvent = (event) => event === 'close' && assert.equal(client.canOpen, false);
     await turns();
     peer.send('HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno');
     await turns();
@@ -305,10 +306,12 @@ describe('HTTP/1.1 client', () => {
       const { peer, request } = testClient();
       const seen = request({ method: 'POST', headers: list({ 'content-length': '5' }) }, false);
       seen.exchange?.write(Buffer.from(body));
+      await turns();
       seen.exchange?.end();
       await turns();
       assert.deepEqual(failureOf(seen.error), ['local-reset', 'maybe']);
       assert.ok(peer.error);
+      assert.ok(!peer.text.includes('abcdef'));
     }
   });
 

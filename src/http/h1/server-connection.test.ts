@@ -254,9 +254,11 @@ describe('HTTP/1.1 server', () => {
       const { exchange } = requests[0] as SeenRequest;
       exchange.respond({ status: 200, headers: list({ 'content-length': '5' }) }, false);
       exchange.write(Buffer.from(body));
+      await turns();
       exchange.end();
       await turns();
       assert.ok(peer.error);
+      assert.ok(!peer.text.includes('abcdef'));
       assert.deepEqual(requests[0]?.events, ['close']);
       assert.ok(requests[0]?.error);
     }

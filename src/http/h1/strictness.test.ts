@@ -158,6 +158,8 @@ const refused: Readonly<Record<string, readonly (readonly [string, string, numbe
     ['a bare carriage return behind the size', `${chunked}3\rabc\r\n0\r\n\r\n`],
     ['a bare line feed in an extension', `${chunked}3;a\nabc\r\n0\r\n\r\n`],
     ['a bare carriage return in an extension', `${chunked}3;a\rb\r\nabc\r\n0\r\n\r\n`],
+    ['another byte for the line feed behind the size', `${chunked}3\rXabc\r\n0\r\n\r\n`],
+    ['another byte for the line feed behind a chunk', `${chunked}3\r\nabc\rX0\r\n\r\n`],
     ['a NUL in an extension', `${chunked}3;\0\r\nabc\r\n0\r\n\r\n`],
     ['a chunk that is longer than it says', `${chunked}3\r\nabcd\r\n0\r\n\r\n`],
     ['a chunk that is shorter than it says', `${chunked}4\r\nabc\r\n0\r\n\r\n`],
@@ -309,6 +311,27 @@ describe('HTTP/1.1 server takes', () => {
       };
       for (const [key, value] of Object.entries(expected)) assert.deepEqual(actual[key], value, key);
       peer.reset();
+    });
+  }
+});
+
+describe('HTTP/1.1 server does not wait for the end', () => {
+  for (const pieces of [
+    ['GET / HT', 'TP/1.1\n'],
+    ['GET / HTTP/1.1\r\nHos', 't: a\nX'],
+    ['GET / HTTP/1.1\r\nHos', 't: a\rX'],
+    ['GET / HTTP/1.1\r\nHos', 't: \0'],
+  ]) {
+    it(`of ${JSON.stringify(pieces.join('|'))} before it refuses`, async () => {
+      const { peer, refusals } = testServer({ clock: createFakeClock() });
+      for (const piece of pieces) {
+        assert.equal(refusals.length, 0);
+        peer.send(piece);
+        await turns(4);
+      }
+      assert.equal(refusals.length, 1);
+      assert.match(peer.text, /^HTTP\/1\.1 400 /);
+      peer.end();
     });
   }
 });
