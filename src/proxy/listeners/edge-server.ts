@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { RequestHead } from '../../http/message.ts';
+import { chainProblem } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { canonicalIp } from '../../lib/ip.ts';
 import { tcpChannel, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
@@ -84,6 +85,7 @@ export class EdgeServer {
       rejectUnauthorized: clientCertificate === 'required',
     });
     await handshake(secure);
+    if (clientCertificate === 'required') refuseStrangers(secure);
     const channel = tlsChannel(secure);
     const secured = { ...connection, isTls: true };
     if (isHttp) {
@@ -118,6 +120,14 @@ export class EdgeServer {
   #secrets(): Parameters<typeof serverContext>[1] {
     return this.#context.config()?.snapshot.secrets ?? new Map();
   }
+}
+
+/** Node leaves it to whoever accepts: a TLSSocket of its own takes any certificate, whoever issued it. */
+function refuseStrangers(socket: TLSSocket): void {
+  const problem = socket.getPeerX509Certificate() ? chainProblem(socket) : 'it showed none';
+  if (problem === undefined) return;
+  socket.destroy();
+  throw new Error(`the client's certificate is refused: ${problem}`);
 }
 
 function handshake(socket: TLSSocket): Promise<void> {
