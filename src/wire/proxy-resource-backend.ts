@@ -3,6 +3,7 @@ import type {
   Backend,
   BackendMember,
   ConnectionPool,
+  FailoverStep,
   HashSource,
   HashTable,
   LoadBalancer,
@@ -72,12 +73,22 @@ const loadBalancer = union<LoadBalancer, 'kind'>('kind', {
 
 type Share = LocalityPolicy['distribute'][number];
 
+const failoverStep = union<FailoverStep, 'kind'>('kind', {
+  place: object<Member<FailoverStep, 'place'>>({
+    kind: oneOf('place'),
+    scope: oneOf('region', 'zone', 'subzone', 'node', 'cluster', 'network'),
+    value: optional(text),
+  }),
+  label: object<Member<FailoverStep, 'label'>>({ kind: oneOf('label'), members: list(branded<WorkloadUid>()) }),
+});
+
 const locality = object<LocalityPolicy>({
   enabled: flag,
   distribute: list(
     object<Share>({ from: name, to: list(object<Share['to'][number]>({ locality: name, weight: number(0) })) }),
   ),
   failover: list(object<LocalityPolicy['failover'][number]>({ from: text, to: text })),
+  failoverPriority: optional(list(failoverStep)),
   forced: flag,
 });
 

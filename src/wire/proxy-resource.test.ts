@@ -192,6 +192,11 @@ const samples: readonly ProxyResource[] = [
       enabled: true,
       distribute: [{ from: 'a/b/*', to: [{ locality: 'a/*', weight: 100 }] }],
       failover: [{ from: 'a', to: 'b' }],
+      failoverPriority: [
+        { kind: 'place', scope: 'zone' },
+        { kind: 'place', scope: 'region', value: 'eu' },
+        { kind: 'label', members: ['Kubernetes//Pod/shop/reviews-v1' as WorkloadUid] },
+      ],
       forced: false,
     },
     outlierDetection: {

@@ -1,5 +1,6 @@
 /** Where requests go: one port of a Service, or of a subset of its endpoints, and how it is treated. */
 import type { ServiceKey, WorkloadUid } from '../names.ts';
+import type { RoutingScope } from '../workload.ts';
 import type { Origin } from './origin.ts';
 
 export interface Backend {
@@ -33,7 +34,7 @@ export interface Backend {
 
 export interface BackendMember {
   readonly workload: WorkloadUid;
-  /** 0 is first; from `failoverPriority`. Absent: by locality. */
+  /** 0 is first. Absent: by locality. */
   readonly priority?: number;
 }
 
@@ -68,9 +69,17 @@ export interface LocalityPolicy {
     readonly to: readonly { readonly locality: string; readonly weight: number }[];
   }[];
   readonly failover: readonly { readonly from: string; readonly to: string }[];
+  /** What makes an endpoint near, the most important first: the first that does not hold decides. In place of localities. */
+  readonly failoverPriority?: readonly FailoverStep[];
   /** Failover without outlier detection: asked for by the Service's traffic distribution. */
   readonly forced: boolean;
 }
+
+export type FailoverStep =
+  /** The endpoint is in the same place as the proxy, or in the one that is named. */
+  | { readonly kind: 'place'; readonly scope: RoutingScope; readonly value?: string }
+  /** The endpoint has some label like the proxy, or the value that was asked for: these do. */
+  | { readonly kind: 'label'; readonly members: readonly WorkloadUid[] };
 
 export interface OutlierDetection {
   /** 0: off. */

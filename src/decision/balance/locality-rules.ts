@@ -1,6 +1,7 @@
 /** Istio's locality settings: how near a host is, and which share each locality gets (ambient-l7, 2.2). */
-import type { LocalityPolicy } from '../../api/l7/index.ts';
-import type { Locality } from '../../api/workload.ts';
+import type { FailoverStep, LocalityPolicy } from '../../api/l7/index.ts';
+import type { Locality, MeshWorkload } from '../../api/workload.ts';
+import { scopeValue } from '../ranked-endpoints.ts';
 import { localityName } from './load-plan.ts';
 
 /**
@@ -14,6 +15,17 @@ export function localityPriority(own: Locality, other: Locality, failover: Local
   }
   const rule = failover.find(({ from }) => from === own.region);
   return rule === undefined || rule.to === other.region ? 3 : 4;
+}
+
+/** How many steps are left from the first that does not hold: 0 is nearest. */
+export function stepPriority(steps: readonly FailoverStep[], own: MeshWorkload, other: MeshWorkload): number {
+  const differing = steps.findIndex((step) => !isNear(step, own, other));
+  return differing < 0 ? 0 : steps.length - differing;
+}
+
+function isNear(step: FailoverStep, own: MeshWorkload, other: MeshWorkload): boolean {
+  if (step.kind === 'label') return step.members.includes(other.uid);
+  return scopeValue(step.scope, other) === (step.value ?? scopeValue(step.scope, own));
 }
 
 /**

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { OutlierDetection } from '../../api/l7/index.ts';
-import type { Locality } from '../../api/workload.ts';
+import type { FailoverStep, OutlierDetection } from '../../api/l7/index.ts';
+import type { WorkloadUid } from '../../api/names.ts';
+import type { Locality, MeshWorkload } from '../../api/workload.ts';
 import { HeaderList } from '../../http/header-list.ts';
 import { cookieValue, requestHash } from './hash-source.ts';
 import { hashText } from './hash.ts';
-import { distributeWeights, localityPriority, matchesLocality } from './locality-rules.ts';
+import { distributeWeights, localityPriority, matchesLocality, stepPriority } from './locality-rules.ts';
 import { createOutlierState, eject, forgive, mayEject, noteFailure, noteStatus, restore } from './outlier.ts';
 import { warmupFactor } from './warmup.ts';
 
@@ -28,6 +29,20 @@ describe('localities', () => {
     assert.equal(localityPriority(own, at('r2/z'), failover), 4);
     assert.equal(localityPriority(own, at('r1/z9'), failover), 2);
     assert.equal(localityPriority(at('r9'), at('r2'), failover), 3);
+  });
+
+  test('give way to steps: the first that does not hold decides', () => {
+    const workload = (uid: string, region: string, zone: string): MeshWorkload =>
+      ({ uid, locality: { region, zone, subzone: '' } }) as MeshWorkload;
+    const proxy = workload('proxy', 'r1', 'z1');
+    const priority = (other: MeshWorkload, ...steps: FailoverStep[]): number => stepPriority(steps, proxy, other);
+    const region: FailoverStep = { kind: 'place', scope: 'region' };
+    const zone: FailoverStep = { kind: 'place', scope: 'zone', value: 'z9' };
+    const label: FailoverStep = { kind: 'label', members: ['a' as WorkloadUid] };
+    assert.equal(priority(workload('a', 'r1', 'z9'), region, label, zone), 0);
+    assert.equal(priority(workload('a', 'r1', 'z1'), region, label, zone), 1);
+    assert.equal(priority(workload('b', 'r1', 'z9'), region, label, zone), 2);
+    assert.equal(priority(workload('a', 'r2', 'z9'), region, label, zone), 3);
   });
 
   test('match patterns from the left, with a star for the rest', () => {

@@ -7,8 +7,9 @@ import type { BackendMembers } from './backend-members.ts';
 import type { DerivedBackendTls } from './backend-tls-policy-derive.ts';
 import type { BackendNeed, ProxyResourceOf } from './contracts.ts';
 import { shapeBackend } from './destination-rule.ts';
-import type { DestinationRules } from './destination-rules.ts';
+import type { DestinationRules, MergedRule } from './destination-rules.ts';
 import type { L7Service, L7Services } from './l7-services.ts';
+import type { LocalitySetting } from './locality-policy.ts';
 import type { ProxyGateway } from './proxy-gateways.ts';
 import type { RuleCredentials } from './rule-credentials.ts';
 import { effectivePolicy } from './traffic-policy.ts';
@@ -44,38 +45,52 @@ export function deriveBackends(
     if (!at || !service) return [];
     const meshConfig = read.get(inputs.meshConfigs, at.cluster);
     const plain = defaultBackend({ name, need, service, isEdge: at.role === 'gateway', meshConfig });
-    const ruled = byRule(plain, need, service, at, inputs, read);
-    const { backend, secrets } = byTlsPolicy(ruled, service, at, inputs, read);
+    const rule = inputs.rules.of(service, at, read);
+    const ruled = rule
+      ? byRule(plain, rule, need, service, at)
+      : { backend: plain, locality: undefined, labels: undefined };
+    const locality = ruled.locality ?? (plain.locality.forced ? undefined : meshConfig?.localityLbSetting);
+    const chosen = withMembers(ruled.backend, ruled.labels, locality?.failoverPriority ?? [], at, inputs.members, read);
+    const { backend, secrets } = byTlsPolicy(chosen, service, at, inputs, read);
     return [backend, ...secrets].map(
       (resource) => [`${gateway}|${resource.kind}/${resource.name}`, { gateway, resource }] as const,
     );
   });
 }
 
-function byRule(
-  plain: Backend,
-  { port, subset: subsetName }: BackendNeed,
-  service: L7Service,
-  at: ProxyGateway,
-  { rules, members }: BackendInputs,
+interface Ruled {
+  readonly backend: Backend;
+  readonly locality: LocalitySetting | undefined;
+  /** Of the subset. */
+  readonly labels: Readonly<Record<string, string>> | undefined;
+}
+
+function byRule(plain: Backend, rule: MergedRule, need: BackendNeed, service: L7Service, at: ProxyGateway): Ruled {
+  const subset = need.subset === undefined ? undefined : rule.subsets.get(need.subset);
+  const policy = effectivePolicy(rule.trafficPolicy, subset?.trafficPolicy, need.port);
+  const origin = subset?.origin ?? rule.origin;
+  return {
+    backend: shapeBackend(plain, policy, { service, namespace: at.namespace, origin }),
+    locality: policy.loadBalancer?.localityLbSetting,
+    labels: subset?.labels,
+  };
+}
+
+function withMembers(
+  backend: Backend,
+  labels: Ruled['labels'],
+  failoverPriority: readonly string[],
+  { gateway }: ProxyGateway,
+  members: BackendMembers,
   read: Reader,
 ): Backend {
-  const rule = rules.of(service, at, read);
-  if (!rule) return plain;
-  const subset = subsetName === undefined ? undefined : rule.subsets.get(subsetName);
-  const policy = effectivePolicy(rule.trafficPolicy, subset?.trafficPolicy, port);
-  const origin = subset?.origin ?? rule.origin;
-  const backend = shapeBackend(plain, policy, { service, namespace: at.namespace, origin });
-  const chosen = members.of(
-    {
-      service: service.key,
-      labels: subset?.labels,
-      failoverPriority: policy.loadBalancer?.localityLbSetting?.failoverPriority ?? [],
-      gateway: at.gateway,
-    },
-    read,
-  );
-  return chosen ? { ...backend, members: chosen } : backend;
+  const chosen = members.of(backend.service, labels, read);
+  const steps = members.steps(failoverPriority, { service: backend.service, gateway }, read);
+  return {
+    ...backend,
+    ...(chosen ? { members: chosen } : {}),
+    ...(steps.length > 0 ? { locality: { ...backend.locality, failoverPriority: steps } } : {}),
+  };
 }
 
 /** Nothing is in it that anybody could be verified by, so that every handshake fails. */

@@ -159,6 +159,8 @@ trafficPolicy:
     assert.deepEqual([backend(near).locality.enabled, backend(near).locality.forced], [true, true]);
     near.put(near.sources.services, service('reviews', {}, { labels }));
     assert.deepEqual([backend(near).locality.enabled, backend(near).locality.forced], [false, false]);
+    near.configureMesh({ localityLbSetting: { failoverPriority: ['topology.istio.io/network'] } });
+    assert.deepEqual(backend(near).locality.failoverPriority, [{ kind: 'place', scope: 'network' }]);
     const failover = destinationRule(
       'dr',
       '{ host: reviews, trafficPolicy: { loadBalancer: { localityLbSetting: { failover: [{ from: eu, to: us }] } } } }',
@@ -305,38 +307,34 @@ trafficPolicy:
     assert.deepEqual(members('vms.example.com'), ['Kubernetes/networking.istio.io/WorkloadEntry/shop/vm-2']);
   });
 
-  it("orders endpoints by labels that they share with the waypoint's pods", () => {
-    const setting = '{ failoverPriority: [topology.kubernetes.io/region, version, "tier=gold"] }';
-    const shop = world(`{ host: reviews, trafficPolicy: { loadBalancer: { localityLbSetting: ${setting} } } }`);
-    const node = (name: string, region: string) => ({
-      metadata: { name, labels: { 'topology.kubernetes.io/region': region } },
-      spec: {},
-      status: {},
-    });
-    shop.put(shop.sources.nodes, node('n-eu', 'eu'), node('n-us', 'us'));
-    const at = (name: string, nodeName: string, more: Record<string, string>) => {
-      const one = pod(name, { labels: { app: 'reviews', ...more }, ip: '10.0.0.1' });
-      return { ...one, spec: { ...one.spec, nodeName } };
-    };
-    const proxy = at('wp-1', 'n-eu', { app: 'wp', version: 'v1', 'gateway.networking.k8s.io/gateway-name': 'wp' });
+  it('orders endpoints by where they are, and by labels that they share with the pods of the waypoint', () => {
+    const setting =
+      '{ failoverPriority: [topology.kubernetes.io/region, version, tier=gold, kubernetes.io/hostname=n1] }';
+    const shop = world(
+      `{ host: reviews, trafficPolicy: { outlierDetection: {}, loadBalancer: { localityLbSetting: ${setting} } } }`,
+    );
+    const at = (name: string, more: Record<string, string>) =>
+      pod(name, { labels: { app: 'reviews', ...more }, ip: '10.0.0.1' });
+    const proxy = (name: string, version: string) =>
+      at(name, { app: 'wp', version, 'gateway.networking.k8s.io/gateway-name': 'wp' });
     shop.put(
       shop.sources.pods,
-      proxy,
-      at('a', 'n-eu', { version: 'v1', tier: 'gold' }),
-      at('b', 'n-eu', { version: 'v1' }),
-      at('c', 'n-eu', { version: 'v2', tier: 'gold' }),
-      at('d', 'n-us', { version: 'v1', tier: 'gold' }),
+      proxy('wp-1', 'v1'),
+      at('a', { version: 'v1', tier: 'gold' }),
+      at('b', { version: 'v1' }),
+      at('c', { version: 'v2', tier: 'gold' }),
     );
-    const priorities = () =>
-      Object.fromEntries((backend(shop).members ?? []).map(({ workload, priority }) => [workload.slice(-1), priority]));
-    assert.deepEqual(priorities(), { a: 0, b: 1, c: 2, d: 3 });
-    // Proxies in two regions have no region in common.
-    shop.put(shop.sources.pods, {
-      ...proxy,
-      metadata: { ...proxy.metadata, name: 'wp-2' },
-      spec: { ...proxy.spec, nodeName: 'n-us' },
-    });
-    assert.deepEqual(priorities(), { a: 3, b: 3, c: 3, d: 3 });
+    const steps = (...alike: string[]): object[] => [
+      { kind: 'place', scope: 'region' },
+      { kind: 'label', members: alike.map((name) => `Kubernetes//Pod/shop/${name}`) },
+      { kind: 'label', members: ['Kubernetes//Pod/shop/a', 'Kubernetes//Pod/shop/c'] },
+      { kind: 'place', scope: 'node', value: 'n1' },
+    ];
+    assert.deepEqual(backend(shop).locality.failoverPriority, steps('a', 'b'));
+    assert.equal(backend(shop).members, undefined);
+    // Proxies of two versions have none in common.
+    shop.put(shop.sources.pods, proxy('wp-2', 'v2'));
+    assert.deepEqual(backend(shop).locality.failoverPriority, steps());
   });
 
   it("is the waypoint's namespace's, else the Service's, else the root's; the most special host wins", () => {
