@@ -1,6 +1,7 @@
 /** A request at its backend: attempts one after another, with their timeouts, until one answer counts. */
 import type { HttpRule, RetryPolicy } from '../../api/l7/index.ts';
 import type { WorkloadUid } from '../../api/names.ts';
+import { parseGrpcTimeout } from '../../http/grpc/index.ts';
 import type { HeaderList } from '../../http/header-list.ts';
 import type { RequestHead, ResponseHead } from '../../http/message.ts';
 import type { ProxyServices } from '../proxy-services.ts';
@@ -195,23 +196,9 @@ export class Forwarding implements AttemptOwner {
 function timeoutOf({ rule, isGrpc, head }: ForwardingOptions): number {
   const ofRule = rule.timeoutMs ?? 0;
   if (!isGrpc) return ofRule;
-  const asked = grpcTimeoutMs(head.headers.get('grpc-timeout'));
-  if (asked === undefined) return ofRule;
+  const text = head.headers.get('grpc-timeout');
+  const parsed = text === undefined ? undefined : parseGrpcTimeout(text);
+  if (parsed === undefined) return ofRule;
+  const asked = Math.max(1, Math.ceil(parsed));
   return ofRule === 0 ? asked : Math.min(ofRule, asked);
-}
-
-const millisecondsOf: Readonly<Record<string, number>> = {
-  H: 3_600_000,
-  M: 60_000,
-  S: 1000,
-  m: 1,
-  u: 0.001,
-  n: 0.000001,
-};
-
-/** `grpc-timeout`: up to eight digits and a unit. */
-function grpcTimeoutMs(text: string | undefined): number | undefined {
-  const found = text === undefined ? null : /^(\d{1,8})([HMSmun])$/.exec(text);
-  if (!found) return undefined;
-  return Math.max(1, Math.ceil(Number(found[1]) * (millisecondsOf[found[2] ?? ''] ?? 1)));
 }

@@ -1,4 +1,5 @@
 /** Answers that the proxy gives itself: in HTTP, or as a gRPC status to gRPC clients (ambient-l7, 15.1). */
+import { encodeGrpcMessage, grpcStatusOfHttp } from '../../http/grpc/index.ts';
 import { HeaderList } from '../../http/header-list.ts';
 import type { ResponseHead, ServerExchange } from '../../http/message.ts';
 import type { LocalReply } from './filter.ts';
@@ -22,7 +23,7 @@ export function renderReply(
   if (isGrpc) {
     headers.add('content-type', 'application/grpc');
     const own = reply.headers?.get('grpc-status');
-    headers.add('grpc-status', own ?? String(grpcStatusOf(reply.status)));
+    headers.add('grpc-status', own ?? String(grpcStatusOfHttp(reply.status)));
     const text = typeof reply.body === 'string' && reply.body !== '' ? reply.body : reply.reason;
     if (text !== '') headers.add('grpc-message', encodeGrpcMessage(text));
   } else if (body && body.length > 0) {
@@ -41,38 +42,6 @@ export function sendReply(exchange: ServerExchange, head: ResponseHead, body: Ui
   if (body === undefined) return;
   exchange.write(body);
   exchange.end();
-}
-
-/** Of an HTTP status that comes from no gRPC server. */
-export function grpcStatusOf(status: number): number {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return 2;
-  }
-}
-
-/** Percent-encoded, as gRPC over HTTP/2 demands: printable ASCII but `%` stays. */
-function encodeGrpcMessage(text: string): string {
-  return [...Buffer.from(text)]
-    .map((byte) =>
-      byte >= 0x20 && byte < 0x7f && byte !== 0x25
-        ? String.fromCharCode(byte)
-        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
-    )
-    .join('');
 }
 
 /** What a header field may hold: anything else becomes a question mark. */

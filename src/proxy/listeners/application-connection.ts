@@ -73,7 +73,7 @@ export function serveHttp(
   const server: ServerConnection =
     version === 'http/1'
       ? serveHttp1(channel, { listener, clock, scheme: connection.isTls ? 'https' : 'http' })
-      : serveHttp2(channel, { listener, clock });
+      : serveHttp2(channel, { listener, clock, limits: { extendedConnect: true } });
   if (!closed) remove = context.live.add(server);
 }
 
