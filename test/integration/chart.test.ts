@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { loadAll } from 'js-yaml';
+import { parseProxyValues, type ProxyValues } from '../../src/control/deployer/index.ts';
 import { chart, helm, runHelm, tryHelm } from '../support/helm.ts';
 
 interface Rendered {
@@ -45,6 +46,28 @@ describe('the chart', { skip }, () => {
     const byName = (a: Rendered, b: Rendered): number =>
       `${a.kind}/${a.metadata.name}`.localeCompare(`${b.kind}/${b.metadata.name}`);
     assert.deepEqual(rendered.filter(isRole).toSorted(byName), file.toSorted(byName));
+  });
+
+  it('tells the control plane what it may read of the proxies that it deploys', async () => {
+    const valuesOf = async (...args: readonly string[]): Promise<ProxyValues> => {
+      const istiod = (await render('-n', 'istio-system', ...args)).find(
+        ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'istiod',
+      );
+      const env = (istiod?.spec?.template?.spec?.containers[0] as { env?: { name: string; value?: string }[] }).env;
+      return parseProxyValues(env?.find(({ name }) => name === 'PROXY_VALUES')?.value ?? '');
+    };
+    const plain = await valuesOf();
+    assert.match(plain.image, /^ambit\/ambit:/);
+    assert.deepEqual(Object.keys(plain.waypoint ?? {}).toSorted(), ['resources', 'terminationGracePeriodSeconds']);
+    const own = await valuesOf(
+      '--set',
+      'gateways.waypoint.nodeSelector.pool=mesh,gateways.edge.terminationGracePeriodSeconds=300,image.tag=v9',
+      '--set',
+      'imagePullSecrets={registry}',
+    );
+    assert.deepEqual(own.waypoint?.nodeSelector, { pool: 'mesh' });
+    assert.equal(own.gateway?.terminationGracePeriodSeconds, 300);
+    assert.deepEqual([own.image, own.imagePullSecrets], ['ambit/ambit:v9', ['registry']]);
   });
 
   it('is at home in any namespace', async () => {

@@ -46,3 +46,15 @@ imagePullSecrets:
 {{- define "ambit.file" -}}
 {{- .context.Files.Get .path | replace "istio-system" .context.Release.Namespace }}
 {{- end }}
+
+{{/* What the control plane is told of the proxies that it deploys, as JSON; empty settings are left out. */}}
+{{- define "ambit.proxyValues" -}}
+{{- $values := dict "image" (printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion)) "imagePullPolicy" .Values.image.pullPolicy "logLevel" .Values.logLevel }}
+{{- with .Values.imagePullSecrets }}{{- $_ := set $values "imagePullSecrets" . }}{{- end }}
+{{- range $field, $placement := dict "waypoint" .Values.gateways.waypoint "gateway" .Values.gateways.edge }}
+{{- $said := dict }}
+{{- range $name, $value := $placement }}{{- if $value }}{{- $_ := set $said $name $value }}{{- end }}{{- end }}
+{{- $_ := set $values $field $said }}
+{{- end }}
+{{- $values | toJson }}
+{{- end }}
