@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
-import { parseAllDocuments } from 'yaml';
+import { loadAll } from 'js-yaml';
 import type { Secret } from '../../api/core.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { defaultClusterId } from '../../api/names.ts';
@@ -13,7 +13,7 @@ import { openGatewayWorld, type GatewayWorld } from './gateway-api-fixtures.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const documents = (text: string): KubeObject[] =>
-  parseAllDocuments(text).flatMap((document) => (document.toJS() as KubeObject | null) ?? []);
+  (loadAll(text) as (KubeObject | null)[]).filter((one) => one !== null);
 
 function load(world: GatewayWorld, objects: readonly KubeObject[]): KubeObject[] {
   const sources: Record<string, Source<never>> = {
