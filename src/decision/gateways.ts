@@ -89,7 +89,7 @@ function isPodOf(own: MeshWorkload, gateway: GatewayAddress, mesh: MeshState): b
   return key !== undefined && mesh.endpoints(key).has(own.uid);
 }
 
-export function gatewayService(gateway: GatewayAddress, own: MeshWorkload, mesh: MeshState): MeshService | undefined {
+function gatewayService(gateway: GatewayAddress, own: MeshWorkload, mesh: MeshState): MeshService | undefined {
   const { destination } = gateway;
   if (destination.kind === 'hostname') return mesh.service(serviceKey(destination.namespace, destination.hostname));
   return mesh.serviceByVip(destination.address.network, destination.address.ip, own.namespace);

@@ -1,13 +1,13 @@
 /** The hosts of a backend as the mesh knows them now: who they are, how they are reached, and in which order they are used. */
 import type { Backend } from '../../api/l7/index.ts';
-import type { WorkloadUid } from '../../api/names.ts';
+import { serviceKey, type WorkloadUid } from '../../api/names.ts';
 import type { GatewayAddress, Locality, MeshService, MeshWorkload } from '../../api/workload.ts';
 import { formatHostPort } from '../../lib/ip.ts';
 import type { Endpoint, MeshState } from '../../mesh/index.ts';
 import { addressOf, familiesOf, familyOfAddress, serviceFamilies, type IpFamilies } from '../addresses.ts';
-import { gatewayService, isWaypointOf } from '../gateways.ts';
+import { isWaypointOf } from '../gateways.ts';
 import { isReachable, preferencesOf, rankOf, scopeValue, targetPortOf, topRank } from '../ranked-endpoints.ts';
-import { distributeWeights, localityPriority } from './locality-rules.ts';
+import { distributeWeights, localityPriority, stepPriority } from './locality-rules.ts';
 
 export interface HostSpec {
   /** Names the host for as long as it lives. */
@@ -41,12 +41,19 @@ export interface HostsRequest {
   readonly own: MeshWorkload | undefined;
   /** Address of ours; decides the IP families in which we can dial. */
   readonly ownAddress: string;
+  /**
+   * What was made of endpoints before, for the same backend, Service, own workload and address. An endpoint that did not change is
+   * then the same host, so that one change among 10,000 endpoints costs little (bench/micro/upstream.ts).
+   */
+  readonly known?: KnownHosts;
 }
 
-export const noHosts: BackendHosts = { hosts: [], localityWeights: undefined };
+export type KnownHosts = WeakMap<Endpoint, HostSpec>;
+
+const noHosts: BackendHosts = { hosts: [], localityWeights: undefined };
 
 export function backendHosts(request: HostsRequest): BackendHosts {
-  const { mesh, backend, own } = request;
+  const { mesh, backend, own, known } = request;
   const service = mesh.service(backend.service);
   if (!service) return noHosts;
   if (backend.throughWaypoint) {
@@ -55,22 +62,30 @@ export function backendHosts(request: HostsRequest): BackendHosts {
       return { hosts: waypointHosts(service, waypoints, request), localityWeights: undefined };
   }
   const members = backend.members && new Map(backend.members.map((member) => [member.workload, member]));
+  const place = placement(service, members, request);
   const hosts: HostSpec[] = [];
   for (const endpoint of mesh.endpoints(backend.service).values()) {
-    if (members && !members.has(endpoint.workload.uid)) continue;
-    const port = targetPortOf(endpoint, service, backend.port);
-    const host = port === undefined ? undefined : hostOf(endpoint, service, port, request);
-    if (host) hosts.push(host);
+    let host = known?.get(endpoint);
+    if (!host) {
+      const { workload } = endpoint;
+      const priority = members && !members.has(workload.uid) ? undefined : place(workload);
+      const port = priority === undefined ? undefined : targetPortOf(endpoint, service, backend.port);
+      if (priority === undefined || port === undefined) continue;
+      host = hostOf(workload, { service, port, priority }, request);
+      if (!host) continue;
+      known?.set(endpoint, host);
+    }
+    hosts.push(host);
   }
-  return placed(hosts, service, members, request);
+  return { hosts, localityWeights: weightsOf(hosts, members, request) };
 }
 
 function hostOf(
-  { workload }: Endpoint,
-  service: MeshService,
-  port: number,
+  workload: MeshWorkload,
+  at: { readonly service: MeshService; readonly port: number; readonly priority: number },
   { own, ownAddress }: HostsRequest,
 ): HostSpec | undefined {
+  const { service, port, priority } = at;
   // Capacity 0 is how an endpoint says that it wants no connections.
   if (!(workload.capacity > 0)) return undefined;
   if (own && workload.network !== own.network) return undefined;
@@ -85,56 +100,60 @@ function hostOf(
     port,
     families,
     weight: workload.capacity,
-    priority: 0,
+    priority,
     locality: workload.locality,
     healthy: workload.status === 'healthy' || service.loadBalancing?.healthPolicy === 'allow-all',
   };
 }
 
-/** Who decides the order: the members' own priorities, shares of localities, the Service's preference, distance. */
-function placed(
-  hosts: readonly HostSpec[],
-  service: MeshService,
-  members: ReadonlyMap<WorkloadUid, { readonly priority?: number }> | undefined,
-  { backend, own }: HostsRequest,
-): BackendHosts {
+type Members = ReadonlyMap<WorkloadUid, { readonly priority?: number }>;
+
+/** The priority of a workload; undefined: it is none of ours. */
+type Placement = (workload: MeshWorkload) => number | undefined;
+
+/** `internalTrafficPolicy: Local` and the like: nobody but the near will do. */
+function placement(service: MeshService, members: Members | undefined, request: HostsRequest): Placement {
+  const { own } = request;
+  const place = preference(service, members, request);
+  if (!own || service.loadBalancing?.mode !== 'strict') return place;
+  const preferences = preferencesOf(service);
+  const wanted = preferences.map((scope) => scopeValue(scope, own));
+  const top = topRank(preferences);
+  return (workload) => (rankOf(preferences, workload, wanted) < top ? undefined : place(workload));
+}
+
+/** Who decides the order: the members' own priorities, the Service's preference, what was said to be near, distance. */
+function preference(service: MeshService, members: Members | undefined, { backend, own }: HostsRequest): Placement {
   const { locality, outlierDetection } = backend;
-  const near = own ? strictlyNear(hosts, service, own) : hosts;
-  if (members && [...members.values()].some(({ priority }) => priority !== undefined)) {
-    const prioritised = near.map((host) => withPriority(host, members.get(host.workload.uid)?.priority ?? 0));
-    return { hosts: prioritised, localityWeights: undefined };
-  }
-  if (!own || !locality.enabled) return { hosts: near, localityWeights: undefined };
-  if (locality.distribute.length > 0) {
-    const localityWeights = distributeWeights(own.locality, locality.distribute, near);
-    return { hosts: near, localityWeights };
-  }
+  if (members && hasPriorities(members)) return ({ uid }) => members.get(uid)?.priority ?? 0;
+  if (!own || !locality.enabled || locality.distribute.length > 0) return first;
   if (locality.forced && service.loadBalancing?.mode === 'failover') {
     const preferences = preferencesOf(service);
     const wanted = preferences.map((scope) => scopeValue(scope, own));
     const top = topRank(preferences);
-    const ranked = near.map((host) => withPriority(host, top - rankOf(preferences, host.workload, wanted)));
-    return { hosts: ranked, localityWeights: undefined };
+    return (workload) => top - rankOf(preferences, workload, wanted);
   }
   // Without outlier detection nobody would notice that the near ones fail, so nobody is preferred.
-  if (!locality.forced && !outlierDetection) return { hosts: near, localityWeights: undefined };
-  const byDistance = near.map((host) =>
-    withPriority(host, localityPriority(own.locality, host.locality, locality.failover)),
-  );
-  return { hosts: byDistance, localityWeights: undefined };
+  if (!locality.forced && !outlierDetection) return first;
+  const { failoverPriority } = locality;
+  if (failoverPriority) return (workload) => stepPriority(failoverPriority, own, workload);
+  return (workload) => localityPriority(own.locality, workload.locality, locality.failover);
 }
 
-function withPriority(host: HostSpec, priority: number): HostSpec {
-  return host.priority === priority ? host : { ...host, priority };
+const first: Placement = () => 0;
+
+function hasPriorities(members: Members): boolean {
+  return [...members.values()].some(({ priority }) => priority !== undefined);
 }
 
-/** `internalTrafficPolicy: Local` and the like: nobody else will do. */
-function strictlyNear(hosts: readonly HostSpec[], service: MeshService, own: MeshWorkload): readonly HostSpec[] {
-  if (service.loadBalancing?.mode !== 'strict') return hosts;
-  const preferences = preferencesOf(service);
-  const wanted = preferences.map((scope) => scopeValue(scope, own));
-  const top = topRank(preferences);
-  return hosts.filter((host) => rankOf(preferences, host.workload, wanted) >= top);
+function weightsOf(
+  hosts: readonly HostSpec[],
+  members: Members | undefined,
+  { backend, own }: HostsRequest,
+): BackendHosts['localityWeights'] {
+  const { enabled, distribute } = backend.locality;
+  if (!own || !enabled || distribute.length === 0 || (members && hasPriorities(members))) return undefined;
+  return distributeWeights(own.locality, distribute, hosts);
 }
 
 interface WeightedGateway {
@@ -150,24 +169,38 @@ function weightedWaypoints(service: MeshService): WeightedGateway[] {
 
 /** A waypoint that is required and has no ready pod leaves no hosts: it is never bypassed. */
 function waypointHosts(service: MeshService, waypoints: readonly WeightedGateway[], request: HostsRequest): HostSpec[] {
-  const { mesh, own, backend } = request;
-  const authority = formatHostPort(virtualAddress(service, request) ?? service.hostname, backend.port);
+  const authority = formatHostPort(virtualAddress(service, request) ?? service.hostname, request.backend.port);
   const hosts: HostSpec[] = [];
   for (const { gateway, weight } of waypoints) {
-    const gatewayOf = own && gatewayService(gateway, own, mesh);
-    if (!gatewayOf) continue;
-    const endpoints = mesh.endpoints(`${gatewayOf.namespace}/${gatewayOf.hostname}` as Backend['service']);
-    for (const endpoint of endpoints.values()) {
-      const port = targetPortOf(endpoint, gatewayOf, gateway.hboneMtlsPort, true);
-      const host = port === undefined ? undefined : hostOf(endpoint, gatewayOf, port, request);
-      if (host)
-        hosts.push({
-          ...host,
-          key: `${host.key}|${authority}`,
-          throughWaypoint: authority,
-          weight: host.weight * weight,
-        });
+    for (const host of gatewayHosts(gateway, service, request)) {
+      const key = `${host.key}|${authority}`;
+      hosts.push({ ...host, key, throughWaypoint: authority, weight: host.weight * weight });
     }
+  }
+  return hosts;
+}
+
+function gatewayHosts(gateway: GatewayAddress, service: MeshService, request: HostsRequest): HostSpec[] {
+  const { mesh, own } = request;
+  const { destination, hboneMtlsPort } = gateway;
+  const gatewayOf =
+    destination.kind === 'hostname'
+      ? mesh.service(serviceKey(destination.namespace, destination.hostname))
+      : own && mesh.serviceByVip(destination.address.network, destination.address.ip, own.namespace);
+  if (!gatewayOf) {
+    if (destination.kind === 'hostname') return [];
+    // The address of a pod.
+    const workload = mesh.workloadByIp(destination.address.network, destination.address.ip);
+    const host = workload && hostOf(workload, { service, port: hboneMtlsPort, priority: 0 }, request);
+    return host ? [host] : [];
+  }
+  const hosts: HostSpec[] = [];
+  const key = serviceKey(gatewayOf.namespace, gatewayOf.hostname);
+  for (const endpoint of mesh.endpoints(key).values()) {
+    const port = targetPortOf(endpoint, gatewayOf, hboneMtlsPort, true);
+    if (port === undefined) continue;
+    const host = hostOf(endpoint.workload, { service: gatewayOf, port, priority: 0 }, request);
+    if (host) hosts.push(host);
   }
   return hosts;
 }

@@ -213,6 +213,28 @@ describe('through the waypoint of a Service', () => {
     tested.upstreams.close();
   });
 
+  test('a waypoint may be a single address, and is known before we know ourselves', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/waypoint'), app.port);
+    const address = { network: defaultNetwork, ip: '127.0.0.1' };
+    const single = { destination: { kind: 'address', address }, hboneMtlsPort: ztunnel.port } as const;
+    const lone = { ...waypointPod(1), services: new Map() };
+    for (const parts of [
+      [{ ...service, waypoint: single }, lone] as const,
+      [guarded, waypoint, waypointPod(ztunnel.port)],
+    ]) {
+      const tested = upstreamsTo(ztunnel, {}, parts);
+      tested.configure(backendOf({ throughWaypoint: true }));
+      assert.equal((await ask(tested)).failure, undefined);
+      tested.upstreams.close();
+    }
+    // Without ourselves no address of the Service is in our network.
+    assert.deepEqual(
+      ztunnel.requests.map(({ authority: asked }) => asked),
+      [`${service.hostname}:80`, `${service.hostname}:80`],
+    );
+  });
+
   test('a waypoint itself goes straight to the pods', async () => {
     await using app = await startHttp();
     await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);

@@ -12,6 +12,7 @@ import {
   roundRobin,
   warmupFactor,
   warmupStepMs,
+  type KnownHosts,
   type LoadPlan,
   type Picker,
 } from '../../decision/balance/index.ts';
@@ -40,6 +41,8 @@ export class HostSet {
   #service: MeshService | undefined;
   #own: MeshWorkload | undefined;
   #isStale = true;
+  #known: KnownHosts = new WeakMap();
+  #round = 0;
 
   constructor(owner: PoolOwner, config: Backend, events: HostSetEvents) {
     this.#owner = owner;
@@ -99,6 +102,7 @@ export class HostSet {
     const isSame = endpoints === this.#endpoints && service === this.#service && own === this.#own;
     // Through a waypoint the hosts are those of another Service.
     if (isSame && !this.#isStale && !config.throughWaypoint) return;
+    if (this.#isStale || service !== this.#service || own !== this.#own) this.#known = new WeakMap();
     this.#endpoints = endpoints;
     this.#service = service;
     this.#own = own;
@@ -108,24 +112,23 @@ export class HostSet {
 
   #rebuild(own: MeshWorkload | undefined): void {
     const { mesh, clock, address } = this.#owner;
-    const found = backendHosts({ mesh, backend: this.#config, own, ownAddress: address });
+    const found = backendHosts({ mesh, backend: this.#config, own, ownAddress: address, known: this.#known });
     const nowMs = clock.nowMs();
-    const gone = new Set(this.#hosts.keys());
+    const round = ++this.#round;
     const stale: Host[] = [];
     for (const spec of found.hosts) {
-      gone.delete(spec.key);
-      const known = this.#hosts.get(spec.key);
-      if (!known) {
-        this.#hosts.set(spec.key, new Host(spec, nowMs));
-        continue;
+      let host = this.#hosts.get(spec.key);
+      if (!host) this.#hosts.set(spec.key, (host = new Host(spec, nowMs)));
+      else if (host.spec !== spec) {
+        if (!isSameDestination(host.spec, spec)) stale.push(host);
+        host.update(spec);
       }
-      if (!isSameDestination(known.spec, spec)) stale.push(known);
-      known.update(spec);
+      host.seenInRound = round;
     }
-    for (const key of gone) {
-      const host = this.#hosts.get(key);
-      this.#hosts.delete(key);
-      if (host) stale.push(host);
+    for (const host of this.#hosts.values()) {
+      if (host.seenInRound === round) continue;
+      this.#hosts.delete(host.key);
+      stale.push(host);
     }
     this.#localityWeights = found.localityWeights;
     this.#byUid = undefined;

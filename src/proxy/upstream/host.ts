@@ -25,6 +25,8 @@ export class Host implements BalancedHost {
   readonly outlier: OutlierState = createOutlierState();
   /** When it became a host, for its warm-up. */
   readonly sinceMs: number;
+  /** When it was last found among the endpoints; its set counts. */
+  seenInRound = 0;
   /** Pools by what tells their connections apart; the two usual ones apart from that, for speed. */
   http1: HostPool | undefined;
   http2: HostPool | undefined;
