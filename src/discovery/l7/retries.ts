@@ -39,11 +39,8 @@ const maxBackoffFactor = 10;
 /** `retryOn` names conditions and status codes; what is neither is passed over: admission has refused it. */
 export function retryPolicy(retries: HttpRetries): RetryPolicy {
   const attempts = Math.max(0, retries.attempts ?? 0);
-  const names = (retries.retryOn ?? '')
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
-  const statusCodes = names.filter((name) => /^[1-5]\d\d$/.test(name)).map(Number);
+  const names = causesOf(retries);
+  const statusCodes = names.filter(isStatusCode).map(Number);
   const named = names.filter(isCondition);
   const on = names.length === 0 ? defaultConditions : named;
   const backoffBaseMs = milliseconds(retries.backoff) || defaultBackoffMs;
@@ -63,6 +60,24 @@ export function retryPolicy(retries: HttpRetries): RetryPolicy {
     avoidsPreviousHosts: retries.retryIgnorePreviousHosts ?? true,
     remoteLocalities: retries.retryRemoteLocalities ?? false,
   };
+}
+
+/** No header is ever said that would make an answer one to retry. */
+const withoutMeaning = 'retriable-headers';
+
+export function causesWithoutEffect(retries: HttpRetries): string[] {
+  return causesOf(retries).filter((name) => name === withoutMeaning || (!isCondition(name) && !isStatusCode(name)));
+}
+
+function causesOf({ retryOn = '' }: HttpRetries): string[] {
+  return retryOn
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+function isStatusCode(name: string): boolean {
+  return /^[1-5]\d\d$/.test(name);
 }
 
 function isCondition(name: string): name is RetryCondition {

@@ -5,6 +5,7 @@ import type {
   HttpRule,
   Mirror,
   PathRewrite,
+  RetryPolicy,
   RouteTable,
   UrlRewrite,
 } from '../../api/l7/index.ts';
@@ -12,7 +13,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { parseRegex } from '../../policy/text-match.ts';
 import { decodeProxyResource, encodeProxyResource, proxyResourceName } from '../../wire/index.ts';
 import { milliseconds } from './durations.ts';
-import { retryPolicy } from './retries.ts';
+import { causesWithoutEffect, retryPolicy, type HttpRetries } from './retries.ts';
 import type { SourcedRoute } from './virtual-service-delegates.ts';
 import { destinationTarget, weighted, type DestinationContext } from './virtual-service-destinations.ts';
 import { httpMatch } from './virtual-service-match.ts';
@@ -103,13 +104,20 @@ function behaviour(
   const mirrors = mirrorsOf(sourced, context);
   return {
     action: actionOf(sourced, rewrite, context),
-    ...withHeaders(route.headers),
+    ...withHeaders(route.headers, `${path}.headers`, context.problems),
     ...(timeoutMs ? { timeoutMs } : {}),
-    ...(route.retries ? { retry: retryPolicy(route.retries) } : {}),
+    ...(route.retries ? { retry: retriesOf(route.retries, `${path}.retries`, context) } : {}),
     ...(fault ? { fault } : {}),
     ...(mirrors.length > 0 ? { mirrors } : {}),
     ...(route.corsPolicy ? { cors: corsPolicy(route.corsPolicy) } : {}),
   };
+}
+
+function retriesOf(retries: HttpRetries, path: string, { problems }: DestinationContext): RetryPolicy {
+  for (const cause of causesWithoutEffect(retries)) {
+    problems.note(`${path}.retryOn`, `${cause} is no cause that waypoints see`);
+  }
+  return retryPolicy(retries);
 }
 
 function actionOf(sourced: SourcedRoute, rewrite: UrlRewrite | undefined, context: DestinationContext): HttpAction {
@@ -119,7 +127,7 @@ function actionOf(sourced: SourcedRoute, rewrite: UrlRewrite | undefined, contex
   const destinations = weighted(route.route ?? []).map(({ route: one, index, weight }) => ({
     weight,
     target: destinationTarget(one.destination, { path: `${path}.route[${index}].destination`, namespace }, context),
-    ...withHeaders(one.headers),
+    ...withHeaders(one.headers, `${path}.route[${index}].headers`, context.problems),
   }));
   if (destinations.length === 0) throw new Error('Cannot translate the route: it leads nowhere');
   return { kind: 'forward', destinations, ...(rewrite ? { rewrite } : {}) };

@@ -1,4 +1,5 @@
 /** What a route of a VirtualService does besides leading somewhere: faults, CORS, header changes (ambient-l7, 2.1). Pure. */
+import { unknownHeaderCommands } from '../../api/l7/header-commands.ts';
 import type { CorsPolicy, FaultInjection, HeaderChanges, TextMatch } from '../../api/l7/index.ts';
 import { milliseconds } from './durations.ts';
 import type { RuleProblems } from './rule-problems.ts';
@@ -97,10 +98,21 @@ export function headerChanges(changes: VsHeaders['request']): HeaderChanges | un
   return found.set.length + found.add.length + found.remove.length > 0 ? found : undefined;
 }
 
-export function withHeaders(headers: VsHeaders | undefined): {
-  readonly requestHeaders?: HeaderChanges;
-  readonly responseHeaders?: HeaderChanges;
-} {
+export function withHeaders(
+  headers: VsHeaders | undefined,
+  path: string,
+  problems: RuleProblems,
+): { readonly requestHeaders?: HeaderChanges; readonly responseHeaders?: HeaderChanges } {
+  for (const side of ['request', 'response'] as const) {
+    for (const change of ['set', 'add'] as const) {
+      for (const [name, value] of Object.entries(headers?.[side]?.[change] ?? {})) {
+        const unknown = unknownHeaderCommands(value);
+        if (unknown.length === 0) continue;
+        const message = `${unknown.join(' and ')} stays as it is: it is no command that waypoints know`;
+        problems.fault(`${path}.${side}.${change}[${name}]`, 'UnsupportedValue', message);
+      }
+    }
+  }
   const request = headerChanges(headers?.request);
   const response = headerChanges(headers?.response);
   return { ...(request ? { requestHeaders: request } : {}), ...(response ? { responseHeaders: response } : {}) };

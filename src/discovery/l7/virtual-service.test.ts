@@ -391,6 +391,22 @@ http:
     assert.deepEqual(destination?.requestHeaders, { set: [['host', 'other']], add: [], remove: [] });
   });
 
+  it('says which commands and causes nobody knows', () => {
+    const shop = world(`
+hosts: [reviews]
+http:
+  - retries: { attempts: 1, retryOn: "5xx,http3-post-connect-failure" }
+    headers: { request: { set: { a: "%REQ(x)% %PROTOCOL% 50%% %REQ(x):5%", b: "%CEL(x)%" } } }
+    route: [{ destination: { host: reviews }, headers: { response: { add: { c: "%BYTES_SENT%" } } } }]
+`);
+    assert.deepEqual(problems(shop), [
+      'spec.http[0].route[0].headers.response.add[c]',
+      'spec.http[0].headers.request.set[a]',
+      'spec.http[0].headers.request.set[b]',
+      'spec.http[0].retries.retryOn',
+    ]);
+  });
+
   it('answers 503 for destinations that are not there, and says which', () => {
     const shop = world(`
 hosts: [reviews, nobody]

@@ -1,4 +1,5 @@
 /** What rules do to headers: remove, set, add, with the few values of the request that they may name. */
+import type { HeaderCommand } from '../../api/l7/header-commands.ts';
 import type { HeaderChanges } from '../../api/l7/index.ts';
 import type { HeaderList } from '../../http/header-list.ts';
 import type { RequestHead } from '../../http/message.ts';
@@ -35,7 +36,7 @@ function isReserved(name: string): boolean {
   return name.startsWith(':') || name === 'host' || name === 'transfer-encoding' || name === 'content-length';
 }
 
-const operators: Readonly<Record<string, (run: HttpRun) => string>> = {
+const operators: Readonly<Record<HeaderCommand, (run: HttpRun) => string>> = {
   DOWNSTREAM_REMOTE_ADDRESS: ({ connection }) => `${connection.sourceAddress}:${connection.sourcePort}`,
   DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: ({ connection }) => connection.sourceAddress,
   DOWNSTREAM_LOCAL_ADDRESS: ({ connection }) => `${connection.destinationAddress}:${connection.destinationPort}`,
@@ -58,6 +59,6 @@ function expand(value: string, run: HttpRun): string {
   return value.replaceAll(/%(?:%|([A-Z_]+)(?:\(([^)%]*)\))?%)/g, (whole, name?: string, argument?: string) => {
     if (name === undefined) return '%';
     if (name === 'REQ' && argument !== undefined) return run.request.headers.get(argument.toLowerCase()) ?? '';
-    return operators[name]?.(run) ?? whole;
+    return Object.hasOwn(operators, name) ? operators[name as HeaderCommand](run) : whole;
   });
 }
