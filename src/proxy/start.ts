@@ -4,8 +4,12 @@ import type { Log } from '../lib/log.ts';
 import { createCaClient, createCertificateManager } from '../identity/index.ts';
 import { MeshState } from '../mesh/index.ts';
 import { NameResolver, systemNameQuery } from '../net/index.ts';
+import { createLogLevels, Readiness } from '../telemetry/admin/index.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
-import { startDeltaClient } from '../xds/index.ts';
+import { registerProcessMetrics } from '../telemetry/process-metrics.ts';
+import { registerXdsMetrics, type XdsClientMetrics } from '../xds/client-metrics.ts';
+import { startDeltaClient, type DeltaClientType } from '../xds/index.ts';
+import { createProxyAdmin } from './admin/proxy-admin.ts';
 import { meshFeed } from './config/mesh-feed.ts';
 import { ownIdentity, type ProxyProcessConfig } from './config/proxy-config.ts';
 import { filterKinds } from './filters/index.ts';
@@ -34,15 +38,22 @@ export interface RunningProxy {
 /** Who is sent away needs time to hear of it, and others to hear that we are going. */
 const lingerMs = 3000;
 const nameTimeoutMs = 5000;
+/** As istio-proxy's pods have them. */
+const ownPorts = { admin: 15000, metrics: 15020, readiness: 15021 };
 
 export async function startProxy(options: StartOptions): Promise<RunningProxy> {
-  const { config, log, version, environment } = options;
+  const { config, version, environment } = options;
+  const levels = createLogLevels(options.log, config.logLevel);
+  const { log } = levels;
   const clock = systemClock;
+  const startedAtMs = clock.nowMs();
   const stop = new AbortController();
   const { signal } = stop;
   const identity = ownIdentity(config);
   const { controlPlane, tokenPath, clusterId, network, trustDomain, secretTtlSeconds: ttlSeconds } = config;
   const metrics = new MetricsRegistry({ clock, log });
+  registerProcessMetrics(metrics, { component: 'proxy', version });
+  const xds = registerXdsMetrics(metrics);
   const ca = createCaClient({ ...controlPlane, tokenPath, clusterId, ttlSeconds });
   const certificates = createCertificateManager({
     sign: (csrPem, wanted, abort) => ca.sign(csrPem, wanted, abort),
@@ -62,6 +73,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     clock,
     log: log.child('upstream'),
     random: Math.random,
+    metrics,
     own: () => mesh.workloadOfPod(pod),
     address: config.instanceIp,
     network,
@@ -92,7 +104,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
       version,
     },
   });
-  let ready = false;
+  const readiness = new Readiness(['configuration']);
   const proxy = createProxy({
     services: { clock, log: log.child('proxy'), mesh, metrics, random: Math.random, upstreams },
     filters: [telemetry.filter, ...filterKinds],
@@ -100,15 +112,28 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     certificate: (abort) => certificates.certificate(identity, abort),
     host: '::',
     onReady(isReady) {
-      if (isReady !== ready) log.info(isReady ? 'ready' : 'not ready');
-      ready = isReady;
+      if (isReady !== (readiness.pending.length === 0)) log.info(isReady ? 'ready' : 'not ready');
+      readiness.set('configuration', isReady);
     },
   });
-  const { createServer } = await import('node:http');
-  createServer((_, response) => {
-    response.statusCode = ready ? 200 : 503;
-    response.end();
-  }).listen(15021);
+  const quit = Promise.withResolvers<void>();
+  const admin = await createProxyAdmin({
+    ports: ownPorts,
+    log,
+    levels,
+    version,
+    process: shownConfig(config),
+    startedAtMs,
+    nowMs: () => clock.nowMs(),
+    readiness,
+    metrics,
+    snapshot: () => proxy.snapshot,
+    status: () => proxy.status(),
+    addresses: () => proxy.addresses(),
+    endpoints: () => upstreams.describe(),
+    certificates: () => certificates.list(),
+    quit: () => quit.resolve(),
+  });
   const discovery = startDeltaClient({
     ...controlPlane,
     tokenPath,
@@ -127,12 +152,12 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
         ...config.metadata,
       },
     },
-    types: [meshFeed(mesh), proxy.feed],
+    types: [meshFeed(mesh), proxy.feed].map((type) => counted(type, xds)),
+    onTermination: (reason) => xds.xdsTermination(reason),
     log: log.child('discovery'),
     signal,
   });
   log.info('proxy started', { role: config.role, pod: `${config.namespace}/${config.podName}`, version });
-  const quit = Promise.withResolvers<void>();
   return {
     quitRequested: quit.promise,
     async drain() {
@@ -141,8 +166,38 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
       stop.abort();
       await discovery.done;
       await telemetry.close();
+      await admin.close();
       certificates.close();
       ca.close();
     },
+  };
+}
+
+/** Counts what it is told. */
+function counted(type: DeltaClientType, metrics: XdsClientMetrics): DeltaClientType {
+  return {
+    typeUrl: type.typeUrl,
+    apply(update) {
+      const byteCount = update.added.reduce((sum, { body }) => sum + body.length, 0);
+      metrics.xdsMessage(type.typeUrl, byteCount);
+      return type.apply(update);
+    },
+  };
+}
+
+/** For the admin port. */
+function shownConfig(config: ProxyProcessConfig): Record<string, string | number> {
+  const { role, podName, namespace, serviceAccount, instanceIp, nodeName, clusterId, network, trustDomain } = config;
+  return {
+    role,
+    pod: `${namespace}/${podName}`,
+    serviceAccount,
+    instanceIp,
+    nodeName,
+    clusterId,
+    network,
+    trustDomain,
+    controlPlane: config.controlPlane.address,
+    logLevel: config.logLevel,
   };
 }
