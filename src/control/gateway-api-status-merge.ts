@@ -11,7 +11,11 @@ interface About {
 
 type ParentEntry = NonNullable<HTTPRoute['status']>['parents'][number];
 
-/** Entries of ours whose parents the route no longer has go. */
+/** As many as a status may have. */
+const maxParents = 32;
+const maxAncestors = 16;
+
+/** Entries of ours whose parents the route no longer has go; others' go first where there is not room for all. */
 export function mergeParents(before: unknown, wanted: readonly ParentVerdict[], about: About): ParentEntry[] {
   const entries = Array.isArray(before) ? (before as readonly ParentEntry[]) : [];
   const left = new Map(wanted.map((verdict) => [keyOf(verdict), verdict]));
@@ -21,7 +25,8 @@ export function mergeParents(before: unknown, wanted: readonly ParentVerdict[], 
     left.delete(keyOf(entry));
     return verdict ? [entryOf(verdict, entry.conditions, about)] : [];
   });
-  return [...merged, ...[...left.values()].map((verdict) => entryOf(verdict, [], about))];
+  const added = [...left.values()].map((verdict) => entryOf(verdict, [], about));
+  return [...merged, ...added].slice(0, maxParents);
 }
 
 function entryOf(
@@ -40,9 +45,6 @@ function keyOf({ parentRef, controllerName }: Pick<ParentEntry, 'parentRef' | 'c
 
 type AncestorEntry = NonNullable<BackendTLSPolicy['status']>['ancestors'][number];
 
-const maxAncestors = 16;
-
-/** Others' entries go first where there is not room for all. */
 export function mergeAncestors(before: unknown, wanted: readonly AncestorVerdict[], about: About): AncestorEntry[] {
   const entries = Array.isArray(before) ? (before as readonly AncestorEntry[]) : [];
   const asParents = mergeParents(

@@ -120,6 +120,21 @@ describe('the statuses of the Gateway API', () => {
     assert.deepEqual(mergeParents(merged, [verdict('web'), verdict('new')], about), merged, 'and are then at rest');
   });
 
+  it('never have more entries than the API server takes', () => {
+    const foreign = Array.from({ length: 31 }, (_, index) => ({
+      parentRef: { ...web, name: `other-${index}` },
+      controllerName: theirs,
+      conditions: [condition('Accepted', 'True', 'Theirs')],
+    }));
+    const verdicts = ['a', 'b'].map((name) => ({
+      parentRef: { ...web, name },
+      controllerName: ours,
+      conditions: { Accepted: { status: 'True' as const, reason: 'Accepted', message: '' } },
+    }));
+    const merged = mergeParents(foreign, verdicts, about);
+    assert.deepEqual([merged.length, merged.slice(0, 31), merged[31]?.parentRef.name], [32, foreign, 'a']);
+  });
+
   it('of a listener keep the time of a change that did not happen', () => {
     const told = (status: 'True' | 'False') => [
       {
