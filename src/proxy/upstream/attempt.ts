@@ -101,7 +101,7 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
   start(connection: PooledConnection): void {
     this.#pool = undefined;
     this.#connection = connection;
-    this.#backend.activeRequests++;
+    this.#backend.countActive(1);
     this.#reader.onHost(connection.host);
     const ends = this.#ended && this.#held === undefined && this.#trailers === undefined;
     const exchange = connection.connection.request(this.request.head, ends, this);
@@ -169,7 +169,7 @@ export class Attempt implements UpstreamExchange, ClientExchangeReader {
     const connection = this.#connection;
     if (this.#isOver || !connection) return;
     this.#exchange = undefined;
-    this.#backend.activeRequests--;
+    this.#backend.countActive(-1);
     if (error && this.#mayReopen(error, connection)) {
       this.#reopens++;
       this.#connection = undefined;

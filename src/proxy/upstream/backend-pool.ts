@@ -4,6 +4,7 @@ import { hashText, requestHash } from '../../decision/balance/index.ts';
 import type { RequestHead } from '../../http/message.ts';
 import { formatHostPort, tryParseIp } from '../../lib/ip.ts';
 import { Attempt } from './attempt.ts';
+import type { BackendStats } from './backend-stats.ts';
 import { upstreamFailure } from './failures.ts';
 import { grpcHttpStatus } from './grpc-status.ts';
 import { hashCookie } from './hash-cookie.ts';
@@ -31,7 +32,8 @@ export class BackendPool {
   pendingRequests = 0;
   /** Open, or being opened. */
   connections = 0;
-  readonly retries: RetryLimits;
+  readonly stats: BackendStats;
+  readonly #retries: RetryLimits;
   readonly #hosts: HostSet;
   readonly #outliers: OutlierWatch;
   /** Addresses that clients asked for, by `ip:port`. */
@@ -42,11 +44,19 @@ export class BackendPool {
   constructor(owner: PoolOwner, config: Backend) {
     this.owner = owner;
     this.config = config;
+    this.stats = owner.stats.open(config.name);
     this.#hosts = new HostSet(owner, config, { onStale: (host) => retirePools(host) });
-    this.retries = new RetryLimits(owner.clock, config, () => this.activeRequests + this.pendingRequests);
+    this.#retries = new RetryLimits(owner.clock, config, () => this.activeRequests + this.pendingRequests);
     const { clock, log } = owner;
     this.#outliers = new OutlierWatch(
-      { clock, log, backend: config.name, hosts: () => this.#hosts.values(), onChange: () => this.#hosts.replan() },
+      {
+        clock,
+        log,
+        stats: this.stats,
+        backend: config.name,
+        hosts: () => this.#hosts.values(),
+        onChange: () => this.#hosts.replan(),
+      },
       config.outlierDetection,
     );
     this.#splitsPools = splitsPools(config);
@@ -56,7 +66,7 @@ export class BackendPool {
   configure(config: Backend, reconnects: boolean): void {
     this.config = config;
     this.#splitsPools = splitsPools(config);
-    this.retries.configure(config);
+    this.#retries.configure(config);
     this.#outliers.configure(config.outlierDetection);
     this.#hosts.configure(config);
     if (reconnects) for (const host of this.#allHosts()) retirePools(host);
@@ -69,7 +79,7 @@ export class BackendPool {
 
   open(request: UpstreamRequest, reader: UpstreamReader): UpstreamExchange {
     const attempt = new Attempt(this, request, reader);
-    this.retries.onRequest(request.isRetry);
+    this.#retries.onRequest(request.isRetry);
     this.#place(attempt);
     return attempt;
   }
@@ -90,7 +100,22 @@ export class BackendPool {
     if (attempt.host) attempt.host.activeRequests--;
   }
 
-  // Limits.
+  // Counts, and what they are limited to.
+
+  countActive(change: 1 | -1): void {
+    this.activeRequests += change;
+    this.stats.activeRequests += change;
+  }
+
+  countPending(change: 1 | -1): void {
+    this.pendingRequests += change;
+    this.stats.pendingRequests += change;
+  }
+
+  countConnections(change: 1 | -1): void {
+    this.connections += change;
+    this.stats.activeConnections += change;
+  }
 
   mayStart(): boolean {
     const { maxRequests } = this.config.connectionPool;
@@ -108,6 +133,7 @@ export class BackendPool {
   }
 
   overflow(what: string, host: Host): UpstreamFailure {
+    this.stats.overflow++;
     return upstreamFailure('overflow', `too many ${what} at ${this.config.name}`, 'no', host.describe());
   }
 
@@ -125,7 +151,13 @@ export class BackendPool {
     this.#outliers.onFailure(host);
   }
 
+  /** For raw bytes a connection is all that is known. */
+  noteConnected(host: Host): void {
+    this.#outliers.onStatus(host, 200);
+  }
+
   onConnectFailure(host: Host): void {
+    this.stats.failedConnects++;
     this.#outliers.onFailure(host);
   }
 
@@ -162,9 +194,16 @@ export class BackendPool {
     for (const host of this.#allHosts()) retirePools(host);
   }
 
+  startRetry(): { end(): void } | undefined {
+    const token = this.#retries.start();
+    if (!token) this.stats.retryOverflow++;
+    return token;
+  }
+
   /** The backend is gone: what runs on it ends by itself. */
   retire(): void {
     this.#outliers.close();
+    this.owner.stats.close(this.stats);
     this.drain();
   }
 
@@ -217,6 +256,7 @@ export class BackendPool {
   }
 
   noHealthyHost(): UpstreamFailure {
+    this.stats.noHost++;
     const { name } = this.config;
     const total = this.#hosts.size;
     const ejected = this.#outliers.ejected;

@@ -66,6 +66,8 @@ async function connectTo(
     const ended = AbortSignal.any([signal, late.signal]);
     const request = { backend: pool.config, host, use: 'raw' as const, serverName, client };
     const connected = await connector.connect(request, ended);
+    pool.stats.connections++;
+    pool.noteConnected(host);
     return { channel: new CountedChannel(connected.channel, counted), host: connected.host };
   } catch (error) {
     counted.end();
@@ -88,7 +90,7 @@ class Counted {
     this.#pool = pool;
     host.activeRequests++;
     host.connections++;
-    pool.connections++;
+    pool.countConnections(1);
   }
 
   end(): void {
@@ -96,7 +98,7 @@ class Counted {
     this.#ended = true;
     this.#host.activeRequests--;
     this.#host.connections--;
-    this.#pool.connections--;
+    this.#pool.countConnections(-1);
   }
 }
 

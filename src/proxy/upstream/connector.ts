@@ -23,8 +23,5 @@ export interface Connected {
 export interface Connector {
   /** Nothing has been read from the channel. Rejects when there is no connection, or `signal` aborts. */
   connect(request: ConnectRequest, signal: AbortSignal): Promise<Connected>;
-  /** The host is not used any more. */
-  forget(host: Host): void;
-  drain(): void;
   close(): void;
 }

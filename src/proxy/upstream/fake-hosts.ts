@@ -35,8 +35,6 @@ export class FakeHosts {
 
   readonly connector: Connector = {
     connect: (request, signal) => this.#dial(request, signal),
-    forget() {},
-    drain() {},
     close() {},
   };
 

@@ -125,14 +125,6 @@ export class HboneConnector {
     return { channel, ...(peer === undefined ? {} : { peer }) };
   }
 
-  forget(host: Host): void {
-    this.#keys.delete(host);
-  }
-
-  drain(): void {
-    this.#pool.drain();
-  }
-
   close(): void {
     this.#stopFollowing();
     this.#ended.abort();

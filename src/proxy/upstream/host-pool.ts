@@ -63,14 +63,14 @@ export class HostPool {
     }
     if (!backend.mayWait()) return attempt.fail(backend.overflow('pending requests', this.host));
     this.#waiting.add(attempt);
-    backend.pendingRequests++;
+    backend.countPending(1);
     attempt.waitIn(this);
     this.#dialAsNeeded();
   }
 
   /** An attempt gave up waiting. */
   leave(attempt: Attempt): void {
-    if (this.#waiting.delete(attempt)) this.backend.pendingRequests--;
+    if (this.#waiting.delete(attempt)) this.backend.countPending(-1);
   }
 
   onChange(connection: PooledConnection): void {
@@ -90,7 +90,7 @@ export class HostPool {
   onClosed(connection: PooledConnection): void {
     this.#connections--;
     this.host.connections--;
-    this.backend.connections--;
+    this.backend.countConnections(-1);
     if (connection.isReady) this.#unready(connection);
     this.backend.owner.onConnectionClosed(connection);
     if (this.#isRetired) return;
@@ -124,6 +124,9 @@ export class HostPool {
   /** `connection` has room; it is on top of the stack, or not in it. */
   #start(connection: PooledConnection, attempt: Attempt): void {
     attempt.start(connection);
+    const { stats } = this.backend;
+    stats.requests++;
+    if (attempt.request.isRetry) stats.retries++;
     const limit = this.backend.config.connectionPool.maxRequestsPerConnection ?? 0;
     if (++connection.requests === limit) connection.retire();
     if (connection.isReady && !connection.hasRoom) this.#unready(connection);
@@ -159,7 +162,7 @@ export class HostPool {
       if (!this.backend.mayConnect() && this.#connections + this.#dials.size > 0) return;
       const dial = new Dial(this);
       this.#dials.add(dial);
-      this.backend.connections++;
+      this.backend.countConnections(1);
       dial.start();
     }
   }
@@ -167,11 +170,7 @@ export class HostPool {
   /** What the dial gave, once it takes requests. */
   opened(dial: Dial, connection: PooledConnection): void {
     this.#dials.delete(dial);
-    if (this.#isRetired) {
-      this.backend.connections--;
-      connection.connection.close();
-      return;
-    }
+    this.backend.stats.connections++;
     this.#connections++;
     this.host.connections++;
     this.backend.owner.onConnectionOpened(connection);
@@ -181,7 +180,7 @@ export class HostPool {
 
   failed(dial: Dial, error: Error): void {
     this.#dials.delete(dial);
-    this.backend.connections--;
+    this.backend.countConnections(-1);
     if (this.#isRetired) return;
     this.backend.onConnectFailure(this.host);
     const failure = connectFailure(error, this.host.describe());

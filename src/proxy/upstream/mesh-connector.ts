@@ -75,14 +75,6 @@ export class MeshConnector implements Connector {
     return { channel: tlsChannel(socket), host: connectedHost };
   }
 
-  forget(host: Host): void {
-    this.#options.hbone.forget(host);
-  }
-
-  drain(): void {
-    this.#options.hbone.drain();
-  }
-
   close(): void {
     this.#options.hbone.close();
   }

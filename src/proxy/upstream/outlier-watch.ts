@@ -3,12 +3,14 @@ import type { OutlierDetection } from '../../api/l7/index.ts';
 import { eject, forgive, mayEject, noteFailure, noteStatus, restore } from '../../decision/balance/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
+import type { BackendStats } from './backend-stats.ts';
 import type { Host } from './host.ts';
 
 export interface OutlierWatchOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly backend: string;
+  readonly stats: BackendStats;
   readonly hosts: () => Iterable<Host>;
   /** A host was taken out or back in. */
   readonly onChange: () => void;
@@ -18,7 +20,6 @@ export class OutlierWatch {
   readonly #options: OutlierWatchOptions;
   #config: OutlierDetection | undefined;
   #ejected = 0;
-  #ejections = 0;
   #cancel: (() => void) | undefined;
 
   constructor(options: OutlierWatchOptions, config: OutlierDetection | undefined) {
@@ -28,10 +29,6 @@ export class OutlierWatch {
 
   get ejected(): number {
     return this.#ejected;
-  }
-
-  get ejections(): number {
-    return this.#ejections;
   }
 
   configure(config: OutlierDetection | undefined): void {
@@ -44,6 +41,7 @@ export class OutlierWatch {
       restore(host.outlier);
       host.outlier.multiplier = 0;
     }
+    this.#count();
     if (changed) this.#options.onChange();
   }
 
@@ -64,11 +62,12 @@ export class OutlierWatch {
     if (host.isEjected) return;
     const { hosts, ejected } = this.#count();
     if (!mayEject(config, hosts, ejected)) return;
-    const { clock, log, backend, onChange } = this.#options;
+    const { clock, log, backend, stats, onChange } = this.#options;
     const nowMs = clock.nowMs();
     eject(host.outlier, config, nowMs);
-    this.#ejections++;
+    stats.ejections++;
     log.info('host ejected', { backend, host: host.key, forMs: host.outlier.ejectedUntilMs - nowMs });
+    this.#count();
     onChange();
     // A tick that is due later than the host's return waits too long.
     this.close();
@@ -114,6 +113,7 @@ export class OutlierWatch {
       hosts++;
       if (host.isEjected) ejected++;
     }
+    this.#options.stats.ejected += ejected - this.#ejected;
     this.#ejected = ejected;
     return { hosts, ejected };
   }

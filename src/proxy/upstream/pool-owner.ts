@@ -5,6 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { MeshState } from '../../mesh/index.ts';
 import type { ByteChannel } from '../../net/channel.ts';
+import type { StatsOfBackends } from './backend-stats.ts';
 import type { Connector } from './connector.ts';
 import type { HostPool } from './host-pool.ts';
 import type { PooledConnection } from './pooled-connection.ts';
@@ -25,6 +26,7 @@ export interface PoolOwner {
   readonly codecs: Codecs;
   readonly connector: Connector;
   readonly address: string;
+  readonly stats: StatsOfBackends;
   own(): MeshWorkload | undefined;
   onConnectionOpened(connection: PooledConnection): void;
   onConnectionClosed(connection: PooledConnection): void;

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { createFakeClock } from '../../lib/fake-clock.ts';
+import { silentLog } from '../../lib/log.ts';
+import { MetricsRegistry } from '../../telemetry/index.ts';
 import { HeaderList } from '../../http/header-list.ts';
 import { settled } from './fake-hosts.ts';
 import { fakeUpstreams } from './fake-upstreams.ts';
@@ -542,6 +545,32 @@ describe('configuration', () => {
     assert.deepEqual([heard.failure?.kind, heard.failure?.flag], ['no-healthy-host', 'UH']);
     assert.match(heard.failure?.message ?? '', /it has no endpoints/);
   });
+});
+
+test('what happens is counted by backend', async () => {
+  const clock = createFakeClock();
+  const metrics = new MetricsRegistry({ clock, log: silentLog() });
+  const { hosts, send, upstreams } = fakeUpstreams({ connectionPool: { maxRequests: 1 } }, undefined, { metrics });
+  send();
+  await settled();
+  send();
+  await settled();
+  const counts = (): Record<string, number> =>
+    Object.fromEntries(
+      [...metrics.write('text').matchAll(/^envoy_cluster_(\w+)\{cluster_name="web"\} (\d+)$/gm)]
+        .filter(([, , count]) => count !== '0')
+        .map(([, name = '', count]) => [name, Number(count)]),
+    );
+  assert.deepEqual(counts(), {
+    upstream_cx_total: 2,
+    upstream_cx_active: 2,
+    upstream_rq_total: 1,
+    upstream_rq_active: 1,
+    upstream_rq_pending_overflow_total: 1,
+  });
+  hosts.exchanges[0]?.answer();
+  assert.equal(counts()['upstream_rq_active'], undefined);
+  upstreams.close();
 });
 
 describe('the end of the proxy', () => {

@@ -9,8 +9,10 @@ import type { Clock } from '../../lib/clock.ts';
 import type { IpFamilies } from '../../lib/ip-families.ts';
 import type { Log } from '../../lib/log.ts';
 import type { MeshState } from '../../mesh/index.ts';
+import type { MetricsRegistry } from '../../telemetry/index.ts';
 import { BackendPool } from './backend-pool.ts';
 import { sameConnections } from './backend-changes.ts';
+import { statsOfBackends, type StatsOfBackends } from './backend-stats.ts';
 import type { Connector } from './connector.ts';
 import { connectRaw } from './connect-raw.ts';
 import { upstreamFailure } from './failures.ts';
@@ -35,6 +37,8 @@ export interface UpstreamsOptions {
   readonly log: Log;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Counts of backends under Envoy's names; absent: nobody looks. */
+  readonly metrics?: MetricsRegistry;
   /** The proxy's own workload, once the mesh knows it. */
   readonly own: () => MeshWorkload | undefined;
   /** IP of the proxy. */
@@ -71,6 +75,7 @@ class UpstreamPools implements Upstreams, PoolOwner {
   readonly connector: Connector;
   readonly address: string;
   readonly own: () => MeshWorkload | undefined;
+  readonly stats: StatsOfBackends;
   readonly #meshConnector: MeshConnector | undefined;
   readonly #backends = new Map<string, BackendPool>();
   readonly #connections = new Set<PooledConnection>();
@@ -89,6 +94,7 @@ class UpstreamPools implements Upstreams, PoolOwner {
     this.random = random;
     this.own = own;
     this.address = address;
+    this.stats = statsOfBackends(options.metrics);
     this.codecs = options.codecs ?? {
       http1: (channel, listener) => createHttp1Client(channel, { listener, clock }),
       http2: (channel, listener) => createHttp2Client(channel, { listener, clock }),
@@ -134,7 +140,7 @@ class UpstreamPools implements Upstreams, PoolOwner {
   }
 
   startRetry(backend: string): { end(): void } | undefined {
-    return this.#backends.get(backend)?.retries.start();
+    return this.#backends.get(backend)?.startRetry();
   }
 
   drain(): void {
