@@ -392,6 +392,8 @@ describe('HTTP/2 exchanges', () => {
   const malformed: [string, Record<string, string>][] = [
     ['a path with a space', { ...get, ':path': '/a b' }],
     ['a path that does not begin with a slash', { ...get, ':path': 'a' }],
+    ['a path with a fragment', { ...get, ':path': '/a#b' }],
+    ['an authority with a port that is none', { ...get, ':authority': 'a:b' }],
     ['a star for another method', { ...get, ':path': '*' }],
     ['an authority with a slash', { ...get, ':authority': 'a/b' }],
     ['an authority with a user', { ...get, ':authority': 'u@b' }],
@@ -414,6 +416,19 @@ describe('HTTP/2 exchanges', () => {
       assert.equal(bad[0]?.status, 400);
     });
   }
+
+  it('answers 400 to a forbidden field each time, also where it comes from the table of the connection', async () => {
+    const { peer, exchanges } = openRaw();
+    for (const id of [1, 3]) peer.headers(id, { ...get, 'x-a': 'b\nc' });
+    peer.headers(5, get);
+    for (const id of [7, 9]) peer.headers(id, { ...get, 'X-Up': 'b' });
+    await turns();
+    assert.deepEqual(
+      peer.heads().map(({ streamId, fields }) => [streamId, fields?.get(':status')]),
+      [1, 3, 7, 9].map((id) => [id, '400']),
+    );
+    assert.equal(exchanges.length, 1);
+  });
 
   it('answers 400 to two lengths, even equal ones', async () => {
     const { peer, exchanges } = openRaw();

@@ -103,7 +103,10 @@ export class HeadReceiver {
       return;
     }
     const problem =
-      list === undefined ? undefined : (requestProblem(list, limits.extendedConnect) ?? lengthProblem(list, endStream));
+      list === undefined
+        ? undefined
+        : (requestProblem(list, { sound: this.#decoder.sound, extendedConnect: limits.extendedConnect }) ??
+          lengthProblem(list, endStream));
     if (selfDependent) {
       this.#flood.charge('malformed requests');
       host.writeReset(streamId, errorCode.protocolError);
@@ -130,7 +133,7 @@ export class HeadReceiver {
   }
 
   #onResponse(stream: Http2Stream, list: HeaderList, endStream: boolean): void {
-    const problem = responseProblem(list);
+    const problem = responseProblem(list, this.#decoder);
     const informational = list.get(':status')?.startsWith('1') === true;
     if (problem !== undefined || (informational && endStream) || contentLength(list) === -1) {
       this.#options.resetStream(
@@ -146,7 +149,7 @@ export class HeadReceiver {
   }
 
   #onTrailers(stream: Http2Stream, list: HeaderList, endStream: boolean): void {
-    const problem = endStream ? trailersProblem(list) : 'they do not end the stream';
+    const problem = endStream ? trailersProblem(list, this.#decoder) : 'they do not end the stream';
     if (problem === undefined) stream.receiveEnd(list);
     else
       this.#options.resetStream(

@@ -71,8 +71,7 @@ export class HeaderBlock {
 
   /** Decodes the whole block; undefined when the list is over the limit. */
   finish(decoder: HpackDecoder): HeaderList | undefined {
-    const { buffer, byteOffset, byteLength } = this.#source;
-    const list = decoder.decode(Buffer.from(buffer, byteOffset, byteLength), this.#start, this.#end);
+    const list = decoder.decode(this.#source, this.#start, this.#end);
     this.streamId = 0;
     this.#source = empty;
     this.#start = 0;

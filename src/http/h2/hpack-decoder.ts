@@ -1,8 +1,10 @@
 /** HPACK decoder (RFC 7541): one header block in, one header list out. */
+import { latin1Text } from '../h1/characters.ts';
 import { HeaderList } from '../header-list.ts';
 import { errorCode } from './constants.ts';
 import { connectionError, type Http2Error } from './errors.ts';
 import { huffmanDecode } from './hpack-huffman.ts';
+import { isFieldName, isFieldValue } from './message-validation.ts';
 import { DynamicTable, entryOverhead, staticCount, staticNames, staticValues } from './hpack-tables.ts';
 
 export interface HpackDecoderOptions {
@@ -17,6 +19,10 @@ export class HpackDecoder {
   readonly #options: HpackDecoderOptions;
   readonly #table: DynamicTable;
   #at = 0;
+  /** An entry of the table is no proper field. */
+  #tableUnsound = false;
+  /** Of the list decoded last: names and values are those of fields. What comes from the tables was looked at before. */
+  sound = true;
 
   constructor(options: HpackDecoderOptions) {
     this.#options = options;
@@ -27,13 +33,14 @@ export class HpackDecoder {
    * The fields of the block `source[start, end)`; undefined when the list is over `maxListSize` (the tables are in step all
    * the same). Throws `h2.compression-error` (connection).
    */
-  decode(source: Buffer, start: number, end: number): HeaderList | undefined {
+  decode(source: Uint8Array, start: number, end: number): HeaderList | undefined {
     const list = new HeaderList();
     const { fields } = list;
     const table = this.#table;
     let listSize = 0;
     let fieldSeen = false;
     this.#at = start;
+    this.sound = !this.#tableUnsound;
     while (this.#at < end) {
       const first = source[this.#at] as number;
       let name: string;
@@ -45,8 +52,9 @@ export class HpackDecoder {
           index <= staticCount ? (staticValues[index] as string) : (table.value(index - staticCount - 1) as string);
       } else if ((first & 0x40) !== 0) {
         const index = this.#integer(source, 6, end);
-        name = index === 0 ? this.#string(source, end) : this.#nameAt(index);
-        value = this.#string(source, end);
+        name = index === 0 ? this.#name(source, end) : this.#nameAt(index);
+        value = this.#value(source, end);
+        if (!this.sound) this.#tableUnsound = true;
         table.insert(name, value);
       } else if ((first & 0x20) !== 0) {
         if (fieldSeen) throw compressionError('table size update after a field');
@@ -56,8 +64,8 @@ export class HpackDecoder {
         continue;
       } else {
         const index = this.#integer(source, 4, end);
-        name = index === 0 ? this.#string(source, end) : this.#nameAt(index);
-        value = this.#string(source, end);
+        name = index === 0 ? this.#name(source, end) : this.#nameAt(index);
+        value = this.#value(source, end);
         if ((first & 0x10) !== 0) (list.neverIndexed ??= new Set()).add(name);
       }
       fieldSeen = true;
@@ -87,14 +95,26 @@ export class HpackDecoder {
     }
   }
 
-  #string(source: Buffer, end: number): string {
+  #name(source: Uint8Array, end: number): string {
+    const name = this.#string(source, end);
+    if (this.sound && !isFieldName(name)) this.sound = false;
+    return name;
+  }
+
+  #value(source: Uint8Array, end: number): string {
+    const value = this.#string(source, end);
+    if (this.sound && !isFieldValue(value)) this.sound = false;
+    return value;
+  }
+
+  #string(source: Uint8Array, end: number): string {
     if (this.#at >= end) throw compressionError('string is cut off');
     const huffman = ((source[this.#at] as number) & 0x80) !== 0;
     const length = this.#integer(source, 7, end);
     const start = this.#at;
     if (length > end - start) throw compressionError('string is cut off');
     this.#at = start + length;
-    return huffman ? huffmanDecode(source, start, start + length) : source.toString('latin1', start, start + length);
+    return huffman ? huffmanDecode(source, start, start + length) : latin1Text(source, start, start + length);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Huffman code of HPACK (RFC 7541 appendix B), built from its code lengths: the code is canonical. */
+import { latin1Text } from '../h1/characters.ts';
 import { connectionError } from './errors.ts';
 import { errorCode } from './constants.ts';
 
@@ -80,7 +81,7 @@ export function huffmanDecode(source: Uint8Array, start: number, end: number): s
   if ((flags & mayEnd) === 0) {
     throw connectionError(errorCode.compressionError, 'Cannot decode header: Huffman string has bad padding');
   }
-  return scratch.toString('latin1', 0, out);
+  return latin1Text(scratch, 0, out);
 }
 
 function assignCodes(): Uint32Array {
