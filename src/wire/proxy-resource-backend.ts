@@ -137,7 +137,7 @@ export const backend: Decoder<Backend> = object<Backend>({
   hostname: name,
   port,
   subset: optional(text),
-  members: optional(list(object<BackendMember>({ workload: branded<WorkloadUid>(), priority: optional(integer()) }))),
+  members: optional(list(object<BackendMember>({ workload: branded<WorkloadUid>() }))),
   protocol: oneOf('http1', 'http2', 'auto', 'tcp'),
   throughWaypoint: flag,
   loadBalancer,

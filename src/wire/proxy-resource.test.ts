@@ -180,7 +180,7 @@ const samples: readonly ProxyResource[] = [
     hostname: 'reviews.shop.svc.cluster.local',
     port: 80,
     subset: 'v1',
-    members: [{ workload: 'Kubernetes//Pod/shop/reviews-v1' as WorkloadUid, priority: 1 }],
+    members: [{ workload: 'Kubernetes//Pod/shop/reviews-v1' as WorkloadUid }],
     protocol: 'auto',
     throughWaypoint: false,
     loadBalancer: {

@@ -34,8 +34,6 @@ export interface Backend {
 
 export interface BackendMember {
   readonly workload: WorkloadUid;
-  /** 0 is first. Absent: by locality. */
-  readonly priority?: number;
 }
 
 export type LoadBalancer =

@@ -1,6 +1,6 @@
 /** The hosts of a backend as the mesh knows them now: who they are, how they are reached, and in which order they are used. */
 import type { Backend } from '../../api/l7/index.ts';
-import { serviceKey, type WorkloadUid } from '../../api/names.ts';
+import { serviceKey } from '../../api/names.ts';
 import type { GatewayAddress, Locality, MeshService, MeshWorkload } from '../../api/workload.ts';
 import { formatHostPort } from '../../lib/ip.ts';
 import type { Endpoint, MeshState } from '../../mesh/index.ts';
@@ -61,8 +61,8 @@ export function backendHosts(request: HostsRequest): BackendHosts {
     if (waypoints.length > 0 && !(own && isWaypointOf(own, service, mesh)))
       return { hosts: waypointHosts(service, waypoints, request), localityWeights: undefined };
   }
-  const members = backend.members && new Map(backend.members.map((member) => [member.workload, member]));
-  const place = placement(service, members, request);
+  const members = backend.members && new Set(backend.members.map(({ workload }) => workload));
+  const place = placement(service, request);
   const hosts: HostSpec[] = [];
   for (const endpoint of mesh.endpoints(backend.service).values()) {
     let host = known?.get(endpoint);
@@ -77,7 +77,7 @@ export function backendHosts(request: HostsRequest): BackendHosts {
     }
     hosts.push(host);
   }
-  return { hosts, localityWeights: weightsOf(hosts, members, request) };
+  return { hosts, localityWeights: weightsOf(hosts, request) };
 }
 
 function hostOf(
@@ -106,15 +106,13 @@ function hostOf(
   };
 }
 
-type Members = ReadonlyMap<WorkloadUid, { readonly priority?: number }>;
-
 /** The priority of a workload; undefined: it is none of ours. */
 type Placement = (workload: MeshWorkload) => number | undefined;
 
 /** `internalTrafficPolicy: Local` and the like: nobody but the near will do. */
-function placement(service: MeshService, members: Members | undefined, request: HostsRequest): Placement {
+function placement(service: MeshService, request: HostsRequest): Placement {
   const { own } = request;
-  const place = preference(service, members, request);
+  const place = preference(service, request);
   if (!own || service.loadBalancing?.mode !== 'strict') return place;
   const preferences = preferencesOf(service);
   const wanted = preferences.map((scope) => scopeValue(scope, own));
@@ -122,10 +120,9 @@ function placement(service: MeshService, members: Members | undefined, request: 
   return (workload) => (rankOf(preferences, workload, wanted) < top ? undefined : place(workload));
 }
 
-/** Who decides the order: the members' own priorities, the Service's preference, what was said to be near, distance. */
-function preference(service: MeshService, members: Members | undefined, { backend, own }: HostsRequest): Placement {
+/** Who decides the order: the Service's preference, what was said to be near, distance. */
+function preference(service: MeshService, { backend, own }: HostsRequest): Placement {
   const { locality, outlierDetection } = backend;
-  if (members && hasPriorities(members)) return ({ uid }) => members.get(uid)?.priority ?? 0;
   if (!own || !locality.enabled || locality.distribute.length > 0) return first;
   if (locality.forced && service.loadBalancing?.mode === 'failover') {
     const preferences = preferencesOf(service);
@@ -142,17 +139,9 @@ function preference(service: MeshService, members: Members | undefined, { backen
 
 const first: Placement = () => 0;
 
-function hasPriorities(members: Members): boolean {
-  return [...members.values()].some(({ priority }) => priority !== undefined);
-}
-
-function weightsOf(
-  hosts: readonly HostSpec[],
-  members: Members | undefined,
-  { backend, own }: HostsRequest,
-): BackendHosts['localityWeights'] {
+function weightsOf(hosts: readonly HostSpec[], { backend, own }: HostsRequest): BackendHosts['localityWeights'] {
   const { enabled, distribute } = backend.locality;
-  if (!own || !enabled || distribute.length === 0 || (members && hasPriorities(members))) return undefined;
+  if (!own || !enabled || distribute.length === 0) return undefined;
   return distributeWeights(own.locality, distribute, hosts);
 }
 

@@ -235,12 +235,12 @@ describe('localities', () => {
     assert.ok(!names.includes('c'));
   });
 
-  test('go by priorities of the members where they have some', async () => {
-    const members = [
-      { workload: far.uid, priority: 0 },
-      { workload: near.uid, priority: 1 },
-    ];
-    const upstreams = placed({ locality: enabled, outlierDetection, members });
+  test('go by what is said to be near, label by label', async () => {
+    const failoverPriority = [
+      { kind: 'label', members: [far.uid, near.uid] },
+      { kind: 'label', members: [far.uid] },
+    ] as const;
+    const upstreams = placed({ locality: { ...enabled, failoverPriority }, outlierDetection });
     assert.equal(await askOften(upstreams, 3), 'ccc');
     await ask(upstreams, {}, 500);
     assert.equal(await askOften(upstreams, 3), 'aaa');
