@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { parseAllDocuments } from 'yaml';
+import { loadAll } from 'js-yaml';
 import type { KubeObject } from '../../api/meta.ts';
 import type { Source } from '../../collection/index.ts';
 import { namespace, waypoint } from '../fixtures.ts';
@@ -10,7 +10,7 @@ import { openProxyWorld } from './fixtures.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const documents = (text: string): KubeObject[] =>
-  parseAllDocuments(text).flatMap((document) => (document.toJS() as KubeObject | null) ?? []);
+  loadAll(text).flatMap((document) => (document as KubeObject | null | undefined) ?? []);
 
 describe('the examples of docs/istio-rules.md', () => {
   it('are accepted, but for the Secret that is left to the reader', () => {

@@ -3,7 +3,6 @@ import type { VirtualService } from '../../api/istio.ts';
 
 export type VirtualServiceSpec = NonNullable<VirtualService['spec']>;
 export type VsHttp = NonNullable<VirtualServiceSpec['http']>[number];
-export type VsTls = NonNullable<VirtualServiceSpec['tls']>[number];
 export type VsTcp = NonNullable<VirtualServiceSpec['tcp']>[number];
 export type VsHttpMatch = NonNullable<VsHttp['match']>[number];
 export type VsStringMatch = NonNullable<VsHttpMatch['uri']>;
