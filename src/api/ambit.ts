@@ -1,2 +1,2 @@
 /** Ambit's own kinds: their types come from their schemas, in `custom/ambit`. */
-export type { RateLimit as RateLimitPolicy } from './custom/types.gen.ts';
+export type { ProxyExtension, RateLimit as RateLimitPolicy } from './custom/types.gen.ts';

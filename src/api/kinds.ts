@@ -1,5 +1,5 @@
 /** How every kind that Ambit knows is addressed. `Gateway` is the Gateway API's, Istio's is `IstioGateway`; `EventsEvent` is that of events.k8s.io. */
-import type { RateLimitPolicy } from './ambit.ts';
+import type { ProxyExtension, RateLimitPolicy } from './ambit.ts';
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from './apps.ts';
 import type { HorizontalPodAutoscaler } from './autoscaling.ts';
 import type { CronJob, Job } from './batch.ts';
@@ -126,6 +126,7 @@ export const kinds: {
   readonly XBackend: KindRef<XBackend>;
   readonly XMesh: KindRef<XMesh>;
   readonly RateLimit: KindRef<RateLimitPolicy>;
+  readonly ProxyExtension: KindRef<ProxyExtension>;
 } = {
   Namespace: ref('', 'v1', 'Namespace', 'namespaces', false),
   Pod: ref('', 'v1', 'Pod', 'pods'),
@@ -200,6 +201,7 @@ export const kinds: {
   XBackend: ref(gatewayTrialGroup, 'v1alpha1', 'XBackend', 'xbackends'),
   XMesh: ref(gatewayTrialGroup, 'v1alpha1', 'XMesh', 'xmeshes', false),
   RateLimit: ref(ambitGroup, 'v1alpha1', 'RateLimit', 'ratelimits'),
+  ProxyExtension: ref(ambitGroup, 'v1alpha1', 'ProxyExtension', 'proxyextensions'),
 };
 
 /** `v1`, `apps/v1` */

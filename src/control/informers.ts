@@ -77,6 +77,7 @@ export function startInformers(options: InformersOptions): Informers {
     [kinds.PeerAuthentication, watch(kinds.PeerAuthentication, sources.peerAuthentications)],
     [kinds.RequestAuthentication, watch(kinds.RequestAuthentication, sources.requestAuthentications, optional)],
     [kinds.RateLimit, watch(kinds.RateLimit, sources.rateLimits, optional)],
+    [kinds.ProxyExtension, watch(kinds.ProxyExtension, sources.proxyExtensions, optional)],
     [kinds.ServiceEntry, watch(kinds.ServiceEntry, sources.serviceEntries, optional)],
     [kinds.WorkloadEntry, watch(kinds.WorkloadEntry, sources.workloadEntries, optional)],
   ] as const;

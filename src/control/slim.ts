@@ -17,6 +17,8 @@ const tlsKeys: ReadonlySet<string> = new Set([
   'cacert',
   'crl',
 ]);
+/** Modules that a ProxyExtension may name. */
+const moduleName = /\.(?:ts|js|mjs)$/;
 /** What of a ConfigMap may change the objects that are deployed for a Gateway. */
 const overlayKeys: ReadonlySet<string> = new Set(deployedParts);
 /** Long, and read by nobody here. */
@@ -48,7 +50,9 @@ function slimData<T extends KubeObject>(object: T): T {
     readonly data?: Fields;
   };
   const kept = Object.fromEntries(
-    Object.entries(data ?? {}).filter(([name]) => tlsKeys.has(name) || (kind === 'ConfigMap' && overlayKeys.has(name))),
+    Object.entries(data ?? {}).filter(
+      ([name]) => tlsKeys.has(name) || (kind === 'ConfigMap' && (overlayKeys.has(name) || moduleName.test(name))),
+    ),
   );
   return { apiVersion, kind, metadata, ...(type === undefined ? {} : { type }), data: kept } as KubeObject as T;
 }

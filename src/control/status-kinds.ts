@@ -87,6 +87,17 @@ export function statusKinds(
       },
     },
     {
+      kind: kinds.ProxyExtension,
+      fieldManager: 'ambit-proxy-extension',
+      distributedAs: 'addresses',
+      conditionTypes: [acceptedPolicyType],
+      current: (name) => discovery.proxyExtensions.get(keyOf(name)),
+      judged(name) {
+        const attached = statuses.extensionAttachments.get(keyOf(name));
+        return attached && { generation: attached.generation, conditions: { [acceptedPolicyType]: attached.verdict } };
+      },
+    },
+    {
       kind: kinds.Service,
       fieldManager: 'istio-ambient-service',
       // There are too many of them, and they belong to others.
@@ -163,11 +174,17 @@ export function followStatus(discovery: Discovery, statuses: StatusWriter): void
   };
   const { serviceBindings, entryBindings, workloadEntryBindings, entries, workloadEntries, allocations } =
     discovery.statuses;
-  const { authorizationAttachments, authenticationAttachments, rateLimitAttachments, telemetryAttachments } =
-    discovery.statuses;
+  const {
+    authorizationAttachments,
+    authenticationAttachments,
+    rateLimitAttachments,
+    telemetryAttachments,
+    extensionAttachments,
+  } = discovery.statuses;
   follow(kinds.AuthorizationPolicy, discovery.authorizationPolicies, discovery.verdicts, authorizationAttachments);
   follow(kinds.RequestAuthentication, discovery.requestAuthentications, authenticationAttachments);
   follow(kinds.RateLimit, discovery.rateLimits, rateLimitAttachments);
+  follow(kinds.ProxyExtension, discovery.proxyExtensions, extensionAttachments);
   follow(kinds.Telemetry, discovery.telemetries, telemetryAttachments);
   follow(kinds.PeerAuthentication, discovery.peerAuthentications);
   follow(kinds.ServiceEntry, discovery.serviceEntries, entries, entryBindings, allocations);

@@ -1,6 +1,6 @@
 /** The derivations of discovery as one graph: Kubernetes objects in, WDS resources and verdicts out. Pure of I/O. */
 import { isDeepStrictEqual } from 'node:util';
-import type { RateLimitPolicy } from '../api/ambit.ts';
+import type { ProxyExtension, RateLimitPolicy } from '../api/ambit.ts';
 import type { ConfigMap, Namespace, Node, Pod, Secret, Service } from '../api/core.ts';
 import type { EndpointSlice } from '../api/discovery.ts';
 import type {
@@ -90,6 +90,7 @@ export interface DiscoverySources {
   readonly telemetries: Source<Telemetry>;
   readonly trafficExtensions: Source<TrafficExtension>;
   readonly rateLimits: Source<RateLimitPolicy>;
+  readonly proxyExtensions: Source<ProxyExtension>;
   /** Only what TLS needs of them: certificates, keys, revocations. */
   readonly secrets: Source<Secret>;
   readonly configMaps: Source<ConfigMap>;
@@ -109,6 +110,7 @@ export interface Discovery {
   readonly peerAuthentications: Collection<PeerAuthentication>;
   readonly requestAuthentications: Collection<RequestAuthentication>;
   readonly rateLimits: Collection<RateLimitPolicy>;
+  readonly proxyExtensions: Collection<ProxyExtension>;
   readonly telemetries: Collection<Telemetry>;
   readonly serviceEntries: Collection<ServiceEntry>;
   readonly workloadEntries: Collection<WorkloadEntry>;
@@ -143,6 +145,7 @@ export interface Discovery {
     readonly authenticationAttachments: Collection<AttachmentVerdict>;
     readonly telemetryAttachments: Collection<AttachmentVerdict>;
     readonly rateLimitAttachments: Collection<AttachmentVerdict>;
+    readonly extensionAttachments: Collection<AttachmentVerdict>;
     readonly rules: RuleVerdicts;
   };
 }
@@ -179,6 +182,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     telemetries: graph.source('telemetries'),
     trafficExtensions: graph.source('traffic extensions'),
     rateLimits: graph.source('rate limits'),
+    proxyExtensions: graph.source('proxy extensions'),
     secrets: graph.source('secrets'),
     configMaps: graph.source('config maps'),
     meshConfigs: graph.source('mesh configurations'),
@@ -310,6 +314,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     peerAuthentications: scope.peerAuthentications,
     requestAuthentications: scope.requestAuthentications,
     rateLimits: scope.rateLimits,
+    proxyExtensions: scope.proxyExtensions,
     telemetries: scope.telemetries,
     serviceEntries,
     workloadEntries,
@@ -350,6 +355,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
       authenticationAttachments: httpPolicies.authenticationVerdicts,
       telemetryAttachments: telemetry.verdicts,
       rateLimitAttachments: httpPolicies.rateLimitVerdicts,
+      extensionAttachments: httpPolicies.extensionVerdicts,
       rules: proxies.verdicts,
     },
   };

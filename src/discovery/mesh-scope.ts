@@ -1,5 +1,5 @@
 /** Which objects this control plane reads: those of namespaces that `discoverySelectors` select, and of its own revision. */
-import type { RateLimitPolicy } from '../api/ambit.ts';
+import type { ProxyExtension, RateLimitPolicy } from '../api/ambit.ts';
 import type { ConfigMap, Namespace, Pod, Secret, Service } from '../api/core.ts';
 import type { EndpointSlice } from '../api/discovery.ts';
 import type {
@@ -57,6 +57,7 @@ export interface MeshScope {
   readonly telemetries: Collection<Telemetry>;
   readonly trafficExtensions: Collection<TrafficExtension>;
   readonly rateLimits: Collection<RateLimitPolicy>;
+  readonly proxyExtensions: Collection<ProxyExtension>;
   readonly secrets: Collection<Secret>;
   readonly configMaps: Collection<ConfigMap>;
   /** All of them: a class belongs to its controller. */
@@ -124,6 +125,7 @@ export function meshScope(
     telemetries: configuration('telemetries', sources.telemetries),
     trafficExtensions: configuration('traffic extensions', sources.trafficExtensions),
     rateLimits: configuration('rate limits', sources.rateLimits),
+    proxyExtensions: configuration('proxy extensions', sources.proxyExtensions),
     secrets: within('secrets of the mesh', sources.secrets),
     configMaps: within('config maps of the mesh', sources.configMaps),
     gatewayClasses: sources.gatewayClasses,

@@ -50,6 +50,8 @@ const sourceOf: readonly (readonly [kind: KindRef<KubeObject>, source: keyof Dis
   [kinds.ReferenceGrant, 'referenceGrants'],
   [kinds.BackendTLSPolicy, 'backendTlsPolicies'],
   [kinds.Telemetry, 'telemetries'],
+  [kinds.RateLimit, 'rateLimits'],
+  [kinds.ProxyExtension, 'proxyExtensions'],
 ] as unknown as readonly (readonly [KindRef<KubeObject>, keyof DiscoverySources])[];
 
 /** Reads every object once. Rejects with the API's error, but for kinds that are not there. */

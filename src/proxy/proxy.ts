@@ -5,7 +5,7 @@ import { messageOf } from '../lib/errors.ts';
 import type { DeltaClientType } from '../xds/index.ts';
 import type { ProxySnapshot } from './config/snapshot.ts';
 import { createConfigStore, type ConfigStatus } from './config/store.ts';
-import { compileConfig, passthroughBackend, type CompiledConfig } from './engine/compiled-config.ts';
+import { closeFilters, compileConfig, passthroughBackend, type CompiledConfig } from './engine/compiled-config.ts';
 import type { FilterKind } from './engine/filter.ts';
 import { LiveConnections, type ListenerContext } from './listeners/listener-context.ts';
 import { createListeners, type ListenerAddress } from './listeners/listeners.ts';
@@ -59,13 +59,16 @@ export function createProxy(options: ProxyOptions): Proxy {
   const store = createConfigStore({
     clock,
     check: (next) => {
+      if (candidate) closeFilters(candidate, compiled);
       candidate = compileConfig(next, { services, filters, previous: compiled });
     },
   });
   store.subscribe((snapshot) => {
+    const before = compiled;
     compiled =
       candidate?.snapshot === snapshot ? candidate : compileConfig(snapshot, { services, filters, previous: compiled });
     candidate = undefined;
+    if (before) closeFilters(before, compiled);
     const backends = new Map(snapshot.backends).set(passthroughBackend.name, passthroughBackend);
     upstreams.apply(backends, snapshot.secrets);
     listeners.apply(snapshot).then(
@@ -92,6 +95,7 @@ export function createProxy(options: ProxyOptions): Proxy {
       await Promise.race([left.then(() => live.drain()), wait(deadlineMs - Math.min(lingerMs, deadlineMs))]);
       ended.abort(new Error('the proxy has ended'));
       upstreams.close();
+      if (compiled) closeFilters(compiled, undefined);
     },
   };
 }

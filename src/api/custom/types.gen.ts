@@ -3750,3 +3750,58 @@ export interface RateLimitStatus {
   /** Whether it is accepted, and held by every proxy. */
   conditions?: Condition[];
 }
+
+/** policy.ambit.dev ProxyExtension */
+export interface ProxyExtension extends KubeObject {
+  spec: ProxyExtensionSpec;
+  status?: ProxyExtensionStatus;
+}
+
+export interface ProxyExtensionSpec {
+  /** Whose requests pass it, in the namespace of the object; a GatewayClass only from the root namespace. */
+  targetRefs: ProxyExtensionSpecTargetRef[];
+  /** Where the module is. */
+  source: ProxyExtensionSpecSource;
+  /** What the module is made with. */
+  config?: Record<string, unknown>;
+  /** When it is asked: before tokens are verified, before policies decide, after all of these, or last. */
+  phase?: 'Authentication' | 'Authorization' | 'Statistics' | 'Last';
+  /** Order within the phase: the highest first. */
+  priority?: number;
+  /** What becomes of requests that it fails at. */
+  failureMode?: 'FailOpen' | 'FailClosed';
+  /** How long one call may take. */
+  timeout?: string;
+  /** Memory that the module may take. */
+  memoryMegabytes?: number;
+  /** How much of the body of a request it is shown; 0: nothing. */
+  maxBodyBytes?: number;
+}
+
+export interface ProxyExtensionSpecTargetRef {
+  /** API group of the target. */
+  group: string;
+  /** Kind of the target. */
+  kind: string;
+  /** Name of the target. */
+  name: string;
+}
+
+export interface ProxyExtensionSpecSource {
+  /** The module itself. */
+  inline?: string;
+  /** A ConfigMap in the namespace of the object that holds the module. */
+  configMap?: ProxyExtensionSpecSourceConfigMap;
+}
+
+export interface ProxyExtensionSpecSourceConfigMap {
+  /** Name of the ConfigMap. */
+  name: string;
+  /** Key of the module, which ends in .ts, .js or .mjs. */
+  key?: string;
+}
+
+export interface ProxyExtensionStatus {
+  /** Whether it is accepted, and held by every proxy. */
+  conditions?: Condition[];
+}

@@ -31,6 +31,7 @@ import {
   type TargetScope,
 } from './derive-policies-targets.ts';
 import type { L7Services } from './l7-services.ts';
+import { convertExtension } from './extension-convert.ts';
 import { convertRateLimit } from './rate-limit-convert.ts';
 
 export interface HttpPolicyInputs {
@@ -56,6 +57,7 @@ export interface DerivedHttpPolicies {
   readonly authorizationVerdicts: Collection<AttachmentVerdict>;
   readonly authenticationVerdicts: Collection<AttachmentVerdict>;
   readonly rateLimitVerdicts: Collection<AttachmentVerdict>;
+  readonly extensionVerdicts: Collection<AttachmentVerdict>;
   /** Names of rate limit services that limits ask, by themselves. */
   readonly askedProviders: Collection<string>;
   /** Keys to fetch, by `keySetId`. */
@@ -142,12 +144,18 @@ export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): Deri
     convertRateLimit(policy, (name) => read.get(rateLimitServices, clusterOfKey(key))?.has(name) ?? false),
   );
   const rateLimits = place('L7 rate limits', scope.rateLimits, (_, key, read) => read.get(limits, key));
+  const extensions = place('L7 extensions', scope.proxyExtensions, (object, key, read) => {
+    const at = `${clusterOfKey(key)}/${object.metadata.namespace ?? ''}`;
+    return convertExtension(object, (name) => read.get(scope.configMaps, `${at}/${name}`)?.data);
+  });
   return {
     policies: graph.join('L7 policies with targets', [
       targeted('targeted authorizations', authorizations),
       targeted('targeted authentications', authentications),
       targeted('targeted rate limits', rateLimits),
+      targeted('targeted extensions', extensions),
     ]),
+    extensionVerdicts: verdictsOf('attachment of extensions', extensions),
     rateLimitVerdicts: verdictsOf('attachment of rate limits', rateLimits),
     askedProviders: graph.flatMap('rate limit services that are asked', limits, ({ providers }) =>
       providers.map((name) => [name, name] as const),

@@ -40,6 +40,15 @@ export interface CompileOptions {
 /** @throws ConfigError of a filter, or AmbitError `policy.bad-regex`. */
 export function compileConfig(snapshot: ProxySnapshot, options: CompileOptions): CompiledConfig {
   const chains = new Chains(options.filters, options.previous && filtersOf.get(options.previous));
+  try {
+    return compilePlaces(snapshot, options, chains);
+  } catch (error) {
+    chains.closeNew();
+    throw error;
+  }
+}
+
+function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains: Chains): CompiledConfig {
   const servicePlaces = new Map<string, HttpPlace>();
   const directPlaces = new Map<string, HttpPlace>();
   const serverPlaces = new Map<string, ServerPlace[]>();
@@ -168,6 +177,12 @@ interface BuiltFilter {
 /** Of each configuration: its filters by kind, place and policies, so that the next one takes over what is unchanged. */
 const filtersOf = new WeakMap<CompiledConfig, ReadonlyMap<string, BuiltFilter>>();
 
+/** Ends the filters that `old` has and `kept` has not: of a configuration that was replaced, or that came to nothing. */
+export function closeFilters(old: CompiledConfig, kept: CompiledConfig | undefined): void {
+  const alive = new Set([...((kept && filtersOf.get(kept)?.values()) ?? [])].map(({ filter }) => filter));
+  for (const { filter } of filtersOf.get(old)?.values() ?? []) if (!alive.has(filter)) filter?.close?.();
+}
+
 class Chains {
   readonly built = new Map<string, BuiltFilter>();
   readonly #kinds: readonly FilterKind[];
@@ -184,6 +199,12 @@ class Chains {
       filters: built.flatMap(({ filter }) => filter ?? []),
       tcpFilters: built.flatMap(({ tcpFilter }) => tcpFilter ?? []),
     };
+  }
+
+  /** Of a configuration that came to nothing. */
+  closeNew(): void {
+    const before = new Set([...this.#before.values()].map(({ filter }) => filter));
+    for (const { filter } of this.built.values()) if (!before.has(filter)) filter?.close?.();
   }
 
   #filter(kind: FilterKind, place: FilterPlace): BuiltFilter {

@@ -34,6 +34,8 @@ export interface HttpFilter {
   onResponse?(run: HttpRun, head: ResponseHead): void | Promise<void>;
   /** The exchange is over, whatever became of it. */
   onFinish?(run: HttpRun): void;
+  /** No configuration has it any more; requests under way may still come. */
+  close?(): void;
 }
 
 /** What a filter is built for: a listener together with what is behind it. */

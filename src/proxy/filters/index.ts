@@ -4,14 +4,19 @@ import { authenticationFilter } from './authentication/filter.ts';
 import { authorizationFilter } from './authorization/filter.ts';
 import { corsFilter } from './cors/filter.ts';
 import { extAuthzFilter } from './ext-authz/filter.ts';
+import { extensionFilter } from './extension/filter.ts';
 import { faultFilter } from './fault/filter.ts';
 import { rateLimitFilter } from './rate-limit/filter.ts';
 
 export const filterKinds: readonly FilterKind[] = [
   extAuthzFilter,
+  extensionFilter('authentication'),
   authenticationFilter,
+  extensionFilter('authorization'),
   authorizationFilter,
   rateLimitFilter,
   faultFilter,
   corsFilter,
+  extensionFilter('statistics'),
+  extensionFilter('last'),
 ];

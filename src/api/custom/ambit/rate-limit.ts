@@ -5,9 +5,9 @@ import type { CustomKind } from '../custom-kind.ts';
 import { conditions } from '../gateway/conditions.ts';
 import { methods } from '../gateway/cors.ts';
 import { accepted, age, kindSchema } from '../gateway/definition.ts';
+import { policyTargets } from './targets.ts';
 import { httpHeaderMatches, matchType, pathMatch, queryMatches } from '../gateway/matches.ts';
 import { duration, headerName } from '../gateway/names.ts';
-import { policyTarget } from '../gateway/references.ts';
 import { choice, count, listOf, mapOf, object, rule, text, withDefault, withRules } from '../gateway/shape.ts';
 
 /** A path that is demanded only where it is written. */
@@ -155,30 +155,12 @@ const limit = withRules(
   rule('exactly one of local and global must be set', 'has(self.local) != has(self.global)'),
 );
 
-const targets: readonly (readonly [group: string, kind: string])[] = [
-  ['', 'Service'],
-  ['networking.istio.io', 'ServiceEntry'],
-  ['gateway.networking.k8s.io', 'Gateway'],
-  ['gateway.networking.k8s.io', 'GatewayClass'],
-];
-
 const schema: JsonSchema = kindSchema(
   'Says how many requests are taken.',
   object(
     'What is limited, and how.',
     {
-      targetRefs: mapOf(
-        'What the limits are for, in the namespace of the object; a GatewayClass only from the root namespace.',
-        ['group', 'kind', 'name'],
-        withRules(
-          policyTarget('A Service, ServiceEntry, Gateway or GatewayClass.'),
-          rule(
-            'must be a Service, a ServiceEntry, a Gateway or a GatewayClass',
-            targets.map(([group, kind]) => `(self.group == '${group}' && self.kind == '${kind}')`).join(' || '),
-          ),
-        ),
-        { min: 1, max: 16 },
-      ),
+      targetRefs: policyTargets('What the limits are for'),
       limits: mapOf('The limits.', ['name'], limit, { min: 1, max: 16 }),
     },
     'targetRefs',
