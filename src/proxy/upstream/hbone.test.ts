@@ -3,6 +3,7 @@ import { before, describe, test } from 'node:test';
 import { createTestAuthority, type TestAuthority } from '../../../test/support/certificates.ts';
 import { serviceKey } from '../../api/names.ts';
 import type { MeshService, MeshWorkload } from '../../api/workload.ts';
+import { HeaderList } from '../../http/header-list.ts';
 import type { WorkloadCertificate } from '../../identity/index.ts';
 import { defaultNetwork, meshService, meshWorkload } from '../../mesh/fixtures.ts';
 import {
@@ -17,7 +18,7 @@ import {
   web,
   type TestUpstreams,
 } from './upstream-fixtures.ts';
-import { startHttp, startHttps, startZtunnel, type TestZtunnel } from './test-servers.ts';
+import { startHttp, startHttps, startWebSocket, startZtunnel, type TestZtunnel } from './test-servers.ts';
 import type { UpstreamsOptions } from './upstreams.ts';
 
 let authority: TestAuthority;
@@ -167,6 +168,34 @@ describe('requests by HBONE', () => {
     assert.equal((await ask(tested)).body, '1.1 web.shop nobody');
     tested.upstreams.close();
   });
+});
+
+test('an upgraded connection carries bytes both ways, and is used for nothing else', async () => {
+  await using app = await startWebSocket();
+  await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+  const tested = upstreamsTo(ztunnel);
+  tested.configure(backendOf({ protocol: 'http2' }));
+  for (const text of ['one', 'two']) {
+    const heard = new Heard();
+    const head = requestHead('/', {
+      version: 'http/2',
+      upgrade: 'websocket',
+      headers: new HeaderList(['sec-websocket-key', 'dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version', '13']),
+    });
+    const exchange = tested.upstreams.open('web', upstreamRequest({ head, ends: false }), heard);
+    heard.onBytes = () => {
+      if (heard.body === `echo ${text}`) exchange.end();
+    };
+    heard.onResponse = (response) => {
+      heard.head = response;
+      exchange.write(Buffer.from(text));
+    };
+    assert.equal(await heard.closed, undefined);
+    assert.equal(heard.head?.status, 101);
+    assert.equal(heard.body, `echo ${text}`);
+  }
+  assert.equal(ztunnel.requests.length, 2);
+  tested.upstreams.close();
 });
 
 describe('through the waypoint of a Service', () => {

@@ -329,6 +329,20 @@ describe('circuit breakers', () => {
     assert.match(over.failure?.message ?? '', /too many requests at web/);
   });
 
+  test('refuse requests over the limit also where connections are idle', async () => {
+    const { hosts, send, reconfigure } = fakeUpstreams();
+    send();
+    send();
+    await settled();
+    for (const exchange of hosts.exchanges) exchange.answer();
+    reconfigure({ connectionPool: { maxRequests: 1 } });
+    send();
+    const over = send();
+    await settled();
+    assert.equal(over.failure?.kind, 'overflow');
+    assert.equal(hosts.exchanges.length, 1);
+  });
+
   test('refuse to let more wait than may', async () => {
     const { hosts, send } = fakeUpstreams({ connectionPool: { maxConnections: 1, maxPendingRequests: 1 } });
     const first = send();

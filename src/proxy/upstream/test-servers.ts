@@ -35,6 +35,21 @@ export function startHttps(options: TlsOptions): Promise<TestServer> {
   return started(server);
 }
 
+/** Takes every upgrade, and says what it was told. */
+export function startWebSocket(): Promise<TestServer> {
+  const server = createHttpServer();
+  server.on('upgrade', (request, socket) => {
+    const accept = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo=';
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nupgrade: ${String(request.headers.upgrade)}\r\nconnection: upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
+    );
+    socket.on('data', (chunk: Buffer) => socket.write(`echo ${chunk.toString()}`));
+    socket.on('end', () => socket.end());
+    socket.on('error', () => {});
+  });
+  return started(server);
+}
+
 /** Raw bytes: answers with all that came, when the client has ended. */
 export function startEcho(onConnection: (socket: Socket) => void = () => {}): Promise<TestServer> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
