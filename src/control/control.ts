@@ -12,7 +12,7 @@ import {
 } from '../api/names.ts';
 import { fingerprint, registerCertificateService, type RotatingAuthority, type RotationState } from '../ca/index.ts';
 import { createDebounce, createGraph } from '../collection/index.ts';
-import { createDiscovery, defaultRevision, objectKey } from '../discovery/index.ts';
+import { createDiscovery, defaultRevision } from '../discovery/index.ts';
 import { EventRecorder, registerInformerMetrics, startLeaderElection, type KubeClient } from '../kube/index.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import { sleep, systemClock } from '../lib/clock.ts';
@@ -32,9 +32,9 @@ import { watchAuthorityExpiry } from './authority-expiry.ts';
 import { openAuthority } from './authority-store.ts';
 import { createCallerAuthenticator } from './caller.ts';
 import { createCertificateAuthorizer } from './certificates.ts';
-import { defaultProxyValues, deployedGateway, startDeployer, type ProxyValues } from './deployer/index.ts';
+import { defaultProxyValues, type ProxyValues } from './deployer/index.ts';
 import { createDiscoveryService } from './discovery-service.ts';
-import type { DeployedGateway } from './gateway-api-status.ts';
+import { startGateways } from './gateways.ts';
 import { startInformers } from './informers.ts';
 import { createJwksFetcher } from './jwks-fetcher.ts';
 import { startJwksResolver } from './jwks-resolver.ts';
@@ -191,7 +191,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       rootCerts.check();
       registration?.check();
       untaint.check();
-      deployer.lead();
+      gateways.lead();
       statuses.lead();
     },
   });
@@ -242,8 +242,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     proxies,
     callers,
     pods,
-    accountOf: (inNamespace, gateway) =>
-      discovery.gatewayObjects.get(objectKey(cluster, inNamespace, gateway))?.serviceAccount,
+    accountOf: (inNamespace, gateway) => gateways.accountOf(inNamespace, gateway),
     trustedAccounts,
     metrics,
     onProgress() {
@@ -258,36 +257,24 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     refused: Object.fromEntries(deltas.refusals(authorizationTypeUrl)),
   });
   let replicas: Replicas | undefined;
-  const istiod = revision === defaultRevision ? 'istiod' : `istiod-${revision}`;
-  const deployer = startDeployer({
+  const gateways = startGateways({
     client,
     discovery,
     cluster,
     values: options.proxies ?? defaultProxyValues,
-    mesh: {
-      namespace,
-      revision,
-      discoveryAddress: `${istiod}.${namespace}.svc:15012`,
-      clusterDomain,
-      clusterId: cluster,
-      trustDomain,
-    },
     hasIstioClasses: options.hasIstioClasses ?? true,
+    namespace,
+    revision,
+    clusterDomain,
+    trustDomain,
     isLeader,
     onChange: (gateway) => statuses.changed(kinds.Gateway, gateway),
     signal,
-    log: log.child('deployer'),
+    log: log.child('gateways'),
   });
-  const deployed = (gateway: string): DeployedGateway | undefined => {
-    const key = `${cluster}/${gateway}`;
-    const [object, objects] = [discovery.gateways.get(key), discovery.gatewayObjects.get(key)];
-    if (!object || !objects) return undefined;
-    const reach = discovery.gatewayReach.get(key);
-    return deployedGateway(object, { objects, reach, problem: deployer.problem(gateway) });
-  };
   const statuses = createStatusWriter({
     client,
-    kinds: statusKinds(discovery, cluster, deployed),
+    kinds: statusKinds(discovery, cluster, gateways.deployed).map(gateways.limit),
     behind: (kind, version) => replicas?.behind(resourceNameOf(kind), version) ?? [identity],
     refusal: (name) => replicas?.refusal(name),
     isLeader,
@@ -296,9 +283,6 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     log,
   });
   followStatus(discovery, statuses);
-  discovery.gatewayReach.subscribe((changes) => {
-    for (const key of changes.keys()) statuses.changed(kinds.Gateway, key.slice(key.indexOf('/') + 1));
-  });
   notReady = () => `not listed yet: ${[...informers.missing].join(', ')}`;
   await Promise.all([informers.synced, meshConfigRead]);
   synced = true;

@@ -34,6 +34,7 @@ describe('the deployer', () => {
   let api: RunningApiServer;
   let admin: KubeClient;
   let control: RunningControl;
+  const controls: RunningControl[] = [];
 
   const openClient = (token: string): KubeClient => {
     const server = `https://127.0.0.1:${api.port}`;
@@ -108,6 +109,17 @@ describe('the deployer', () => {
     return pods;
   };
 
+  const controlOptions = (): Omit<Parameters<typeof startControl>[0], 'identity'> => ({
+    client: openClient(tokens[1]?.token ?? ''),
+    listen: { host: '127.0.0.1', port: 0 },
+    webhook: { host: '127.0.0.1', port: 0 },
+    monitoring: { host: '127.0.0.1', port: 0 },
+    servingIps: ['127.0.0.1'],
+    proxies: { image: 'example.com/ambit:test' },
+    log,
+    signal: stop.signal,
+  });
+
   before(async () => {
     mkdirSync(join(directory, 'pki'));
     writeFileSync(join(directory, 'pki/tokens.json'), JSON.stringify(tokens));
@@ -135,21 +147,11 @@ describe('the deployer', () => {
       metadata: { name: 'ambit' },
       spec: { controllerName: 'example.com/somebody-else' },
     });
-    control = await startControl({
-      client: openClient(tokens[1]?.token ?? ''),
-      listen: { host: '127.0.0.1', port: 0 },
-      webhook: { host: '127.0.0.1', port: 0 },
-      monitoring: { host: '127.0.0.1', port: 0 },
-      servingIps: ['127.0.0.1'],
-      identity: 'istiod-1',
-      proxies: { image: 'example.com/ambit:test' },
-      log,
-      signal: stop.signal,
-    });
+    control = await startControl({ ...controlOptions(), identity: 'istiod-1' });
   });
   after(async () => {
     stop.abort();
-    await control?.done;
+    await Promise.all([control?.done, ...controls.map(({ done }) => done)]);
     await Promise.all(clients.map((client) => client.close()));
     await api?.close();
     rmSync(directory, { recursive: true });
@@ -409,11 +411,40 @@ describe('the deployer', () => {
       },
     });
     await put(kinds.Gateway, waypoint('taken'));
-    await settles('taken', 'Programmed', /^False Invalid: Deployment taken exists and is not managed/);
+    await settles(
+      'taken',
+      'Programmed',
+      /^False Invalid: Deployment taken exists and is not managed: it is left alone/,
+    );
     assert.equal((await find(kinds.Deployment, 'taken'))?.spec.template.spec.containers[0]?.image, 'mine');
     await admin.delete(kinds.Gateway, 'taken', namespace);
     await eventually(async () => ((await find(kinds.Service, 'taken')) ? undefined : true), 'its own Service goes');
     assert.ok(await find(kinds.Deployment, 'taken'));
+  });
+
+  it('leaves what it deployed for one Gateway to that, whatever another is called', async () => {
+    await put(kinds.Gateway, waypoint('first'));
+    await eventually(() => find(kinds.Deployment, 'first'), 'deployed');
+    await put(kinds.Gateway, waypoint('second', { annotations: { 'gateway.istio.io/name-override': 'first' } }));
+    await settles('second', 'Programmed', /^False Invalid: Service first is that of Gateway first/);
+    const labels = (await find(kinds.Deployment, 'first'))?.metadata.labels;
+    assert.equal(labels?.['gateway.networking.k8s.io/gateway-name'], 'first');
+  });
+
+  it('deploys what is labelled for its revision alone, and leaves what nobody labelled to the default one', async () => {
+    const labels = { 'istio.io/rev': 'canary' };
+    await put(kinds.Gateway, waypoint('canary', { labels }));
+    await put(kinds.Gateway, waypoint('plain'));
+    const address = async (name: string): Promise<string | undefined> => {
+      const deployment = await eventually(() => find(kinds.Deployment, name), `${name} is deployed`);
+      return deployment.spec.template.spec.containers[0]?.env?.find((one) => one.name === 'CA_ADDR')?.value;
+    };
+    assert.equal(await address('plain'), 'istiod.istio-system.svc:15012');
+    assert.equal(await find(kinds.Deployment, 'canary'), undefined);
+    const canary = await startControl({ ...controlOptions(), identity: 'istiod-canary-1', revision: 'canary' });
+    assert.equal(await address('canary'), 'istiod-canary.istio-system.svc:15012');
+    assert.equal(await address('plain'), 'istiod.istio-system.svc:15012');
+    controls.push(canary);
   });
 
   it('follows another name once what has it serves, and steps back before a newer controller', async () => {

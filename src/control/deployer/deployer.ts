@@ -6,17 +6,18 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ConfigMap } from '../../api/core.ts';
 import type { Gateway } from '../../api/gateway.ts';
 import { kinds } from '../../api/kinds.ts';
-import type { KindRef, KubeObject } from '../../api/meta.ts';
+import type { KubeObject } from '../../api/meta.ts';
 import type { ClusterId } from '../../api/names.ts';
-import { objectKey, type Discovery, type GatewayObjects } from '../../discovery/index.ts';
-import { isKubeError, startInformer, type Informer, type KubeClient } from '../../kube/index.ts';
+import { defaultRevision, objectKey, type Discovery, type GatewayObjects } from '../../discovery/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
 import { sleep } from '../../lib/clock.ts';
 import { codeOf, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { createWorkQueue } from '../work-queue.ts';
 import { createClass, ownClasses, ownControllers } from './gateway-classes.ts';
-import { gatewayNameLabel, managedLabel } from './gateway-metadata.ts';
-import { deployedParts, partKinds, type Overlay } from './parts.ts';
+import { managerOf } from './gateway-metadata.ts';
+import { ManagedObjects } from './managed-objects.ts';
+import type { Overlay } from './parts.ts';
 import type { ProxyMesh } from './proxy-deployment.ts';
 import type { ProxyValues } from './proxy-values.ts';
 import { renderGateway, type Rendered } from './render.ts';
@@ -46,7 +47,10 @@ export interface DeployProblem {
 export interface Deployer {
   /** Of a Gateway, by `namespace/name`. */
   problem(gateway: string): DeployProblem | undefined;
+  /** Whether Gateways of classes of this controller are ours. */
   isOurs(controller: string): boolean;
+  /** Whether a Gateway, `namespace/name`, is this control plane's to deploy and to judge. */
+  isMine(gateway: string): boolean;
   /** This replica leads from now on: everything is looked at. */
   lead(): void;
 }
@@ -56,6 +60,7 @@ const fieldManager = 'istio.io/gateway-controller';
 /** What we deploy can be deployed by Istio's controllers of the same version, and the other way round. */
 const controllerVersion = 5;
 const versionAnnotation = 'gateway.istio.io/controller-version';
+const revisionLabel = 'istio.io/rev';
 /** Between looks for the Gateway API, in a cluster that has none. */
 const apiRetryMs = 30_000;
 const defaultsLabel = 'gateway.istio.io/defaults-for-class';
@@ -64,8 +69,6 @@ export function startDeployer(options: DeployerOptions): Deployer {
   const { client, discovery, cluster, isLeader, signal, log } = options;
   const controllers = ownControllers(options.hasIstioClasses);
   const problems = new Map<string, DeployProblem>();
-  /** By kind and name: what an object looked like right after it was applied, and from what. */
-  const applied = new Map<string, { readonly intent: Rendered['object']; readonly result: unknown }>();
   /** ConfigMaps that say something of a whole class, by their key. */
   const classDefaults = new Map<string, ConfigMap>();
 
@@ -74,18 +77,30 @@ export function startDeployer(options: DeployerOptions): Deployer {
     return objectKey(cluster, namespace, own);
   };
 
+  /** What nobody labelled, nor its namespace, belongs to the default control plane alone: two would undo each other's work. */
+  const isOfRevision = ({ metadata }: Gateway): boolean => {
+    const namespace = discovery.sources.namespaces.get(objectKey(cluster, '', metadata.namespace ?? ''));
+    const wanted = metadata.labels?.[revisionLabel] ?? namespace?.metadata.labels?.[revisionLabel] ?? defaultRevision;
+    return wanted === options.mesh.revision;
+  };
+  const isMine = (name: string): boolean => {
+    const gateway = discovery.gateways.get(keyOf(name));
+    const objects = discovery.gatewayObjects.get(keyOf(name));
+    return gateway !== undefined && isOfRevision(gateway) && (!objects || controllers.has(objects.controller));
+  };
+
   const reconcile = async (name: string): Promise<void> => {
     const gateway = discovery.gateways.get(keyOf(name));
-    if (!gateway) {
+    if (!gateway || !isOfRevision(gateway)) {
       setProblem(name, undefined);
       return;
     }
     if (!isLeader() || gateway.metadata.deletionTimestamp !== undefined) return;
-    await Promise.all(informers.map(({ synced }) => synced));
+    await managed.synced();
     const objects = discovery.gatewayObjects.get(keyOf(name));
     if (!objects?.isDeployed || !controllers.has(objects.controller)) {
       setProblem(name, undefined);
-      return prune(gateway, []);
+      return managed.prune(gateway, [], true);
     }
     if (deployedByNewer(gateway)) {
       const message = `a control plane with a newer way of deploying has it: ${versionAnnotation} says so`;
@@ -96,11 +111,11 @@ export function startDeployer(options: DeployerOptions): Deployer {
     await claim(gateway);
     const refusals: string[] = [];
     for (const one of rendered) {
-      const refusal = await apply(one, objects);
+      const refusal = await managed.apply(one, gateway);
       if (refusal !== undefined) refusals.push(refusal);
     }
     setProblem(name, refusals.length > 0 ? { reason: 'Invalid', message: refusals.join('; ') } : undefined);
-    await prune(gateway, rendered);
+    await managed.prune(gateway, rendered, discovery.gatewayReach.get(keyOf(name))?.hasReadyProxy ?? false);
   };
 
   /** Undefined: its parameters make no sense; what was deployed stays as it is. */
@@ -145,70 +160,6 @@ export function startDeployer(options: DeployerOptions): Deployer {
     );
   };
 
-  /** Why it was not applied; undefined when it was, or is as wanted. */
-  const apply = async ({ kind, object }: Rendered, objects: GatewayObjects): Promise<string | undefined> => {
-    const { name, namespace = '' } = object.metadata;
-    const key = `${kind.plural} ${namespace}/${name}`;
-    const existing = managed(kind).store.get(`${namespace}/${name}`);
-    const last = applied.get(key);
-    if (
-      existing &&
-      last &&
-      isDeepStrictEqual(last.intent, object) &&
-      isDeepStrictEqual(last.result, essence(existing))
-    ) {
-      return undefined;
-    }
-    if (!existing && (await isForeign(kind, name, namespace))) {
-      // An account of the user's own is what the annotation is for.
-      if (kind.kind === 'ServiceAccount') return undefined;
-      return `${kind.kind} ${name} exists and is not managed by ${objects.controller}: it is left alone`;
-    }
-    try {
-      const stored = await client.patch(kind, name, namespace, object, {
-        type: 'apply',
-        fieldManager,
-        force: true,
-        signal,
-      });
-      applied.set(key, { intent: object, result: essence(stored) });
-      return undefined;
-    } catch (error) {
-      if (!isKubeError(error) || error.status < 400 || error.status >= 500) throw error;
-      if (error.status === 409 || error.status === 404 || error.status === 429) throw error;
-      return `${kind.kind} ${name} is refused: ${messageOf(error)}`;
-    }
-  };
-
-  const isForeign = async (kind: KindRef, name: string, namespace: string): Promise<boolean> => {
-    try {
-      const found = await client.get(kind, name, namespace, signal);
-      return found.metadata.labels?.[managedLabel] === undefined;
-    } catch (error) {
-      if (isKubeError(error, 'kube.not-found')) return false;
-      throw error;
-    }
-  };
-
-  /** Takes away what was deployed and is wanted no more: under another name only once its successor serves. */
-  const prune = async (gateway: Gateway, wanted: readonly Rendered[]): Promise<void> => {
-    const { uid, namespace = '', name: own = '' } = gateway.metadata;
-    const isReady = discovery.gatewayReach.get(objectKey(cluster, namespace, own))?.hasReadyProxy ?? false;
-    for (const part of deployedParts) {
-      const kind = partKinds[part];
-      const names = new Set(wanted.filter((one) => one.kind === kind).map(({ object }) => object.metadata.name));
-      if (names.size > 0 && !isReady) continue;
-      for (const { metadata } of managed(kind).store.values()) {
-        const isOwned = metadata.ownerReferences?.some((owner) => owner.uid === uid) ?? false;
-        if (!isOwned || names.has(metadata.name ?? '') || metadata.deletionTimestamp !== undefined) continue;
-        await client.delete(kind, metadata.name ?? '', namespace, { signal }).catch((error: unknown) => {
-          if (!isKubeError(error, 'kube.not-found')) throw error;
-        });
-        log.info('deleted what a Gateway needs no more', { kind: kind.kind, namespace, name: metadata.name });
-      }
-    }
-  };
-
   const setProblem = (name: string, problem: DeployProblem | undefined): void => {
     if (isDeepStrictEqual(problems.get(name), problem)) return;
     if (problem) {
@@ -233,36 +184,14 @@ export function startDeployer(options: DeployerOptions): Deployer {
     concurrency: 8,
   });
 
-  const informerOf = new Map<KindRef, Informer<KubeObject>>(
-    deployedParts.map((part) => {
-      const requeue = ({ metadata }: KubeObject): void => {
-        const gateway = metadata.labels?.[gatewayNameLabel];
-        if (gateway !== undefined) queue.add(`${metadata.namespace}/${gateway}`);
-      };
-      const onDelete = (object: KubeObject): void => {
-        applied.delete(`${partKinds[part].plural} ${object.metadata.namespace}/${object.metadata.name}`);
-        requeue(object);
-      };
-      return [
-        partKinds[part],
-        startInformer(client, partKinds[part], {
-          labelSelector: managedLabel,
-          signal,
-          log,
-          onAdd: requeue,
-          onUpdate: (_, after) => requeue(after),
-          onDelete,
-        }),
-      ];
-    }),
-  );
-  const informers = [...informerOf.values()];
-  const managed = (kind: KindRef): Informer<KubeObject> => {
-    const informer = informerOf.get(kind);
-    if (!informer) throw new Error(`Nothing watches ${kind.plural}`);
-    return informer;
-  };
-
+  const managed = new ManagedObjects({
+    client,
+    fieldManager,
+    managers: new Set([...controllers].map(managerOf)),
+    onChange: (gateway) => queue.add(gateway),
+    signal,
+    log,
+  });
   const all = (): void => {
     for (const [key] of discovery.gateways.entries()) queue.add(nameOfKey(key));
   };
@@ -293,6 +222,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
   return {
     problem: (gateway) => problems.get(gateway),
     isOurs: (controller) => controllers.has(controller),
+    isMine,
     lead() {
       for (const { name } of ownClasses(options.hasIstioClasses)) classes.add(name);
       all();
@@ -310,13 +240,6 @@ function* referringTo(discovery: Discovery, configMap: string): Iterable<string>
 
 function deployedByNewer({ metadata }: Gateway): boolean {
   return Number(metadata.annotations?.[versionAnnotation] ?? 0) > controllerVersion;
-}
-
-/** What of an object its owner may change; whoever changes it otherwise is undone. */
-function essence(object: KubeObject): unknown {
-  const { metadata, spec } = object as KubeObject & { readonly spec?: unknown };
-  const { uid, labels, annotations, ownerReferences } = metadata;
-  return { uid, labels, annotations, ownerReferences, spec };
 }
 
 function ageOf({ metadata }: KubeObject): string {

@@ -18,7 +18,7 @@ const notHandedOn: ReadonlySet<string> = new Set([
 ]);
 
 /** Value of the label that says who manages an object: a label cannot hold a slash. */
-export function managedBy({ controller }: GatewayObjects): string {
+export function managerOf(controller: string): string {
   return controller.replaceAll('/', '-');
 }
 
@@ -45,7 +45,7 @@ export function gatewayLabels(gateway: Gateway, objects: GatewayObjects): Record
   return {
     ...gatewaySelector(gateway),
     [gatewayClassLabel]: gateway.spec.gatewayClassName,
-    [managedLabel]: managedBy(objects),
+    [managedLabel]: managerOf(objects.controller),
   };
 }
 

@@ -1,4 +1,4 @@
 /** Proxies of Gateways: what is deployed for them, and what is said of it. */
-export { startDeployer } from './deployer.ts';
+export { startDeployer, type Deployer } from './deployer.ts';
 export { deployedGateway } from './deployed-gateway.ts';
 export { defaultProxyValues, parseProxyValues, type ProxyValues } from './proxy-values.ts';
