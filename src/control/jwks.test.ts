@@ -18,6 +18,9 @@ const jwkOf = (kid: string): Record<string, unknown> => ({
   kid,
 });
 
+const minute = 60_000;
+const day = 24 * 60 * minute;
+
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
 const json =
@@ -123,6 +126,47 @@ describe('fetching key sets', () => {
   });
 });
 
+describe('a rotation of keys', () => {
+  it('reaches the policies from the server of the issuer', async () => {
+    let keys = [jwkOf('old')];
+    const server = createServer((_, response) => void response.end(JSON.stringify({ keys })));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/keys`;
+    const clock = createFakeClock();
+    const graph = createGraph({ onDirty: () => setImmediate(() => graph.flush()) });
+    const needed = graph.source<KeyNeed>('needed');
+    const keySets = graph.source<KeySet>('key sets');
+    const registry = new MetricsRegistry({ clock, log: silentLog() });
+    const stop = new AbortController();
+    const fetcher = createJwksFetcher();
+    const changed = (): Promise<string> =>
+      new Promise((resolve) => {
+        const unsubscribe = keySets.subscribe(() => {
+          const set = keySets.get('k');
+          unsubscribe();
+          resolve(set?.kind === 'jwks' ? set.json : 'unavailable');
+        });
+      });
+    try {
+      startJwksResolver({ needed, keySets, fetcher, clock, registry, log: silentLog(), signal: stop.signal });
+      const first = changed();
+      needed.set('k', { from: 'jwks', url, timeoutMs: 5000 });
+      assert.match(await first, /"kid":"old"/);
+      keys = [jwkOf('new')];
+      const second = changed();
+      clock.advance(20 * minute);
+      assert.match(await second, /"kid":"new"/);
+    } finally {
+      stop.abort();
+      await fetcher.close();
+      server.close();
+      server.closeAllConnections();
+      await once(server, 'close');
+    }
+  });
+});
+
 interface TestWorld {
   readonly clock: ReturnType<typeof createFakeClock>;
   /** What a fetch of a URL gives; an Error fails. */
@@ -193,9 +237,6 @@ function openWorld(): TestWorld {
     stop: () => stop.abort(),
   };
 }
-
-const minute = 60_000;
-const day = 24 * 60 * minute;
 
 describe('the key sets that policies need', () => {
   it('are fetched at once, and follow a rotation within 20 minutes', async () => {

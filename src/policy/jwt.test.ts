@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHmac, createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { exportJWK, SignJWT, type JWK, type JWTPayload } from 'jose';
 import type { JwtRule } from '../api/l7/index.ts';
 import { parseJwks } from './jwt-keys.ts';
@@ -220,4 +221,22 @@ test('what is no key set says so without quoting it', () => {
     );
   }
   assert.deepEqual(parseJwks('{"keys":[null,1,{"kty":"RSA"},{"kty":"EC","crv":"P-256"},{"kty":"__proto__"}]}'), []);
+});
+
+test('whatever a client sends is answered, and nothing but a signature verifies', () => {
+  const part = fc.oneof(
+    fc.base64String().map((text) => text.replaceAll(/[+/=]/g, '_')),
+    fc.json().map((text) => Buffer.from(text).toString('base64url')),
+    fc
+      .record({ alg: fc.constantFrom('ES256', 'RS256', 'EdDSA', 'none', 'HS256'), kid: fc.constantFrom('p256', 'x') })
+      .map((header) => Buffer.from(JSON.stringify(header)).toString('base64url')),
+    fc.constant(Buffer.from(JSON.stringify({ iss: issuer, sub: 'mallory' })).toString('base64url')),
+    fc.string(),
+  );
+  fc.assert(
+    fc.property(fc.array(part, { maxLength: 4 }), (parts) => {
+      assert.notEqual(problemOf(rule.verify(parts.join('.'), nowMs)), 'none');
+    }),
+    { seed: 9, numRuns: 2000 },
+  );
 });

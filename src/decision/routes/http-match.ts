@@ -1,6 +1,7 @@
 /** What a rule demands of a request, compiled once a configuration (ambient-l7, 2.1 and 2.3). Pure. */
 import type { HttpMatch, NamedMatch, PathMatch } from '../../api/l7/index.ts';
 import type { HeaderList } from '../../http/header-list.ts';
+import { claimTexts } from '../../policy/http-claims.ts';
 import { compileText, type TextTest } from '../../policy/text-match.ts';
 
 /** A request as routes see it. */
@@ -45,7 +46,7 @@ export function compileMatch(match: HttpMatch): RequestTest {
   for (const parameter of match.query ?? []) tests.push(compileQuery(parameter));
   for (const { path, match: wanted, invert } of match.claims ?? []) {
     const test = compileText(wanted);
-    tests.push(({ request }) => claimTexts(request.claims, path).some(test) !== invert);
+    tests.push(({ request }) => (request.claims ? claimTexts(request.claims, path).some(test) : false) !== invert);
   }
   const [first, ...rest] = tests;
   if (!first) return () => true;
@@ -93,17 +94,6 @@ function compileQuery({ name, match, invert }: NamedMatch): RequestTest {
     if (value === undefined) return invert && !test('');
     return test(value) !== invert;
   };
-}
-
-/** The texts at `path` of the claims: one, the members of a list, or none. */
-export function claimTexts(claims: Readonly<Record<string, unknown>> | undefined, path: readonly string[]): string[] {
-  let value: unknown = claims;
-  for (const name of path) {
-    if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, name)) return [];
-    value = (value as Record<string, unknown>)[name];
-  }
-  const members = Array.isArray(value) ? value : [value];
-  return members.filter((member): member is string => typeof member === 'string');
 }
 
 export class Subject implements RouteSubject {
