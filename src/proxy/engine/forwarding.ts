@@ -135,7 +135,8 @@ export class Forwarding implements AttemptOwner {
         client,
         attempt: number,
         isRetry: number > 0,
-        ...(this.#failed ? { avoid: this.#failed } : {}),
+        ...(this.#failed && retry?.avoidsPreviousHosts ? { avoid: this.#failed } : {}),
+        ...(this.#failed && retry?.remoteLocalities ? { avoidLocalitiesOf: this.#failed } : {}),
         ...(preferred === undefined ? {} : { preferred }),
       },
       attempt,
@@ -168,7 +169,9 @@ export class Forwarding implements AttemptOwner {
   }
 
   #noteFailed(host: UpstreamHost | undefined): void {
-    if (host?.workload && this.#options.retry?.avoidsPreviousHosts) (this.#failed ??= new Set()).add(host.workload.uid);
+    const { retry } = this.#options;
+    const isAvoided = retry?.avoidsPreviousHosts === true || retry?.remoteLocalities === true;
+    if (host?.workload && isAvoided) (this.#failed ??= new Set()).add(host.workload.uid);
   }
 
   #onTryTimeout(attempt: Attempt, perTryMs: number): void {

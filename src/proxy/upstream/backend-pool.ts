@@ -228,13 +228,13 @@ export class BackendPool {
 
   choose(
     head: RequestHead | undefined,
-    request: Pick<UpstreamRequest, 'client' | 'avoid' | 'preferred'>,
+    request: Pick<UpstreamRequest, 'client' | 'avoid' | 'avoidLocalitiesOf' | 'preferred'>,
     attempt?: Attempt,
   ): Host | undefined {
     const { loadBalancer } = this.config;
     if (loadBalancer.kind === 'passthrough') return this.#passthroughHost(request.client);
     const plan = this.#hosts.plan();
-    if (request.preferred !== undefined) {
+    if (request.preferred !== undefined && request.avoid?.has(request.preferred) !== true) {
       const preferred = this.#hosts.byUid(request.preferred);
       if (preferred?.healthy === true) return preferred;
     }
@@ -249,10 +249,24 @@ export class BackendPool {
         ({ hash } = cookie);
       }
     }
-    const { avoid } = request;
-    if (avoid === undefined || avoid.size === 0) return plan.pick(hash);
-    const another = plan.pick(hash, ({ spec }) => spec.workload !== undefined && avoid.has(spec.workload.uid));
-    return another ?? plan.pick(hash);
+    const skips = this.#avoidance(request);
+    if (!skips) return plan.pick(hash);
+    return plan.pick(hash, skips) ?? plan.pick(hash);
+  }
+
+  /** Undefined: nobody is avoided. */
+  #avoidance({
+    avoid,
+    avoidLocalitiesOf,
+  }: Pick<UpstreamRequest, 'avoid' | 'avoidLocalitiesOf'>): ((host: Host) => boolean) | undefined {
+    if ((avoid?.size ?? 0) + (avoidLocalitiesOf?.size ?? 0) === 0) return undefined;
+    const priorities = new Set<number>();
+    for (const uid of avoidLocalitiesOf ?? []) {
+      const host = this.#hosts.byUid(uid);
+      if (host) priorities.add(host.priority);
+    }
+    return ({ spec, priority }) =>
+      priorities.has(priority) || (avoid !== undefined && spec.workload !== undefined && avoid.has(spec.workload.uid));
   }
 
   noHealthyHost(): UpstreamFailure {

@@ -28,6 +28,8 @@ export interface UpstreamRequest {
   readonly client: UpstreamClient;
   /** Hosts that failed this request before. */
   readonly avoid?: ReadonlySet<WorkloadUid>;
+  /** Hosts of their priorities are avoided, too: a retry goes to another locality. */
+  readonly avoidLocalitiesOf?: ReadonlySet<WorkloadUid>;
   /** Host that a session is bound to; used when it is there and healthy. */
   readonly preferred?: WorkloadUid;
   /** 0: first attempt. */
