@@ -218,6 +218,34 @@ describe('a waypoint', () => {
       },
     ));
 
+  it('has requests pass a filter of the user', () =>
+    withObjects(
+      [
+        {
+          apiVersion: 'policy.ambit.dev/v1alpha1',
+          kind: 'ProxyExtension',
+          metadata: { name: 'under-test', namespace: 'shop' },
+          spec: {
+            targetRefs: [{ group: '', kind: 'Service', name: 'app' }],
+            config: { greeting: 'hello' },
+            source: {
+              inline: `export default (config: { greeting: string }) => ({
+                onRequest: ({ path, source }: { path: string; source: { principal?: string } }) =>
+                  path === '/stop'
+                    ? { respond: { status: 418, body: 'stopped' } }
+                    : { headers: { 'x-greeting': config.greeting + ' ' + source.principal } },
+              });`,
+            },
+          },
+        },
+      ],
+      { path: '/stop', when: ({ status }) => status === 418 },
+      async () => {
+        const greeting = told(await ask('/go')).headers['x-greeting'];
+        assert.equal(greeting, 'hello spiffe://cluster.local/ns/front/sa/client');
+      },
+    ));
+
   it('is explained step by step, as it acts', async () => {
     const explain = async (...args: string[]): Promise<{ code: number | null; text: string }> => {
       const { code, stdout, stderr } = await l7.mesh.ambit([
