@@ -1,8 +1,8 @@
 /**
- * `node bench/micro/http1-relay.ts [requests] [seconds]`: CPU microseconds a request of a relay that is nothing but the two HTTP/1.1 codecs, beside nginx as
+ * `node bench/micro/http1-relay.ts [seconds] [body bytes]`: CPU microseconds a request of a relay that is nothing but the two HTTP/1.1 codecs, beside nginx as
  * a plain proxy, in turn. Needs nginx and wrk.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dial } from '../../src/net/dial.ts';
@@ -33,14 +33,14 @@ async function compare(): Promise<void> {
   const seconds = Number(process.argv[2] ?? 3);
   const bodyBytes = Number(process.argv[3] ?? 256);
   const dir = mkdtempSync(join(tmpdir(), 'ambit-relay-'));
-  mkdirSync(join(dir, 'logs'));
+  writeFileSync(join(dir, 'body'), 'x'.repeat(bodyBytes));
   const nginx = (name: string, core: number, http: string): ReturnType<typeof startChild> => {
     const path = join(dir, `${name}.conf`);
     writeFileSync(
       path,
       `daemon off; master_process off; worker_processes 1; pid ${dir}/${name}.pid; error_log /dev/null crit;
 events { worker_connections 4096; }
-http { access_log off; client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
+http { access_log off; sendfile on; open_file_cache max=10; client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/s;
 keepalive_requests 100000000; ${http} }
 `,
     );
@@ -51,7 +51,7 @@ keepalive_requests 100000000; ${http} }
     loadCore,
     `server { listen 127.0.0.1:${backendPort}; default_type application/json;
 add_header cache-control "no-cache"; add_header x-request-id "6d9b0c3e-6a55-4c70-9b1c-3a1f5a2e8b11";
-location / { return 200 "${'x'.repeat(bodyBytes)}"; } }`,
+root ${dir}; location / { try_files /body =404; } }`,
   );
   const proxy = nginx(
     'proxy',
