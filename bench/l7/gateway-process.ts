@@ -8,6 +8,7 @@ import { meshService, meshWorkload } from '../../src/mesh/fixtures.ts';
 import { MeshState } from '../../src/mesh/index.ts';
 import { createProxy } from '../../src/proxy/proxy.ts';
 import { filterKinds } from '../../src/proxy/filters/index.ts';
+import { createProxyTelemetry } from '../../src/proxy/telemetry/index.ts';
 import { createUpstreams } from '../../src/proxy/upstream/index.ts';
 import { MetricsRegistry } from '../../src/telemetry/index.ts';
 import { encodeProxyResource, proxyResourceName } from '../../src/wire/index.ts';
@@ -162,9 +163,21 @@ const upstreams = createUpstreams({
   resolve: () => Promise.reject(new Error('the benchmark has no names')),
 });
 const metrics = new MetricsRegistry({ clock, log });
+const telemetry = createProxyTelemetry({
+  clock,
+  mesh,
+  metrics,
+  log,
+  openAccessLog: () => () => {},
+  environment: {},
+  own: () => ({ workload: undefined, identity }),
+  upstreams,
+  random: Math.random,
+  node: { id: 'bench', meshId: '', serviceName: 'gateway.bench', address: '127.0.0.1', version: '' },
+});
 const proxy = createProxy({
   services: { clock, log, mesh, metrics, random: Math.random, upstreams },
-  filters: filterKinds,
+  filters: [telemetry.filter, ...filterKinds],
   identity,
   certificate: noCertificate,
   host: '127.0.0.1',

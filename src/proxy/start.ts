@@ -104,17 +104,17 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
       version,
     },
   });
-  const readiness = new Readiness(['configuration']);
+  const readiness = new Readiness(['configuration', 'certificate']);
+  certificates.onRotate((certificate) => {
+    if (certificate.identity === identity) readiness.set('certificate', true);
+  });
   const proxy = createProxy({
     services: { clock, log: log.child('proxy'), mesh, metrics, random: Math.random, upstreams },
     filters: [telemetry.filter, ...filterKinds],
     identity,
     certificate: (abort) => certificates.certificate(identity, abort),
     host: '::',
-    onReady(isReady) {
-      if (isReady !== (readiness.pending.length === 0)) log.info(isReady ? 'ready' : 'not ready');
-      readiness.set('configuration', isReady);
-    },
+    onReady: (isReady) => readiness.set('configuration', isReady),
   });
   const quit = Promise.withResolvers<void>();
   const admin = await createProxyAdmin({
