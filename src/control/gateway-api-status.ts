@@ -20,6 +20,9 @@ export interface DeployedGateway {
   readonly addresses?: NonNullable<NonNullable<Gateway['status']>['addresses']>;
 }
 
+/** Conditions that `deployed` may give. */
+const deployedTypes = ['Accepted', 'Programmed', 'ambit.io/Reconciled'];
+
 const fieldManager = 'istio.io/gateway-status';
 
 type Follow = (kind: KindRef, ...collections: readonly Collection<unknown>[]) => void;
@@ -65,7 +68,7 @@ export function gatewayApiStatusKinds(
     ofRoutes('GRPCRoute', asStatusObjects(sources.grpcRoutes)),
     ofRoutes('TLSRoute', asStatusObjects(sources.tlsRoutes)),
     ofRoutes('TCPRoute', asStatusObjects(sources.tcpRoutes)),
-    ofKind(kinds.Gateway, sources.gateways, gateways, deployed ? ['Accepted', 'Programmed'] : ['Accepted'], (name) => {
+    ofKind(kinds.Gateway, sources.gateways, gateways, deployed ? deployedTypes : ['Accepted'], (name) => {
       const verdict = gateways.get(keyOf(name));
       const known = deployed?.(name);
       return (

@@ -47,6 +47,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   host: UpstreamHost | undefined;
   backend: string | undefined;
   failure: UpstreamFailure | undefined;
+  preferredBackend: string | undefined;
   preferredHost: WorkloadUid | undefined;
   responseDetails = '';
   reason = '';
@@ -315,7 +316,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   #forward({ rule, match }: PickedRule, destinations: readonly WeightedDestination[]): void {
     const { services, settings } = this.#place;
     const { request } = this;
-    const destination = drawDestination(destinations, services.random());
+    const destination = this.#ofSession(destinations) ?? drawDestination(destinations, services.random());
     if (!destination || destination.target.kind === 'invalid') {
       const invalid = destination?.target.kind === 'invalid' ? destination.target : undefined;
       this.#reply({
@@ -365,6 +366,15 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
       preferred: this.preferredHost,
     });
     this.#forwarding.start();
+  }
+
+  /** The destination that the client's session is at. */
+  #ofSession(destinations: readonly WeightedDestination[]): WeightedDestination | undefined {
+    const { preferredBackend } = this;
+    if (preferredBackend === undefined) return undefined;
+    return destinations.find(
+      ({ weight, target }) => weight > 0 && target.kind === 'backend' && target.backend === preferredBackend,
+    );
   }
 
   #reply(reply: LocalReply): void {

@@ -1,6 +1,6 @@
 /** One request on its way through the proxy: what filters see and may change. The engine (`http-engine.ts`) drives it. */
 import type { DestinationService, HttpRule, WeightedDestination } from '../../api/l7/index.ts';
-import type { SpiffeId } from '../../api/names.ts';
+import type { SpiffeId, WorkloadUid } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
 import type { RequestHead, ResponseHead } from '../../http/message.ts';
 import type { UpstreamFailure, UpstreamHost } from '../upstream/upstream.ts';
@@ -54,6 +54,9 @@ export interface HttpRun {
   readonly route: HttpRule | undefined;
   readonly destination: WeightedDestination | undefined;
   token: VerifiedToken | undefined;
+  /** Where the client's session is, if it has one: held to while the rule has the backend, and the host is healthy. */
+  preferredBackend?: string | undefined;
+  preferredHost?: WorkloadUid | undefined;
   /** Chooses the route again, before the request goes on: headers, path or claims have changed. */
   reroute(): void;
   /** Reads up to `maxBytes` of the body and keeps it for the upstream: `whole` tells whether that was all. */

@@ -7,6 +7,7 @@ import { extAuthzFilter } from './ext-authz/filter.ts';
 import { extensionFilter } from './extension/filter.ts';
 import { faultFilter } from './fault/filter.ts';
 import { rateLimitFilter } from './rate-limit/filter.ts';
+import { sessionFilter } from './session/filter.ts';
 
 export const filterKinds: readonly FilterKind[] = [
   extAuthzFilter,
@@ -19,4 +20,6 @@ export const filterKinds: readonly FilterKind[] = [
   corsFilter,
   extensionFilter('statistics'),
   extensionFilter('last'),
+  // After all that may choose another route.
+  sessionFilter,
 ];

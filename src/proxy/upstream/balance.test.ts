@@ -70,6 +70,8 @@ describe('the choice of a host', () => {
     const upstreams = fakeUpstreams({}, [web, a, b, c]);
     assert.equal(await askOften(upstreams, 3, { preferred: b.uid }), 'bbb');
     assert.equal((await ask(upstreams, { preferred: 'gone' as WorkloadUid })).length, 1);
+    const again = await askOften(upstreams, 4, { preferred: b.uid, avoid: new Set([b.uid]) });
+    assert.ok(!again.includes('b'), 'a retry goes elsewhere');
     applyMesh(upstreams.mesh, { ...b, status: 'unhealthy' });
     assert.ok(!(await askOften(upstreams, 4, { preferred: b.uid })).includes('b'));
   });
@@ -256,6 +258,13 @@ describe('localities', () => {
     assert.equal(await askOften(upstreams, 3), 'aaa');
     applyMesh(upstreams.mesh, { ...near, status: 'unhealthy' });
     assert.equal(await askOften(upstreams, 3), 'bbb');
+  });
+
+  test('are left where a retry shall go to another, until all were tried', async () => {
+    const upstreams = placed({ locality: enabled, outlierDetection }, web, near, { ...b, locality: at('r1/z1') }, far);
+    assert.equal(await askOften(upstreams, 2, { avoidLocalitiesOf: new Set([a.uid]) }), 'cc');
+    const all = await askOften(upstreams, 2, { avoidLocalitiesOf: new Set([a.uid, c.uid]) });
+    assert.ok(!all.includes('c'));
   });
 
   test('are strict where the Service says so', async () => {
