@@ -1,2 +1,0 @@
-/** AuthorizationPolicy, for requests and for connections. */
-export { authorizationFilter } from './filter.ts';

@@ -1,2 +1,0 @@
-/** Cross-origin requests. */
-export { corsFilter } from './filter.ts';

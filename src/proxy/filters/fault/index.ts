@@ -1,2 +1,0 @@
-/** Faults that routes ask for. */
-export { faultFilter } from './filter.ts';
