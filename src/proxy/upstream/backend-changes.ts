@@ -1,6 +1,6 @@
 /** Which changes of a backend make its open connections useless. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Backend, TlsSecret } from '../../api/l7/index.ts';
+import type { Backend, TlsSecret, UpstreamTls } from '../../api/l7/index.ts';
 
 type Secrets = ReadonlyMap<string, TlsSecret>;
 
@@ -12,7 +12,12 @@ export function sameConnections(
   secretsAfter: Secrets,
 ): boolean {
   if (before !== after && !isDeepStrictEqual(connectionParts(before), connectionParts(after))) return false;
-  return secretNames(after).every((name) => isDeepStrictEqual(secretsBefore.get(name), secretsAfter.get(name)));
+  return sameSecrets(after, secretsBefore, secretsAfter);
+}
+
+/** Whether the secrets that the backend names say what they said. */
+export function sameSecrets({ tls }: Backend, before: Secrets, after: Secrets): boolean {
+  return secretNames(tls).every((name) => isDeepStrictEqual(before.get(name), after.get(name)));
 }
 
 function connectionParts(backend: Backend): unknown {
@@ -21,7 +26,7 @@ function connectionParts(backend: Backend): unknown {
   return { service, port, protocol, throughWaypoint, tls, proxyProtocol, tcpKeepalive, maxConcurrentStreams };
 }
 
-function secretNames({ tls }: Backend): string[] {
+function secretNames(tls: UpstreamTls | undefined): string[] {
   if (!tls) return [];
   return [
     ...(tls.ca.kind === 'secret' ? [tls.ca.secret] : []),

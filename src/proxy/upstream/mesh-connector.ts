@@ -28,10 +28,17 @@ export interface MeshConnectorOptions {
   readonly from?: () => { readonly netns: number; readonly mark: number };
 }
 
+/** Making one reads all the certificates that it trusts: it is kept as long as its secrets are the same. */
+interface KnownContext {
+  readonly context: SecureContext;
+  readonly ca: TlsSecret | undefined;
+  readonly own: TlsSecret | undefined;
+}
+
 export class MeshConnector implements Connector {
   readonly #options: MeshConnectorOptions;
   #secrets: ReadonlyMap<string, TlsSecret> = new Map();
-  #contexts = new WeakMap<UpstreamTls, SecureContext>();
+  readonly #contexts = new WeakMap<UpstreamTls, KnownContext>();
 
   constructor(options: MeshConnectorOptions) {
     this.#options = options;
@@ -40,7 +47,6 @@ export class MeshConnector implements Connector {
   /** What comes next uses these. */
   useSecrets(secrets: ReadonlyMap<string, TlsSecret>): void {
     this.#secrets = secrets;
-    this.#contexts = new WeakMap();
   }
 
   async connect(request: ConnectRequest, signal: AbortSignal): Promise<Connected> {
@@ -85,8 +91,13 @@ export class MeshConnector implements Connector {
   }
 
   #contextOf(tls: UpstreamTls): SecureContext {
-    let context = this.#contexts.get(tls);
-    if (!context) this.#contexts.set(tls, (context = upstreamTlsContext(tls, this.#secrets)));
+    const secrets = this.#secrets;
+    const ca = tls.ca.kind === 'secret' ? secrets.get(tls.ca.secret) : undefined;
+    const own = tls.clientCertificate === undefined ? undefined : secrets.get(tls.clientCertificate);
+    const known = this.#contexts.get(tls);
+    if (known && known.ca === ca && known.own === own) return known.context;
+    const context = upstreamTlsContext(tls, secrets);
+    this.#contexts.set(tls, { context, ca, own });
     return context;
   }
 

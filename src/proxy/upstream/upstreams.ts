@@ -11,7 +11,7 @@ import type { Log } from '../../lib/log.ts';
 import type { MeshState } from '../../mesh/index.ts';
 import type { MetricsRegistry } from '../../telemetry/index.ts';
 import { BackendPool } from './backend-pool.ts';
-import { sameConnections } from './backend-changes.ts';
+import { sameConnections, sameSecrets } from './backend-changes.ts';
 import { statsOfBackends, type StatsOfBackends } from './backend-stats.ts';
 import type { Connector } from './connector.ts';
 import { connectRaw } from './connect-raw.ts';
@@ -117,8 +117,13 @@ class UpstreamPools implements Upstreams, PoolOwner {
     }
     for (const [name, config] of backends) {
       const pool = this.#backends.get(name);
-      if (!pool) this.#backends.set(name, new BackendPool(this, config));
-      else pool.configure(config, !sameConnections(pool.config, config, secretsBefore, secrets));
+      if (!pool) {
+        this.#backends.set(name, new BackendPool(this, config));
+        continue;
+      }
+      // Most of a new configuration is what it was: then nothing is looked at anew.
+      if (pool.config === config && sameSecrets(config, secretsBefore, secrets)) continue;
+      pool.configure(config, !sameConnections(pool.config, config, secretsBefore, secrets));
     }
   }
 
