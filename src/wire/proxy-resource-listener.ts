@@ -81,5 +81,6 @@ export const destinationService: Decoder<DestinationService> = object<Destinatio
     }),
   ),
   policies: policyAttachment,
+  leaving: optional(flag),
   origin,
 });

@@ -75,6 +75,8 @@ export interface DestinationService {
   readonly hostname: string;
   readonly ports: readonly DestinationPort[];
   readonly policies: PolicyAttachment;
+  /** The waypoint will stand for it no longer: what still comes is served, and clients are asked to connect anew. */
+  readonly leaving?: boolean;
   readonly origin: Origin;
 }
 
