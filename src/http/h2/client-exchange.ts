@@ -4,7 +4,7 @@ import type { HeaderList } from '../header-list.ts';
 import type { ClientExchange, ClientExchangeReader, ExchangeError, RequestHead } from '../message.ts';
 import { errorCode } from './constants.ts';
 import { exchangeError } from './exchange-errors.ts';
-import { readResponseHead, switchedHead } from './exchange-heads.ts';
+import { readResponseHead, readTrailers, switchedHead } from './exchange-heads.ts';
 import { contentLength } from './message-validation.ts';
 import { type Http2Stream, streamError, type StreamHandler } from './stream.ts';
 import { deferToTurnEnd, type TurnTask } from './turn-queue.ts';
@@ -92,9 +92,9 @@ export class Http2ClientExchange implements ClientExchange, StreamHandler, TurnT
     this.#reader.onData(bytes);
   }
 
-  onEnd(trailers?: HeaderList): void {
+  onEnd(list?: HeaderList): void {
     this.#complete = true;
-    if (!this.#endTold) this.#reader.onEnd(trailers);
+    if (!this.#endTold) this.#reader.onEnd(readTrailers(list));
   }
 
   onDrain(): void {

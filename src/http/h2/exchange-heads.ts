@@ -1,4 +1,5 @@
 /** Heads of exchanges: header lists with pseudo fields on the wire, `RequestHead` and `ResponseHead` here. */
+import { describeName } from '../h1/field-names.ts';
 import { HeaderList } from '../header-list.ts';
 import type { RequestHead, ResponseHead } from '../message.ts';
 import { webSocketAccept, webSocketKey } from './websocket-handshake.ts';
@@ -106,6 +107,22 @@ export function switchedHead(list: HeaderList, key: string | undefined): Respons
   head.status = 101;
   if (key !== undefined) list.add('sec-websocket-accept', webSocketAccept(key));
   return head;
+}
+
+/** Trailers that may go on: nothing that frames, routes or vouches for a message; undefined: none are left. */
+export function readTrailers(list: HeaderList | undefined): HeaderList | undefined {
+  if (list === undefined) return undefined;
+  const { fields } = list;
+  let to = 0;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    if (describeName(name)?.noTrailer !== false || name.startsWith('x-envoy-')) continue;
+    fields[to] = name;
+    fields[to + 1] = fields[i + 1] as string;
+    to += 2;
+  }
+  fields.length = to;
+  return to > 0 ? list : undefined;
 }
 
 function withFields(fields: string[], from: HeaderList, without: string | undefined): HeaderList {

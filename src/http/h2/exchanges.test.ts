@@ -204,6 +204,20 @@ describe('HTTP/2 exchanges', () => {
     assert.deepEqual(pair.events.at(-1), 'close ok');
   });
 
+  it('passes no trailers on that frame, route or vouch for a message', async () => {
+    const pair = await openPair((exchange) => {
+      exchange.read(record(pair.events, () => exchange));
+      exchange.respond({ status: 200, headers: headers() }, false);
+      exchange.end(headers({ 'content-length': '9', 'set-cookie': 'a' }));
+    });
+    const bad = { authorization: 'x', host: 'y', 'x-forwarded-for': 'z', 'x-envoy-a': 'b' };
+    const sent = send(pair.client, head({ method: 'POST' }), false);
+    sent.exchange.end(headers({ ...bad, 'x-sum': '1' }));
+    await turns();
+    assert.deepEqual(pair.events.slice(0, 1), ['end x-sum 1']);
+    assert.deepEqual(sent.events, ['response 200', 'end', 'close ok']);
+  });
+
   it('keeps what comes before the reader, in order, and not more than a window', async () => {
     const pair = await openPair();
     const sent = send(pair.client, head({ method: 'POST' }), false);

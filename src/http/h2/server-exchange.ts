@@ -13,7 +13,7 @@ import {
 import { ByteQueue } from './byte-queue.ts';
 import { errorCode } from './constants.ts';
 import { exchangeError } from './exchange-errors.ts';
-import { responseList } from './exchange-heads.ts';
+import { readTrailers, responseList } from './exchange-heads.ts';
 import type { Http2Stream, StreamHandler } from './stream.ts';
 import { deferToTurnEnd, type TurnTask } from './turn-queue.ts';
 
@@ -94,8 +94,9 @@ export class Http2ServerExchange implements ServerExchange, StreamHandler, TurnT
     else (this.#early ??= new ByteQueue()).append(bytes);
   }
 
-  onEnd(trailers?: HeaderList): void {
+  onEnd(list?: HeaderList): void {
     if (this.bodyLength === 0) return;
+    const trailers = readTrailers(list);
     if (this.#flowing) this.#reader?.onEnd(trailers);
     else {
       this.#endToTell = true;
