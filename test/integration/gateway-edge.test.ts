@@ -249,6 +249,94 @@ describe('a gateway at the edge', () => {
     assert.equal((await call('/cars.Cars/Drive')).status, 404);
   });
 
+  it('does to requests what the rules of an HTTPRoute say', async () => {
+    const prefix = (value: string): object => ({ matches: [{ path: { value } }] });
+    const set = (name: string, value: string): object => ({ set: [{ name, value }] });
+    await apply(
+      object('HTTPRoute', 'rules', {
+        spec: {
+          parentRefs: [toEdge('http')],
+          hostnames: ['rules.example.com'],
+          rules: [
+            { backendRefs: [v1] },
+            {
+              ...prefix('/api'),
+              filters: [
+                { type: 'RequestHeaderModifier', requestHeaderModifier: set('x-asked', 'yes') },
+                {
+                  type: 'ResponseHeaderModifier',
+                  responseHeaderModifier: { ...set('x-seen', 'yes'), remove: ['x-app'] },
+                },
+                {
+                  type: 'URLRewrite',
+                  urlRewrite: {
+                    hostname: 'inner.example',
+                    path: { type: 'ReplacePrefixMatch', replacePrefixMatch: '/v2' },
+                  },
+                },
+              ],
+              backendRefs: [
+                { ...v1, filters: [{ type: 'RequestHeaderModifier', requestHeaderModifier: set('x-of', 'v1') }] },
+              ],
+            },
+            { ...prefix('/delay'), timeouts: { request: '300ms' }, backendRefs: [v1] },
+            { ...prefix('/flaky'), retry: { attempts: 3, codes: [503], backoff: '5ms' }, backendRefs: [v1] },
+            {
+              ...prefix('/open'),
+              filters: [
+                { type: 'CORS', cors: { allowOrigins: ['https://*.example.com'], allowMethods: ['PUT'], maxAge: 60 } },
+              ],
+              backendRefs: [v1],
+            },
+            {
+              ...prefix('/session'),
+              sessionPersistence: { sessionName: 'cart', absoluteTimeout: '1h' },
+              backendRefs: [{ name: 'app', port: 80 }],
+            },
+            {
+              ...prefix('/extended'),
+              filters: [{ type: 'ExtensionRef', extensionRef: { group: 'x', kind: 'y', name: 'z' } }],
+            },
+          ],
+        },
+      }),
+    );
+    const to = (path: string, headers: object = {}, more: object = {}): Promise<HttpAnswer> =>
+      ask(path, { ...more, headers: { host: 'rules.example.com', ...headers } });
+    await until(
+      'the route acts',
+      () => to('/'),
+      (answer) => version(answer) === 'v1',
+    );
+
+    const api = await to('/api/users?a=b');
+    const came = JSON.parse(api.body) as { readonly url: string; readonly headers: Record<string, string> };
+    assert.equal(came.url, '/v2/users?a=b');
+    const { host: asked, 'x-asked': ofRule, 'x-of': ofBackend } = came.headers;
+    assert.deepEqual([asked, ofRule, ofBackend], ['inner.example', 'yes', 'v1']);
+    assert.deepEqual([api.headers['x-seen'], api.headers['x-app']], ['yes', undefined]);
+
+    assert.equal((await to('/delay/5000')).status, 504);
+    assert.equal((await to('/delay/1')).status, 200);
+    assert.equal((await to('/flaky/2/edge')).status, 200);
+    assert.equal((await to('/extended')).status, 500);
+
+    const preflight = (origin: string): Promise<HttpAnswer> =>
+      to('/open', { origin, 'access-control-request-method': 'PUT' }, { method: 'OPTIONS' });
+    const allowed = (await preflight('https://a.example.com')).headers;
+    assert.equal(allowed['access-control-allow-origin'], 'https://a.example.com');
+    assert.deepEqual([allowed['access-control-allow-methods'], allowed['access-control-max-age']], ['PUT', '60']);
+    assert.equal((await preflight('https://evil.example')).headers['access-control-allow-origin'], undefined);
+
+    const begun = await to('/session/a');
+    const [cookie = ''] = String(begun.headers['set-cookie']).split(';');
+    assert.match(cookie, /^cart=./);
+    const versions = new Set<string | undefined>([version(begun)]);
+    for (let i = 0; i < 8; i++) versions.add(version(await to('/session/b', { cookie })));
+    assert.equal(versions.size, 1, 'one endpoint for the whole session');
+    await remove(kinds.HTTPRoute, 'rules');
+  });
+
   it('goes to another namespace only where a ReferenceGrant allows it', async () => {
     const backendRefs = [{ ...v1, namespace: 'shop' }];
     const spec = { parentRefs: [toEdge('http')], hostnames: ['far.example.com'], rules: [{ backendRefs }] };
