@@ -27,6 +27,7 @@ import {
   encodeAddress,
   encodeAuthorization,
   encodeProxyResource,
+  proxyResourceTypeUrl,
 } from '../wire/index.ts';
 import { watchAuthorityExpiry } from './authority-expiry.ts';
 import { openAuthority } from './authority-store.ts';
@@ -57,6 +58,7 @@ import {
   type WebhookRegistration,
 } from './webhook-registration.ts';
 import { startWebhookServer } from './webhook-server.ts';
+import { syncStatus } from './sync-status.ts';
 import { createWdsSource } from './wds-source.ts';
 
 export interface ControlOptions {
@@ -102,6 +104,8 @@ export interface RunningControl {
 /** A policy change has to act within a second: wait little, and not for ever. */
 const quietMs = 25;
 const maxWaitMs = 250;
+/** Before the name of a Gateway whose proxies refuse what they are told. */
+const refusingGateway = 'gateway:';
 /** Callers come back and prove themselves again; what they hold is not sent twice. */
 const maxConnectionAgeMs = 30 * 60_000;
 /** An issuer that does not answer holds nobody up for longer. */
@@ -123,7 +127,13 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const informerMetrics = registerInformerMetrics(registry);
   let notReady = (): string | undefined => 'the certificate authority is not open';
   let hasAuthority = false;
-  const monitoring = await startMonitoring({ ...options.monitoring, registry, notReady: () => notReady() });
+  let connections = (): ReturnType<typeof deltas.connections> => [];
+  const monitoring = await startMonitoring({
+    ...options.monitoring,
+    registry,
+    notReady: () => notReady(),
+    syncStatus: () => syncStatus(identity, connections()),
+  });
 
   const events = new EventRecorder({ client, component: 'istiod', nodeName: '', clock: systemClock, log });
   const authority = await patiently(options, 'open the certificate authority', () =>
@@ -248,13 +258,19 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     onProgress() {
       replicas?.changed();
       statuses.progressed();
+      gateways.setRefusals(replicas?.refusalsOf(refusingGateway));
     },
     log,
   });
   const watermark = new Watermark({ publish: () => deltas.publish(), heldEpoch: () => deltas.heldEpoch() });
   const report = (): ReplicaReport => ({
     held: watermark.held() ?? {},
-    refused: Object.fromEntries(deltas.refusals(authorizationTypeUrl)),
+    refused: {
+      ...Object.fromEntries(deltas.refusals(authorizationTypeUrl)),
+      ...Object.fromEntries(
+        deltas.refusals(proxyResourceTypeUrl, ({ gateway }) => gateway && `${refusingGateway}${gateway}`),
+      ),
+    },
   });
   let replicas: Replicas | undefined;
   const gateways = startGateways({
@@ -298,7 +314,10 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     identity,
     revision,
     report,
-    onChange: () => statuses.progressed(),
+    onChange() {
+      statuses.progressed();
+      gateways.setRefusals(replicas?.refusalsOf(refusingGateway));
+    },
     signal,
     log,
   });
@@ -344,6 +363,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const authorize = createCertificateAuthorizer({ callers, pods, trustDomain, trustedAccounts, metrics });
   registerCertificateService(server, { authority, authorize, log });
   deltas.register(server);
+  connections = () => deltas.connections();
   registry.gauge('pilot_xds', 'Connected discovery clients', () => deltas.connections().length);
   registry.gauge('ambit_addresses', 'Workloads and services told to data planes', () => discovery.addresses.size);
   registry.gauge('ambit_authorizations', 'Policies told to data planes', () => discovery.authorizations.size);

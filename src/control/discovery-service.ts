@@ -41,6 +41,7 @@ export function createDiscoveryService(options: DiscoveryServiceOptions): DeltaS
       { typeUrl: addressTypeUrl, source: addresses },
       {
         typeUrl: proxyResourceTypeUrl,
+        isTransaction: true,
         sourceOf: ({ gateway }) => (gateway === undefined ? undefined : proxies.of(gateway)),
       },
     ],

@@ -1,4 +1,5 @@
 /** Gateways, composed: their proxies are deployed, and their statuses say what came of it. */
+import { isDeepStrictEqual } from 'node:util';
 import type { GatewayClass } from '../api/gateway.ts';
 import { kinds } from '../api/kinds.ts';
 import type { ClusterId } from '../api/names.ts';
@@ -7,6 +8,7 @@ import type { KubeClient } from '../kube/index.ts';
 import type { Log } from '../lib/log.ts';
 import { deployedGateway, startDeployer, type Deployer, type ProxyValues } from './deployer/index.ts';
 import type { DeployedGateway } from './gateway-api-status.ts';
+import type { Refusal } from './replica-report.ts';
 import type { StatusKind } from './status-writer.ts';
 
 export interface GatewaysOptions {
@@ -34,6 +36,8 @@ export interface Gateways {
   readonly limit: (kind: StatusKind) => StatusKind;
   /** Account that the proxies of a Gateway run as; undefined: there is no such Gateway. */
   readonly accountOf: (namespace: string, gateway: string) => string | undefined;
+  /** Gateways whose proxies refuse what they are told, `namespace/name`. */
+  readonly setRefusals: (refusals: ReadonlyMap<string, Refusal> | undefined) => void;
   /** This replica leads from now on. */
   readonly lead: () => void;
 }
@@ -52,6 +56,7 @@ export function startGateways(options: GatewaysOptions): Gateways {
       trustDomain,
     },
   });
+  let refusals: ReadonlyMap<string, Refusal> = new Map();
   discovery.gatewayReach.subscribe((changes) => {
     for (const key of changes.keys()) options.onChange(key.slice(key.indexOf('/') + 1));
   });
@@ -61,11 +66,23 @@ export function startGateways(options: GatewaysOptions): Gateways {
       const [object, objects] = [discovery.gateways.get(key), discovery.gatewayObjects.get(key)];
       if (!object || !objects) return undefined;
       const reach = discovery.gatewayReach.get(key);
-      return deployedGateway(object, { objects, reach, problem: deployer.problem(gateway) });
+      return deployedGateway(object, {
+        objects,
+        reach,
+        problem: deployer.problem(gateway),
+        refusal: refusals.get(gateway),
+      });
     },
     limit: (kind) => limitTo(kind, deployer),
     accountOf: (inNamespace, gateway) =>
       discovery.gatewayObjects.get(objectKey(cluster, inNamespace, gateway))?.serviceAccount,
+    setRefusals(next = new Map()) {
+      const before = refusals;
+      refusals = next;
+      for (const gateway of new Set([...before.keys(), ...next.keys()])) {
+        if (!isDeepStrictEqual(before.get(gateway), next.get(gateway))) options.onChange(gateway);
+      }
+    },
     lead: () => deployer.lead(),
   };
 }

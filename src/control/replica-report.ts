@@ -18,7 +18,7 @@ export interface Refusal {
 export interface ReplicaReport {
   /** By resource: every ztunnel of the replica holds what was written up to this resource version. */
   readonly held: Readonly<Record<ResourceName, string>>;
-  /** Policies that ztunnels of the replica refuse, by `namespace/name`. */
+  /** Policies that ztunnels of the replica refuse, by `namespace/name`; Gateways whose proxies refuse what they are told, by `gateway:<namespace>/<name>`. */
   readonly refused: Readonly<Record<string, Refusal>>;
 }
 

@@ -31,6 +31,8 @@ export interface Replicas {
   behind(resource: string, version: string): string[];
   /** Who refuses the policy `namespace/name`, over all replicas. */
   refusal(name: string): Refusal | undefined;
+  /** What data planes refuse whose name begins so, by the rest of the name. */
+  refusalsOf(prefix: string): ReadonlyMap<string, Refusal>;
   /** Resolves after the signal, when the report is taken back. */
   readonly done: Promise<void>;
 }
@@ -89,6 +91,18 @@ export function startReplicas(options: ReplicasOptions): Replicas {
       );
       const [first] = found;
       return first && { clients: found.reduce((sum, { clients }) => sum + clients, 0), reason: first.reason };
+    },
+    refusalsOf(prefix) {
+      const found = new Map<string, Refusal>();
+      for (const { refused } of [options.report(), ...[...others.values()].map(({ report }) => report)]) {
+        for (const [name, { clients, reason }] of Object.entries(refused)) {
+          if (!name.startsWith(prefix)) continue;
+          const key = name.slice(prefix.length);
+          const known = found.get(key);
+          found.set(key, { clients: clients + (known?.clients ?? 0), reason: known?.reason ?? reason });
+        }
+      }
+      return found;
     },
     done: reporter.done.then(() => {
       for (const { cancelExpiry } of others.values()) cancelExpiry();

@@ -13,6 +13,8 @@ export type DeltaServerType<Client> =
   | { readonly typeUrl: string; readonly source: ResourceSource }
   | {
       readonly typeUrl: string;
+      /** A client accepts or refuses all that it was told of the type together, and goes on with the last that it accepted. */
+      readonly isTransaction?: boolean;
       /** Undefined: there is no such type for this client, and its requests for it stay unanswered. */
       readonly sourceOf: (client: Client, node: DiscoveryNode) => ResourceSource | undefined;
     };
@@ -41,6 +43,13 @@ export interface DeltaConnection<Client> {
   readonly client: Client;
   readonly node: DiscoveryNode;
   readonly peerAddress: string;
+  readonly connectedAtMs: number;
+}
+
+export interface DeltaConnectionStatus<Client> extends DeltaConnection<Client> {
+  /** It has answered all that was published. */
+  readonly isInStep: boolean;
+  readonly types: readonly DeltaTypeStatus[];
 }
 
 export interface DeltaServer<Client> {
@@ -50,9 +59,15 @@ export interface DeltaServer<Client> {
   publish(): number;
   /** Every client has answered all that was published up to this epoch; clients that are still getting their first view do not count. */
   heldEpoch(): number;
-  /** Names of a type that clients refuse, with how many do, and the reason of one. */
-  refusals(typeUrl: string): ReadonlyMap<string, { readonly clients: number; readonly reason: string }>;
-  connections(): readonly (DeltaConnection<Client> & { readonly types: readonly DeltaTypeStatus[] })[];
+  /**
+   * Names of a type that clients refuse, with how many do, and the reason of one. `keyOf` gives another name than the
+   * resource's, or none.
+   */
+  refusals(
+    typeUrl: string,
+    keyOf?: (client: Client, name: string) => string | undefined,
+  ): ReadonlyMap<string, { readonly clients: number; readonly reason: string }>;
+  connections(): readonly DeltaConnectionStatus<Client>[];
 }
 
 /** Of large responses on their way at once. */
@@ -76,26 +91,32 @@ export function createDeltaServer<Client>(options: DeltaServerOptions<Client>): 
       const held = [...shared.open.values()].map((session) => session.heldEpoch).filter((epoch) => epoch >= 0);
       return Math.min(shared.epoch, ...held);
     },
-    refusals(typeUrl) {
+    refusals(typeUrl, keyOf = (_client, name) => name) {
       const found = new Map<string, { clients: number; reason: string }>();
-      for (const session of shared.open.values()) {
+      for (const [{ client }, session] of shared.open) {
         for (const [name, reason] of session.refused(typeUrl)) {
-          const known = found.get(name);
+          const key = keyOf(client, name);
+          const known = key === undefined ? undefined : found.get(key);
           if (known) known.clients++;
-          else found.set(name, { clients: 1, reason });
+          else if (key !== undefined) found.set(key, { clients: 1, reason });
         }
       }
       return found;
     },
     register: (server) => server.handleStream(deltaDiscoveryMethod, (stream) => serve(options, shared, stream)),
-    connections: () => [...shared.open].map(([connection, session]) => ({ ...connection, types: session.status() })),
+    connections: () =>
+      [...shared.open].map(([connection, session]) => ({
+        ...connection,
+        isInStep: session.heldEpoch >= shared.epoch,
+        types: session.status(),
+      })),
   };
 }
 
 function typeFor<Client>(type: DeltaServerType<Client>, client: Client, node: DiscoveryNode): DeltaSessionType[] {
   if ('source' in type) return [type];
   const source = type.sourceOf(client, node);
-  return source ? [{ typeUrl: type.typeUrl, source }] : [];
+  return source ? [{ ...type, source }] : [];
 }
 
 /** What the streams of one server share. */
@@ -138,7 +159,8 @@ async function serve<Client>(
   const admit = (node: DiscoveryNode | undefined): ServerSession => {
     if (!node) throw rpcError('invalid-argument', 'the first request names no node');
     options.admit?.(client, node);
-    const connection = { client, node, peerAddress };
+    const connectedAtMs = (options.clock ?? systemClock).nowMs();
+    const connection = { client, node, peerAddress, connectedAtMs };
     const onAnswer = (answer: DeltaAnswer): void => {
       if (answer.refusal !== undefined) {
         log.warn('response refused', { node: node.id, type: answer.typeUrl, reason: answer.refusal });

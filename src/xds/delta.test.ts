@@ -351,6 +351,25 @@ describe('delta xDS', () => {
     assert.equal((await other.next()).typeUrl, policies);
   });
 
+  test('of a type that is a transaction, one accepted response ends every refusal, whatever it carries', async () => {
+    await using plane = await startPlane();
+    plane.own.update([
+      ['a', resource('bad')],
+      ['b', resource('good')],
+    ]);
+    await using raw = await openRaw(plane, { nodeId: 'owner' });
+    raw.subscribe(ownType);
+    const refused = await raw.next();
+    raw.send({ ...emptyRequest, typeUrl: ownType, responseNonce: refused.nonce, refusal: 'a: it is bad' });
+    const refusals = (): unknown => [...plane.server.refusals(ownType, (client) => client)];
+    await plane.until(() => plane.server.refusals(ownType).size > 0);
+    assert.deepEqual(refusals(), [['istio-system/ztunnel', { clients: 1, reason: 'a: it is bad' }]]);
+    assert.equal(plane.server.refusals(ownType, () => undefined).size, 0);
+    plane.own.update([['a', resource('mended')]]);
+    await raw.next({ acknowledge: true });
+    await plane.until(() => plane.server.refusals(ownType).size === 0);
+  });
+
   interface Plane extends AsyncDisposable {
     readonly port: number;
     readonly policies: MutableSource;
@@ -371,7 +390,11 @@ describe('delta xDS', () => {
       types: [
         { typeUrl: policies, source: sources.policies },
         { typeUrl: addresses, source: sources.addresses },
-        { typeUrl: ownType, sourceOf: (_client, { id }) => (id === 'owner' ? sources.own : undefined) },
+        {
+          typeUrl: ownType,
+          isTransaction: true,
+          sourceOf: (_client, { id }) => (id === 'owner' ? sources.own : undefined),
+        },
       ],
       authenticate(call) {
         if (call.metadata.get('authorization') === 'Bearer good') return Promise.resolve('istio-system/ztunnel');

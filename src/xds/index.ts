@@ -12,6 +12,7 @@ export {
 export {
   createDeltaServer,
   type DeltaConnection,
+  type DeltaConnectionStatus,
   type DeltaServer,
   type DeltaServerOptions,
   type DeltaServerType,

@@ -9,6 +9,7 @@ import { TypeStream, type OutstandingResponse } from './type-stream.ts';
 export interface DeltaSessionType {
   readonly typeUrl: string;
   readonly source: ResourceSource;
+  readonly isTransaction?: boolean;
 }
 
 /** What a client made of one response. */
@@ -27,6 +28,8 @@ export interface DeltaTypeStatus {
   readonly resourceCount: number;
   /** A response is on its way, or was never answered. */
   readonly outstanding: boolean;
+  /** What the client refused last; of a transaction, the name is `*`. */
+  readonly refused: readonly { readonly name: string; readonly reason: string }[];
 }
 
 export interface ServerSessionOptions {
@@ -54,7 +57,8 @@ export class ServerSession {
   readonly #held = new Map<TypeStream, PushSlot>();
   readonly #onFreeSlot = (): void => this.#schedule();
   /** By type and name: what the client refused last, and why. */
-  readonly #refused = new Map<string, Map<string, string>>();
+  readonly #refused = new Map<string, ReadonlyMap<string, string>>();
+  readonly #transactions: ReadonlySet<string>;
   #heldEpoch = -1;
   #nonce = 0;
   #full = false;
@@ -62,6 +66,7 @@ export class ServerSession {
   constructor(options: ServerSessionOptions) {
     this.#options = options;
     this.#types = options.types.map(({ typeUrl, source }) => new TypeStream(typeUrl, source));
+    this.#transactions = new Set(options.types.filter((type) => type.isTransaction).map(({ typeUrl }) => typeUrl));
   }
 
   start(): void {
@@ -86,7 +91,7 @@ export class ServerSession {
     return this.#heldEpoch;
   }
 
-  /** Names of a type that the client refused, with its reason. */
+  /** Names of a type that the client refused, with its reason; of a transaction, the name is `*`. */
   refused(typeUrl: string): ReadonlyMap<string, string> {
     return this.#refused.get(typeUrl) ?? noRefusals;
   }
@@ -101,6 +106,7 @@ export class ServerSession {
       typeUrl,
       resourceCount: sentCount,
       outstanding: outstanding !== undefined,
+      refused: [...this.refused(typeUrl)].map(([name, reason]) => ({ name, reason })),
     }));
   }
 
@@ -112,7 +118,8 @@ export class ServerSession {
     if (answered) {
       this.#held.get(type)?.release();
       this.#held.delete(type);
-      this.#noteRefusals(type.typeUrl, answered, request.refusal);
+      if (this.#transactions.has(type.typeUrl)) this.#noteTransaction(type.typeUrl, request.refusal);
+      else this.#noteRefusals(type.typeUrl, answered, request.refusal);
       this.#options.onAnswer(answerOf(type.typeUrl, answered, request.refusal));
     }
     // An answer that changes no subscription must not count as a first, wildcard subscription.
@@ -145,8 +152,16 @@ export class ServerSession {
     this.#options.onProgress();
   }
 
+  /** An answer to one response speaks for all that the client was told of the type. */
+  #noteTransaction(typeUrl: string, refusal: string | undefined): void {
+    const before = this.#refused.get(typeUrl)?.get(wholeType);
+    if (before === refusal) return;
+    this.#refused.set(typeUrl, refusal === undefined ? noRefusals : new Map([[wholeType, refusal]]));
+    this.#options.onProgress();
+  }
+
   #noteRefusals(typeUrl: string, answered: OutstandingResponse, refusal: string | undefined): void {
-    const refused = this.#refused.get(typeUrl) ?? new Map<string, string>();
+    const refused = new Map(this.#refused.get(typeUrl));
     const before = refused.size;
     for (const name of answered.removed) refused.delete(name);
     const names = [...answered.resources.keys()];
@@ -186,6 +201,8 @@ export class ServerSession {
   }
 }
 
+/** Stands for all names of a type. */
+const wholeType = '*';
 const noRefusals: ReadonlyMap<string, string> = new Map();
 
 function answerOf(typeUrl: string, { nonce, resources, removed }: OutstandingResponse, refusal?: string): DeltaAnswer {

@@ -255,6 +255,7 @@ describe('the deployer', () => {
       writeFileSync(path, token);
       return path;
     };
+    let refusal: string | undefined;
     const subscribe = (tokenPath: string, signal: AbortSignal) => {
       const names = new Set<string>();
       const client = startDeltaClient({
@@ -269,7 +270,7 @@ describe('the deployer', () => {
             typeUrl: proxyResourceTypeUrl,
             apply({ added }) {
               for (const { name } of added) names.add(name);
-              return { rejected: [] };
+              return refusal === undefined ? { rejected: [] } : { rejected: [], refusal };
             },
           },
         ],
@@ -283,6 +284,17 @@ describe('the deployer', () => {
     const proxy = subscribe(await tokenOf(pod), own.signal);
     await eventually(async () => (proxy.names.has('settings/default') ? true : undefined), 'the proxy is told');
     assert.ok([...proxy.names].some((name) => name.startsWith('listener/')));
+    // What a proxy refuses is said, and that it does no more.
+    refusal = 'listener/mesh: port: too large';
+    const annotate = (xfcc: string | null): Promise<unknown> => {
+      const annotations = { 'ambient.istio.io/xfcc-include-client-identity': xfcc };
+      return admin.patch(kinds.Gateway, 'wp', namespace, { metadata: { annotations } }, { type: 'merge' });
+    };
+    await annotate('true');
+    await settles('wp', 'ambit.io/Reconciled', /^False Refused: 1 proxy refuses .*: listener\/mesh: port: too large/);
+    refusal = undefined;
+    await annotate(null);
+    await settles('wp', 'ambit.io/Reconciled', /^$/);
     own.abort();
     await proxy.client.done;
 

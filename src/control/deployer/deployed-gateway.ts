@@ -3,6 +3,7 @@ import type { Gateway } from '../../api/gateway.ts';
 import type { GatewayObjects, GatewayReach } from '../../discovery/index.ts';
 import type { DeployedGateway } from '../gateway-api-status.ts';
 import type { Verdict } from '../conditions.ts';
+import type { Refusal } from '../replica-report.ts';
 import type { DeployProblem } from './deployer.ts';
 
 type Addresses = NonNullable<DeployedGateway['addresses']>;
@@ -11,13 +12,26 @@ export interface DeployedFacts {
   readonly objects: GatewayObjects;
   readonly reach: GatewayReach | undefined;
   readonly problem: DeployProblem | undefined;
+  readonly refusal: Refusal | undefined;
 }
+
+/** Told only where a proxy goes on with what it accepted before. */
+const reconciledType = 'ambit.io/Reconciled';
 
 /**
  * Addresses are told once a proxy is ready, and never taken back: whoever goes by them waits for the next proxy rather than go
  * without one. Undefined for Gateways that are deployed by somebody else.
  */
 export function deployedGateway(gateway: Gateway, facts: DeployedFacts): DeployedGateway | undefined {
+  const { refusal } = facts;
+  const judged = judge(gateway, facts);
+  if (!judged || !refusal) return judged;
+  const who = refusal.clients === 1 ? '1 proxy refuses' : `${refusal.clients} proxies refuse`;
+  const message = `${who} what discovery tells, and serves what it had before: ${refusal.reason}`;
+  return { ...judged, conditions: { ...judged.conditions, [reconciledType]: no('Refused', message) } };
+}
+
+function judge(gateway: Gateway, facts: DeployedFacts): DeployedGateway | undefined {
   const { objects, reach, problem } = facts;
   const { role, isDeployed, name } = objects;
   if (!isDeployed) return role === 'remote' ? { conditions: { Programmed: remote } } : userDeployed(gateway, role);
