@@ -32,6 +32,8 @@ export class BackendPool {
   pendingRequests = 0;
   /** Open, or being opened. */
   connections = 0;
+  /** It is configured no more: connections end as soon as they are idle. */
+  isRetired = false;
   readonly stats: BackendStats;
   readonly #retries: RetryLimits;
   readonly #hosts: HostSet;
@@ -202,6 +204,7 @@ export class BackendPool {
 
   /** The backend is gone: what runs on it ends by itself. */
   retire(): void {
+    this.isRetired = true;
     this.#outliers.close();
     this.owner.stats.close(this.stats);
     this.drain();

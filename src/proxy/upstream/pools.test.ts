@@ -552,6 +552,17 @@ describe('configuration', () => {
     assert.equal(hosts.connections[0]?.isClosed, true);
   });
 
+  test('without the backend serves what waits, and keeps no connection for it', async () => {
+    const { hosts, send, configure } = fakeUpstreams();
+    hosts.isOpen = false;
+    const waiting = send();
+    configure();
+    await hosts.dials.at(-1)?.connect();
+    hosts.exchanges[0]?.answer();
+    assert.equal(waiting.head?.status, 200);
+    assert.ok(hosts.connections.every(({ isClosed }) => isClosed));
+  });
+
   test('without endpoints says so', async () => {
     const { send } = fakeUpstreams({}, [web]);
     const heard = send();

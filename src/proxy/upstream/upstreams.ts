@@ -178,8 +178,9 @@ class UpstreamPools implements Upstreams, PoolOwner {
 
   onIdle(connection: PooledConnection): void {
     connection.idleSinceMs = this.clock.nowMs();
-    if (this.#state === 'draining') return connection.retire();
-    const { idleTimeoutMs } = connection.pool.backend.config.connectionPool;
+    const { backend } = connection.pool;
+    if (this.#state === 'draining' || backend.isRetired) return connection.retire();
+    const { idleTimeoutMs } = backend.config.connectionPool;
     if (idleTimeoutMs > 0) this.#sweepBy(connection.idleSinceMs + idleTimeoutMs);
   }
 
