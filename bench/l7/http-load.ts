@@ -36,7 +36,13 @@ type Counts = Pick<LoadResult, 'units' | 'failures' | 'p50Us' | 'p99Us'>;
 
 async function wrk({ port, seconds, core }: HttpLoadOptions): Promise<Counts> {
   const { stdout } = await run('taskset', [
-    ...['-c', String(core), 'wrk', '-t1', '-c64', `-d${seconds}s`, '--latency'],
+    '-c',
+    String(core),
+    'wrk',
+    '-t1',
+    '-c64',
+    `-d${seconds}s`,
+    '--latency',
     ...headers.flatMap((header) => ['-H', header]),
     `http://127.0.0.1:${port}/api/items?page=1`,
   ]);
@@ -56,7 +62,13 @@ async function wrk({ port, seconds, core }: HttpLoadOptions): Promise<Counts> {
 
 async function h2load({ port, seconds, core }: HttpLoadOptions): Promise<Counts> {
   const { stdout } = await run('taskset', [
-    ...['-c', String(core), 'h2load', '-t1', '-c4', '-m32', `-D${seconds}`],
+    '-c',
+    String(core),
+    'h2load',
+    '-t1',
+    '-c4',
+    '-m32',
+    `-D${seconds}`,
     ...headers.flatMap((header) => ['-H', header]),
     `http://127.0.0.1:${port}/api/items?page=1`,
   ]);
