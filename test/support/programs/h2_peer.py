@@ -1,6 +1,6 @@
-"""An HTTP/2 client of another make (python3-h2) that speaks to a tunnel server over TLS, in ways that it must bear or refuse.
+"""An HTTP/2 client of another make (python3-h2) that speaks to a server over TLS, in ways that it must bear or refuse.
 
-Arguments: SCENARIO HOST PORT CERT KEY ROOT AUTHORITY. Prints one JSON line: what became of the connection and of its streams.
+Arguments: SCENARIO HOST PORT CERT KEY ROOT TARGET. It opens tunnels to TARGET, or posts there if it is a URL (https://). Prints one JSON line: what became of the connection and of its streams.
 """
 import json
 import select
@@ -32,7 +32,11 @@ tls.settimeout(PATIENCE)
 result = {"alpn": tls.selected_alpn_protocol(), "statuses": [], "resets": [], "goaway": None, "closed": False, "bytes": 0}
 config = h2.config.H2Configuration(client_side=True, validate_outbound_headers=False, normalize_outbound_headers=False)
 peer = h2.connection.H2Connection(config)
-connect = [(":method", "CONNECT"), (":authority", authority)]
+if authority.startswith("https://"):
+    name, _, path = authority.removeprefix("https://").partition("/")
+    connect = [(":method", "POST"), (":scheme", "https"), (":authority", name), (":path", "/" + path)]
+else:
+    connect = [(":method", "CONNECT"), (":authority", authority)]
 
 
 def flush():
