@@ -71,6 +71,7 @@ export function createProxy(options: ProxyOptions): Proxy {
     if (before) closeFilters(before, compiled);
     const backends = new Map(snapshot.backends).set(passthroughBackend.name, passthroughBackend);
     upstreams.apply(backends, snapshot.secrets);
+    live.review();
     listeners.apply(snapshot).then(
       () => onReady?.(listeners.ready),
       (error: unknown) => log.error('cannot apply the listeners', { error: messageOf(error) }),

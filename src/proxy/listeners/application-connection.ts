@@ -22,6 +22,8 @@ export interface ApplicationConnection {
   readonly place: HttpPlace;
   /** Where a request is handled, by the configuration of then. */
   readonly placeOf: (request: RequestHead) => HttpPlace | undefined;
+  /** Whether requests on the connection have a place that is here to stay; absent: they do. */
+  readonly isWanted?: () => boolean;
   readonly trust: 'mesh' | 'edge';
 }
 
@@ -55,7 +57,7 @@ export function serveHttp(
   channel: ByteChannel,
   version: 'http/1' | 'http/2',
 ): void {
-  const { context, connection, placeOf, trust } = options;
+  const { context, connection, placeOf, isWanted, trust } = options;
   const { log, clock } = context.services;
   let remove: (() => void) | undefined;
   let closed = false;
@@ -74,7 +76,8 @@ export function serveHttp(
     version === 'http/1'
       ? serveHttp1(channel, { listener, clock, scheme: connection.isTls ? 'https' : 'http' })
       : serveHttp2(channel, { listener, clock, limits: { extendedConnect: true } });
-  if (!closed) remove = context.live.add(server);
+  if (!closed) remove = context.live.add(server, isWanted);
+  if (!closed && isWanted && !isWanted()) server.drain();
 }
 
 async function serveTcp(

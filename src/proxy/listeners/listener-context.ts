@@ -24,7 +24,8 @@ export interface Drainable {
 
 /** Connections that are open, inner ones too. */
 export class LiveConnections {
-  readonly #open = new Set<Drainable>();
+  /** With whether the configuration of now still has a place for it. */
+  readonly #open = new Map<Drainable, (() => boolean) | undefined>();
   #draining = false;
   #waiting: (() => void) | undefined;
 
@@ -37,8 +38,8 @@ export class LiveConnections {
   }
 
   /** Returns the removal. What comes while we drain is served, and asked to end at once. */
-  add(connection: Drainable): () => void {
-    this.#open.add(connection);
+  add(connection: Drainable, isWanted?: () => boolean): () => void {
+    this.#open.set(connection, isWanted);
     if (this.#draining) connection.drain();
     return () => {
       this.#open.delete(connection);
@@ -46,10 +47,15 @@ export class LiveConnections {
     };
   }
 
+  /** The configuration changed: asks those to end that it has no place for any more. */
+  review(): void {
+    for (const [connection, isWanted] of this.#open) if (isWanted && !isWanted()) connection.drain();
+  }
+
   /** Asks all to end; resolves when they have. */
   drain(): Promise<void> {
     this.#draining = true;
-    for (const connection of this.#open) connection.drain();
+    for (const connection of this.#open.keys()) connection.drain();
     return new Promise((resolve) => {
       if (this.#open.size === 0) resolve();
       else this.#waiting = resolve;

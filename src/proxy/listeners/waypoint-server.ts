@@ -13,6 +13,9 @@ import { waypointTarget } from './waypoint-target.ts';
 
 /** A client that comes although we drain has not heard yet that it should not: it gets time to open its tunnel. */
 const lateClientMs = 1000;
+/** How long a tunnel waits for a Service that we are not told of yet, and how often it looks. */
+const lateConfigMs = 2000;
+const lateStepMs = 20;
 /** Handshakes at once: more wait in the kernel's backlog, or are turned away. */
 const maxHandshakes = 1000;
 
@@ -84,7 +87,7 @@ export class WaypointServer {
       target.kind === 'service'
         ? now?.servicePlace(this.#name, target.service, target.port)
         : now?.directPlace(this.#name);
-    const place = placeIn(config);
+    const place = placeIn(config) ?? (await this.#laterPlace(placeIn));
     if (!place) {
       const what = target.kind === 'service' ? `${target.service} port ${target.port}` : target.address;
       return this.#refuse(
@@ -112,8 +115,25 @@ export class WaypointServer {
       protocol: place.protocol,
       place,
       placeOf: () => placeIn(this.#context.config()),
+      isWanted: () => {
+        const now = placeIn(this.#context.config());
+        return now !== undefined && now.service?.leaving !== true;
+      },
       trust: 'mesh',
     });
+  }
+
+  /** Ztunnels may be told that a Service uses this waypoint a moment before the waypoint is. */
+  async #laterPlace(
+    placeIn: (now: CompiledConfig | undefined) => HttpPlace | undefined,
+  ): Promise<HttpPlace | undefined> {
+    const { clock } = this.#context.services;
+    for (let waitedMs = 0; waitedMs < lateConfigMs; waitedMs += lateStepMs) {
+      await new Promise<void>((resolve) => void clock.after(lateStepMs, resolve));
+      const place = placeIn(this.#context.config());
+      if (place || this.#context.ended.aborted) return place;
+    }
+    return undefined;
   }
 
   #refuse(request: ConnectRequest, client: TunnelClient, status: number, reason: string): void {
