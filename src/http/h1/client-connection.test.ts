@@ -117,6 +117,8 @@ describe('HTTP/1.1 client', () => {
       { authority: 'a/b' },
       { authority: '' },
       { method: 'CONNECT', authority: 'a b:1', path: '' },
+      { upgrade: 'websocket\r\na: b' },
+      { upgrade: '' },
       { headers: list({ 'content-length': '5' }) },
       { headers: list({ 'content-length': 'x' }) },
       { headers: new HeaderList(['content-length', '0', 'content-length', '0']) },

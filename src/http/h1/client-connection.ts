@@ -1,5 +1,4 @@
 /** HTTP/1.1, client side (RFC 9112): one request at a time, and the connection is free again as soon as its answer is whole. */
-import { randomBytes } from 'node:crypto';
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import { writeResult, type ByteChannel, type ChannelReader, type WriteResult } from '../../net/channel.ts';
 import { atTurnEnd } from '../../net/turn.ts';
@@ -13,15 +12,15 @@ import {
   type RequestHead,
 } from '../message.ts';
 import { BodyFlow } from './body-flow.ts';
-import { BodyWriter, type WriteFraming } from './body-writer.ts';
+import { BodyWriter } from './body-writer.ts';
 import { authorityPattern, targetPattern, tokenPattern } from './characters.ts';
 import { ChunkedDecoder, type ChunkSink } from './chunked-decoder.ts';
 import { Http1ClientExchange, type ClientExchangeOwner } from './client-exchange.ts';
 import { Http1Error, malformed } from './errors.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import { fieldLines, writtenFields } from './head-writer.ts';
 import { defaultHttp1Limits, type Http1Limits } from './limits.ts';
 import { Outbox } from './outbox.ts';
+import { stageRequest } from './sent-heads.ts';
 import { parseResponse, type ParsedResponse } from './response-head.ts';
 
 export interface Http1ClientOptions {
@@ -86,12 +85,21 @@ class Http1Client implements ClientConnection, ChannelReader, ChunkSink, ClientE
     const exchange = new Http1ClientExchange(this, method, head.upgrade, reader);
     if (!this.canOpen) return failLater(exchange, 'connection-termination', 'The connection takes no request now');
     const target = method === 'CONNECT' ? head.authority : head.path;
-    if (!tokenPattern.test(method) || !targetPattern.test(target) || !authorityPattern.test(head.authority)) {
+    const isWritable = tokenPattern.test(method) && targetPattern.test(target) && authorityPattern.test(head.authority);
+    if (!isWritable || (head.upgrade !== undefined && !upgradePattern.test(head.upgrade))) {
       return failLater(exchange, 'protocol-error', 'The request cannot be written as HTTP/1.1');
+    }
+    const { asksForTunnel } = exchange;
+    const framing = stageRequest(this.#out, head, { method, target, ends, asksForTunnel });
+    if (framing === undefined) {
+      return failLater(exchange, 'protocol-error', 'The request has a Content-Length that is not true');
     }
     this.#exchange = exchange;
     this.#reading = 'head';
-    this.#sendHead(head, exchange, target, ends);
+    this.#body.start(framing);
+    if (ends || asksForTunnel) this.#out.flush();
+    // A tunnel begins with the answer: what was said of a body means nothing.
+    exchange.sent = ends && !asksForTunnel;
     return exchange;
   }
 
@@ -107,58 +115,6 @@ class Http1Client implements ClientConnection, ChannelReader, ChunkSink, ClientE
   }
 
   // --- what is sent
-
-  #sendHead(head: RequestHead, exchange: Http1ClientExchange, target: string, ends: boolean): void {
-    const { method, upgrade } = exchange;
-    const line = `${method} ${target} HTTP/1.1\r\nhost: ${head.authority}\r\n`;
-    const fields = fieldLines(head.headers, false);
-    const { contentLength, badLength, takesTrailers } = writtenFields;
-    let framing: WriteFraming = 'none';
-    let rest = '';
-    let restLines = 1;
-    if (badLength || (ends && contentLength !== undefined && contentLength > 0 && method !== 'HEAD')) {
-      this.#exchange = undefined;
-      this.#reading = 'idle';
-      failLater(exchange, 'protocol-error', 'The request has a Content-Length that is not true');
-      return;
-    }
-    if (exchange.asksForTunnel) {
-      framing = 'none';
-    } else if (ends) {
-      if (contentLength === 0 || needsLength.has(method)) {
-        rest = 'content-length: 0\r\n';
-        restLines++;
-      }
-    } else if (contentLength !== undefined) {
-      framing = contentLength;
-      rest = `content-length: ${contentLength}\r\n`;
-      restLines++;
-    } else {
-      framing = 'chunked';
-      rest = 'transfer-encoding: chunked\r\n';
-      restLines++;
-    }
-    if (upgrade !== undefined) {
-      rest += `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
-      restLines += 2;
-      if (method !== head.method && !head.headers.has('sec-websocket-key')) {
-        rest += `sec-websocket-key: ${randomBytes(16).toString('base64')}\r\n`;
-        restLines++;
-      }
-    }
-    if (takesTrailers) {
-      rest += upgrade === undefined ? 'te: trailers\r\nconnection: te\r\n' : 'te: trailers\r\n';
-      restLines += upgrade === undefined ? 2 : 1;
-    }
-    if (!this.#out.head(`${line}${fields}${rest}\r\n`, 2 + writtenFields.lines + restLines)) {
-      const checked = fieldLines(head.headers, true);
-      this.#out.head(`${line}${checked}${rest}\r\n`, 2 + writtenFields.lines + restLines);
-    }
-    this.#body.start(framing);
-    if (ends || framing === 'none') this.#out.flush();
-    // A tunnel begins with the answer: what was said of a body means nothing.
-    exchange.sent = ends && !exchange.asksForTunnel;
-  }
 
   sendBody(bytes: Uint8Array): WriteResult {
     if (this.#body.exceeds(bytes.length)) {
@@ -401,8 +357,8 @@ class Http1Client implements ClientConnection, ChannelReader, ChunkSink, ClientE
   }
 }
 
-/** Methods whose requests say that they have no body. */
-const needsLength: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+/** Protocols with or without a version (RFC 9110 section 7.8). */
+const upgradePattern = /^[!-~]+(?:, *[!-~]+)*$/;
 
 function termination(message: string, cause?: Error): ExchangeError {
   return new ExchangeError('connection-termination', message, { sent: 'maybe', cause });

@@ -10,6 +10,11 @@ export interface Http1Limits {
   readonly headTimeoutMs: number;
   /** How long we still read, and drop, after we have ended our side, so that the peer gets to see what we said. */
   readonly lingerMs: number;
+  /**
+   * A client that has ended its side may still wait for the answer, or be gone: TCP does not tell. Its request is given up when so long
+   * nothing of the answer could be sent. Of servers; 0: never.
+   */
+  readonly halfClosedTimeoutMs: number;
   /** While a server drains: a connection that was quiet for so long ends; one that was not may have a request under way. */
   readonly drainQuietMs: number;
   /** Body bytes delivered and not credited, above which the channel is paused. */
@@ -31,6 +36,7 @@ export const defaultHttp1Limits: Http1Limits = {
   idleTimeoutMs: 3_600_000,
   headTimeoutMs: 60_000,
   lingerMs: 1_000,
+  halfClosedTimeoutMs: 60_000,
   drainQuietMs: 1_000,
   maxUncreditedBytes: 128 * kib,
   maxDroppedBytes: 64 * kib,

@@ -10,6 +10,7 @@ export class Outbox implements TurnEnd {
   #staged = 0;
   #due = false;
   #full = false;
+  #writes = 0;
 
   constructor(channel: ByteChannel) {
     this.#channel = channel;
@@ -100,6 +101,11 @@ export class Outbox implements TurnEnd {
     this.#full = false;
   }
 
+  /** Grows with whatever is sent. */
+  get writes(): number {
+    return this.#writes;
+  }
+
   #result(): WriteResult {
     return this.#full ? writeResult.full : writeResult.done;
   }
@@ -110,6 +116,7 @@ export class Outbox implements TurnEnd {
   }
 
   #send(bytes: Uint8Array, staging?: Uint8Array): void {
+    this.#writes++;
     const result = this.#channel.write(bytes);
     if (result !== writeResult.done) this.#full = true;
     if (staging !== undefined && result !== writeResult.kept) returnStaging(staging);

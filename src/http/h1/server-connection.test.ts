@@ -289,6 +289,28 @@ describe('HTTP/1.1 server', () => {
     assert.equal(requests[0]?.error, undefined);
   });
 
+  it('gives up the request of a client that has ended its side, when nothing can be sent for long', async () => {
+    const clock = createFakeClock();
+    const { peer, requests } = testServer({ clock });
+    peer.send(`GET / ${rest}`);
+    peer.end();
+    await turns();
+    const [seen] = requests as [SeenRequest];
+    clock.advance(59_999);
+    seen.exchange.respond({ status: 200, headers: list() }, false);
+    seen.exchange.write(Buffer.from('a'));
+    await turns();
+    clock.advance(60_000);
+    await turns();
+    assert.deepEqual(seen.events, []);
+    clock.advance(60_000);
+    await turns();
+    assert.deepEqual(seen.events, ['close']);
+    assert.ok(seen.error);
+    assert.ok(peer.error);
+    assert.equal(clock.pending, 0);
+  });
+
   it('answers all that a client has pipelined before it ended its side', async () => {
     const { peer, requests } = testServer();
     peer.send(`GET /1 ${rest}GET /2 ${rest}`);

@@ -6,14 +6,15 @@ import { ByteQueue } from '../h2/byte-queue.ts';
 import type { HeaderList } from '../header-list.ts';
 import { ExchangeError, type RequestListener, type ResponseHead, type ServerConnection } from '../message.ts';
 import { BodyFlow } from './body-flow.ts';
-import { BodyWriter, type WriteFraming } from './body-writer.ts';
+import { BodyWriter } from './body-writer.ts';
 import { ChunkedDecoder, type ChunkSink } from './chunked-decoder.ts';
 import { Http1Error, malformed } from './errors.ts';
 import { HeadBuffer } from './head-buffer.ts';
-import { fieldLines, statusLine, writtenFields } from './head-writer.ts';
+import { statusLine } from './head-writer.ts';
 import { defaultHttp1Limits, type Http1Limits } from './limits.ts';
 import { Outbox } from './outbox.ts';
 import { parseRequest, type ParsedRequest, type RequestOptions } from './request-head.ts';
+import { stageInformational, stageResponse, stageTunnelResponse } from './sent-heads.ts';
 import { Http1ServerExchange, type ExchangeOwner } from './server-exchange.ts';
 
 export interface Http1ServerOptions {
@@ -37,7 +38,7 @@ export function serveHttp1(channel: ByteChannel, options: Http1ServerOptions): S
  */
 type Reading = 'head' | 'length' | 'chunked' | 'answer' | 'tunnel' | 'drop-length' | 'drop-chunked' | 'over';
 
-type TimerKind = 'idle' | 'head' | 'drop' | 'drain' | 'linger';
+type TimerKind = 'idle' | 'head' | 'drop' | 'drain' | 'half-closed' | 'linger';
 
 class Http1Server implements ServerConnection, ChannelReader, ChunkSink, ExchangeOwner, TurnEnd {
   readonly neverKeeps: boolean = true;
@@ -63,6 +64,8 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
   #turnDue = false;
   #consuming = false;
   #peerEnded = false;
+  /** Of the answer to a client that has ended its side, when it was looked at last. */
+  #writesSeen = 0;
   #closing = false;
   #draining = false;
   #quietSinceMs: number;
@@ -337,6 +340,8 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
         break;
       case 'answer':
         this.#closing = true;
+        this.#writesSeen = this.#out.writes;
+        this.#arm('half-closed', this.#limits.halfClosedTimeoutMs);
         break;
       case 'tunnel':
         if (exchange?.reader === undefined) this.#turnSoon();
@@ -363,7 +368,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
   }
 
   sendInformational(head: ResponseHead): void {
-    this.#stageHead(head, fieldLines(head.headers, false), '\r\n', 1);
+    stageInformational(this.#out, head);
     this.#out.flush();
   }
 
@@ -375,27 +380,8 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
       return;
     }
     if (this.#draining || (this.#peerEnded && !this.#holds()) || this.#mustClose(exchange)) this.#closing = true;
-    const isHttp10 = request.version === 'http/1.0';
-    const fields = fieldLines(head.headers, false);
-    const { contentLength } = writtenFields;
-    let framing: WriteFraming = 'none';
-    let rest = '';
-    let restLines = 1;
-    if (request.method === 'HEAD' || status === 304) {
-      if (contentLength !== undefined) rest = `content-length: ${contentLength}\r\n`;
-    } else if (status !== 204) {
-      if (ends || contentLength !== undefined) framing = ends ? 0 : (contentLength as number);
-      else framing = isHttp10 ? 'raw' : 'chunked';
-      if (typeof framing === 'number') rest = `content-length: ${framing}\r\n`;
-      else if (framing === 'chunked') rest = 'transfer-encoding: chunked\r\n';
-    }
-    if (rest !== '') restLines++;
+    const framing = stageResponse(this.#out, head, { request, ends, closes: this.#closing });
     if (framing === 'raw') this.#closing = true;
-    if (this.#closing || isHttp10) {
-      rest += this.#closing ? 'connection: close\r\n' : 'connection: keep-alive\r\n';
-      restLines++;
-    }
-    this.#stageHead(head, fields, `${rest}\r\n`, restLines);
     this.#body.start(framing);
     if (ends) this.sendEnd(exchange, undefined);
   }
@@ -440,21 +426,12 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     const { upgrade } = exchange.request;
     if (head.status === 101 && upgrade === undefined)
       return this.abort(new Error('101 to a request that asks for no upgrade'));
-    const switches = head.status === 101 ? `connection: upgrade\r\nupgrade: ${upgrade}\r\n` : '';
     exchange.isTunnel = true;
     exchange.received = false;
     this.#reading = 'tunnel';
-    this.#stageHead(head, fieldLines(head.headers, false), `${switches}\r\n`, switches === '' ? 1 : 3);
+    stageTunnelResponse(this.#out, head, upgrade);
     this.#body.start('raw');
     if (this.#holds() || this.#peerEnded) this.#turnSoon();
-  }
-
-  /** `fields` are the lines just made of the head's fields; `rest` ends with the empty line. */
-  #stageHead(head: ResponseHead, fields: string, rest: string, restLines: number): void {
-    const line = statusLine(head.status);
-    if (this.#out.head(`${line}${fields}${rest}`, 1 + writtenFields.lines + restLines)) return;
-    const checked = fieldLines(head.headers, true);
-    this.#out.head(`${line}${checked}${rest}`, 1 + writtenFields.lines + restLines);
   }
 
   // --- from one request to the next
@@ -574,6 +551,15 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
         break;
       case 'drain':
         if (this.#reading === 'head' && this.#partial.isEmpty) this.#shut();
+        break;
+      case 'half-closed':
+        if (this.#exchange === undefined) break;
+        if (this.#out.writes === this.#writesSeen) {
+          this.abort(termination('The client has ended its side and does not take an answer'));
+        } else {
+          this.#writesSeen = this.#out.writes;
+          this.#arm('half-closed', this.#limits.halfClosedTimeoutMs);
+        }
         break;
       case 'linger':
         this.#channel.reset();

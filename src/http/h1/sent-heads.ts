@@ -1,0 +1,119 @@
+/** Heads that we send: their framing fields are ours, decided by what the message is, and staged in one piece. */
+import { randomBytes } from 'node:crypto';
+import type { RequestHead, ResponseHead } from '../message.ts';
+import type { WriteFraming } from './body-writer.ts';
+import { fieldLines, statusLine, writtenFields } from './head-writer.ts';
+import type { Outbox } from './outbox.ts';
+import type { HeaderList } from '../header-list.ts';
+
+export interface SentResponse {
+  readonly request: RequestHead;
+  /** There is no body. */
+  readonly ends: boolean;
+  /** The connection ends behind it. */
+  readonly closes: boolean;
+}
+
+/** Stages a final head that begins no tunnel. `raw`: the body ends with the connection. */
+export function stageResponse(out: Outbox, head: ResponseHead, { request, ends, closes }: SentResponse): WriteFraming {
+  const { status } = head;
+  const isHttp10 = request.version === 'http/1.0';
+  const fields = fieldLines(head.headers, false);
+  const { contentLength } = writtenFields;
+  let framing: WriteFraming = 'none';
+  let rest = '';
+  let restLines = 1;
+  if (request.method === 'HEAD' || status === 304) {
+    if (contentLength !== undefined) rest = `content-length: ${contentLength}\r\n`;
+  } else if (status !== 204) {
+    if (ends || contentLength !== undefined) framing = ends ? 0 : (contentLength as number);
+    else framing = isHttp10 ? 'raw' : 'chunked';
+    if (typeof framing === 'number') rest = `content-length: ${framing}\r\n`;
+    else if (framing === 'chunked') rest = 'transfer-encoding: chunked\r\n';
+  }
+  if (rest !== '') restLines++;
+  if (closes || framing === 'raw') {
+    rest += 'connection: close\r\n';
+    restLines++;
+  } else if (isHttp10) {
+    rest += 'connection: keep-alive\r\n';
+    restLines++;
+  }
+  stage(out, head.headers, { line: statusLine(status), fields, rest: `${rest}\r\n`, lines: 1 + restLines });
+  return framing;
+}
+
+/** Stages an informational head. */
+export function stageInformational(out: Outbox, head: ResponseHead): void {
+  const fields = fieldLines(head.headers, false);
+  stage(out, head.headers, { line: statusLine(head.status), fields, rest: '\r\n', lines: 2 });
+}
+
+/** Stages 101, or the answer to CONNECT. */
+export function stageTunnelResponse(out: Outbox, head: ResponseHead, upgrade: string | undefined): void {
+  const fields = fieldLines(head.headers, false);
+  const isSwitch = head.status === 101;
+  const rest = isSwitch ? `connection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n` : '\r\n';
+  stage(out, head.headers, { line: statusLine(head.status), fields, rest, lines: isSwitch ? 4 : 2 });
+}
+
+export interface SentRequest {
+  /** That of the request line: an extended CONNECT becomes a GET. */
+  readonly method: string;
+  readonly target: string;
+  readonly ends: boolean;
+  readonly asksForTunnel: boolean;
+}
+
+/** Stages a request head; undefined, with nothing staged: its Content-Length cannot be true. */
+export function stageRequest(out: Outbox, head: RequestHead, request: SentRequest): WriteFraming | undefined {
+  const { method, target, ends, asksForTunnel } = request;
+  const { upgrade } = head;
+  const fields = fieldLines(head.headers, false);
+  const { contentLength, badLength, takesTrailers } = writtenFields;
+  if (badLength || (ends && contentLength !== undefined && contentLength > 0)) return undefined;
+  let framing: WriteFraming = 'none';
+  let rest = '';
+  let restLines = 1;
+  if (!asksForTunnel) {
+    if (!ends) framing = contentLength ?? 'chunked';
+    if (framing === 'chunked') rest = 'transfer-encoding: chunked\r\n';
+    else if (contentLength !== undefined || needsLength.has(method)) rest = `content-length: ${contentLength ?? 0}\r\n`;
+    if (rest !== '') restLines++;
+  }
+  if (upgrade !== undefined) {
+    rest += `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
+    restLines += 2;
+    if (method !== head.method && !head.headers.has('sec-websocket-key')) {
+      rest += `sec-websocket-key: ${randomBytes(16).toString('base64')}\r\n`;
+      restLines++;
+    }
+  }
+  if (takesTrailers) {
+    rest += upgrade === undefined ? 'te: trailers\r\nconnection: te\r\n' : 'te: trailers\r\n';
+    restLines += upgrade === undefined ? 2 : 1;
+  }
+  const line = `${method} ${target} HTTP/1.1\r\nhost: ${head.authority}\r\n`;
+  stage(out, head.headers, { line, fields, rest: `${rest}\r\n`, lines: 2 + restLines });
+  return framing;
+}
+
+/** Methods whose requests say that they have no body. */
+const needsLength: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+
+interface HeadText {
+  readonly line: string;
+  /** As `fieldLines` has just made them of the headers. */
+  readonly fields: string;
+  /** Up to and with the empty line. */
+  readonly rest: string;
+  /** Of all but `fields`. */
+  readonly lines: number;
+}
+
+function stage(out: Outbox, headers: HeaderList, { line, fields, rest, lines }: HeadText): void {
+  if (out.head(`${line}${fields}${rest}`, lines + writtenFields.lines)) return;
+  const checked = fieldLines(headers, true);
+  if (!out.head(`${line}${checked}${rest}`, lines + writtenFields.lines))
+    throw new Error('A checked head is not clean');
+}
