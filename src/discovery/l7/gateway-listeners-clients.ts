@@ -1,7 +1,10 @@
-/** Which clients an HTTPS listener lets in: those with a certificate of the authorities that the Gateway names (GEP-91). Pure. */
+/**
+ * Which clients a listener lets in: those with a certificate of the authorities that the Gateway names for HTTPS (GEP-91), or, by
+ * Istio's option, of those in the Secret of the listener's own certificate. Pure.
+ */
 import type { Gateway } from '../../api/gateway.ts';
 import type { EdgeTls } from '../../api/l7/index.ts';
-import type { CertificateScope } from './gateway-listeners-tls.ts';
+import { modeOption, type CertificateScope } from './gateway-listeners-tls.ts';
 
 type Frontend = NonNullable<NonNullable<Gateway['spec']['tls']>['frontend']>['default'];
 type CaRef = NonNullable<Frontend['validation']>['caCertificateRefs'][number];
@@ -20,8 +23,40 @@ export interface ClientValidation {
   readonly problem?: ClientCaProblem;
 }
 
-/** Undefined: clients are not asked for a certificate on this port. */
+/** Undefined: clients are not asked for a certificate. */
 export function clientValidation(
+  gateway: Gateway,
+  listener: Gateway['spec']['listeners'][number],
+  scope: CertificateScope,
+): ClientValidation | undefined {
+  const { protocol, port } = listener;
+  const ofFrontend = protocol === 'HTTPS' ? frontendValidation(gateway, port, scope) : undefined;
+  return ofFrontend ?? optionValidation(gateway, listener, scope);
+}
+
+/** `ca.crt` of the first certificate's Secret, or of the Secret of the same name with `-cacert`. */
+function optionValidation(
+  { metadata }: Gateway,
+  { name, tls }: Gateway['spec']['listeners'][number],
+  scope: CertificateScope,
+): ClientValidation | undefined {
+  const mode = tls?.options?.[modeOption];
+  if (mode !== 'MUTUAL' && mode !== 'OPTIONAL_MUTUAL') return undefined;
+  const [ref] = tls?.certificateRefs ?? [];
+  if (!ref) return { certificates: '' };
+  const { namespace } = ref;
+  const secret = { group: '', kind: 'Secret', ...(namespace === undefined ? {} : { namespace }) };
+  const own = readRef({ ...secret, name: ref.name }, scope);
+  const found = typeof own === 'string' ? own : readRef({ ...secret, name: `${ref.name}-cacert` }, scope);
+  if (typeof found !== 'string') return { certificates: '', problem: found };
+  const required = mode === 'MUTUAL';
+  return {
+    clientCa: { secret: `${metadata.namespace}/${metadata.name}.client-ca.${name}`, required },
+    certificates: `${found.trimEnd()}\n`,
+  };
+}
+
+function frontendValidation(
   { metadata, spec }: Gateway,
   port: number,
   scope: CertificateScope,

@@ -102,7 +102,9 @@ function invalid(message: string): NonNullable<ListenerTls['problem']> {
 
 const minVersionOption = 'gateway.ambit.dev/tls-min-version';
 const ciphersOption = 'gateway.istio.io/tls-cipher-suites';
-const modeOption = 'gateway.istio.io/tls-terminate-mode';
+/** Whether clients must, or may, show certificates of the authorities in the listener's own Secret. */
+export const modeOption = 'gateway.istio.io/tls-terminate-mode';
+const modes: ReadonlySet<string> = new Set(['SIMPLE', 'MUTUAL', 'OPTIONAL_MUTUAL']);
 
 function versions(options: Readonly<Record<string, string>> = {}): Pick<EdgeTls, 'minVersion'> {
   return { minVersion: options[minVersionOption] === '1.3' ? 'TLSv1.3' : 'TLSv1.2' };
@@ -123,6 +125,6 @@ function optionProblem(options: Readonly<Record<string, string>> = {}): string |
   const unknown = ciphers(options).find((suite) => !known.includes(suite.toLowerCase()));
   if (unknown !== undefined) return `option ${ciphersOption} names ${JSON.stringify(unknown)}, which is not known`;
   const mode = options[modeOption];
-  if (mode !== undefined && mode !== 'SIMPLE') return `option ${modeOption}: ${mode} is not supported`;
+  if (mode !== undefined && !modes.has(mode)) return `option ${modeOption}: ${mode} is not supported`;
   return undefined;
 }

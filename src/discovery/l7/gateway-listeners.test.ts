@@ -345,7 +345,7 @@ describe('the TLS of a listener', () => {
     for (const options of [
       { 'gateway.istio.io/tls-cipher-suites': 'ROT13' },
       { 'gateway.ambit.dev/tls-min-version': '1.1' },
-      { 'gateway.istio.io/tls-terminate-mode': 'MUTUAL' },
+      { 'gateway.istio.io/tls-terminate-mode': 'ISTIO_MUTUAL' },
     ]) {
       const bad = withOptions(options);
       assert.deepEqual([faults(bad, 'https')[0], servers(bad)], ['Accepted=UnsupportedValue', []]);
@@ -392,6 +392,33 @@ describe('the clients of an HTTPS listener', () => {
     const open = validated({ default: { validation: ca() }, perPort: [{ port: 8443, tls: {} }] });
     putCa(open);
     assert.deepEqual(clientCas(open).at(-1), [8443, undefined]);
+  });
+
+  it("may be told from one another by the authorities in the listener's own Secret, or beside it", () => {
+    const asked = (mode: string, withCa: boolean): GatewayWorld => {
+      const listener = https('a.b', 'cert');
+      const options = { 'gateway.istio.io/tls-terminate-mode': mode };
+      const world = openWith({ ...listener, tls: { ...listener.tls, options } });
+      const { data, ...secret } = secretOf('cert', ecdsa);
+      world.put(world.sources.secrets, {
+        ...secret,
+        data: { ...data, ...(withCa ? { 'ca.crt': base64(rootPem) } : {}) },
+      });
+      return world;
+    };
+    const secret = 'shop/edge.client-ca.https';
+    assert.deepEqual(clientCas(asked('MUTUAL', true)), [[443, { secret, required: true }]]);
+    assert.deepEqual(clientCas(asked('OPTIONAL_MUTUAL', true)), [[443, { secret, required: false }]]);
+    const without = asked('MUTUAL', false);
+    assert.deepEqual(faults(without, 'https')[0], 'Accepted=NoValidCACertificate');
+    assert.deepEqual(servers(without), []);
+    const data = { cacert: base64(rootPem) };
+    without.put(without.sources.secrets, { metadata: { name: 'cert-cacert', namespace: 'shop' }, data });
+    assert.deepEqual(clientCas(without), [[443, { secret, required: true }]]);
+    assert.deepEqual(
+      without.secrets('edge').map(({ name }) => name),
+      ['shop/cert', secret],
+    );
   });
 
   it('are not let in while there is no authority', () => {

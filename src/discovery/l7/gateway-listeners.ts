@@ -58,7 +58,7 @@ export function viewListeners(
     const protocol = protocols[listener.protocol];
     const kinds = kindsOf(listener, protocol);
     const tls = listenerTls(listener, certificates);
-    const clients = listener.protocol === 'HTTPS' ? clientValidation(gateway, listener.port, certificates) : undefined;
+    const clients = clientValidation(gateway, listener, certificates);
     const accepted = acceptance(listener, role, { tls, clients });
     const conflict = conflicts.get(listener.name);
     const references = tls.problem ?? clients?.problem ?? kinds.problem;
@@ -114,7 +114,10 @@ function acceptance(
   if (ownPorts.has(port)) return no('PortUnavailable', `port ${port} is the proxy's own`);
   if (tls.refusal !== undefined) return no('UnsupportedValue', tls.refusal);
   if (clients && !clients.clientCa) {
-    return no('NoValidCACertificate', `no client can be told from another: ${clients.problem?.message}`);
+    return no(
+      'NoValidCACertificate',
+      `no client can be told from another: ${clients.problem?.message ?? 'no certificate is named'}`,
+    );
   }
   return yes('Accepted', 'the listener is valid');
 }
