@@ -52,11 +52,12 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
   const servicePlaces = new Map<string, HttpPlace>();
   const directPlaces = new Map<string, HttpPlace>();
   const serverPlaces = new Map<string, ServerPlace[]>();
-  const common = (policies: PolicyAttachment, service: DestinationService | undefined, tellsReason: boolean) => ({
+  const common = (listener: Listener, policies: PolicyAttachment, service: DestinationService | undefined) => ({
     ...chains.build({ policies, service: service?.name, snapshot, services: options.services }),
     service,
     settings: snapshot.settings,
-    tellsReason,
+    tellsReason: listener.type === 'waypoint',
+    tellsIdentity: listener.type === 'waypoint' && listener.includesClientIdentity,
     services: options.services,
   });
   for (const listener of snapshot.listeners.values()) {
@@ -66,7 +67,7 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
         for (const port of service.ports) {
           const table = tableNamed(snapshot, port.routes);
           servicePlaces.set(placeKey(listener, service.name, port.port), {
-            ...common(policies, service, true),
+            ...common(listener, policies, service),
             routes: compiledRoutes(table),
             table,
             protocol: port.protocol,
@@ -75,7 +76,7 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
       }
       const routes = compiledRoutes(directTable);
       directPlaces.set(listener.name, {
-        ...common(listener.policies, undefined, true),
+        ...common(listener, listener.policies, undefined),
         routes,
         table: directTable,
         protocol: 'auto',
@@ -87,7 +88,7 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
           const table = tableNamed(snapshot, server.routes);
           const policies = joined(listener.policies, server.policies);
           const protocol = server.protocol === 'https' ? 'http' : server.protocol;
-          return { ...common(policies, undefined, false), routes: compiledRoutes(table), table, protocol, server };
+          return { ...common(listener, policies, undefined), routes: compiledRoutes(table), table, protocol, server };
         }),
       );
     }

@@ -197,6 +197,7 @@ export function forwardRule(more: Partial<HttpRule> = {}): HttpRule {
 export interface Bench {
   readonly clock: ReturnType<typeof createFakeClock>;
   readonly upstreams: FakeUpstreams;
+  readonly place: HttpPlace;
   /** Sends a request through. */
   readonly run: (exchange: FakeExchange) => ActiveRun;
 }
@@ -238,6 +239,7 @@ export function engineBench(
       drainMs: 0,
     },
     tellsReason: true,
+    tellsIdentity: false,
     services: {
       clock,
       log,
@@ -250,16 +252,23 @@ export function engineBench(
   return {
     clock,
     upstreams,
+    place,
     run(exchange) {
       const originalPath = exchange.request.path;
-      const run = new ActiveRun({ exchange, connection, place, originalPath, remoteAddress: '10.1.1.1' });
+      const run = new ActiveRun({
+        exchange,
+        connection: testConnection,
+        place,
+        originalPath,
+        remoteAddress: '10.1.1.1',
+      });
       run.start();
       return run;
     },
   };
 }
 
-const connection: DownstreamConnection = {
+export const testConnection: DownstreamConnection = {
   sourceAddress: '10.1.1.1',
   sourcePort: 4444,
   sourceIdentity: undefined,

@@ -1,5 +1,4 @@
 /** From a codec's request to a run: the place, the path in its normal form, and who the client is behind trusted hops. */
-import type { ProxySettings } from '../../api/l7/index.ts';
 import type { RequestHead, RequestListener, ServerExchange } from '../../http/message.ts';
 import { normalizePath } from '../../http/path-normalization.ts';
 import { ActiveRun } from './active-run.ts';
@@ -40,7 +39,7 @@ export function createHttpEntry(options: HttpEntryOptions): RequestListener {
         }
         request.path = path;
       }
-      const remoteAddress = describeClient(request, connection, place.settings, trust);
+      const remoteAddress = describeClient(request, connection, place, trust);
       new ActiveRun({ exchange, connection, place, originalPath, remoteAddress }).start();
     },
     onBadRequest: ({ problem, status }) => options.onBadRequest(problem, status),
@@ -70,16 +69,21 @@ const internalHeaders = [
 /** Sets the headers that say where a request comes from; returns the client's address behind the trusted hops. */
 function describeClient(
   { headers, scheme }: RequestHead,
-  { sourceAddress, isTls }: DownstreamConnection,
-  { numTrustedProxies }: ProxySettings,
+  { sourceAddress, sourceIdentity, localIdentity, isTls }: DownstreamConnection,
+  { settings: { numTrustedProxies }, tellsIdentity }: HttpPlace,
   trust: HttpEntryOptions['trust'],
 ): string {
   if (trust === 'mesh') {
     headers.remove('x-forwarded-client-cert');
+    if (tellsIdentity && sourceIdentity !== undefined) {
+      headers.add('x-forwarded-client-cert', `By=${localIdentity ?? ''};URI=${sourceIdentity}`);
+    }
     if (!headers.has('x-forwarded-proto')) headers.add('x-forwarded-proto', scheme);
     return clientAddress(headers.getAll('x-forwarded-for').join(','), sourceAddress, numTrustedProxies);
   }
   for (const name of internalHeaders) headers.remove(name);
+  // A stranger does not choose the name that a request has in our logs and traces; a proxy in front that we trust does.
+  if (numTrustedProxies === 0) headers.remove('x-request-id');
   const given = headers.getAll('x-forwarded-for').join(',');
   headers.set('x-forwarded-for', given === '' ? sourceAddress : `${given},${sourceAddress}`);
   if (numTrustedProxies === 0 || !headers.has('x-forwarded-proto')) {

@@ -17,5 +17,7 @@ export interface HttpPlace {
   readonly settings: ProxySettings;
   /** Whether a client on it may be told why it was refused: at waypoints, whose clients are in the mesh. */
   readonly tellsReason: boolean;
+  /** Whether backends are told who the client proved to be (`x-forwarded-client-cert`). */
+  readonly tellsIdentity: boolean;
   readonly services: ProxyServices;
 }

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { SpiffeId } from '../../api/names.ts';
+import { HeaderList } from '../../http/header-list.ts';
+import { engineBench, FakeExchange, testConnection } from './engine-fixtures.ts';
+import { createHttpEntry } from './http-entry.ts';
+import type { DownstreamConnection } from './http-run.ts';
+import type { HttpPlace } from './place.ts';
+
+const spoofed = [
+  ...['x-forwarded-client-cert', 'URI=spiffe://evil', 'x-forwarded-for', '1.1.1.1, 2.2.2.2', 'x-request-id', 'theirs'],
+  ...['x-envoy-original-path', '/x'],
+];
+
+interface Setting {
+  readonly trust: 'mesh' | 'edge';
+  readonly place?: Partial<HttpPlace>;
+  readonly trustedHops?: number;
+  readonly path?: string;
+}
+
+/** What the backend is told of a request with headers that are not the client's to set. */
+function enter({ trust, place = {}, trustedHops = 0, path = '/a' }: Setting): {
+  readonly headers: HeaderList | undefined;
+  readonly path: string | undefined;
+  readonly exchange: FakeExchange;
+} {
+  const { upstreams, place: ownPlace } = engineBench();
+  const connection: DownstreamConnection = {
+    ...testConnection,
+    sourceIdentity: 'spiffe://cluster.local/ns/front/sa/client' as SpiffeId,
+    localIdentity: 'spiffe://cluster.local/ns/shop/sa/waypoint' as SpiffeId,
+  };
+  const entry = createHttpEntry({
+    connection,
+    placeOf: () => ({ ...ownPlace, settings: { ...ownPlace.settings, numTrustedProxies: trustedHops }, ...place }),
+    trust,
+    onBadRequest() {},
+    onClose() {},
+  });
+  const exchange = new FakeExchange({ path, headers: new HeaderList([...spoofed]) });
+  entry.onRequest(exchange);
+  const head = upstreams.attempts[0]?.request.head;
+  return { headers: head?.headers, path: head?.path, exchange };
+}
+
+describe('a request that enters', () => {
+  test('at a waypoint never says by itself who sent it', () => {
+    const { headers } = enter({ trust: 'mesh' });
+    assert.equal(headers?.has('x-forwarded-client-cert'), false);
+    assert.equal(headers?.get('x-forwarded-for'), '1.1.1.1, 2.2.2.2');
+    assert.equal(headers?.get('x-request-id'), 'theirs');
+    const told = enter({ trust: 'mesh', place: { tellsIdentity: true } }).headers;
+    assert.deepEqual(told?.getAll('x-forwarded-client-cert'), [
+      'By=spiffe://cluster.local/ns/shop/sa/waypoint;URI=spiffe://cluster.local/ns/front/sa/client',
+    ]);
+  });
+
+  test('at the edge loses what strangers may not say, and gains where it comes from', () => {
+    const { headers } = enter({ trust: 'edge' });
+    assert.equal(headers?.has('x-forwarded-client-cert'), false);
+    assert.equal(headers?.has('x-envoy-original-path'), false);
+    assert.notEqual(headers?.get('x-request-id'), 'theirs');
+    assert.deepEqual(headers?.getAll('x-forwarded-for'), ['1.1.1.1, 2.2.2.2,10.1.1.1']);
+    assert.equal(headers?.get('x-forwarded-proto'), 'http');
+    assert.equal(enter({ trust: 'edge', trustedHops: 1 }).headers?.get('x-request-id'), 'theirs');
+  });
+
+  test('has its path in normal form, or is refused', () => {
+    assert.equal(enter({ trust: 'mesh', path: '/a/../b/%2E/c' }).path, '/b/c');
+    const { exchange, headers } = enter({ trust: 'mesh', path: '/a%00b' });
+    assert.equal(headers, undefined);
+    assert.equal(exchange.head?.status, 400);
+  });
+
+  test('at no place is answered 404', () => {
+    const entry = createHttpEntry({
+      connection: testConnection,
+      placeOf: () => undefined,
+      trust: 'mesh',
+      onBadRequest() {},
+      onClose() {},
+    });
+    const exchange = new FakeExchange();
+    entry.onRequest(exchange);
+    assert.equal(exchange.head?.status, 404);
+  });
+});
