@@ -8,8 +8,14 @@ import type { DownstreamConnection } from './http-run.ts';
 import type { HttpPlace } from './place.ts';
 
 const spoofed = [
-  ...['x-forwarded-client-cert', 'URI=spiffe://evil', 'x-forwarded-for', '1.1.1.1, 2.2.2.2', 'x-request-id', 'theirs'],
-  ...['x-envoy-original-path', '/x'],
+  'x-forwarded-client-cert',
+  'URI=spiffe://evil',
+  'x-forwarded-for',
+  '1.1.1.1, 2.2.2.2',
+  'x-request-id',
+  'theirs',
+  'x-envoy-original-path',
+  '/x',
 ];
 
 interface Setting {
