@@ -9,6 +9,8 @@ import { explainCommand } from './explain.ts';
 import { execCommand } from './exec.ts';
 import { logsCommand } from './logs.ts';
 import { portForwardCommand } from './port-forward.ts';
+import { proxyConfigCommand } from './proxy-config/index.ts';
+import { proxyStatusCommand } from './proxy-status.ts';
 import { statusCommand } from './status.ts';
 import { upCommand } from './up.ts';
 import { readVersion, versionCommand } from './version.ts';
@@ -59,6 +61,8 @@ function buildProgram(context: CliContext): Command {
     portForwardCommand(context),
     waypointCommand(context),
     explainCommand(context),
+    proxyConfigCommand(context),
+    proxyStatusCommand(context),
     ztunnelConfigCommand(context),
     versionCommand(context),
     completionCommand(context, program),

@@ -1,8 +1,8 @@
-/** The control plane's own metrics, and the HTTP port that shows them: /metrics, /readyz, /livez. */
+/** The control plane's own metrics, and the HTTP port that shows them: /metrics, /readyz, /livez, /debug/syncz. */
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { AmbitError, messageOf } from '../lib/errors.ts';
-import { formatHostPort } from '../lib/ip.ts';
+import { formatHostPort, isLoopback, tryParseIp } from '../lib/ip.ts';
 import { expositionContentType, negotiateFormat, type MetricGroup, type MetricsRegistry } from '../telemetry/index.ts';
 
 export interface ControlMetrics {
@@ -64,6 +64,8 @@ export interface MonitoringOptions {
   readonly registry: MetricsRegistry;
   /** What is still missing; undefined when ready. */
   readonly notReady: () => string | undefined;
+  /** Of `/debug/syncz`, for who asks from the control plane's own host or pod. */
+  readonly syncStatus: () => unknown;
 }
 
 export interface MonitoringServer {
@@ -72,7 +74,7 @@ export interface MonitoringServer {
 }
 
 export async function startMonitoring(options: MonitoringOptions): Promise<MonitoringServer> {
-  const { host, port, registry, notReady } = options;
+  const { host, port, registry, notReady, syncStatus } = options;
   const server = createServer((request, response) => {
     const send = (status: number, body: string, contentType: string = 'text/plain; charset=utf-8'): void => {
       response.writeHead(status, { 'content-type': contentType }).end(body);
@@ -91,8 +93,12 @@ export async function startMonitoring(options: MonitoringOptions): Promise<Monit
         const format = negotiateFormat(request.headers.accept);
         return send(200, registry.write(format), expositionContentType[format]);
       }
+      case '/debug/syncz':
+        // Names of proxies, and why they refuse what: not for everybody who reaches the port.
+        if (!isLocal(request.socket)) return send(403, 'only for who is here: use a port-forward\n');
+        return send(200, `${JSON.stringify(syncStatus(), null, 2)}\n`, 'application/json');
       default:
-        return send(404, 'there is /metrics, /readyz and /livez\n');
+        return send(404, 'there is /metrics, /readyz, /livez and /debug/syncz\n');
     }
   });
   await new Promise<void>((resolve, reject) => {
@@ -109,4 +115,10 @@ export async function startMonitoring(options: MonitoringOptions): Promise<Monit
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** Loopback, as a port-forward comes, or one address of ours to another. */
+function isLocal({ remoteAddress, localAddress }: Pick<Socket, 'remoteAddress' | 'localAddress'>): boolean {
+  const ip = tryParseIp(remoteAddress ?? '');
+  return ip !== undefined && (isLoopback(ip) || remoteAddress === localAddress);
 }

@@ -1,11 +1,9 @@
 /** The admin port of a ztunnel, reached through its pod. */
-import { openPortForward, type KubeClient } from '../../kube/index.ts';
+import type { KubeClient } from '../../kube/index.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
-import { httpCall } from '../http-call.ts';
-import { fields, type Fields } from './fields.ts';
+import { callAdmin } from '../admin-call.ts';
+import { fields, type Fields } from '../dump-fields.ts';
 import type { Ztunnel } from './select.ts';
-
-const adminPort = 15000;
 
 /** Throws `cli.no-ztunnel` when it does not answer. */
 export async function readDump(client: KubeClient, ztunnel: Ztunnel): Promise<Fields> {
@@ -22,12 +20,7 @@ async function call(
   asked: { method: 'GET' | 'POST'; path: string },
 ): Promise<string> {
   try {
-    const stream = await openPortForward(client, { namespace, pod, port: adminPort });
-    try {
-      return await httpCall(stream, asked);
-    } finally {
-      stream.destroy();
-    }
+    return await callAdmin(client, { pod, namespace }, asked);
   } catch (error) {
     throw new AmbitError(`No answer from ztunnel "${pod}" on node "${node}": ${messageOf(error)}`, {
       code: 'cli.no-ztunnel',

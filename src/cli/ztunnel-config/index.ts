@@ -15,8 +15,8 @@ import {
 } from '../context.ts';
 import { formatTable, printList } from '../output.ts';
 import { readDump, sayToZtunnel } from './admin-port.ts';
-import { list, type Fields } from './fields.ts';
-import { changeLevels } from './log.ts';
+import { list, type Fields } from '../dump-fields.ts';
+import { changeLevels } from '../change-levels.ts';
 import { sections, type Section } from './sections.ts';
 import { findZtunnels, type Selection } from './select.ts';
 
@@ -154,10 +154,10 @@ async function eachZtunnel(
   client: KubeClient,
   { ztunnels }: Selection,
   path: string,
-): Promise<{ readonly ztunnel: string; readonly answer: string }[]> {
+): Promise<{ readonly proxy: string; readonly answer: string }[]> {
   return Promise.all(
     ztunnels.map(async (ztunnel) => ({
-      ztunnel: `${ztunnel.pod}.${ztunnel.namespace}`,
+      proxy: `${ztunnel.pod}.${ztunnel.namespace}`,
       answer: await sayToZtunnel(client, ztunnel, path),
     })),
   );

@@ -1,6 +1,6 @@
 /** The tables of `ztunnel-config`: rows of a dump, and their columns, as istioctl has them and more. */
 import { formatAge, type Column } from '../output.ts';
-import { fields, list, text, type Fields } from './fields.ts';
+import { fields, list, text, type Fields } from '../dump-fields.ts';
 
 export interface RowOptions {
   readonly direction: 'inbound' | 'outbound' | undefined;

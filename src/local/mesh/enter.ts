@@ -46,6 +46,15 @@ export async function planEnterNode(
   return { command: [...enter, '--', 'nsenter', `--net=/run/netns/${node}`, '--', ...command], depth: 1, env };
 }
 
+/** Runs `command` where the control plane and the API server are, with the caller's environment. Throws `local.not-running`. */
+export function planEnterControl(
+  paths: StatePaths,
+  { command, env }: { readonly command: readonly string[]; readonly env: EnterPlan['env'] },
+): EnterPlan {
+  const { init } = requireRunning(paths);
+  return { command: ['nsenter', ...namespaceFlags(init.pid, ['mnt', 'pid', 'net']), '--', ...command], depth: 1, env };
+}
+
 /** Runs `command` in the namespaces of a container, with the container's environment. */
 export async function planEnterPod(
   paths: StatePaths,
@@ -105,8 +114,8 @@ function confinementOfProcess(pid: number, initPid: number): Confinement {
 }
 
 /** nsenter's flags for a process's namespaces; the user namespace too when it is not the caller's. */
-function namespaceFlags(pid: number, namespaces: readonly ('mnt' | 'pid')[]): string[] {
-  const options = { mnt: '--mount', pid: '--pid' } as const;
+function namespaceFlags(pid: number, namespaces: readonly ('mnt' | 'pid' | 'net')[]): string[] {
+  const options = { mnt: '--mount', pid: '--pid', net: '--net' } as const;
   const flags = [`--target=${pid}`, ...namespaces.map((namespace) => options[namespace])];
   const foreignUser = readlinkSync(`/proc/${pid}/ns/user`) !== readlinkSync('/proc/self/ns/user');
   return foreignUser ? [...flags, '--user', '--preserve-credentials'] : flags;

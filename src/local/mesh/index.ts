@@ -1,7 +1,7 @@
 /** A whole mesh on one Linux machine: its namespaces, its processes, and how to reach them. */
 export type { ComponentStatus } from './components.ts';
 export { down } from './down.ts';
-export { planEnterNode, planEnterPod, requireRunning, type EnterPlan } from './enter.ts';
+export { planEnterControl, planEnterNode, planEnterPod, requireRunning, type EnterPlan } from './enter.ts';
 export { childrenOf } from './host-process.ts';
 export { startHostPorts } from './host-ports.ts';
 export { startForwarder } from './forwarder.ts';
@@ -11,3 +11,4 @@ export { parsePublishedPort } from './published-ports.ts';
 export { statePaths, type StatePaths } from './state-dir.ts';
 export { viewMesh, type MeshView } from './status.ts';
 export { openMeshClient, up } from './up.ts';
+export { controlAddress } from './system-objects.ts';
