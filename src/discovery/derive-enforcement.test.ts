@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { policyKey } from '../api/names.ts';
 import { gatewayClass, namespace, openWorld, pod, service, waypoint, type World } from './fixtures.ts';
 
-const require = (value = 'true'): Record<string, string> => ({ 'ambit.io/require-waypoint': value });
+const requires = (value = 'true'): Record<string, string> => ({ 'ambit.io/require-waypoint': value });
 const uses = (name: string, more: Record<string, string> = {}): { labels: Record<string, string> } => ({
   labels: { 'istio.io/use-waypoint': name, ...more },
 });
@@ -39,24 +39,24 @@ describe('a required waypoint', () => {
     const world = open();
     const { gateways, services, namespaces } = world.sources;
     assert.equal(admitted(world), undefined);
-    world.put(services, service('web', {}, uses('wp', require())));
+    world.put(services, service('web', {}, uses('wp', requires())));
     assert.deepEqual(admitted(world), [wp]);
     assert.deepEqual(world.workload('other')?.authorizationPolicies, []);
     world.put(services, service('web', {}, uses('wp')));
     assert.equal(admitted(world), undefined);
-    world.put(namespaces, namespace('shop', require()));
+    world.put(namespaces, namespace('shop', requires()));
     assert.deepEqual(admitted(world), [wp]);
-    world.put(services, service('web', {}, uses('wp', require('false'))));
+    world.put(services, service('web', {}, uses('wp', requires('false'))));
     assert.equal(admitted(world), undefined);
     world.put(namespaces, namespace('shop'));
     world.put(services, service('web', {}, uses('wp')));
-    world.put(gateways, waypoint('wp', { labels: require('strictly') }));
+    world.put(gateways, waypoint('wp', { labels: requires('strictly') }));
     assert.deepEqual(admitted(world), [wp], 'whatever is not false asks for it');
   });
 
   it('binds nobody that no waypoint stands for', () => {
     const world = open();
-    world.put(world.sources.namespaces, namespace('shop', require()));
+    world.put(world.sources.namespaces, namespace('shop', requires()));
     world.put(world.sources.services, service('web'));
     assert.equal(admitted(world), undefined);
     assert.equal(world.authorizations.get(policyKey('shop', 'ambit_require_waypoint')), undefined);
@@ -66,7 +66,7 @@ describe('a required waypoint', () => {
     const world = open();
     world.put(world.sources.services, service('web'));
     world.put(world.sources.gateways, waypoint('wp', { labels: { 'istio.io/waypoint-for': 'workload' } }));
-    world.put(world.sources.pods, pod('web', { labels: { app: 'web', ...uses('wp', require()).labels } }));
+    world.put(world.sources.pods, pod('web', { labels: { app: 'web', ...uses('wp', requires()).labels } }));
     assert.deepEqual(admitted(world), [wp]);
   });
 
@@ -80,13 +80,13 @@ describe('a required waypoint', () => {
       waypoint('edge', { className: 'istio' }),
       waypoint('far', { namespace: 'elsewhere' }),
     );
-    world.put(services, service('web', {}, uses('wp', require())));
+    world.put(services, service('web', {}, uses('wp', requires())));
     assert.deepEqual(admitted(world), ['cluster.local/ns/shop/sa/runner', wp]);
   });
 
   it('that is absent lets nobody in', () => {
     const world = open();
-    world.put(world.sources.services, service('web', {}, uses('gone', require())));
+    world.put(world.sources.services, service('web', {}, uses('gone', requires())));
     assert.deepEqual(admitted(world), ['nobody']);
   });
 
@@ -94,10 +94,10 @@ describe('a required waypoint', () => {
     const world = open();
     const { gateways, services } = world.sources;
     world.put(gateways, waypoint('far', { namespace: 'elsewhere', from: 'All' }));
-    const elsewhere = { 'istio.io/use-waypoint-namespace': 'elsewhere', ...require() };
+    const elsewhere = { 'istio.io/use-waypoint-namespace': 'elsewhere', ...requires() };
     world.put(
       services,
-      service('web', {}, uses('wp', require())),
+      service('web', {}, uses('wp', requires())),
       service('web-2', { selector: { app: 'web' } }, uses('far', elsewhere)),
     );
     assert.deepEqual(admitted(world), ['cluster.local/ns/elsewhere/sa/far', wp]);
