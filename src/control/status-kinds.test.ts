@@ -61,7 +61,8 @@ describe('the statuses that the control plane writes', () => {
   it('say of VirtualServices and DestinationRules whether a waypoint can do them', () => {
     const { discovery, put, asked, judged } = openWorld();
     const metadata = { namespace: 'shop', name: 'rule', generation: 4 };
-    put(discovery.sources.virtualServices, { metadata, spec: { hosts: ['web'], http: [] } });
+    const http = [{ route: [{ destination: { host: 'web' } }] }];
+    put(discovery.sources.virtualServices, { metadata, spec: { hosts: ['web'], http } });
     put(discovery.sources.destinationRules, { metadata, spec: { host: 'web' } });
     assert.ok(asked.includes('VirtualService shop/rule') && asked.includes('DestinationRule shop/rule'));
     assert.deepEqual(reasons(judged(kinds.VirtualService, 'shop/rule')), { WaypointAccepted: 'HostNotFound' });

@@ -24,7 +24,6 @@ export interface DerivedVirtualServices {
 }
 
 export interface JudgedVirtualService {
-  readonly generation: number | undefined;
   readonly problems: readonly RuleProblem[];
   /** Services that it means, and whether a waypoint stands for each. */
   readonly services: readonly {
@@ -76,7 +75,7 @@ function translate(
     read,
   }: Pick<VirtualServiceInputs, 'services' | 'clusterDomain'> & { readonly read: Reader },
 ): TranslatedVirtualService {
-  const { namespace = '', generation } = vs.metadata;
+  const { namespace = '' } = vs.metadata;
   const { gateways } = vs.spec ?? {};
   const subsets = new Map<string, JudgedVirtualService['subsets'][number]>();
   const meant = isForMesh(gateways) ? meantServices(vs, { services, clusterDomain, read }, problems) : [];
@@ -97,7 +96,6 @@ function translate(
   return {
     routes,
     judged: {
-      generation,
       problems: problems.all,
       services: meant.map(({ service }) => ({
         hostname: service.hostname,

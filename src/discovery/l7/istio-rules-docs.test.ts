@@ -45,6 +45,7 @@ describe('the examples of docs/istio-rules.md', () => {
       'DestinationRule ratings True Accepted',
       'DestinationRule api False SecretNotFound',
       'VirtualService productpage True Accepted',
+      'VirtualService productpage-api True Accepted',
     ]);
     const name = 'inbound-vip|80|http|api.example.com';
     assert.equal(world.resource('default/waypoint', 'backend', name).tls?.sni, 'api.example.com');

@@ -15,6 +15,7 @@ import type { L7Service, L7Services } from './l7-services.ts';
 import type { ProxyGateway } from './proxy-gateways.ts';
 import type { RuleCredentials } from './rule-credentials.ts';
 import { RuleProblems, type RuleProblem } from './rule-problems.ts';
+import { delegatesOf } from './virtual-service-delegates.ts';
 import { credentialUses } from './upstream-tls.ts';
 
 export interface RuleVerdict {
@@ -40,10 +41,16 @@ export interface RuleVerdictInputs {
 }
 
 export function deriveRuleVerdicts(graph: Graph, inputs: RuleVerdictInputs): RuleVerdicts {
+  const roots = graph.index('virtual services by delegate', inputs.virtualServices, (vs, key) =>
+    delegatesOf(vs).map((delegate) => `${clusterOfKey(key)}/${delegate}`),
+  );
   return {
     virtualServices: graph.map('verdicts on virtual services', inputs.virtualServices, (vs, key, read) => {
       const judged = read.get(inputs.judged, key);
-      return judged && { generation: judged.generation, accepted: verdictOnVirtualService(vs, judged, inputs, read) };
+      const accepted = judged
+        ? verdictOnVirtualService(vs, judged, inputs, read)
+        : verdictOnDelegate(vs, [...read.lookup(roots, key).values()]);
+      return { generation: vs.metadata.generation, accepted };
     }),
     destinationRules: graph.map('verdicts on destination rules', inputs.destinationRules, (rule, key, read) => ({
       generation: rule.metadata.generation,
@@ -101,6 +108,17 @@ function verdictOnVirtualService(
   }
   if (unbound.length > 0) found.note('spec.hosts', `no waypoint stands for ${unbound.join(', ')}`);
   return verdictOf(found.all, waypoints.length > 0 ? `bound to ${waypoints.join(', ')}` : 'bound to no waypoint');
+}
+
+/** Its routes are judged where they are used. */
+function verdictOnDelegate(vs: VirtualService, roots: readonly VirtualService[]): ObjectVerdict {
+  const problems = wrongMeaning(kinds.VirtualService, vs);
+  if (problems.length === 0 && roots.length === 0) {
+    const message = 'it has no hosts, and no VirtualService delegates to it: nobody does what it says';
+    return { status: 'False', reason: 'AncestorNotBound', message };
+  }
+  const names = roots.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`).toSorted();
+  return verdictOf(problems, `a delegate of ${names.join(', ')}`);
 }
 
 function verdictOnDestinationRule(

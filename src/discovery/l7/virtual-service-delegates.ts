@@ -26,6 +26,13 @@ export interface DelegateContext {
   readonly problems: RuleProblems;
 }
 
+/** `<namespace>/<name>` of those that it leaves routes to. */
+export function delegatesOf({ metadata, spec }: VirtualService): string[] {
+  return (spec?.http ?? []).flatMap(({ delegate }) =>
+    delegate ? `${delegate.namespace ?? metadata.namespace}/${delegate.name}` : [],
+  );
+}
+
 export function httpRoutesOf(vs: VirtualService, context: DelegateContext): SourcedRoute[] {
   const { namespace = '' } = vs.metadata;
   return (vs.spec?.http ?? []).flatMap((written, index) => {

@@ -498,6 +498,8 @@ http:
     );
     const [first, second, last] = rulesOf(shop, 'reviews');
     assert.equal(first?.name, 'root-leaf');
+    const leaf = () => shop.statuses.rules.virtualServices.get('Kubernetes/team/leaf')?.accepted;
+    assert.deepEqual(leaf(), { status: 'True', reason: 'Accepted', message: 'a delegate of shop/root' });
     const header = [{ name: 'x', match: { kind: 'exact', value: 'y' }, invert: false }];
     assert.deepEqual(first.matches, [
       { path: { kind: 'prefix', value: '/api/v1' }, headers: header },
