@@ -14,6 +14,8 @@ import type { FilterPlace, HttpFilter, LocalReply } from '../../engine/filter.ts
 import { placeFor, runFor, type RunOptions, type TestRun } from '../filter-fixtures.ts';
 import { openTestService, type ServedAnswer, type TestService } from '../service-fixture.ts';
 import { rateLimitFilter } from './filter.ts';
+import { compileLimit, LimitSubject } from './limit-rules.ts';
+import { bucketKey } from './local-limits.ts';
 
 const local = (burst: number, tokens = 1, intervalMs = 1000): RateLimitRule['enforcement'] => ({
   kind: 'local',
@@ -211,6 +213,19 @@ describe('local rate limit', () => {
     const run = runFor({});
     run.token = { issuer: 'i', subject: 's', audiences: [], presenter: '', claims: { sub: 's' } };
     assert.equal(await bench.filter.onRequest?.(run), undefined);
+  });
+
+  it('remembers no more of long values than what tells them apart', () => {
+    const by: RateLimitKey[] = [{ kind: 'header', name: 'x-user', key: 'user' }];
+    const limit = compileLimit('shop/limit', rule({ by }));
+    const keyOf = (value: string): string => bucketKey(limit, new LimitSubject(runFor({ headers: ['x-user', value] })));
+    assert.equal(keyOf('ann'), 'ann');
+    assert.ok(keyOf('x'.repeat(60_000)).length <= 128);
+    assert.notEqual(keyOf('x'.repeat(60_000)), keyOf('x'.repeat(60_001)));
+    const two = compileLimit('shop/limit', rule({ by: [...by, { kind: 'query', name: 'q', key: 'q' }] }));
+    const pairOf = (user: string, path: string): string =>
+      bucketKey(two, new LimitSubject(runFor({ headers: ['x-user', user], path })));
+    assert.notEqual(pairOf('a', '/?q=b%0Ac'), pairOf('a\tb', '/?q=c'));
   });
 
   it('takes nothing from other buckets for a request that one refuses', async () => {
