@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { ambitKinds } from '../../custom/ambit/index.ts';
 import { istioKinds } from '../../custom/istio/index.ts';
 import { viewOf } from '../../field-view.ts';
 import { kinds } from '../../kinds.ts';
@@ -29,6 +30,8 @@ function shaped(schema: JsonSchema): fc.Arbitrary<unknown> {
   return schema.type === 'string' ? texts : fc.jsonValue({ maxDepth: 1 });
 }
 
+const validatedKinds = [...istioKinds, ...ambitKinds];
+
 const texts = fc.constantFrom(
   '',
   'a',
@@ -48,7 +51,7 @@ const texts = fc.constantFrom(
 describe("the rules of Istio's kinds", () => {
   it('are there for every kind that has a schema', () => {
     assert.deepEqual(
-      istioKinds.map(({ ref }) => `${ref.group}/${ref.kind}`).toSorted(),
+      validatedKinds.map(({ ref }) => `${ref.group}/${ref.kind}`).toSorted(),
       [...istioValidators.keys()].toSorted(),
     );
   });
@@ -62,7 +65,7 @@ describe("the rules of Istio's kinds", () => {
   });
 
   it('hold whatever the JSON is', () => {
-    for (const { ref, versions } of istioKinds) {
+    for (const { ref, versions } of validatedKinds) {
       const [version] = versions;
       assert.ok(version);
       fc.assert(
@@ -77,7 +80,7 @@ describe("the rules of Istio's kinds", () => {
   });
 
   it("keep the control plane's own annotations to it", () => {
-    for (const { ref } of istioKinds) {
+    for (const { ref } of validatedKinds) {
       const object = { metadata: { annotations: { 'internal.istio.io/parents': 'x' } } };
       const { errors } = validateIstio(ref, viewOf(object));
       assert.ok(
