@@ -102,11 +102,12 @@ export class HeadReceiver {
       host.writeReset(streamId, errorCode.refusedStream);
       return;
     }
+    const length = list && contentLength(list);
     const problem =
       list === undefined
         ? undefined
         : (requestProblem(list, { sound: this.#decoder.sound, extendedConnect: limits.extendedConnect }) ??
-          lengthProblem(list, endStream));
+          lengthProblem(length, endStream));
     if (selfDependent) {
       this.#flood.charge('malformed requests');
       host.writeReset(streamId, errorCode.protocolError);
@@ -123,7 +124,7 @@ export class HeadReceiver {
     }
     const stream = this.#options.createStream(streamId, ignoreStream);
     stream.headSeen = true;
-    if (list.get(':method') !== 'CONNECT' && !endStream) stream.expectContent(contentLength(list));
+    if (!endStream && list.get(':method') !== 'CONNECT') stream.expectContent(length);
     const streamHandler = handler.onRequest?.(stream, list, endStream);
     if (streamHandler === undefined) stream.reset(errorCode.refusedStream);
     else if (!stream.closed) {
@@ -168,8 +169,7 @@ const ignoreStream: StreamHandler = {
   onClose() {},
 };
 
-function lengthProblem(list: HeaderList, endStream: boolean): string | undefined {
-  const length = contentLength(list);
+function lengthProblem(length: number | undefined, endStream: boolean): string | undefined {
   if (length === -1) return 'an invalid content-length';
   return endStream && length !== undefined && length > 0 ? 'a content-length without a body' : undefined;
 }

@@ -7,7 +7,6 @@ import { errorCode } from './constants.ts';
 import { readRequestHead } from './exchange-heads.ts';
 import type { ReceiveBudget } from './flow-control.ts';
 import type { Http2Limits } from './limits.ts';
-import { contentLength } from './message-validation.ts';
 import { Http2ServerExchange } from './server-exchange.ts';
 import { Http2Session } from './session.ts';
 import type { Http2Stream, StreamHandler } from './stream.ts';
@@ -33,7 +32,7 @@ export function serveHttp2(channel: ByteChannel, options: Http2ServerOptions): S
     ...(budget ? { budget } : {}),
     handler: {
       onRequest(stream, list, endStream): StreamHandler {
-        const length = endStream ? 0 : (contentLength(list) ?? 'unknown');
+        const length = endStream ? 0 : (stream.contentLeft ?? 'unknown');
         const head = readRequestHead(list);
         if (head.headers.size > maxHeaderCount) {
           refuse(stream);

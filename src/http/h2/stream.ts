@@ -160,6 +160,11 @@ export class Http2Stream implements SendWaiter, TurnTask {
     }
   }
 
+  /** Of the body that the peer's head announced: bytes still to come; undefined: it announced none. */
+  get contentLeft(): number | undefined {
+    return this.#contentLeft;
+  }
+
   /** The body length that the peer's head announced: what comes is held against it. */
   expectContent(byteCount: number | undefined): void {
     this.#contentLeft = byteCount;
