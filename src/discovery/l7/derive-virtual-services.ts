@@ -17,7 +17,7 @@ export interface VirtualServiceInputs {
 }
 
 export interface DerivedVirtualServices {
-  /** By `<key of the object>|<service key>|<port>`. */
+  /** By `<key of the object>|<service key>|<port>|<host>`. */
   readonly routes: Collection<BoundRoutes>;
   /** By the key of the object: of all but delegates. */
   readonly judged: Collection<JudgedVirtualService>;
@@ -81,7 +81,8 @@ function translate(
   const meant = isForMesh(gateways) ? meantServices(vs, { services, clusterDomain, read }, problems) : [];
   const context = {
     clusterDomain,
-    find: (hostname: string, from: string) => services.find(hostname, from, read),
+    find: (hostname: string, from: string) =>
+      services.find(hostname, from, read) ?? services.covering(hostname, read)[0],
     problems,
     onSubset: (need: BackendNeed, path: string) => void subsets.set(path, { need, path }),
   };
@@ -90,7 +91,7 @@ function translate(
     if (service.waypoints.length === 0) continue;
     for (const port of service.ports) {
       const bound = bindVirtualService(vs, http, { service, port, host }, context);
-      routes.push([`${key}|${service.key}|${port.port}`, bound]);
+      routes.push([`${key}|${service.key}|${port.port}|${host}`, bound]);
     }
   }
   return {
@@ -114,7 +115,7 @@ interface MeantService {
   readonly host: string;
 }
 
-/** Each Service once, by the most special of the hosts that mean it. */
+/** Each Service once, by the most special of the hosts that mean it; also parts of a Service with a wildcard. */
 function meantServices(
   vs: VirtualService,
   {
@@ -131,11 +132,14 @@ function meantServices(
     const meant = host.startsWith('*')
       ? [...read.all(services.all)].map(([, service]) => service).filter(({ hostname }) => coversHost(host, hostname))
       : [...read.lookup(services.byHostname, host).values()];
+    if (meant.length === 0) meant.push(...services.covering(host, read));
     if (meant.length === 0) problems.fault(`spec.hosts[${index}]`, 'HostNotFound', `host ${host} is not known`);
     for (const service of meant) {
-      const before = found.get(service.key);
-      if (!before || hostRank(before.host) < hostRank(host)) found.set(service.key, { service, host });
+      // Each name under a wildcard is a host of its own.
+      const part = service.hostname.startsWith('*') ? `${service.key} ${host}` : service.key;
+      const before = found.get(part);
+      if (!before || hostRank(before.host) < hostRank(host)) found.set(part, { service, host });
     }
   }
-  return [...found.values()].toSorted((a, b) => (a.service.key < b.service.key ? -1 : 1));
+  return [...found].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, meant]) => meant);
 }

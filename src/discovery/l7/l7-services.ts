@@ -10,6 +10,7 @@ import type { DerivedEntries } from '../derive-entries.ts';
 import { isMeshService, serviceHostname } from '../mesh-service.ts';
 import { hostsOf, isPassthrough } from '../service-entry.ts';
 import type { WaypointBinding } from '../waypoint-binding.ts';
+import { coversHost } from './host-names.ts';
 import { portProtocol, type DeclaredPort } from './port-protocol.ts';
 
 export interface L7Service {
@@ -45,6 +46,8 @@ export interface L7Services {
   readonly find: (hostname: string, namespace: string, read: Reader) => L7Service | undefined;
   /** All of that name. */
   readonly byHostname: Index<L7Service>;
+  /** Those of the most special wildcard that covers the name. */
+  readonly covering: (hostname: string, read: Reader) => L7Service[];
 }
 
 export interface L7ServiceInputs {
@@ -94,9 +97,17 @@ export function deriveL7Services(graph: Graph, inputs: L7ServiceInputs): L7Servi
   });
   const all = graph.join<L7Service>('all L7 services', [ofServices, ofEntries]);
   const byHostname = graph.index('L7 services by hostname', all, ({ hostname }) => [hostname]);
+  const wildcards = graph.index('L7 services with wildcards', all, ({ hostname }) =>
+    hostname.startsWith('*') ? ['all'] : [],
+  );
   return {
     all,
     byHostname,
+    covering(hostname, read) {
+      const found = [...read.lookup(wildcards, 'all').values()].filter((one) => coversHost(one.hostname, hostname));
+      const longest = Math.max(...found.map((one) => one.hostname.length));
+      return found.filter((one) => one.hostname.length === longest);
+    },
     find(hostname, namespace, read) {
       const own = read.get(all, serviceKey(namespace, hostname));
       if (own) return own;

@@ -9,7 +9,7 @@ import type { HttpRule, RetryPolicy, RouteTable, TcpRule, TlsRule } from '../../
 import type { BackendUse } from './backend-names.ts';
 import { tableName } from './backend-names.ts';
 import type { BoundRoutes } from './contracts.ts';
-import { hostRank } from './host-names.ts';
+import { coversHost, hostRank } from './host-names.ts';
 import { inOrderOfPrecedence } from './http-route-precedence.ts';
 import type { L7Port, L7Service } from './l7-services.ts';
 import { maySpeakHttp } from './port-protocol.ts';
@@ -27,20 +27,45 @@ export interface ServiceRoutesContext {
 }
 
 export function serviceRoutes(context: ServiceRoutesContext): RouteTable {
-  const { service, port, bound } = context;
+  const { service, port } = context;
   const isHttp = maySpeakHttp(port.protocol);
+  const { names, bound } = byName(context);
   const blocks = inOrderOfAge(bound);
   const domain = service.hostname.startsWith('*') ? service.hostname : '*';
-  const tls = blocks.flatMap((block) => block.tls);
+  const ofNames = [...names.values()].flatMap((some) => inOrderOfAge(some.filter(({ api }) => api === 'istio')));
+  const tls = [...ofNames, ...blocks].flatMap((block) => block.tls);
   const tcp = blocks.flatMap((block) => block.tcp);
   const takesTcp = port.protocol === 'tcp' || port.protocol === 'tls' || port.protocol === 'auto';
   return {
     kind: 'routes',
     name: tableName(service, port.port, isHttp ? 'http' : 'tcp'),
-    hosts: isHttp ? [{ domains: [domain], rules: httpRules(blocks, context) }] : [],
+    hosts: isHttp
+      ? [
+          ...[...names].map(([name, some]) => ({ domains: [name], rules: httpRules(inOrderOfAge(some), context) })),
+          { domains: [domain], rules: httpRules(blocks, context) },
+        ]
+      : [],
     tls: takesTcp ? tls : [],
     tcp: !takesTcp ? [] : tls.length + tcp.length > 0 ? tcp : [defaultTcpRule(context)],
   };
+}
+
+/** What VirtualServices say of single names under the wildcard of the Service, and what is said of all of it. */
+function byName({ service, bound }: ServiceRoutesContext): {
+  readonly names: ReadonlyMap<string, readonly BoundRoutes[]>;
+  readonly bound: readonly BoundRoutes[];
+} {
+  const isWide = ({ api, hostnames }: BoundRoutes): boolean =>
+    api === 'gateway' || hostnames.some((host) => coversHost(host, service.hostname));
+  const wide = bound.filter(isWide);
+  const narrow = bound.filter((routes) => !isWide(routes));
+  const hosts = [...new Set(narrow.flatMap(({ hostnames }) => hostnames))].toSorted();
+  const ofGateway = wide.filter(({ api }) => api === 'gateway');
+  const names = hosts.map((host) => {
+    const own = narrow.filter(({ hostnames }) => hostnames.includes(host));
+    return [host, [...own, ...ofGateway]] as const;
+  });
+  return { names: new Map(names), bound: wide };
 }
 
 interface Block {

@@ -557,6 +557,31 @@ http:
     assert.equal(shop.resource('other/central', 'routes', name).hosts[0]?.rules[0]?.name, 'mine');
   });
 
+  it('routes single names under the wildcard of a ServiceEntry', () => {
+    const shop = openShop();
+    const spec = { hosts: ['*.example.com'], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }] };
+    shop.put(shop.sources.serviceEntries, serviceEntry('all', spec, { labels: { 'istio.io/use-waypoint': 'wp' } }));
+    const to = (host: string): string => `http: [{ name: ${host}, route: [{ destination: { host: ${host} } }] }]`;
+    shop.put(
+      shop.sources.virtualServices,
+      virtualService('a', `{ hosts: [a.example.com, b.example.com], ${to('a.example.com')} }`),
+      virtualService('all', `{ hosts: ["*.example.com"], ${to('ratings')} }`),
+    );
+    const table = shop.resource('shop/wp', 'routes', 'inbound-vip|80|http|*.example.com');
+    assert.deepEqual(
+      table.hosts.map(({ domains, rules }) => [
+        domains,
+        rules.map(({ name, action }) => [name, targets(action)[0]?.[1]]),
+      ]),
+      [
+        [['a.example.com'], [['a.example.com', 'inbound-vip|80|http|*.example.com']]],
+        [['b.example.com'], [['a.example.com', 'inbound-vip|80|http|*.example.com']]],
+        [['*.example.com'], [['ratings', own('ratings')]]],
+      ],
+    );
+    assert.equal(verdict(shop, 'a')?.message, 'bound to shop/wp');
+  });
+
   it('routes hosts of ServiceEntries', () => {
     const shop = openShop();
     const spec = { hosts: ['api.example.com'], ports: [{ number: 80, name: 'http', protocol: 'HTTP' }] };
