@@ -44,9 +44,42 @@ export async function startNodeReader(): Promise<Reader> {
 }
 
 export async function startNginxReader(dir: string): Promise<Reader | undefined> {
+  return observed(await startObserver(), (port) => startNginx(dir, port));
+}
+
+export async function startHaproxyReader(dir: string): Promise<Reader | undefined> {
+  return observed(await startObserver(), (port) => startHaproxy(dir, port));
+}
+
+async function observed(
+  observer: Observer,
+  start: (backendPort: number) => Promise<RunningProxy | undefined>,
+): Promise<Reader | undefined> {
+  const proxy = await start(observer.port);
+  if (!proxy) {
+    await observer.stop();
+    return undefined;
+  }
+  return {
+    name: proxy.name,
+    read: (bytes, quietMs) => observer.during(() => converse(proxy.port, bytes, quietMs)),
+    async stop() {
+      await proxy.stop();
+      await observer.stop();
+    },
+  };
+}
+
+export interface RunningProxy {
+  readonly name: string;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** As a proxy before a port of loopback; undefined: it is not installed. */
+export async function startNginx(dir: string, backendPort: number): Promise<RunningProxy | undefined> {
   const command = findCommand('nginx');
   if (command === undefined) return undefined;
-  const observer = await startObserver();
   const port = await freePort();
   const root = join(dir, 'nginx');
   mkdirSync(root, { recursive: true });
@@ -60,17 +93,18 @@ export async function startNginxReader(dir: string): Promise<Reader | undefined>
 events { worker_connections 512; }
 http { access_log off; ${temporary} client_max_body_size 0; large_client_header_buffers 4 64k; underscores_in_headers on; keepalive_requests 10000;
 lingering_close off;
+upstream backend { server 127.0.0.1:${backendPort} max_fails=0; keepalive 4; }
 server { listen 127.0.0.1:${port};
-location / { proxy_pass http://127.0.0.1:${observer.port}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host; proxy_ignore_client_abort on; } } }
+location / { proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $http_host; proxy_ignore_client_abort on;
+proxy_next_upstream off; } } }
 `,
   );
-  return startProxyReader('nginx', [command, '-p', root, '-c', config, '-e', 'stderr'], port, observer);
+  return startProxy('nginx', [command, '-p', root, '-c', config, '-e', 'stderr'], port);
 }
 
-export async function startHaproxyReader(dir: string): Promise<Reader | undefined> {
+export async function startHaproxy(dir: string, backendPort: number): Promise<RunningProxy | undefined> {
   const command = findCommand('haproxy');
   if (command === undefined) return undefined;
-  const observer = await startObserver();
   const port = await freePort();
   const config = join(dir, 'haproxy.cfg');
   writeFileSync(
@@ -86,18 +120,17 @@ defaults
   timeout http-request 5s
 listen framing
   bind 127.0.0.1:${port}
-  server observer 127.0.0.1:${observer.port}
+  server backend 127.0.0.1:${backendPort}
 `,
   );
-  return startProxyReader('haproxy', [command, '-db', '-f', config], port, observer);
+  return startProxy('haproxy', [command, '-db', '-f', config], port);
 }
 
-async function startProxyReader(
+async function startProxy(
   name: string,
   [command = '', ...args]: readonly string[],
   port: number,
-  observer: Observer,
-): Promise<Reader> {
+): Promise<RunningProxy> {
   const process = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let errors = '';
   process.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
@@ -109,11 +142,10 @@ async function startProxyReader(
   }
   return {
     name,
-    read: (bytes, quietMs) => observer.during(() => converse(port, bytes, quietMs)),
+    port,
     async stop() {
       process.kill('SIGKILL');
       await ended;
-      await observer.stop();
     },
   };
 }
