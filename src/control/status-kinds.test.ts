@@ -81,12 +81,12 @@ describe('the statuses that the control plane writes', () => {
       });
     entry({ resolution: 'DYNAMIC_DNS' });
     assert.deepEqual(reasons(judged(kinds.ServiceEntry, 'shop/e')), {
-      ZtunnelAccepted: 'Accepted',
+      ZtunnelAccepted: 'UnsupportedValue',
       'istio.io/WaypointMissing': 'NoWaypointForWildcardService',
     });
     entry({ resolution: 'DYNAMIC_DNS' }, { 'istio.io/use-waypoint': 'wp' });
     assert.deepEqual(reasons(judged(kinds.ServiceEntry, 'shop/e')), {
-      ZtunnelAccepted: 'Accepted',
+      ZtunnelAccepted: 'UnsupportedValue',
       'istio.io/WaypointBound': 'WaypointIsNotReady',
     });
     entry({ resolution: 'DNS', hosts: ['a.example.com'] });

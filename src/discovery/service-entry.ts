@@ -60,6 +60,9 @@ export function entryServices(entry: ServiceEntry, context: EntryContext): MeshS
 export function entryProblems(entry: ServiceEntry): string[] {
   const { addresses = [], endpoints = [], resolution } = entry.spec;
   return [
+    ...(resolution === 'DYNAMIC_DNS'
+      ? ['resolution DYNAMIC_DNS: hosts are not resolved request by request: name each of them, with resolution DNS']
+      : []),
     ...addresses
       .filter((text) => !tryParseCidr(text))
       .map((text) => `address ${JSON.stringify(text)} is no IP or CIDR`),
