@@ -31,7 +31,7 @@ simulated cluster: how long a change takes to every subscriber, what it costs, a
   --quick        one short run each: shows that it works, proves nothing
   --runs N       runs of each row and pair (default 5)
   --seconds S    measured seconds of a run (default 3)
-  --row NAME     busy, new, one, rate, bulk, memory, control, or of the L7 proxy http, http-envoy, h2;
+  --row NAME     busy, new, one, rate, bulk, memory, control, or of the L7 proxy http, http-envoy, h2, waypoint, waypoint-h2;
                  may be repeated (default busy, new, http and control)
   --compare      with FILE after it, or the newest of bench/results: what moved since then
   --no-isolate   use this network namespace instead of one of its own

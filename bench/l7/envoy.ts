@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startChild, type Child } from '../lib/child.ts';
 import { untilListening } from '../lib/listening.ts';
+import { httpManager } from './envoy-waypoint.ts';
 
 const binary = join(import.meta.dirname, '../../.cache/bench/envoy/envoy/_bin/envoy');
 
@@ -12,16 +13,16 @@ export function hasEnvoy(): boolean {
   return existsSync(binary);
 }
 
-export async function startEnvoy(options: {
+export interface EnvoyOptions {
   readonly dir: string;
   readonly port: number;
-  readonly originPort: number;
-  readonly protocol: 'http1' | 'http2';
   readonly core: number;
-}): Promise<Child> {
-  const { dir, port, originPort, protocol, core } = options;
-  const path = join(dir, 'envoy.json');
-  writeFileSync(path, JSON.stringify(configuration(port, originPort, protocol)));
+  readonly configuration: unknown;
+}
+
+export async function startEnvoy({ dir, port, core, configuration }: EnvoyOptions): Promise<Child> {
+  const path = join(dir, `envoy-${port}.json`);
+  writeFileSync(path, JSON.stringify(configuration));
   const child = startChild({
     command: binary,
     args: ['-c', path, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'],
@@ -31,88 +32,17 @@ export async function startEnvoy(options: {
   return child;
 }
 
-function configuration(port: number, originPort: number, protocol: 'http1' | 'http2'): unknown {
-  const prefixed = (name: string): string => `type.googleapis.com/envoy.${name}`;
+/** A gateway: one plain port, the same route and policy as ours. */
+export function envoyGateway({ port, originPort }: { readonly port: number; readonly originPort: number }): unknown {
   const address = (at: number): unknown => ({ socket_address: { address: '127.0.0.1', port_value: at } });
   return {
     static_resources: {
-      listeners: [
-        {
-          name: 'gateway',
-          address: address(port),
-          filter_chains: [
-            {
-              filters: [
-                {
-                  name: 'http',
-                  typed_config: {
-                    '@type': prefixed('extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'),
-                    stat_prefix: 'gateway',
-                    codec_type: 'AUTO',
-                    generate_request_id: true,
-                    normalize_path: true,
-                    route_config: {
-                      name: 'gateway',
-                      virtual_hosts: [
-                        {
-                          name: 'any',
-                          domains: ['*'],
-                          routes: [
-                            { match: { path_separated_prefix: '/never' }, direct_response: { status: 404 } },
-                            { match: { prefix: '/' }, route: { cluster: 'origin', timeout: '0s' } },
-                          ],
-                        },
-                      ],
-                    },
-                    http_filters: [
-                      {
-                        name: 'rbac',
-                        typed_config: {
-                          '@type': prefixed('extensions.filters.http.rbac.v3.RBAC'),
-                          rules: {
-                            action: 'ALLOW',
-                            policies: {
-                              allow: {
-                                principals: [{ any: true }],
-                                permissions: [
-                                  {
-                                    and_rules: {
-                                      rules: [
-                                        { header: { name: ':method', string_match: { exact: 'GET' } } },
-                                        { url_path: { path: { prefix: '/' } } },
-                                      ],
-                                    },
-                                  },
-                                ],
-                              },
-                            },
-                          },
-                        },
-                      },
-                      {
-                        name: 'router',
-                        typed_config: { '@type': prefixed('extensions.filters.http.router.v3.Router') },
-                      },
-                    ],
-                  },
-                },
-              ],
-            },
-          ],
-        },
-      ],
+      listeners: [{ name: 'gateway', address: address(port), filter_chains: [{ filters: [httpManager('origin')] }] }],
       clusters: [
         {
           name: 'origin',
           type: 'STATIC',
           lb_policy: 'LEAST_REQUEST',
-          typed_extension_protocol_options: {
-            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-              '@type': prefixed('extensions.upstreams.http.v3.HttpProtocolOptions'),
-              explicit_http_config:
-                protocol === 'http2' ? { http2_protocol_options: {} } : { http_protocol_options: {} },
-            },
-          },
           load_assignment: {
             cluster_name: 'origin',
             endpoints: [{ lb_endpoints: [{ endpoint: { address: address(originPort) } }] }],

@@ -10,10 +10,11 @@ export async function startOrigin(options: {
   readonly core: number;
 }): Promise<Child> {
   const body = 'x'.repeat(256);
+  // The next port speaks HTTP/2 without TLS.
   return startNginx({
     ...options,
     name: 'origin',
-    server: `listen 127.0.0.1:${options.port} backlog=4096;
+    server: `listen 127.0.0.1:${options.port} backlog=4096; listen 127.0.0.1:${options.port + 1} http2 backlog=4096;
     location / {
       default_type text/plain;
       add_header x-one 1; add_header x-two 2; add_header cache-control no-store;

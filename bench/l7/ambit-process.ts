@@ -1,7 +1,12 @@
-/** A gateway of ours for the benchmark: one HTTP port, one route to one backend, policy and metrics on. Without a control plane. */
+/**
+ * An L7 proxy of ours for the benchmark, without a control plane: one route to one backend, policy and metrics on.
+ * `ambit-process.ts gateway|waypoint DIR LISTEN_PORT ORIGIN_PORT http1|http2 [HBONE_PORT]`: a gateway with a plain port, or a waypoint
+ * with HBONE in, and out to HBONE_PORT.
+ */
 import { once } from 'node:events';
 import type { Backend, HttpAuthorization, ProxyResource } from '../../src/api/l7/index.ts';
 import { serviceKey, type NetworkId, type SpiffeId } from '../../src/api/names.ts';
+import type { WorkloadCertificate } from '../../src/identity/index.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { meshService, meshWorkload } from '../../src/mesh/fixtures.ts';
@@ -12,8 +17,11 @@ import { createProxyTelemetry } from '../../src/proxy/telemetry/index.ts';
 import { createUpstreams } from '../../src/proxy/upstream/index.ts';
 import { MetricsRegistry } from '../../src/telemetry/index.ts';
 import { encodeProxyResource, proxyResourceName } from '../../src/wire/index.ts';
+import { issueCertificate } from '../lib/pki.ts';
 
-const [, , listenPort = '0', originPort = '0', protocol = 'http1'] = process.argv;
+const [, , role = 'gateway', dir = '', listenPort = '0', originPort = '0', protocol = 'http1', hbonePort = '0'] =
+  process.argv;
+const isWaypoint = role === 'waypoint';
 const network = '' as NetworkId;
 const hostname = 'origin.bench.svc.cluster.local';
 const key = serviceKey('bench', hostname);
@@ -65,7 +73,7 @@ const resources: ProxyResource[] = [
   {
     kind: 'settings',
     name: 'default',
-    role: 'gateway',
+    role: isWaypoint ? 'waypoint' : 'gateway',
     gateway: 'bench/gateway',
     trustDomain: 'cluster.local',
     trustDomainAliases: [],
@@ -78,15 +86,7 @@ const resources: ProxyResource[] = [
     protocolDetectionTimeoutMs: 0,
     drainMs: 0,
   },
-  {
-    kind: 'listener',
-    type: 'edge',
-    name: 'bench/gateway/80',
-    port: Number(listenPort),
-    policies: { ...noPolicies, authorization: [policy.name] },
-    servers: [{ name: 'http', protocol: 'http', hostname: '*', routes: 'gateway', policies: noPolicies, origin }],
-    origin,
-  },
+  ...(isWaypoint ? waypointResources() : [edgeListener()]),
   {
     kind: 'routes',
     name: 'gateway',
@@ -119,6 +119,42 @@ const resources: ProxyResource[] = [
   policy,
 ];
 
+function edgeListener(): ProxyResource {
+  return {
+    kind: 'listener',
+    type: 'edge',
+    name: 'bench/gateway/80',
+    port: Number(listenPort),
+    policies: { ...noPolicies, authorization: [policy.name] },
+    servers: [{ name: 'http', protocol: 'http', hostname: '*', routes: 'gateway', policies: noPolicies, origin }],
+    origin,
+  };
+}
+
+function waypointResources(): ProxyResource[] {
+  return [
+    {
+      kind: 'listener',
+      type: 'waypoint',
+      name: 'mesh',
+      port: Number(listenPort),
+      trafficType: 'service',
+      policies: noPolicies,
+      includesClientIdentity: false,
+      origin,
+    },
+    {
+      kind: 'service',
+      name: key,
+      namespace: 'bench',
+      hostname,
+      ports: [{ port: 80, protocol: protocol === 'http2' ? 'grpc' : 'http', routes: 'gateway' }],
+      policies: { ...noPolicies, authorization: [policy.name] },
+      origin,
+    },
+  ];
+}
+
 const clock = systemClock;
 const log = silentLog();
 const mesh = new MeshState();
@@ -141,15 +177,18 @@ mesh.applyAddresses({
         namespace: 'bench',
         addresses: ['127.0.0.1'],
         network,
-        tunnelProtocol: 'none',
+        tunnelProtocol: isWaypoint ? 'hbone' : 'none',
+        serviceAccount: 'server',
         services: new Map([[key, [{ servicePort: 80, targetPort: Number(originPort), appProtocol: 'http11' }]]]),
       }),
     },
   ],
   removed: [],
 });
-const identity = 'spiffe://cluster.local/ns/bench/sa/gateway' as SpiffeId;
-const noCertificate = (): Promise<never> => Promise.reject(new Error('the benchmark has no certificates'));
+const identity = 'spiffe://cluster.local/ns/bench/sa/waypoint' as SpiffeId;
+const issued = isWaypoint ? issueCertificate(dir, identity) : Promise.reject(new Error('a gateway has no certificate'));
+issued.catch(() => {});
+const certificate = (): Promise<WorkloadCertificate> => issued;
 const upstreams = createUpstreams({
   mesh,
   clock,
@@ -159,7 +198,8 @@ const upstreams = createUpstreams({
   address: '127.0.0.1',
   network,
   identity,
-  certificates: { certificate: noCertificate, onRotate: () => () => {} },
+  certificates: { certificate, onRotate: () => () => {} },
+  ...(isWaypoint ? { hbonePort: Number(hbonePort) } : {}),
   resolve: () => Promise.reject(new Error('the benchmark has no names')),
 });
 const metrics = new MetricsRegistry({ clock, log });
@@ -179,7 +219,7 @@ const proxy = createProxy({
   services: { clock, log, mesh, metrics, random: Math.random, upstreams },
   filters: [telemetry.filter, ...filterKinds],
   identity,
-  certificate: noCertificate,
+  certificate,
   host: '127.0.0.1',
   onReady: () => process.stdout.write('listening\n'),
 });
