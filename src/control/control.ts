@@ -37,7 +37,7 @@ import { defaultProxyValues, type ProxyValues } from './deployer/index.ts';
 import { createDiscoveryService } from './discovery-service.ts';
 import { startGateways } from './gateways.ts';
 import { startInformers } from './informers.ts';
-import { createJwksFetcher } from './jwks-fetcher.ts';
+import { createJwksFetcher, neverForKeys } from './jwks-fetcher.ts';
 import { startJwksResolver } from './jwks-resolver.ts';
 import { registerControlMetrics, startMonitoring } from './monitoring.ts';
 import { watchMeshConfig } from './mesh-config-watch.ts';
@@ -85,7 +85,7 @@ export interface ControlOptions {
   readonly hasIstioClasses?: boolean;
   /** Configuration with another `istio.io/rev` is not for this control plane. Default `default`. */
   readonly revision?: string;
-  /** Where keys of token issuers are never fetched from. Default: nowhere. */
+  /** Where keys of token issuers are never fetched from, besides this machine and its link. Default: nowhere else. */
   readonly blockedJwksCidrs?: readonly Cidr[];
   readonly log: Log;
   /** Ends everything. */
@@ -161,7 +161,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       log.error('a derivation failed', { collection, key, error: messageOf(error), stack: stackOf(error) }),
   });
   const discovery = createDiscovery(graph, { trustDomain, clusterDomain, rootNamespace: namespace, revision });
-  const jwksFetcher = createJwksFetcher({ blockedCidrs: options.blockedJwksCidrs ?? [] });
+  const jwksFetcher = createJwksFetcher({
+    blockedCidrs: [...neverForKeys, ...(options.blockedJwksCidrs ?? [])],
+  });
   const jwks = startJwksResolver({
     needed: discovery.neededKeys,
     keySets: discovery.sources.keySets,

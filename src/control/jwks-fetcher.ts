@@ -4,7 +4,7 @@ import type { LookupFunction } from 'node:net';
 import { Agent, request } from 'undici';
 import type { KeyNeed } from '../discovery/index.ts';
 import { AmbitError, messageOf } from '../lib/errors.ts';
-import { cidrContains, tryParseIp, type Cidr } from '../lib/ip.ts';
+import { cidrContains, parseCidr, tryParseIp, type Cidr } from '../lib/ip.ts';
 import { parseJwks } from '../policy/jwt-keys.ts';
 
 export interface JwksFetcher {
@@ -21,6 +21,16 @@ export interface JwksFetcherOptions {
   /** Never connected to, by name or by number: who may write policies must not reach them through us. */
   readonly blockedCidrs?: readonly Cidr[];
 }
+
+/** Our own machine and what is next to it, as the service that tells clouds' machines their credentials. */
+export const neverForKeys: readonly Cidr[] = [
+  '127.0.0.0/8',
+  '::1',
+  '169.254.0.0/16',
+  'fe80::/10',
+  '0.0.0.0/8',
+  '::',
+].map(parseCidr);
 
 const maxBytes = 1024 * 1024;
 const maxHops = 5;

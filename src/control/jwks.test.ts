@@ -10,7 +10,7 @@ import { createFakeClock } from '../lib/fake-clock.ts';
 import { parseCidr } from '../lib/ip.ts';
 import { silentLog } from '../lib/log.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
-import { createJwksFetcher, type JwksFetcher } from './jwks-fetcher.ts';
+import { createJwksFetcher, neverForKeys, type JwksFetcher } from './jwks-fetcher.ts';
 import { startJwksResolver } from './jwks-resolver.ts';
 
 const jwkOf = (kid: string): Record<string, unknown> => ({
@@ -113,13 +113,21 @@ describe('fetching key sets', () => {
   });
 
   it('never connects to what is blocked, by number or by name', async () => {
-    const blocking = createJwksFetcher({ blockedCidrs: [parseCidr('127.0.0.0/8'), parseCidr('::1')] });
+    const blocking = createJwksFetcher({ blockedCidrs: [...neverForKeys, parseCidr('192.0.2.0/24')] });
     answers['/keys'] = json({ keys: [jwkOf('1')] });
     const { port } = server.address() as AddressInfo;
     try {
       await fails(source('/keys'), /may not be connected to/, blocking);
       await fails(source('', { url: `http://localhost:${port}/keys` }), /may not be connected to/, blocking);
-      await fails(source('', { url: `http://[::ffff:127.0.0.1]:${port}/keys` }), /may not be connected to/, blocking);
+      for (const url of [
+        `http://[::ffff:127.0.0.1]:${port}/keys`,
+        `http://[::1]:${port}/keys`,
+        `http://0:${port}/keys`,
+      ]) {
+        await fails(source('', { url }), /may not be connected to/, blocking);
+      }
+      await fails(source('', { url: 'http://169.254.169.254/latest' }), /may not be connected to/, blocking);
+      await fails(source('', { url: 'http://192.0.2.1/keys' }), /may not be connected to/, blocking);
     } finally {
       await blocking.close();
     }

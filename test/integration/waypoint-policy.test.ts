@@ -181,6 +181,21 @@ describe('the policies of a waypoint', () => {
     await withPolicies(
       [
         authentication({ issuer, outputClaimToHeaders: [{ header: 'x-user', claim: 'sub' }] }),
+        {
+          apiVersion: 'networking.istio.io/v1',
+          kind: 'VirtualService',
+          metadata: { name: 'by-claim', namespace: 'shop' },
+          spec: {
+            hosts: ['app.shop.svc.cluster.local'],
+            http: [
+              {
+                match: [{ headers: { '@request.auth.claims.groups': { exact: 'dev' } } }],
+                route: [{ destination: { host: 'app-v2.shop.svc.cluster.local' } }],
+              },
+              { route: [{ destination: { host: 'app-v1.shop.svc.cluster.local' } }] },
+            ],
+          },
+        },
         policy({
           rules: [
             { to: [{ operation: { paths: ['/public'] } }] },
@@ -199,6 +214,8 @@ describe('the policies of a waypoint', () => {
         );
         const { headers } = JSON.parse(passed.body) as { headers: Record<string, string> };
         assert.deepEqual([headers['x-user'], headers['authorization']], ['alice', undefined]);
+        assert.equal(passed.headers['x-app'], 'v2');
+        assert.equal((await ask('/public')).headers['x-app'], 'v1');
         const forged = await ask('/public', { headers: { 'x-user': 'root' } });
         assert.equal((JSON.parse(forged.body) as { headers: Record<string, string> }).headers['x-user'], undefined);
         const others = await ask('/private', bearer(await token({ ...claims, groups: ['sales'] })));
