@@ -27,7 +27,7 @@ export interface DeployerOptions {
   readonly discovery: Discovery;
   readonly cluster: ClusterId;
   readonly values: ProxyValues;
-  readonly mesh: ProxyMesh;
+  readonly mesh: Omit<ProxyMesh, 'network'>;
   /** Whether the classes of Istio's names are ours as well. */
   readonly hasIstioClasses: boolean;
   readonly isLeader: () => boolean;
@@ -120,7 +120,9 @@ export function startDeployer(options: DeployerOptions): Deployer {
 
   /** Undefined: its parameters make no sense; what was deployed stays as it is. */
   const render = async (name: string, gateway: Gateway, objects: GatewayObjects): Promise<Rendered[] | undefined> => {
-    const { values, mesh } = options;
+    const { values } = options;
+    const system = discovery.sources.namespaces.get(objectKey(cluster, '', options.mesh.namespace));
+    const mesh = { ...options.mesh, network: system?.metadata.labels?.['topology.istio.io/network'] ?? '' };
     try {
       return renderGateway(gateway, objects, { values, mesh, overlays: await overlaysOf(gateway) });
     } catch (error) {

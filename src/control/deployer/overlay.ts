@@ -2,7 +2,7 @@
  * What users change in the objects of a Gateway: a ConfigMap with a strategic merge patch for each, as `kubectl patch`
  * takes it (ambient-l7, 1.4). Heavy, for the schemas: imported where there is one.
  */
-import { load } from 'js-yaml';
+import { loadAll } from 'js-yaml';
 import type { ConfigMap } from '../../api/core.ts';
 import { apiVersionOf } from '../../api/kinds.ts';
 import type { KubeObject } from '../../api/meta.ts';
@@ -28,14 +28,15 @@ export function readOverlay({ metadata, data = {} }: ConfigMap): Overlay {
 }
 
 function readPatch(text: string, source: string, part: DeployedPart): JsonObject {
-  let patch: unknown;
+  let documents: unknown[];
   try {
-    patch = load(text);
+    documents = loadAll(text);
   } catch (error) {
     throw fault({ source, part }, `is no YAML: ${messageOf(error)}`);
   }
+  if (documents.length > 1) throw fault({ source, part }, 'has several documents');
   // An empty text asks for the object as it is.
-  if (patch === null || patch === undefined) return {};
+  const patch = documents[0] ?? {};
   if (!isJsonObject(patch)) throw fault({ source, part }, 'is no object');
   return patch;
 }

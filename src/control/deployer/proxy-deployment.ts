@@ -16,12 +16,16 @@ export interface ProxyMesh {
   readonly clusterDomain: string;
   readonly clusterId: string;
   readonly trustDomain: string;
+  /** Of the cluster; empty where there is one alone. */
+  readonly network: string;
 }
 
+const networkLabel = 'topology.istio.io/network';
 const user = 1337;
 const readiness = { httpGet: { path: '/healthz/ready', port: 15021 } };
 const defaultResources = { requests: { cpu: '100m', memory: '128Mi' }, limits: { cpu: '2', memory: '1Gi' } };
 const defaultGraceSeconds = 60;
+const crlFolder = '/var/run/secrets/istio-crl';
 
 export function proxyDeployment(
   gateway: Gateway,
@@ -30,6 +34,7 @@ export function proxyDeployment(
 ): Deployment {
   const placement = (objects.role === 'waypoint' ? values.waypoint : values.gateway) ?? {};
   const { labels, annotations } = infrastructure(gateway);
+  const network = networkOf(gateway, mesh);
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -44,6 +49,7 @@ export function proxyDeployment(
             'istio.io/dataplane-mode': 'none',
             ...labels,
             ...(objects.role === 'waypoint' ? { 'istio.io/dataplane-mode': 'none' } : {}),
+            ...(network === '' ? {} : { [networkLabel]: network }),
             'sidecar.istio.io/inject': 'false',
             'service.istio.io/canonical-name': objects.name,
             'service.istio.io/canonical-revision': 'latest',
@@ -61,6 +67,11 @@ export function proxyDeployment(
       },
     },
   };
+}
+
+/** The Gateway's own word goes before the cluster's. */
+function networkOf({ metadata, spec }: Gateway, mesh: ProxyMesh): string {
+  return spec.infrastructure?.labels?.[networkLabel] ?? metadata.labels?.[networkLabel] ?? mesh.network;
 }
 
 interface PodContext {
@@ -142,9 +153,9 @@ function proxyContainer(gateway: Gateway, objects: GatewayObjects, context: PodC
 
 function containerPorts(gateway: Gateway): NonNullable<Container['ports']> {
   const own = [
-    { name: 'metrics', containerPort: 15020 },
+    // The name is what monitors of istio-proxy look for.
+    { name: 'http-envoy-prom', containerPort: 15020 },
     { name: 'status-port', containerPort: 15021 },
-    { name: 'http-envoy-prom', containerPort: 15090 },
   ];
   const taken = new Set(own.map(({ containerPort }) => containerPort));
   const listeners = new Set(gateway.spec.listeners.map(({ port }) => port).filter((port) => !taken.has(port)));
@@ -160,6 +171,7 @@ function environment(gateway: Gateway, objects: GatewayObjects, { values, mesh, 
   return [
     { name: 'PILOT_CERT_PROVIDER', value: 'istiod' },
     { name: 'CA_ADDR', value: mesh.discoveryAddress },
+    { name: 'CRL_PATH', value: `${crlFolder}/ca-crl.pem` },
     field('POD_NAME', 'metadata.name'),
     field('POD_NAMESPACE', 'metadata.namespace'),
     field('INSTANCE_IP', 'status.podIP'),
@@ -171,6 +183,7 @@ function environment(gateway: Gateway, objects: GatewayObjects, { values, mesh, 
     field('ISTIO_META_SERVICE_ACCOUNT', 'spec.serviceAccountName'),
     field('ISTIO_META_NODE_NAME', 'spec.nodeName'),
     { name: 'ISTIO_META_CLUSTER_ID', value: mesh.clusterId },
+    { name: 'ISTIO_META_NETWORK', value: networkOf(gateway, mesh) },
     { name: 'ISTIO_META_INTERCEPTION_MODE', value: 'REDIRECT' },
     { name: 'ISTIO_META_WORKLOAD_NAME', value: objects.name },
     { name: 'ISTIO_META_OWNER', value: owner },
