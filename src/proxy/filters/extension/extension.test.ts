@@ -65,6 +65,17 @@ async function send({ run, upstreams }: Bench, exchange: FakeExchange): Promise<
 }
 
 describe('an extension', () => {
+  test('sees headers whose names every object has', async () => {
+    const bench = benchWith(
+      extension(`export default () => ({
+        onRequest: ({ headers }) => ({ respond: { status: 299, body: Object.entries(headers).flat().join('|') } }),
+      });`),
+    );
+    const headers = new HeaderList(['constructor', 'a', '__proto__', 'b']);
+    const { body } = await send(bench, new FakeExchange({ headers }));
+    assert.ok(body.startsWith('constructor|a|__proto__|b|'), body);
+  });
+
   test('sees requests and answers, and changes them; TypeScript is taken as it is', async () => {
     const bench = benchWith(
       extension(

@@ -120,7 +120,8 @@ async function wireRequest(run: HttpRun, maxBodyBytes: number): Promise<WireRequ
 }
 
 function joined(headers: HeaderList): Record<string, string> {
-  const all: Record<string, string> = {};
+  // Without a prototype: names such as `constructor` and `__proto__` are headers, too.
+  const all = Object.create(null) as Record<string, string>;
   for (const [name, value] of headers) all[name] = all[name] === undefined ? value : `${all[name]},${value}`;
   return all;
 }
