@@ -2,7 +2,7 @@
 export { MetricsRegistry, type Histogram, type MetricGroup, type Series } from './metrics.ts';
 export { expositionContentType, negotiateFormat, writeSnapshot, type ExpositionFormat } from './exposition.ts';
 export { profileThread, type ProfileKind, type ThreadProfile } from './profile.ts';
-export { writePprof, type NamedProfile } from './pprof.ts';
+export type { NamedProfile } from './pprof.ts';
 export { MetricsMerger } from './merger.ts';
 export type { MetricsSnapshot } from './snapshot.ts';
 export { labelText, type CellGroup, type CellSeries } from './cell-group.ts';
