@@ -242,6 +242,7 @@ describe('HTTP/2 server session, hostile peers', () => {
     ['PRIORITY', (p) => p.send(rawFrame(2, 0, 1, Buffer.alloc(5)))],
     ['unknown frames', (p) => p.send(rawFrame(0xbe, 0, 0))],
     ['empty DATA', (p, i) => (i === 0 ? p.headers(1, get) : p.send(rawFrame(0, 0, 1)))],
+    ['DATA of padding alone', (p, i) => (i === 0 ? p.headers(1, get) : p.send(rawFrame(0, padded, 1, [1, 0])))],
     ['rapid resets', (p, i) => p.headers(2 * i + 1, get).send(rawFrame(3, 0, 2 * i + 1, uint32(8)))],
     ['streams over the limit', (p, i) => p.headers(2 * i + 1, get)],
     ['malformed requests', (p, i) => p.headers(2 * i + 1, {})],

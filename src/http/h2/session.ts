@@ -79,6 +79,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   #ready = false;
   /** The stream of the DATA frame under way; undefined when its bytes go nowhere. */
   #dataStream: Http2Stream | undefined;
+  /** So much padding would be all of the DATA frame under way, which is then as good as empty; -1: it ends its stream. */
+  #emptyWithPadding = -1;
   #draining = false;
   /** Streams above it are not taken any more (server, after the final GOAWAY). */
   #lastAcceptedStreamId = largestStreamId;
@@ -212,6 +214,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       if (!(error instanceof Http2Error)) throw error;
       this.close(error);
     }
+    // What waits for a stream's reader counts in that stream's window. A channel with a window of its own (a tunnel) goes on.
+    this.#channel.credit(bytes.length);
     return false;
   }
 
@@ -250,7 +254,9 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     if (!this.receiveWindow.receive(length)) {
       throw connectionError(errorCode.flowControlError, 'Peer overran the window of the connection');
     }
-    if (length === 0 && (flags & frameFlag.endStream) === 0) this.#flood.charge('empty DATA frames');
+    const ends = (flags & frameFlag.endStream) !== 0;
+    if (length === 0 && !ends) this.#flood.charge('empty DATA frames');
+    this.#emptyWithPadding = ends ? -1 : length;
     const stream = this.#streams.get(streamId);
     this.#dataStream = stream;
     if (stream === undefined) {
@@ -269,6 +275,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   }
 
   onDataPadding(byteCount: number): void {
+    if (byteCount === this.#emptyWithPadding) this.#flood.charge('empty DATA frames');
     this.#dataStream?.credit(byteCount);
   }
 
