@@ -512,17 +512,6 @@ describe('HTTP/1.1 client', () => {
     assert.deepEqual(failureOf(seen.error), ['connection-termination', 'maybe']);
   });
 
-  it('asks for a WebSocket as HTTP/1.1 does where the client asked by extended CONNECT', async () => {
-    const { peer, request } = testClient();
-    request({ method: 'CONNECT', upgrade: 'websocket', path: '/chat', version: 'http/2' }, false);
-    await turns();
-    assert.match(
-      peer.text,
-      /^GET \/chat HTTP\/1\.1\r\nhost: host\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: [A-Za-z0-9+/]{22}==\r\n\r\n$/,
-    );
-    peer.reset();
-  });
-
   it('drains: closes when the running request has ended, or at once, and does not wait for ever', async () => {
     const clock = createFakeClock();
     const busy = testClient({ clock });

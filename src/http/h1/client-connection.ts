@@ -80,8 +80,7 @@ class Http1Client implements ClientConnection, ChannelReader, ChunkSink, ClientE
   }
 
   request(head: RequestHead, ends: boolean, reader: ClientExchangeReader): ClientExchange {
-    const isWebSocketConnect = head.method === 'CONNECT' && head.upgrade !== undefined;
-    const method = isWebSocketConnect ? 'GET' : head.method;
+    const { method } = head;
     const exchange = new Http1ClientExchange(this, method, head.upgrade, reader);
     if (!this.canOpen) return failLater(exchange, 'connection-termination', 'The connection takes no request now');
     const target = method === 'CONNECT' ? head.authority : head.path;
@@ -90,7 +89,7 @@ class Http1Client implements ClientConnection, ChannelReader, ChunkSink, ClientE
       return failLater(exchange, 'protocol-error', 'The request cannot be written as HTTP/1.1');
     }
     const { asksForTunnel } = exchange;
-    const framing = stageRequest(this.#out, head, { method, target, ends, asksForTunnel });
+    const framing = stageRequest(this.#out, head, { target, ends, asksForTunnel });
     if (framing === undefined) {
       return failLater(exchange, 'protocol-error', 'The request has a Content-Length that is not true');
     }

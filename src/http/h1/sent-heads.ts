@@ -1,5 +1,4 @@
 /** Heads that we send: their framing fields are ours, decided by what the message is, and staged in one piece. */
-import { randomBytes } from 'node:crypto';
 import type { RequestHead, ResponseHead } from '../message.ts';
 import type { WriteFraming } from './body-writer.ts';
 import { fieldLines, statusLine, writtenFields } from './head-writer.ts';
@@ -58,8 +57,6 @@ export function stageTunnelResponse(out: Outbox, head: ResponseHead, upgrade: st
 }
 
 export interface SentRequest {
-  /** That of the request line: an extended CONNECT becomes a GET. */
-  readonly method: string;
   readonly target: string;
   readonly ends: boolean;
   readonly asksForTunnel: boolean;
@@ -67,8 +64,8 @@ export interface SentRequest {
 
 /** Stages a request head; undefined, with nothing staged: its Content-Length cannot be true. */
 export function stageRequest(out: Outbox, head: RequestHead, request: SentRequest): WriteFraming | undefined {
-  const { method, target, ends, asksForTunnel } = request;
-  const { upgrade } = head;
+  const { target, ends, asksForTunnel } = request;
+  const { method, upgrade } = head;
   const fields = fieldLines(head.headers, false);
   const { contentLength, badLength, takesTrailers } = writtenFields;
   if (badLength || (ends && contentLength !== undefined && contentLength > 0)) return undefined;
@@ -84,10 +81,6 @@ export function stageRequest(out: Outbox, head: RequestHead, request: SentReques
   if (upgrade !== undefined) {
     rest += `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
     restLines += 2;
-    if (method !== head.method && !head.headers.has('sec-websocket-key')) {
-      rest += `sec-websocket-key: ${randomBytes(16).toString('base64')}\r\n`;
-      restLines++;
-    }
   }
   if (takesTrailers) {
     rest += upgrade === undefined ? 'te: trailers\r\nconnection: te\r\n' : 'te: trailers\r\n';
