@@ -122,6 +122,19 @@ describe('the policies of a waypoint', () => {
     assert.match(verdict(world, 'shop/c') ?? '', /^True Accepted/);
   });
 
+  it('that ask an authorizer say when there is none', () => {
+    const world = openShop();
+    const custom = { targetRefs: [toService], action: 'CUSTOM' as const, provider: { name: 'ask' }, rules: [{}] };
+    world.put(world.sources.authorizationPolicies, policy('p', custom));
+    assert.match(
+      verdict(world, 'shop/p') ?? '',
+      /^False Invalid: .*no external authorizer "ask".* is denied; bound to/,
+    );
+    const at = { service: 'web.shop.svc.cluster.local', port: 80 };
+    world.configureMesh({ extensionProviders: [{ name: 'ask', kind: 'envoyExtAuthzGrpc', ...at, failOpen: false }] });
+    assert.match(verdict(world, 'shop/p') ?? '', /^True Accepted/);
+  });
+
   it('go when they do, and change alone when they change', () => {
     const world = openShop();
     const p = policy('p', { targetRefs: [toService], rules: [{}] });

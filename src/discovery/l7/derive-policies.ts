@@ -4,6 +4,7 @@
  * Waypoints go by `targetRefs` alone; policies with a selector or without both are ztunnel's there, and hold at gateways of the
  * edge, whose pods they select.
  */
+import type { ExtensionProvider } from '../../api/extension-provider.ts';
 import type { Gateway } from '../../api/gateway.ts';
 import type { ProxyPolicy } from '../../api/l7/index.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
@@ -128,18 +129,19 @@ export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): Deri
     });
 
   const aliases = graph.map('trust domain aliases at L7', meshConfigs, (config) => config.trustDomainAliases);
-  const authorizations = place('L7 authorizations', scope.authorizationPolicies, (policy, key, read) =>
-    convertHttpAuthorization(policy, [trustDomain, ...(read.get(aliases, clusterOfKey(key)) ?? [])]),
-  );
+  const authorizers = providerNames(graph, meshConfigs, ['envoyExtAuthzGrpc', 'envoyExtAuthzHttp']);
+  const authorizations = place('L7 authorizations', scope.authorizationPolicies, (policy, key, read) => {
+    const cluster = clusterOfKey(key);
+    const converted = convertHttpAuthorization(policy, [trustDomain, ...(read.get(aliases, cluster) ?? [])]);
+    const { provider } = converted.policy;
+    if (provider === undefined || read.get(authorizers, cluster)?.has(provider)) return converted;
+    const note = `the mesh configuration has no external authorizer ${JSON.stringify(provider)}: what the rules match is denied`;
+    return { ...converted, notes: [...converted.notes, note] };
+  });
   const authentications = place('L7 authentications', scope.requestAuthentications, (policy, _, read) =>
     convertAuthentication(policy, (id) => read.get(keySets, id)),
   );
-  const rateLimitServices = graph.map(
-    'names of rate limit services',
-    meshConfigs,
-    ({ extensionProviders = [] }) =>
-      new Set(extensionProviders.flatMap(({ kind, name }) => (kind === 'envoyRateLimitGrpc' ? [name] : []))),
-  );
+  const rateLimitServices = providerNames(graph, meshConfigs, ['envoyRateLimitGrpc']);
   const limits = graph.map('conversions of rate limits', scope.rateLimits, (policy, key, read) =>
     convertRateLimit(policy, (name) => read.get(rateLimitServices, clusterOfKey(key))?.has(name) ?? false),
   );
@@ -169,6 +171,20 @@ export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): Deri
       }),
     ),
   };
+}
+
+/** By cluster: names of the providers of some kinds. */
+function providerNames(
+  graph: Graph,
+  meshConfigs: Collection<MeshConfig>,
+  kinds: readonly ExtensionProvider['kind'][],
+): Collection<ReadonlySet<string>> {
+  return graph.map(
+    `names of providers: ${kinds.join(', ')}`,
+    meshConfigs,
+    ({ extensionProviders = [] }) =>
+      new Set(extensionProviders.flatMap(({ kind, name }) => (kinds.includes(kind) ? [name] : []))),
+  );
 }
 
 /** A gateway of the edge, with the labels of its pods. */
