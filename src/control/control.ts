@@ -160,7 +160,14 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     onError: (collection, key, error) =>
       log.error('a derivation failed', { collection, key, error: messageOf(error), stack: stackOf(error) }),
   });
-  const discovery = createDiscovery(graph, { trustDomain, clusterDomain, rootNamespace: namespace, revision });
+  const hasIstioClasses = options.hasIstioClasses ?? true;
+  const discovery = createDiscovery(graph, {
+    trustDomain,
+    clusterDomain,
+    rootNamespace: namespace,
+    revision,
+    hasIstioClasses,
+  });
   const jwksFetcher = createJwksFetcher({
     blockedCidrs: [...neverForKeys, ...(options.blockedJwksCidrs ?? [])],
   });
@@ -280,7 +287,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     discovery,
     cluster,
     values: options.proxies ?? defaultProxyValues,
-    hasIstioClasses: options.hasIstioClasses ?? true,
+    hasIstioClasses,
     namespace,
     revision,
     clusterDomain,

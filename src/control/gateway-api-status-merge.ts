@@ -1,12 +1,17 @@
 /** Parts of a status that have conditions of their own, merged with what is there: times stay, and so do others' entries. Pure. */
 import type { BackendTLSPolicy, HTTPRoute } from '../api/gateway.ts';
 import type { Condition } from '../api/meta.ts';
-import { isOwnController, type AncestorVerdict, type ListenerVerdict, type ParentVerdict } from '../discovery/index.ts';
+import type { AncestorVerdict, ListenerVerdict, ParentVerdict } from '../discovery/index.ts';
 import { mergeConditions, type Verdict } from './conditions.ts';
 
 interface About {
   readonly generation: number | undefined;
   readonly nowMs: number;
+}
+
+/** Of lists that several controllers write. */
+interface AboutShared extends About {
+  readonly isOwn: (controllerName: string) => boolean;
 }
 
 type ParentEntry = NonNullable<HTTPRoute['status']>['parents'][number];
@@ -16,11 +21,11 @@ const maxParents = 32;
 const maxAncestors = 16;
 
 /** Entries of ours whose parents the route no longer has go; others' go first where there is not room for all. */
-export function mergeParents(before: unknown, wanted: readonly ParentVerdict[], about: About): ParentEntry[] {
+export function mergeParents(before: unknown, wanted: readonly ParentVerdict[], about: AboutShared): ParentEntry[] {
   const entries = Array.isArray(before) ? (before as readonly ParentEntry[]) : [];
   const left = new Map(wanted.map((verdict) => [keyOf(verdict), verdict]));
   const merged = entries.flatMap((entry): ParentEntry[] => {
-    if (!isOwnController(entry.controllerName)) return [entry];
+    if (!about.isOwn(entry.controllerName)) return [entry];
     const verdict = left.get(keyOf(entry));
     left.delete(keyOf(entry));
     return verdict ? [entryOf(verdict, entry.conditions, about)] : [];
@@ -45,7 +50,11 @@ function keyOf({ parentRef, controllerName }: Pick<ParentEntry, 'parentRef' | 'c
 
 type AncestorEntry = NonNullable<BackendTLSPolicy['status']>['ancestors'][number];
 
-export function mergeAncestors(before: unknown, wanted: readonly AncestorVerdict[], about: About): AncestorEntry[] {
+export function mergeAncestors(
+  before: unknown,
+  wanted: readonly AncestorVerdict[],
+  about: AboutShared,
+): AncestorEntry[] {
   const entries = Array.isArray(before) ? (before as readonly AncestorEntry[]) : [];
   const asParents = mergeParents(
     entries.map(({ ancestorRef, ...entry }) => ({ ...entry, parentRef: ancestorRef })),

@@ -11,7 +11,11 @@ import { mergeListeners, mergeParents } from './gateway-api-status-merge.ts';
 import { followStatus, statusKinds } from './status-kinds.ts';
 import type { StatusKind } from './status-writer.ts';
 
-const about = { generation: 2, nowMs: Date.parse('2026-03-01T00:00:00Z') };
+const about = {
+  generation: 2,
+  nowMs: Date.parse('2026-03-01T00:00:00Z'),
+  isOwn: (name: string): boolean => name.startsWith('istio.io/'),
+};
 
 function openWorld() {
   const graph = createGraph();

@@ -33,7 +33,7 @@ export function gatewayApiStatusKinds(
   keyOf: (name: string) => string,
   deployed?: (name: string) => DeployedGateway | undefined,
 ): StatusKind[] {
-  const { routes, gateways, classes, backendTlsPolicies } = statuses.gatewayApi;
+  const { routes, gateways, classes, backendTlsPolicies, isOwn } = statuses.gatewayApi;
   const ofKind = (
     kind: KindRef<StatusObject>,
     objects: Collection<StatusObject>,
@@ -56,7 +56,7 @@ export function gatewayApiStatusKinds(
           generation: verdict.generation,
           conditions: {},
           merged(status, about) {
-            const parents = mergeParents(status['parents'], verdict.parents, about);
+            const parents = mergeParents(status['parents'], verdict.parents, { ...about, isOwn });
             // Nothing to say, and nothing said: no status.
             return parents.length === 0 && status['parents'] === undefined ? {} : { parents };
           },
@@ -91,7 +91,9 @@ export function gatewayApiStatusKinds(
           verdict && {
             generation: verdict.generation,
             conditions: {},
-            merged: (status, about) => ({ ancestors: mergeAncestors(status['ancestors'], verdict.ancestors, about) }),
+            merged: (status, about) => ({
+              ancestors: mergeAncestors(status['ancestors'], verdict.ancestors, { ...about, isOwn }),
+            }),
           }
         );
       },

@@ -62,6 +62,8 @@ export interface DiscoveryOptions {
   readonly rootNamespace?: string;
   /** Of this control plane; configuration with another `istio.io/rev` is not for it. Default `default`. */
   readonly revision?: string;
+  /** Whether Gateways of Istio's classes, and statuses under Istio's names, are ours too; not beside an istiod. Default true. */
+  readonly hasIstioClasses?: boolean;
 }
 
 /** Written by the owner of the informers, under keys of `keyOfObject`. */
@@ -262,7 +264,13 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     addresses: meshServices,
     clusterDomain,
   });
-  const gatewayApi = deriveGatewayApi(graph, { scope, serviceBindings, entryBindings, clusterDomain });
+  const gatewayApi = deriveGatewayApi(graph, {
+    scope,
+    serviceBindings,
+    entryBindings,
+    clusterDomain,
+    hasIstioClasses: options.hasIstioClasses ?? true,
+  });
   const httpPolicies = deriveHttpPolicies(graph, {
     scope,
     services: l7Services,

@@ -43,9 +43,16 @@ export function gatewayController(gateway: Gateway, gatewayClass: GatewayClass |
   return gatewayClass ? gatewayClass.spec.controllerName : controllersOfNames[gateway.spec.gatewayClassName];
 }
 
-/** Whether statuses that this controller wrote are ours to change. */
-export function isOwnController(controllerName: string): boolean {
-  return Object.hasOwn(rolesOfControllers, controllerName);
+/** Whether statuses that this controller wrote are ours to change. `hasIstioClasses`: nobody else stands for Istio's names. */
+export function isOwnController(controllerName: string, hasIstioClasses: boolean): boolean {
+  return (
+    Object.hasOwn(rolesOfControllers, controllerName) && (hasIstioClasses || !controllerName.startsWith('istio.io/'))
+  );
+}
+
+/** Under whose name statuses of what follows Services are told: that of waypoints' controller. */
+export function meshController(hasIstioClasses: boolean): string {
+  return hasIstioClasses ? 'istio.io/mesh-controller' : 'ambit.dev/mesh-controller';
 }
 
 export function hboneListeners(gateway: Gateway): Gateway['spec']['listeners'] {

@@ -2,6 +2,7 @@
 import { serviceKey, type ServiceKey } from '../../api/names.ts';
 import type { Origin, TlsSecret, UpstreamTls } from '../../api/l7/index.ts';
 import type { Collection, Graph, Reader } from '../../collection/index.ts';
+import { meshController } from '../gateway-role.ts';
 import type { MeshScope } from '../mesh-scope.ts';
 import { serviceHostname } from '../mesh-service.ts';
 import { clusterOfKey } from '../object-key.ts';
@@ -45,9 +46,11 @@ export function deriveBackendTls(
     readonly boundRoutes: Collection<BoundRoutes>;
     readonly views: Collection<GatewayView>;
     readonly clusterDomain: string;
+    readonly hasIstioClasses: boolean;
   },
 ): DerivedBackendTls {
   const { scope, boundRoutes, views, clusterDomain } = inputs;
+  const controllerName = meshController(inputs.hasIstioClasses);
   const states = graph.map('backend TLS policies and their targets', scope.backendTlsPolicies, (policy, key, read) => {
     const { name = '', namespace = '', generation, creationTimestamp = '', annotations } = policy.metadata;
     const at = `${clusterOfKey(key)}/${namespace}`;
@@ -97,6 +100,7 @@ export function deriveBackendTls(
     },
     verdicts: graph.map('verdicts on backend TLS policies', states, (state, _, read) =>
       ancestorVerdicts(state, {
+        meshController: controllerName,
         holding: (service, section) => holding(service, section, read),
         gatewaysOf(service) {
           const names = new Set<string>();

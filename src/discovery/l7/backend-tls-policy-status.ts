@@ -6,7 +6,6 @@ import type { BackendTLSPolicy } from '../../api/gateway.ts';
 import type { ServiceKey } from '../../api/names.ts';
 import type { ObjectVerdict } from '../waypoint-binding.ts';
 import { textOf, type PolicyState, type PolicyTargetState } from './backend-tls-policy.ts';
-import { meshController } from './gateway-api-parents.ts';
 import { gatewayGroup, no, yes } from './gateway-listeners.ts';
 
 type AncestorRef = NonNullable<BackendTLSPolicy['status']>['ancestors'][number]['ancestorRef'];
@@ -24,6 +23,7 @@ export interface AncestorVerdict {
 }
 
 export interface AncestorScope {
+  readonly meshController: string;
   /** The policy that holds for the Service, or for its port of this name. */
   readonly holding: (service: ServiceKey, section: string | undefined) => PolicyState | undefined;
   /** Gateways with routes to the Service. */
@@ -48,7 +48,7 @@ export function ancestorVerdicts(state: PolicyState, scope: AncestorScope): Poli
     const { group, kind, name, sectionName } = target.ref;
     const conditions = conditionsOf(state, target, scope);
     const ancestorRef = { group, kind, namespace, name, ...(sectionName ? { sectionName } : {}) };
-    add({ ancestorRef, controllerName: meshController, conditions });
+    add({ ancestorRef, controllerName: scope.meshController, conditions });
   }
   for (const target of targets) {
     const conditions = conditionsOf(state, target, scope);

@@ -33,7 +33,7 @@ export interface GatewayWorld {
   readonly errors: string[];
 }
 
-export function openGatewayWorld(): GatewayWorld {
+export function openGatewayWorld({ hasIstioClasses = true }: { hasIstioClasses?: boolean } = {}): GatewayWorld {
   const errors: string[] = [];
   const graph = createGraph({
     onError: (collection, key, error) => errors.push(`${collection} ${key}: ${String(error)}`),
@@ -41,7 +41,13 @@ export function openGatewayWorld(): GatewayWorld {
   const { sources, statuses } = createDiscovery(graph);
   const scope = meshScope(graph, sources, { rootNamespace: 'istio-system', revision: defaultRevision });
   const { serviceBindings, entryBindings } = statuses;
-  const api = deriveGatewayApi(graph, { scope, serviceBindings, entryBindings, clusterDomain: 'cluster.local' });
+  const api = deriveGatewayApi(graph, {
+    scope,
+    serviceBindings,
+    entryBindings,
+    clusterDomain: 'cluster.local',
+    hasIstioClasses,
+  });
   const key = (name: string): string => objectKey(defaultClusterId, 'shop', name);
   const world: GatewayWorld = {
     sources,

@@ -1,6 +1,7 @@
 /** What a route of the Gateway API looks up elsewhere in the graph. */
 import type { Collection, Graph, Reader } from '../../collection/index.ts';
 import type { MeshScope } from '../mesh-scope.ts';
+import { meshController } from '../gateway-role.ts';
 import { clusterOfKey } from '../object-key.ts';
 import { hostsOf } from '../service-entry.ts';
 import type { WaypointBinding } from '../waypoint-binding.ts';
@@ -16,6 +17,7 @@ export interface LookupInputs {
   readonly entryBindings: Collection<WaypointBinding>;
   readonly isGranted: IsGranted;
   readonly clusterDomain: string;
+  readonly hasIstioClasses: boolean;
 }
 
 export interface Lookups {
@@ -30,9 +32,11 @@ export function createLookups(graph: Graph, inputs: LookupInputs): Lookups {
   const entriesByHost = graph.index('service entries by host', serviceEntries, (entry, key) =>
     hostsOf(entry).map((host) => `${clusterOfKey(key)}/${entry.metadata.namespace}/${host}`),
   );
+  const controllerName = meshController(inputs.hasIstioClasses);
   return {
     of: (cluster, own, read) => ({
       clusterDomain,
+      meshController: controllerName,
       service: (namespace, name) => read.get(services, `${cluster}/${namespace}/${name}`),
       entry: (namespace, name) => read.get(serviceEntries, `${cluster}/${namespace}/${name}`),
       entryOfHost(namespace, host) {

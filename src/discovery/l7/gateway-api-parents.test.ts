@@ -214,6 +214,21 @@ describe('a route at a Gateway', () => {
     );
   });
 
+  it("beside an istiod is told under Ambit's names alone", () => {
+    const world = openGatewayWorld({ hasIstioClasses: false });
+    world.put(world.sources.services, service('web'));
+    world.put(world.sources.httpRoutes, httpRoute('r', { parents: [toWeb, toGateway] }));
+    const controllers = (className: string): string[] => {
+      world.put(world.sources.gateways, edgeGateway([http], { className }));
+      return world.parents('HTTPRoute', 'r').map(({ controllerName }) => controllerName);
+    };
+    assert.deepEqual(controllers('istio'), ['ambit.dev/mesh-controller']);
+    assert.deepEqual([world.gateway('edge'), world.edge('edge')], [undefined, []]);
+    assert.deepEqual(controllers('ambit'), ['ambit.dev/mesh-controller', 'ambit.dev/gateway-controller']);
+    const { isOwn } = world.api.verdicts;
+    assert.deepEqual(['istio.io/mesh-controller', 'ambit.dev/mesh-controller', 'x/y'].map(isOwn), [false, true, false]);
+  });
+
   it('is computed again for what it reads alone', () => {
     const world = openWithWeb();
     world.put(world.sources.httpRoutes, httpRoute('r'), httpRoute('s', { parents: [toGateway] }));

@@ -17,6 +17,8 @@ export type ParentRef = NonNullable<HTTPRoute['spec']['parentRefs']>[number];
 
 export interface ParentScope {
   readonly clusterDomain: string;
+  /** Routes of Services are told under its name. */
+  readonly meshController: string;
   readonly gateway: (namespace: string, name: string) => GatewayView | undefined;
   readonly service: (namespace: string, name: string) => Service | undefined;
   readonly entry: (namespace: string, name: string) => ServiceEntry | undefined;
@@ -56,9 +58,6 @@ export interface ParentOutcome {
   /** Of a Service or ServiceEntry. */
   readonly hasWaypoint?: boolean;
 }
-
-/** Routes of Services are told under the name of waypoints' controller. */
-export const meshController = 'istio.io/mesh-controller';
 
 /** Undefined: the parent is none of ours, or nobody knows whose it will be. */
 export function resolveParent(ref: ParentRef, route: RouteIdentity, scope: ParentScope): ParentOutcome | undefined {
@@ -114,7 +113,7 @@ function ofMesh(
   const waypoint = scope.waypointOf(kind, namespace, ref.name);
   // Another controller's waypoint follows the route, or does not: it tells.
   if (waypoint === 'foreign') return undefined;
-  const common = { parentRef: ref, controllerName: meshController };
+  const common = { parentRef: ref, controllerName: scope.meshController };
   const refuse = (message: string): ParentOutcome => ({
     ...common,
     bindings: [],

@@ -27,6 +27,8 @@ export interface GatewayApiInputs {
   /** By the key of the ServiceEntry. */
   readonly entryBindings: Collection<WaypointBinding>;
   readonly clusterDomain: string;
+  /** Whether Gateways and statuses of Istio's controllers are ours too. */
+  readonly hasIstioClasses: boolean;
 }
 
 export interface GatewayApi {
@@ -42,6 +44,8 @@ export interface GatewayApi {
 }
 
 export interface GatewayApiVerdicts {
+  /** Whether entries of this controller in a status are ours. */
+  readonly isOwn: (controllerName: string) => boolean;
   readonly routes: Readonly<Record<RouteKind, Collection<RouteVerdict>>>;
   /** Of Gateways of all roles that are ours. */
   readonly gateways: Collection<GatewayVerdict>;
@@ -50,12 +54,14 @@ export interface GatewayApiVerdicts {
 }
 
 export function deriveGatewayApi(graph: Graph, inputs: GatewayApiInputs): GatewayApi {
-  const { scope } = inputs;
+  const { scope, hasIstioClasses } = inputs;
+  const isOwn = (controllerName: string): boolean => isOwnController(controllerName, hasIstioClasses);
   const certificates = deriveCertificates(graph, scope);
   const views = graph.map('views of gateways', scope.gateways, (gateway, key, read) => {
     const cluster = clusterOfKey(key);
     const gatewayClass = read.get(scope.gatewayClasses, `${cluster}//${gateway.spec.gatewayClassName}`);
-    return viewGateway(gateway, gatewayClass, certificates.scopeOf(gateway, cluster, read));
+    const view = viewGateway(gateway, gatewayClass, certificates.scopeOf(gateway, cluster, read));
+    return view && isOwn(view.controllerName) ? view : undefined;
   });
   const lookups = createLookups(graph, { ...inputs, views, isGranted: certificates.isGranted });
 
@@ -102,6 +108,7 @@ export function deriveGatewayApi(graph: Graph, inputs: GatewayApiInputs): Gatewa
     }),
     secrets: certificates.ofGateways(views),
     verdicts: {
+      isOwn,
       routes: {
         HTTPRoute: verdictsOf('HTTPRoute'),
         GRPCRoute: verdictsOf('GRPCRoute'),
@@ -116,7 +123,7 @@ export function deriveGatewayApi(graph: Graph, inputs: GatewayApiInputs): Gatewa
       ),
       backendTlsPolicies: backendTls.verdicts,
       classes: graph.map('verdicts on gateway classes', scope.gatewayClasses, ({ metadata, spec }) =>
-        isOwnController(spec.controllerName) ? { generation: metadata.generation, accepted: acceptedClass } : undefined,
+        isOwn(spec.controllerName) ? { generation: metadata.generation, accepted: acceptedClass } : undefined,
       ),
     },
   };
