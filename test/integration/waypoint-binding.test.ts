@@ -22,7 +22,7 @@ describe('a Service under load', () => {
         { type: 'merge' },
       );
     const load = Promise.all(
-      Array.from({ length: 2 }, () => l7.send('front/client', { url: 'http://app.shop/load', times: 1500 })),
+      Array.from({ length: 2 }, () => l7.send('front/client', { url: 'http://app.shop/load', times: 800 })),
     );
     let ended = false;
     const answers: HttpAnswer[] = [];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { gatewayClass, namespace, service, serviceEntry, waypoint } from '../fixtures.ts';
-import { openProxyWorld } from './fixtures.ts';
+import { gatewayClass, namespace, pod, service, serviceEntry, waypoint } from '../fixtures.ts';
+import { destinationRule, openProxyWorld, virtualService } from './fixtures.ts';
 
 const uses = (name: string): { labels: Record<string, string> } => ({ labels: { 'istio.io/use-waypoint': name } });
 const web = 'shop/web.shop.svc.cluster.local';
@@ -149,6 +149,31 @@ describe('what a waypoint is told', () => {
       'shop/wp|routes/inbound-vip|81|http|web.shop.svc.cluster.local',
       `shop/wp|service/${web}`,
     ]);
+  });
+
+  it('is the same in whatever order things came', () => {
+    const told = (isReversed: boolean): unknown => {
+      const world = openProxyWorld();
+      const { gateways, services, pods, virtualServices, destinationRules, serviceEntries } = world.sources;
+      const subset = '{ host: web, subsets: [{ name: v1, labels: { version: v1 } }] }';
+      const route = (host: string) =>
+        `{ hosts: [${host}], http: [{ route: [{ destination: { host: web, subset: v1 } }] }] }`;
+      const writes: (() => void)[] = [
+        () => world.put(gateways, waypoint('wp'), waypoint('second')),
+        () => world.put(services, service('web', {}, uses('wp'))),
+        () => world.put(services, service('db', { ports: [{ name: 'tcp', port: 1 }] }, uses('second'))),
+        () => world.put(serviceEntries, serviceEntry('api', {}, uses('wp'))),
+        () => world.put(virtualServices, virtualService('a', route('web')), virtualService('b', route('web'))),
+        () => world.put(destinationRules, destinationRule('a', subset), destinationRule('b', subset)),
+        () => world.put(pods, pod('w-1', { labels: { app: 'web', version: 'v1' } })),
+        () => world.put(pods, pod('w-2', { labels: { app: 'web', version: 'v1' }, ip: '10.244.1.3' })),
+      ];
+      for (const write of isReversed ? writes.toReversed() : writes) write();
+      return [...world.proxyResources.entries()]
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map((one) => JSON.stringify(one));
+    };
+    assert.deepEqual(told(true), told(false));
   });
 
   it('goes by the mesh configuration', () => {
