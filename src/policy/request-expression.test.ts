@@ -49,3 +49,9 @@ test('a pattern does not backtrack, and a loop ends', () => {
   const loops = `${list}.all(a, ${list}.all(b, ${list}.all(c, ${list}.all(d, a + b + c + d >= 0))))`;
   assert.throws(() => evaluate(loops), /budget/);
 });
+
+test('the work of one request is not charged to the next', () => {
+  const list = `[${Array.from({ length: 100 }, (_, i) => i).join(',')}]`;
+  const some = compileRequestExpression(`${list}.all(a, a >= 0)`);
+  for (let i = 0; i < 500; i++) assert.equal(some.evaluate(context), true);
+});

@@ -38,6 +38,9 @@ const known = [
 /** Envoy's, which only Envoy has. */
 const foreign = ['metadata', 'filter_state', 'upstream_filter_state', 'wasm', 'plugin_name', 'listener_direction'];
 
+/** Of one request: others wait meanwhile. */
+const limits = { steps: 20_000, ms: 10 };
+
 let environment: ReturnType<typeof createEnvironment> | undefined;
 
 /** Throws `policy.bad-expression`. */
@@ -50,7 +53,7 @@ export function compileRequestExpression(text: string): RequestExpression {
     });
     return {
       evaluate(context) {
-        openBudget();
+        openBudget(limits);
         return evaluate(context);
       },
     };

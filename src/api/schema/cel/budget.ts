@@ -10,25 +10,29 @@ const stepsPerLook = 256;
 const exhausted = new EvaluationError({ code: 'budget_exhausted', message: 'cost budget exhausted' });
 
 let steps = 0;
+let mostSteps = maxSteps;
 let deadlineMs = Infinity;
 
 /** Begins the account of an object. Evaluation is synchronous, so that one account is enough. */
-export function openBudget(): void {
+export function openBudget(limits: { readonly steps: number; readonly ms: number } = defaultLimits): void {
   steps = 0;
-  deadlineMs = performance.now() + maxMs;
+  mostSteps = limits.steps;
+  deadlineMs = performance.now() + limits.ms;
 }
+
+const defaultLimits = { steps: maxSteps, ms: maxMs };
 
 /** Counts work; throws when there was too much. */
 export function charge(amount = 1): void {
   const before = steps;
   steps += amount;
-  if (steps > maxSteps) throw exhausted;
+  if (steps > mostSteps) throw exhausted;
   if (Math.trunc(before / stepsPerLook) === Math.trunc(steps / stepsPerLook)) return;
   if (performance.now() < deadlineMs) return;
-  steps = maxSteps + 1;
+  steps = mostSteps + 1;
   throw exhausted;
 }
 
 export function isBudgetSpent(): boolean {
-  return steps > maxSteps;
+  return steps > mostSteps;
 }
