@@ -3,7 +3,7 @@ export { overbroadRules, policySelector, type PolicyVerdict } from './authorizat
 export { createDiscovery, type Discovery, type DiscoverySources } from './discovery.ts';
 export type { GatewayObjects } from './gateway-objects.ts';
 export type { GatewayReach } from './gateway-reach.ts';
-export { isOwnController, type GatewayRole } from './gateway-role.ts';
+export type { GatewayRole } from './gateway-role.ts';
 export type { KeyNeed, KeySet } from './l7/authentication-keys.ts';
 export type { AncestorVerdict } from './l7/backend-tls-policy-status.ts';
 export type { ListenerVerdict } from './l7/gateway-listeners-view.ts';
