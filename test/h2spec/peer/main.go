@@ -1,10 +1,13 @@
 // Command h2spec runs the conformance tests of HTTP/2: `server` against a server that listens on a port, `client` against
-// a program that is started with a URL, once a test.
+// a client that is behind a unix socket. Each test of a client starts a program with a URL: that is `notify`, which says the URL
+// there and waits until the client is done with it.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"time"
 
@@ -13,15 +16,19 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 4 && os.Args[1] == "notify" {
+		exitOn(notify(os.Args[2], os.Args[3]))
+		return
+	}
 	if len(os.Args) < 2 || (os.Args[1] != "server" && os.Args[1] != "client") {
-		fmt.Fprintln(os.Stderr, "usage: h2spec server|client [flags] [section...]")
+		fmt.Fprintln(os.Stderr, "usage: h2spec server|client [flags] [section...] | h2spec notify SOCKET URL")
 		os.Exit(2)
 	}
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	port := flags.Int("port", 0, "server: its port; client: the first port to listen on")
 	tls := flags.Bool("tls", false, "speak TLS, whatever the certificate")
 	strict := flags.Bool("strict", false, "also what the RFC says a server should do")
-	exec := flags.String("exec", "", "client: the command; the URL is its last argument")
+	socket := flags.String("socket", "", "client: where it is told of URLs")
 	verbose := flags.Bool("verbose", false, "tell every frame")
 	_ = flags.Parse(os.Args[2:])
 
@@ -30,13 +37,13 @@ func main() {
 		Port:         *port,
 		FromPort:     *port,
 		Path:         "/",
-		Timeout:      2 * time.Second,
+		Timeout:      10 * time.Second,
 		MaxHeaderLen: 4000,
 		Strict:       *strict,
 		TLS:          *tls,
 		Insecure:     true,
 		Verbose:      *verbose,
-		Exec:         *exec,
+		Exec:         fmt.Sprintf("%s notify %s", os.Args[0], *socket),
 		Sections:     flags.Args(),
 	}
 	if os.Args[1] == "client" {
@@ -48,6 +55,19 @@ func main() {
 	if !passed {
 		os.Exit(1)
 	}
+}
+
+func notify(socket, url string) error {
+	connection, err := net.Dial("unix", socket)
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	if _, err := fmt.Fprintln(connection, url); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, connection)
+	return err
 }
 
 func exitOn(err error) {
