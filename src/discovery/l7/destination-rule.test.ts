@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import type { Secret } from '../../api/core.ts';
 import type { Backend } from '../../api/l7/index.ts';
+import { createTestAuthority } from '../../../test/support/certificates.ts';
 import { pod, service, serviceEntry, waypoint, workloadEntry } from '../fixtures.ts';
 import { destinationRule, openShop, rulesOf, virtualService, type ProxyWorld } from './fixtures.ts';
 
@@ -450,21 +447,13 @@ trafficPolicy:
 });
 
 describe('TLS that a DestinationRule asks for', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'ambit-dr-'));
-  after(() => rmSync(folder, { recursive: true }));
-  execFileSync(
-    'openssl',
-    ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1'].concat([
-      '-subj',
-      '/CN=api',
-      '-keyout',
-      join(folder, 'key'),
-      '-out',
-      join(folder, 'crt'),
-    ]),
-    { stdio: 'ignore' },
-  );
-  const [key, certificate] = ['key', 'crt'].map((name) => readFileSync(join(folder, name), 'utf8'));
+  let key = '';
+  let certificate = '';
+  before(async () => {
+    const authority = await createTestAuthority();
+    const signed = await authority.signServer({ dnsNames: ['api.example.com'], ips: [] });
+    [key, certificate] = [signed.keyPem, signed.chainPem];
+  });
   const secret = (name: string, data: Record<string, string | undefined>): Secret => ({
     metadata: { name, namespace: 'shop' },
     data: Object.fromEntries(
