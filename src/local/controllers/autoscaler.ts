@@ -45,7 +45,8 @@ export function createAutoscalerController(cluster: Cluster, readUsage?: ReadUsa
 
   autoscalers.onChange((after, before) => {
     if (!after) return void memories.delete(before ? objectKey(before) : '');
-    if (after.metadata.generation !== before?.metadata.generation) queue.add(objectKey(after));
+    // Autoscalers have no generation.
+    if (!isDeepStrictEqual(after.spec, before?.spec)) queue.add(objectKey(after));
   });
   return queue;
 
