@@ -1,10 +1,10 @@
 /** A connection for raw bytes, by the same choice as requests: counted at its host for as long as it lives. */
 import type { WorkloadUid } from '../../api/names.ts';
 import { AmbitError } from '../../lib/errors.ts';
-import type { ByteChannel, ChannelReader, WriteResult } from '../../net/channel.ts';
 import { serverNameOf, type BackendPool } from './backend-pool.ts';
 import { connectFailure, upstreamFailure } from './failures.ts';
 import type { Host } from './host.ts';
+import { RawChannel } from './raw-channel.ts';
 import type { UpstreamClient, UpstreamConnection, UpstreamFailure } from './upstream.ts';
 
 /** Nothing of the client's was sent before there is a connection, so that another host repeats nothing. */
@@ -68,7 +68,8 @@ async function connectTo(
     const connected = await connector.connect(request, ended);
     pool.stats.connections++;
     pool.noteConnected(host);
-    return { channel: new CountedChannel(connected.channel, counted), host: connected.host };
+    const channel = new RawChannel(connected.channel, pool.config.connectionPool, clock, () => counted.end());
+    return { channel, host: connected.host };
   } catch (error) {
     counted.end();
     if (!timedOut) throw error;
@@ -99,58 +100,5 @@ class Counted {
     this.#host.activeRequests--;
     this.#host.connections--;
     this.#pool.countConnections(-1);
-  }
-}
-
-/** The channel itself, but for its close, which it tells to `counted`. */
-class CountedChannel implements ByteChannel {
-  readonly neverKeeps: boolean;
-  readonly #channel: ByteChannel;
-  readonly #counted: Counted;
-
-  constructor(channel: ByteChannel, counted: Counted) {
-    this.neverKeeps = channel.neverKeeps;
-    this.#channel = channel;
-    this.#counted = counted;
-  }
-
-  read(reader: ChannelReader): void {
-    const counted = this.#counted;
-    this.#channel.read({
-      neverKeeps: reader.neverKeeps === true,
-      onData: (bytes) => reader.onData(bytes),
-      onEnd: () => reader.onEnd(),
-      onDrain: () => reader.onDrain(),
-      onClose(error) {
-        counted.end();
-        reader.onClose(error);
-      },
-    });
-  }
-
-  write(bytes: Uint8Array): WriteResult {
-    return this.#channel.write(bytes);
-  }
-
-  pause(): void {
-    this.#channel.pause();
-  }
-
-  resume(): void {
-    this.#channel.resume();
-  }
-
-  credit(byteCount: number): void {
-    this.#channel.credit(byteCount);
-  }
-
-  end(): void {
-    this.#channel.end();
-  }
-
-  reset(error?: Error): void {
-    this.#channel.reset(error);
-    // Nobody reads from it yet, so nobody will hear of its close.
-    this.#counted.end();
   }
 }

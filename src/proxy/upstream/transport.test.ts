@@ -278,6 +278,33 @@ describe('connections for raw bytes', () => {
     tested.upstreams.close();
   });
 
+  test('end when nothing passes, and when they are old', async () => {
+    await using app = await startEcho();
+    for (const [limits, aliveMs, lastMs] of [
+      // Active in each of the first times; what passed counts until somebody looks.
+      [{ idleTimeoutMs: 60_000 }, [59_000, 59_000, 59_000], 62_000],
+      [{ idleTimeoutMs: 0, maxConnectionDurationMs: 100_000 }, [60_000, 39_999], 1],
+    ] as const) {
+      const connectionPool = { connectTimeoutMs: 10_000, ...limits };
+      const tested = upstreamsTo(app.port, { protocol: 'tcp', connectionPool });
+      const { channel } = await tested.upstreams.connect('web', client, signal);
+      const closed = new Promise<Error | undefined>((resolve) =>
+        channel.read({ onData: () => false, onEnd() {}, onDrain() {}, onClose: resolve }),
+      );
+      const connections = (): number | undefined => tested.upstreams.describe()[0]?.connections;
+      for (const waitMs of aliveMs) {
+        channel.write(Buffer.from('x'));
+        tested.clock.advance(waitMs);
+        assert.equal(connections(), 1);
+      }
+      tested.clock.advance(lastMs);
+      assert.equal(connections(), 0);
+      assert.match((await closed)?.message ?? '', /^Connection was ended: /);
+      assert.equal(tested.clock.pending, 0);
+      tested.upstreams.close();
+    }
+  });
+
   test('that nobody reads are forgotten when they are reset', async () => {
     await using app = await startEcho();
     const tested = upstreamsTo(app.port, { protocol: 'tcp' });
