@@ -27,6 +27,8 @@ export interface CompiledConfig {
   directPlace(listener: string): HttpPlace | undefined;
   /** Of a gateway, in the order of the listener's servers. */
   serverPlaces(listener: string): readonly ServerPlace[];
+  /** Of a gateway: for requests to hosts that none of its servers has, which are told of and answered 404. */
+  unmatchedPlace(listener: string): HttpPlace | undefined;
 }
 
 export interface CompileOptions {
@@ -52,6 +54,7 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
   const servicePlaces = new Map<string, HttpPlace>();
   const directPlaces = new Map<string, HttpPlace>();
   const serverPlaces = new Map<string, ServerPlace[]>();
+  const unmatchedPlaces = new Map<string, HttpPlace>();
   const common = (listener: Listener, policies: PolicyAttachment, service: DestinationService | undefined) => ({
     ...chains.build({ policies, service: service?.name, snapshot, services: options.services }),
     service,
@@ -82,6 +85,13 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
         protocol: 'auto',
       });
     } else {
+      const { telemetry } = listener.policies;
+      unmatchedPlaces.set(listener.name, {
+        ...common(listener, { ...noPolicies, telemetry }, undefined),
+        routes: compiledRoutes(emptyTable),
+        table: emptyTable,
+        protocol: 'http',
+      });
       serverPlaces.set(
         listener.name,
         listener.servers.map((server) => {
@@ -98,6 +108,7 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
     servicePlace: (listener, service, port) => servicePlaces.get(`${listener} ${service} ${port}`),
     directPlace: (listener) => directPlaces.get(listener),
     serverPlaces: (listener) => serverPlaces.get(listener) ?? [],
+    unmatchedPlace: (listener) => unmatchedPlaces.get(listener),
   };
   filtersOf.set(config, chains.built);
   return config;
@@ -140,6 +151,16 @@ const directTable: RouteTable = {
   tls: [],
   tcp: [{ name: 'direct', origin: directOrigin, destinationSubnets: [], destinations: toClientsChoice }],
 };
+
+const noPolicies: PolicyAttachment = {
+  authorization: [],
+  authentication: [],
+  rateLimits: [],
+  telemetry: [],
+  extensions: [],
+};
+
+const emptyTable: RouteTable = { kind: 'routes', name: 'unmatched', hosts: [], tls: [], tcp: [] };
 
 function placeKey({ name }: Listener, service: ServiceKey, port: number): string {
   return `${name} ${service} ${port}`;

@@ -105,7 +105,7 @@ export class EdgeServer {
       if (serverName !== undefined) return places.find(({ server }) => server.name === serverName);
       const colon = authority.lastIndexOf(':');
       const host = colon > authority.lastIndexOf(']') ? authority.slice(0, colon) : authority;
-      return placeForHost(places, host.toLowerCase());
+      return placeForHost(places, host.toLowerCase()) ?? this.#context.config()?.unmatchedPlace(this.#name);
     };
   }
 
