@@ -274,11 +274,15 @@ export class BackendPool {
 
   noHealthyHost(): UpstreamFailure {
     this.stats.noHost++;
-    const { name } = this.config;
+    const { name, service, port } = this.config;
     const total = this.#hosts.size;
-    const ejected = this.#outliers.ejected;
-    const why =
-      total === 0 ? 'it has no endpoints' : `none of ${total} is healthy${ejected > 0 ? `, ${ejected} ejected` : ''}`;
+    const { ejected } = this.#outliers;
+    let why = `none of ${total} is healthy${ejected > 0 ? `, ${ejected} ejected` : ''}`;
+    if (total === 0) {
+      const known = this.owner.mesh.endpoints(service).size;
+      const unfit = `serves port ${port} where we can reach it, in this network and an IP family of ours, and is of the subset`;
+      why = known === 0 ? `${service} has no endpoints` : `none of the ${known} endpoints of ${service} ${unfit}`;
+    }
     return upstreamFailure('no-healthy-host', `no healthy host of ${name}: ${why}`);
   }
 

@@ -568,7 +568,11 @@ describe('configuration', () => {
     const heard = send();
     await settled();
     assert.deepEqual([heard.failure?.kind, heard.failure?.flag], ['no-healthy-host', 'UH']);
-    assert.match(heard.failure?.message ?? '', /it has no endpoints/);
+    assert.match(heard.failure?.message ?? '', /shop\/web\.shop\.svc\.cluster\.local has no endpoints/);
+    const { send: sendFar } = fakeUpstreams({}, [web, endpoint('a', 'fd00::1')]);
+    const far = sendFar();
+    await settled();
+    assert.match(far.failure?.message ?? '', /none of the 1 endpoints of .* serves port 80 where we can reach it/);
   });
 });
 
