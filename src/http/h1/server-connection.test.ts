@@ -412,6 +412,22 @@ describe('HTTP/1.1 server', () => {
     }
   });
 
+  it('tells nobody what is wrong with a body that was answered already', async () => {
+    const { peer, requests, refusals } = testServer();
+    peer.send('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+    await turns();
+    echo(requests[0] as SeenRequest);
+    await turns();
+    peer.send('x\r\n');
+    await turns();
+    assert.equal(peer.text, ok);
+    assert.deepEqual(
+      refusals.map(({ status }) => status),
+      [0],
+    );
+    assert.ok(peer.error);
+  });
+
   it('ends the connection when too much of a body is left, or when it takes too long', async () => {
     const clock = createFakeClock();
     const large = testServer({ clock });

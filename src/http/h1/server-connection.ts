@@ -7,13 +7,12 @@ import type { HeaderList } from '../header-list.ts';
 import { ExchangeError, type RequestListener, type ResponseHead, type ServerConnection } from '../message.ts';
 import { BodyFlow } from './body-flow.ts';
 import { BodyWriter } from './body-writer.ts';
-import { ChunkedDecoder, type ChunkSink } from './chunked-decoder.ts';
-import { Http1Error, malformed } from './errors.ts';
-import { HeadBuffer } from './head-buffer.ts';
+import { Http1Error } from './errors.ts';
 import { statusLine } from './head-writer.ts';
 import { defaultHttp1Limits, type Http1Limits } from './limits.ts';
 import { Outbox } from './outbox.ts';
-import { parseRequest, type ParsedRequest, type RequestOptions } from './request-head.ts';
+import type { ParsedRequest } from './request-head.ts';
+import { RequestIntake, type IntakeSink } from './request-intake.ts';
 import { stageInformational, stageResponse, stageTunnelResponse } from './sent-heads.ts';
 import { Http1ServerExchange, type ExchangeOwner } from './server-exchange.ts';
 
@@ -32,35 +31,24 @@ export function serveHttp1(channel: ByteChannel, options: Http1ServerOptions): S
   return new Http1Server(channel, options);
 }
 
-/**
- * What the next byte belongs to. `answer`: to no request yet, because the one before is not answered. `drop`: to a body that nobody
- * wants. `over`: to nothing, we have ended our side.
- */
-type Reading = 'head' | 'length' | 'chunked' | 'answer' | 'tunnel' | 'drop-length' | 'drop-chunked' | 'over';
-
 type TimerKind = 'idle' | 'head' | 'drop' | 'drain' | 'half-closed' | 'linger';
 
-class Http1Server implements ServerConnection, ChannelReader, ChunkSink, ExchangeOwner, TurnEnd {
+class Http1Server implements ServerConnection, ChannelReader, IntakeSink, ExchangeOwner, TurnEnd {
   readonly neverKeeps: boolean = true;
   readonly #channel: ByteChannel;
   readonly #listener: RequestListener;
   readonly #limits: Http1Limits;
-  readonly #request: RequestOptions;
   readonly #clock: Clock;
   readonly #out: Outbox;
   readonly #body: BodyWriter;
   readonly #flow: BodyFlow;
-  readonly #partial: HeadBuffer = new HeadBuffer(414);
-  readonly #chunks: ChunkedDecoder;
-  #reading: Reading = 'head';
+  readonly #intake: RequestIntake;
   #exchange: Http1ServerExchange | undefined;
   /** Over, and its reader does not know yet. */
   #ended: Http1ServerExchange | undefined;
-  /** Body bytes to come. */
-  #remaining = 0;
+  /** Of the bytes that are just taken: those of bodies. */
   #deliveredNow = 0;
   #held: ByteQueue | undefined;
-  #emptyLines = 0;
   #turnDue = false;
   #consuming = false;
   #peerEnded = false;
@@ -77,16 +65,16 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     this.#listener = options.listener;
     this.#limits = { ...defaultHttp1Limits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
-    this.#request = {
-      scheme: options.scheme,
-      allowHttp10: options.allowHttp10 ?? false,
-      maxHeadBytes: this.#limits.maxHeadBytes,
-      maxFields: this.#limits.maxFields,
-    };
+    const { maxHeadBytes, maxFields } = this.#limits;
+    const allowHttp10 = options.allowHttp10 ?? false;
+    this.#intake = new RequestIntake(
+      this.#limits,
+      { scheme: options.scheme, allowHttp10, maxHeadBytes, maxFields },
+      this,
+    );
     this.#out = new Outbox(channel);
     this.#body = new BodyWriter(this.#out);
     this.#flow = new BodyFlow(channel, this.#limits.maxUncreditedBytes);
-    this.#chunks = new ChunkedDecoder(this.#limits);
     this.#quietSinceMs = this.#clock.nowMs();
     this.#arm('idle', this.#limits.idleTimeoutMs);
     channel.read(this);
@@ -99,14 +87,14 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    if (this.#reading !== 'head' || !this.#partial.isEmpty) return;
+    if (!this.#intake.isBetweenRequests) return;
     const quietMs = this.#clock.nowMs() - this.#quietSinceMs;
     if (quietMs >= this.#limits.drainQuietMs) this.#shut();
     else this.#arm('drain', this.#limits.drainQuietMs - quietMs);
   }
 
   close(error?: Error): void {
-    this.#reading = 'over';
+    this.#intake.stop();
     this.#channel.reset(error);
   }
 
@@ -117,7 +105,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
       this.#held?.append(bytes);
       return false;
     }
-    const used = this.#consume(bytes);
+    const used = this.#take(bytes);
     if (used < bytes.length) {
       this.#held ??= new ByteQueue();
       this.#held.append(bytes.subarray(used));
@@ -142,7 +130,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
   onClose(error?: Error): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#reading = 'over';
+    this.#intake.stop();
     this.#cancelTimer?.();
     this.#held?.clear();
     this.#notifyEnded();
@@ -165,7 +153,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     if (held === undefined || held.length === 0) return;
     while (held.length > 0) {
       const piece = held.peek();
-      const used = this.#consume(piece);
+      const used = this.#take(piece);
       held.consume(used);
       if (used < piece.length) return;
     }
@@ -173,65 +161,21 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     if (this.#peerEnded) this.#applyEnd();
   }
 
-  onChunkData(bytes: Uint8Array): void {
-    if (this.#reading === 'drop-chunked') this.#drop(bytes.length);
-    else this.#deliver(bytes);
-  }
-
   /** Gives how many bytes were taken; the rest belongs to what cannot be read yet. */
-  #consume(bytes: Uint8Array): number {
-    const end = bytes.length;
-    let at = 0;
+  #take(bytes: Uint8Array): number {
     this.#deliveredNow = 0;
     this.#consuming = true;
+    let taken = bytes.length;
     try {
-      while (at < end) {
-        const next = this.#step(bytes, at);
-        if (next < 0) break;
-        at = next;
-      }
+      taken = this.#intake.take(bytes);
     } catch (error) {
       if (!(error instanceof Http1Error)) throw error;
       this.#refuse(error);
-      at = end;
     } finally {
       this.#consuming = false;
     }
-    if (at > this.#deliveredNow) this.#channel.credit(at - this.#deliveredNow);
-    return at;
-  }
-
-  /** Takes what belongs together, from `at` on; gives where that ends, or -1: nothing can be taken now. */
-  #step(bytes: Uint8Array, at: number): number {
-    switch (this.#reading) {
-      case 'head':
-        return this.#readHead(bytes, at);
-      case 'length':
-      case 'drop-length': {
-        if (this.#waitsForReader()) return -1;
-        const end = Math.min(bytes.length, at + this.#remaining);
-        this.#remaining -= end - at;
-        if (this.#reading === 'length')
-          this.#deliver(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
-        if (this.#remaining === 0) this.#bodyEnded(undefined);
-        return end;
-      }
-      case 'chunked':
-      case 'drop-chunked': {
-        if (this.#waitsForReader()) return -1;
-        const end = this.#chunks.decode(bytes, at, this);
-        if (this.#chunks.isOver) this.#bodyEnded(this.#chunks.trailers);
-        return end;
-      }
-      case 'tunnel':
-        if (this.#waitsForReader()) return -1;
-        this.#deliver(at === 0 ? bytes : bytes.subarray(at));
-        return bytes.length;
-      case 'answer':
-        return -1;
-      case 'over':
-        return bytes.length;
-    }
+    if (taken > this.#deliveredNow) this.#channel.credit(taken - this.#deliveredNow);
+    return taken;
   }
 
   /** Whether bytes wait that nobody can take yet. */
@@ -239,95 +183,50 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
     return this.#held !== undefined && this.#held.length > 0;
   }
 
-  #waitsForReader(): boolean {
-    const exchange = this.#exchange;
-    return exchange !== undefined && exchange.reader === undefined && !exchange.answered;
+  onPartialHead(): void {
+    if (this.#limits.headTimeoutMs > 0) this.#arm('head', this.#limits.headTimeoutMs);
   }
 
-  #readHead(bytes: Uint8Array, start: number): number {
-    this.#notifyEnded();
-    let at = start;
-    const partial = this.#partial;
-    if (partial.isEmpty) {
-      if (bytes[at] === 0x0d && bytes[at + 1] === 0x0a) {
-        this.#skipEmptyLine();
-        at += 2;
-        if (at === bytes.length) return at;
-      }
-      // A carriage return at the end may be half of an empty line.
-      const parsed = bytes[at] === 0x0d ? undefined : parseRequest(bytes, at, bytes.length, this.#request);
-      if (parsed !== undefined) {
-        this.#begin(parsed);
-        return parsed.end;
-      }
-      if (this.#limits.headTimeoutMs > 0) this.#arm('head', this.#limits.headTimeoutMs);
-    }
-    const end = partial.take(bytes, at, this.#limits.maxHeadBytes);
-    if (end < 0) return bytes.length;
-    const head = partial.bytes();
-    partial.clear();
+  onHeadEnd(): void {
     this.#arm('idle', this.#limits.idleTimeoutMs);
-    if (head.length === 2) {
-      this.#skipEmptyLine();
-      return end;
-    }
-    const parsed = parseRequest(head, 0, head.length, this.#request);
-    if (parsed === undefined || parsed.end !== head.length) throw malformed('The head ends early');
-    this.#begin(parsed);
-    return end;
   }
 
-  /** One is tolerated before a request (RFC 9112 section 2.2). */
-  #skipEmptyLine(): void {
-    this.#emptyLines++;
-    if (this.#emptyLines > 1) throw malformed('Empty lines instead of a request');
-  }
-
-  #begin(parsed: ParsedRequest): void {
-    this.#emptyLines = 0;
-    const { bodyLength } = parsed;
-    if (bodyLength === 0) {
-      this.#reading = 'answer';
-    } else if (bodyLength === 'unknown') {
-      this.#reading = 'chunked';
-      this.#chunks.start();
-    } else {
-      this.#reading = 'length';
-      this.#remaining = bodyLength;
-    }
+  onRequest(parsed: ParsedRequest): void {
+    this.#notifyEnded();
     const exchange = new Http1ServerExchange(this, parsed);
     this.#exchange = exchange;
     this.#listener.onRequest(exchange);
   }
 
-  #deliver(bytes: Uint8Array): void {
+  takesBody(): boolean {
+    return this.#exchange?.reader !== undefined;
+  }
+
+  onBody(bytes: Uint8Array): void {
     const exchange = this.#exchange;
-    if (exchange === undefined || this.#reading === 'over') return;
+    if (exchange === undefined) return;
     exchange.continued = true;
     this.#deliveredNow += bytes.length;
     this.#flow.delivered(bytes.length);
     exchange.reader?.onData(bytes);
   }
 
-  #drop(byteCount: number): void {
-    this.#remaining -= byteCount;
-    if (this.#remaining < 0) this.#shut();
+  onBodyEnd(trailers: HeaderList | undefined): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    exchange.received = true;
+    exchange.reader?.onEnd(trailers);
   }
 
-  #bodyEnded(trailers: HeaderList | undefined): void {
-    if (this.#reading === 'over') return;
-    const exchange = this.#exchange;
-    if (exchange === undefined) return this.#next();
-    exchange.received = true;
-    this.#reading = 'answer';
-    exchange.reader?.onEnd(trailers);
-    if (exchange.answered && this.#exchange === exchange) this.#finish(exchange);
+  onDropEnd(isWhole: boolean): void {
+    if (isWhole) this.#next();
+    else this.#shut();
   }
 
   /** The client has ended its side, and everything before was read. */
   #applyEnd(): void {
     const exchange = this.#exchange;
-    switch (this.#reading) {
+    switch (this.#intake.reading) {
       case 'head':
       case 'drop-length':
       case 'drop-chunked':
@@ -360,7 +259,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
   onReader(): void {
     if (this.#consuming) return;
     if (this.#holds() || this.#ended !== undefined) this.#turnSoon();
-    else if (this.#peerEnded && this.#reading === 'tunnel') this.#turnSoon();
+    else if (this.#peerEnded && this.#intake.reading === 'tunnel') this.#turnSoon();
   }
 
   onCredit(byteCount: number): void {
@@ -408,7 +307,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
   }
 
   abort(error: Error | undefined): void {
-    this.#reading = 'over';
+    this.#intake.stop();
     this.#channel.reset(error);
   }
 
@@ -428,7 +327,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
       return this.abort(new Error('101 to a request that asks for no upgrade'));
     exchange.isTunnel = true;
     exchange.received = false;
-    this.#reading = 'tunnel';
+    this.#intake.tunnel();
     stageTunnelResponse(this.#out, head, upgrade);
     this.#body.start('raw');
     if (this.#holds() || this.#peerEnded) this.#turnSoon();
@@ -454,7 +353,7 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
 
   #next(): void {
     if (this.#closing) return this.#shut();
-    this.#reading = 'head';
+    this.#intake.next();
     this.#quietSinceMs = this.#clock.nowMs();
     if (this.#draining) this.#arm('drain', this.#limits.drainQuietMs);
     if (this.#holds()) this.#turnSoon();
@@ -463,16 +362,9 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
 
   /** The answer was whole before the request: a little more of it is read for the sake of the connection. */
   #giveUpBody(exchange: Http1ServerExchange): void {
-    const isChunked = this.#reading === 'chunked';
-    const tooMuch = !isChunked && this.#remaining > this.#limits.maxDroppedBytes;
-    if (this.#closing || tooMuch) {
-      this.#endExchange(exchange);
-      this.#shut();
-      return;
-    }
-    this.#reading = isChunked ? 'drop-chunked' : 'drop-length';
-    if (isChunked) this.#remaining = this.#limits.maxDroppedBytes;
+    const isDropped = !this.#closing && this.#intake.drop();
     this.#endExchange(exchange);
+    if (!isDropped) return this.#shut();
     if (this.#limits.headTimeoutMs > 0) this.#arm('drop', this.#limits.headTimeoutMs);
     if (this.#holds()) this.#turnSoon();
   }
@@ -493,7 +385,8 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
   /** Answers what is no request that we take, and ends. */
   #refuse(error: Http1Error): void {
     const exchange = this.#exchange;
-    const canAnswer = exchange === undefined || !exchange.responded;
+    // What is wrong with a body behind its answer is told to nobody: it would be taken for another answer.
+    const canAnswer = exchange === undefined ? !this.#intake.isDropping : !exchange.responded;
     this.#listener.onBadRequest?.({ status: canAnswer ? error.status : 0, problem: error.message });
     if (exchange !== undefined) {
       exchange.error = new ExchangeError('protocol-error', error.message, { sent: 'maybe', cause: error });
@@ -507,9 +400,8 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
 
   /** Ends our side; what still comes is dropped, for a while, so that the client gets to read the answer. */
   #shut(): void {
-    if (this.#reading === 'over') return;
-    this.#reading = 'over';
-    this.#partial.clear();
+    if (this.#intake.reading === 'over') return;
+    this.#intake.stop();
     this.#held?.clear();
     this.#flow.holds(false);
     this.#out.flush();
@@ -532,25 +424,25 @@ class Http1Server implements ServerConnection, ChannelReader, ChunkSink, Exchang
       case 'idle': {
         // Armed once, not for each request: it looks how long the quiet has been.
         const { idleTimeoutMs } = this.#limits;
-        const isIdle = this.#reading === 'head' && this.#partial.isEmpty;
-        const restMs = isIdle ? this.#quietSinceMs + idleTimeoutMs - this.#clock.nowMs() : idleTimeoutMs;
+        const { isBetweenRequests } = this.#intake;
+        const restMs = isBetweenRequests ? this.#quietSinceMs + idleTimeoutMs - this.#clock.nowMs() : idleTimeoutMs;
         if (restMs > 0) this.#arm('idle', restMs);
         else this.#shut();
         break;
       }
       case 'head':
-        if (this.#reading === 'head' && !this.#partial.isEmpty) {
+        if (this.#intake.reading === 'head' && !this.#intake.isBetweenRequests) {
           this.#listener.onBadRequest?.({ status: 408, problem: 'The head took too long' });
           this.#out.text(`${statusLine(408)}content-length: 0\r\nconnection: close\r\n\r\n`);
           this.#shut();
         }
         break;
       case 'drop':
-        if (this.#reading === 'drop-length' || this.#reading === 'drop-chunked') this.#shut();
+        if (this.#intake.isDropping) this.#shut();
         else this.#arm('idle', this.#limits.idleTimeoutMs);
         break;
       case 'drain':
-        if (this.#reading === 'head' && this.#partial.isEmpty) this.#shut();
+        if (this.#intake.isBetweenRequests) this.#shut();
         break;
       case 'half-closed':
         if (this.#exchange === undefined) break;
