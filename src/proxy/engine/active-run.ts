@@ -96,6 +96,12 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.#filter(0);
   }
 
+  /** In place of `start`: answered so, whatever filters say of such requests; they hear of the answer and the end. */
+  refuse(reply: LocalReply): void {
+    this.#exchange.read(this);
+    this.#reply(reply);
+  }
+
   get service(): DestinationService | undefined {
     return this.#place.service;
   }

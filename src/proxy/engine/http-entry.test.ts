@@ -4,7 +4,7 @@ import type { SpiffeId } from '../../api/names.ts';
 import { HeaderList } from '../../http/header-list.ts';
 import { engineBench, FakeExchange, testConnection } from './engine-fixtures.ts';
 import { createHttpEntry } from './http-entry.ts';
-import type { DownstreamConnection } from './http-run.ts';
+import type { DownstreamConnection, HttpRun } from './http-run.ts';
 import type { HttpPlace } from './place.ts';
 
 const spoofed = [
@@ -77,6 +77,17 @@ describe('a request that enters', () => {
     const { exchange, headers } = enter({ trust: 'mesh', path: '/a%00b' });
     assert.equal(headers, undefined);
     assert.equal(exchange.head?.status, 400);
+  });
+
+  test('that is refused for its path is told to filters, which have no say in it', () => {
+    const said: string[] = [];
+    const filter = {
+      name: 'witness',
+      onRequest: () => void said.push('asked'),
+      onResponse: ({ responseDetails }: HttpRun) => void said.push(responseDetails),
+    };
+    enter({ trust: 'mesh', path: '/a%00b', place: { filters: [filter] } });
+    assert.deepEqual(said, ['path_normalization_failed']);
   });
 
   test('at no place is answered 404', () => {

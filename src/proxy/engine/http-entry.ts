@@ -29,23 +29,30 @@ export function createHttpEntry(options: HttpEntryOptions): RequestListener {
         return;
       }
       const originalPath = request.path;
-      if (request.path.startsWith('/')) {
-        const path = normalizePath(request.path, place.settings.pathNormalization);
-        if (path === undefined) {
-          const details = 'path_normalization_failed';
-          refuse(exchange, { status: 400, flag: '', details, reason: 'the path cannot be normalised' }, trust);
-          options.onBadRequest('the path cannot be normalised', 400);
-          return;
-        }
-        request.path = path;
-      }
+      const path = request.path.startsWith('/')
+        ? normalizePath(request.path, place.settings.pathNormalization)
+        : request.path;
+      if (path !== undefined) request.path = path;
       const remoteAddress = describeClient(request, connection, place, trust);
-      new ActiveRun({ exchange, connection, place, originalPath, remoteAddress }).start();
+      const run = new ActiveRun({ exchange, connection, place, originalPath, remoteAddress });
+      if (path !== undefined) {
+        run.start();
+        return;
+      }
+      run.refuse(badPath);
+      options.onBadRequest(badPath.reason, badPath.status);
     },
     onBadRequest: ({ problem, status }) => options.onBadRequest(problem, status),
     onClose: (error) => options.onClose(error),
   };
 }
+
+const badPath: LocalReply = {
+  status: 400,
+  flag: '',
+  details: 'path_normalization_failed',
+  reason: 'the path cannot be normalised',
+};
 
 function refuse(exchange: ServerExchange, reply: LocalReply, trust: HttpEntryOptions['trust']): void {
   const isGrpc = exchange.request.headers.get('content-type')?.startsWith('application/grpc') ?? false;
