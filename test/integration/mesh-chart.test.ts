@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { kinds, systemNamespace, type KindRef, type KubeObject } from '../../src/api/index.ts';
+import { kinds, systemNamespace, type KindRef, type KubeObject, type Pod } from '../../src/api/index.ts';
 import { loadKubeconfig, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { chart, helm, runHelm } from '../support/helm.ts';
@@ -116,6 +116,17 @@ describe('a mesh installed by its chart', { skip }, () => {
     await mesh.client.delete(policies, 'nobody', 'default');
   });
 
+  it('deploys a waypoint that serves', async () => {
+    const { code, stdout, stderr } = await mesh.ambit(['waypoint', 'apply', '--wait', '--waypoint-timeout', '60']);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /waypoint default\/waypoint is ready/);
+    const { spec } = await mesh.client.get(kinds.Deployment, 'waypoint', 'default');
+    const [proxy] = spec.template.spec.containers;
+    assert.match(proxy?.image ?? '', /^ambit\/ambit:/);
+    assert.equal(spec.template.spec.terminationGracePeriodSeconds, 60);
+    assert.equal((await mesh.ambit(['waypoint', 'delete', 'waypoint'])).code, 0);
+  });
+
   it('gives each component the rights it needs, and no more', async () => {
     const as = async (account: string, use: (client: KubeClient) => Promise<void>): Promise<void> => {
       const user = `system:serviceaccount:${systemNamespace}:${account}`;
@@ -131,7 +142,13 @@ describe('a mesh installed by its chart', { skip }, () => {
     await as('istiod', async (client) => {
       await client.list(policies);
       await client.get(kinds.Secret, 'istio-ca-secret', systemNamespace);
-      await assert.rejects(client.list(kinds.Secret, { namespace: 'default' }), forbidden);
+      // Gateways refer to certificates anywhere: they are watched, and never written.
+      await client.list(kinds.Secret, { namespace: 'default' });
+      await assert.rejects(client.delete(kinds.Secret, 'any', 'default'), forbidden);
+      await assert.rejects(
+        client.create(kinds.Pod, { metadata: { name: 'p', namespace: 'default' } } as Pod),
+        forbidden,
+      );
       await assert.rejects(client.delete(kinds.Pod, 'client', 'default'), forbidden);
     });
     await as('istio-cni', async (client) => {
