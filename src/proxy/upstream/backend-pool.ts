@@ -2,16 +2,17 @@
 import type { Backend } from '../../api/l7/index.ts';
 import { hashText, requestHash } from '../../decision/balance/index.ts';
 import type { RequestHead } from '../../http/message.ts';
-import { formatHostPort, tryParseIp } from '../../lib/ip.ts';
+import { formatHostPort } from '../../lib/ip.ts';
 import { Attempt } from './attempt.ts';
 import type { BackendStats } from './backend-stats.ts';
 import { upstreamFailure } from './failures.ts';
 import { grpcHttpStatus } from './grpc-status.ts';
 import { hashCookie } from './hash-cookie.ts';
 import { Host } from './host.ts';
-import { HostPool, type HostPoolKind } from './host-pool.ts';
+import { HostPool } from './host-pool.ts';
 import { HostSet } from './host-set.ts';
 import { OutlierWatch } from './outlier-watch.ts';
+import { plainHttp1, plainHttp2, poolKindOf, protocolOf, splitsPools } from './pool-kind.ts';
 import type { PoolOwner } from './pool-owner.ts';
 import { RetryLimits } from './retry-limits.ts';
 import type {
@@ -319,46 +320,18 @@ export class BackendPool {
   }
 
   #poolOf(host: Host, head: RequestHead, client: UpstreamClient): HostPool {
-    const protocol = protocolOf(this.config, head);
     if (!this.#splitsPools) {
-      if (protocol === 'http1') return (host.http1 ??= new HostPool(host, this, plainHttp1));
+      if (protocolOf(this.config, head) === 'http1') return (host.http1 ??= new HostPool(host, this, plainHttp1));
       return (host.http2 ??= new HostPool(host, this, plainHttp2));
     }
-    const serverName = serverNameOf(this.config, head.authority);
-    // The header tells one client's address, so the connection is that client's alone.
-    const owner = this.config.proxyProtocol ? client : undefined;
-    const id = `${protocol}|${serverName}|${owner ? formatHostPort(owner.address, owner.port) : ''}`;
-    let pool = host.pools.get(id);
-    if (!pool) {
-      const kind: HostPoolKind = { id, protocol, serverName, client: owner };
-      host.pools.set(id, (pool = new HostPool(host, this, kind)));
-    }
+    const kind = poolKindOf(this.config, head, client);
+    let pool = host.pools.get(kind.id);
+    if (!pool) host.pools.set(kind.id, (pool = new HostPool(host, this, kind)));
     return pool;
   }
 }
 
-const plainHttp1: HostPoolKind = { id: 'http1', protocol: 'http1', serverName: '', client: undefined };
-const plainHttp2: HostPoolKind = { id: 'http2', protocol: 'http2', serverName: '', client: undefined };
 const noLocality = { region: '', zone: '', subzone: '' };
-
-/** An upgrade is a matter of HTTP/1.1, whatever else the backend speaks. */
-function protocolOf({ protocol }: Backend, { version, upgrade }: RequestHead): 'http1' | 'http2' {
-  if (upgrade !== undefined || protocol === 'http1') return 'http1';
-  if (protocol === 'http2') return 'http2';
-  return version === 'http/2' ? 'http2' : 'http1';
-}
-
-function splitsPools({ proxyProtocol, tls }: Backend): boolean {
-  return proxyProtocol !== undefined || tls !== undefined;
-}
-
-/** The name that TLS asks for: the configured one, else the request's host, unless it is an address. */
-export function serverNameOf({ tls }: Backend, authority: string): string {
-  if (!tls) return '';
-  if (tls.sni !== undefined) return tls.sni;
-  const host = authority.startsWith('[') ? '' : authority.replace(/:\d+$/, '').toLowerCase();
-  return tryParseIp(host) ? '' : host;
-}
 
 function poolsOf(host: Host): HostPool[] {
   return [host.http1, host.http2, ...host.pools.values()].filter((pool) => pool !== undefined);

@@ -1,9 +1,10 @@
 /** A connection for raw bytes, by the same choice as requests: counted at its host for as long as it lives. */
 import type { WorkloadUid } from '../../api/names.ts';
 import { AmbitError } from '../../lib/errors.ts';
-import { serverNameOf, type BackendPool } from './backend-pool.ts';
+import type { BackendPool } from './backend-pool.ts';
 import { connectFailure, upstreamFailure } from './failures.ts';
 import type { Host } from './host.ts';
+import { serverNameOf } from './pool-kind.ts';
 import { RawChannel } from './raw-channel.ts';
 import type { UpstreamClient, UpstreamConnection, UpstreamFailure } from './upstream.ts';
 

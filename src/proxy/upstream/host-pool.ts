@@ -12,15 +12,9 @@ import type { BackendPool } from './backend-pool.ts';
 import type { Connected, ConnectRequest } from './connector.ts';
 import type { Host } from './host.ts';
 import { connectFailure, upstreamFailure } from './failures.ts';
+import type { HostPoolKind } from './pool-kind.ts';
 import { PooledConnection } from './pooled-connection.ts';
-import type { UpstreamClient, UpstreamHost } from './upstream.ts';
-
-export interface HostPoolKind {
-  readonly id: string;
-  readonly protocol: 'http1' | 'http2';
-  readonly serverName: string;
-  readonly client: UpstreamClient | undefined;
-}
+import type { UpstreamHost } from './upstream.ts';
 
 /** Before a peer says how many streams it takes. */
 const assumedStreams = 100;
