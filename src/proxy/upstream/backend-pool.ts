@@ -326,15 +326,31 @@ export class BackendPool {
     }
     const kind = poolKindOf(this.config, head, client);
     let pool = host.pools.get(kind.id);
-    if (!pool) host.pools.set(kind.id, (pool = new HostPool(host, this, kind)));
+    if (!pool) {
+      if (host.pools.size >= maxPools) retireOldest(host);
+      host.pools.set(kind.id, (pool = new HostPool(host, this, kind)));
+    }
     return pool;
   }
 }
+
+/** Names and clients are the callers' choice: they must not fill the memory with idle connections of one host. */
+const maxPools = 1000;
 
 const noLocality = { region: '', zone: '', subzone: '' };
 
 function poolsOf(host: Host): HostPool[] {
   return [host.http1, host.http2, ...host.pools.values()].filter((pool) => pool !== undefined);
+}
+
+/** One whose requests all have a connection: they end on it. */
+function retireOldest(host: Host): void {
+  for (const pool of host.pools.values()) {
+    if (pool.hasWaiting) continue;
+    host.pools.delete(pool.kind.id);
+    pool.retire();
+    return;
+  }
 }
 
 /** Its pools' connections take no more requests; what comes next gets new ones. */

@@ -40,6 +40,10 @@ export class HostPool {
     return this.#connections + this.#dials.size + this.#waiting.size === 0;
   }
 
+  get hasWaiting(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   /** Most streams of ours on one connection. */
   get maxStreams(): number {
     if (this.kind.protocol === 'http1') return 1;

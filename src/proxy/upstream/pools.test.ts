@@ -392,6 +392,21 @@ describe('circuit breakers', () => {
   });
 });
 
+test('callers who ask for ever other names leave no more than so many connections', async () => {
+  const tls = { mode: 'simple', subjectAltNames: [], ca: { kind: 'none' } } as const;
+  const { hosts, send } = fakeUpstreams({ tls });
+  for (let i = 0; i < 1100; i++) send({ head: requestHead('/', { authority: `name-${i}.example.com` }) });
+  await settled();
+  for (const exchange of hosts.exchanges) exchange.answer();
+  for (let i = 0; i < 100; i++) send({ head: requestHead('/', { authority: `other-${i}.example.com` }) });
+  await settled();
+  for (const exchange of hosts.exchanges) exchange.answer();
+  await settled();
+  const open = hosts.connections.filter(({ isClosed }) => !isClosed);
+  assert.equal(hosts.connections.length, 1200);
+  assert.ok(open.length <= 1101, String(open.length));
+});
+
 describe('retries', () => {
   test('are limited by number', () => {
     const { upstreams } = fakeUpstreams({ connectionPool: { maxRetries: 1 } });
