@@ -1,5 +1,5 @@
 /** Pure decisions of a data plane: where a connection goes. */
-export { ipv4, ipv6, type IpFamilies } from './addresses.ts';
+export { type IpFamilies } from './addresses.ts';
 export { planOutbound, violatedByChange } from './outbound.ts';
 export type { HbonePlan, OutboundPlan } from './outbound-plan.ts';
 export type { EndpointAvoidance } from './draw.ts';

@@ -53,7 +53,10 @@ describe('the chart', { skip }, () => {
       const istiod = (await render('-n', 'istio-system', ...args)).find(
         ({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'istiod',
       );
-      const env = (istiod?.spec?.template?.spec?.containers[0] as { env?: { name: string; value?: string }[] }).env;
+      const container = istiod?.spec?.template?.spec?.containers[0] as
+        | { readonly env?: readonly { readonly name: string; readonly value?: string }[] }
+        | undefined;
+      const env = container?.env;
       return parseProxyValues(env?.find(({ name }) => name === 'PROXY_VALUES')?.value ?? '');
     };
     const plain = await valuesOf();

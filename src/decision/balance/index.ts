@@ -1,10 +1,9 @@
 /** Load balancing as pure decisions: hosts, their health and a random come in, a choice goes out. */
 export { backendHosts, type HostSpec, type KnownHosts } from './backend-hosts.ts';
-export { cookieValue, requestHash } from './hash-source.ts';
+export { requestHash } from './hash-source.ts';
 export { hashText } from './hash.ts';
 export type { BalancedHost, Picker } from './host.ts';
 export { planLoad, type LoadPlan } from './load-plan.ts';
-export { distributeWeights, localityPriority } from './locality-rules.ts';
 export { maglev } from './maglev.ts';
 export {
   createOutlierState,
