@@ -114,6 +114,7 @@ describe('admin port', () => {
 
   test('processor time is told by function, for go tool pprof and for Chrome', async (context) => {
     let isDone = false;
+    context.after(() => void (isDone = true));
     const burnProcessorTime = (): void => {
       const until = performance.now() + 5;
       while (performance.now() < until);
