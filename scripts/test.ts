@@ -6,6 +6,6 @@ const files = only.length > 0 ? only : ['test/integration/**/*.test.ts'];
 
 const passed = await runSteps([
   { name: 'check', command: ['node', 'scripts/check.ts'], timeoutSeconds: 300, live: true },
-  { name: 'integration tests', command: testCommand(files, 'process'), timeoutSeconds: 2400, live: true },
+  { name: 'integration tests', command: testCommand(files, 'process'), timeoutSeconds: 3900, live: true },
 ]);
 process.exitCode = passed ? 0 : 1;
