@@ -219,6 +219,7 @@ const proxy = createProxy({
   services: { clock, log, mesh, metrics, random: Math.random, upstreams },
   filters: [telemetry.filter, ...filterKinds],
   identity,
+  own: () => undefined,
   certificate,
   host: '127.0.0.1',
   onReady: () => process.stdout.write('listening\n'),

@@ -1,5 +1,6 @@
 /** The L7 proxy itself: configuration in, connections served. What feeds it (discovery, certificates) is `start.ts`'s. */
 import type { SpiffeId } from '../api/names.ts';
+import type { MeshWorkload } from '../api/workload.ts';
 import type { Revocations, WorkloadCertificate } from '../identity/index.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { DeltaClientType } from '../xds/index.ts';
@@ -15,6 +16,8 @@ export interface ProxyOptions {
   readonly services: ProxyServices;
   readonly filters: readonly FilterKind[];
   readonly identity: SpiffeId;
+  /** Ourselves as the mesh knows us; undefined as long as it does not. */
+  own(): MeshWorkload | undefined;
   certificate(signal: AbortSignal): Promise<WorkloadCertificate>;
   readonly revocations?: Revocations;
   /** Where to listen: IP literal; `::` for all addresses. */
@@ -49,6 +52,7 @@ export function createProxy(options: ProxyOptions): Proxy {
   const context: ListenerContext = {
     services,
     identity,
+    own: () => options.own(),
     certificate: (signal) => options.certificate(signal),
     ...(revocations ? { revocations } : {}),
     config: () => compiled,

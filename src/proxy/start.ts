@@ -112,6 +112,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     services: { clock, log: log.child('proxy'), mesh, metrics, random: Math.random, upstreams },
     filters: [telemetry.filter, ...filterKinds],
     identity,
+    own: () => mesh.workloadOfPod(pod),
     certificate: (abort) => certificates.certificate(identity, abort),
     host: '::',
     onReady: (isReady) => readiness.set('configuration', isReady),

@@ -1,5 +1,6 @@
 /** What listeners get from the process, and what they keep count of. */
 import type { SpiffeId } from '../../api/names.ts';
+import type { MeshWorkload } from '../../api/workload.ts';
 import type { Revocations, WorkloadCertificate } from '../../identity/index.ts';
 import type { CompiledConfig } from '../engine/compiled-config.ts';
 import type { ProxyServices } from '../proxy-services.ts';
@@ -8,6 +9,8 @@ export interface ListenerContext {
   readonly services: ProxyServices;
   /** Our own, as a workload. */
   readonly identity: SpiffeId;
+  /** Ourselves as the mesh knows us; undefined as long as it does not. */
+  own(): MeshWorkload | undefined;
   certificate(signal: AbortSignal): Promise<WorkloadCertificate>;
   readonly revocations?: Revocations;
   /** Of now; undefined before the first. */

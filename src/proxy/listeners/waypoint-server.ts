@@ -81,7 +81,8 @@ export class WaypointServer {
     const { mesh } = this.#context.services;
     const { network } = config.snapshot.settings;
     const clientNamespace = spiffeParts(client.identity).namespace;
-    const target = waypointTarget(request.authority, { mesh, network, listener, clientNamespace });
+    const own = this.#context.own();
+    const target = waypointTarget(request.authority, { mesh, network, listener, clientNamespace, own });
     if (target.kind === 'refused') return this.#refuse(request, client, target.status, target.reason);
     const placeIn = (now: CompiledConfig | undefined): HttpPlace | undefined =>
       target.kind === 'service'

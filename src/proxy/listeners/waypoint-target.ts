@@ -2,6 +2,8 @@
 import type { WaypointListener } from '../../api/l7/index.ts';
 import type { NetworkId, ServiceKey } from '../../api/names.ts';
 import { serviceKey } from '../../api/names.ts';
+import type { MeshWorkload } from '../../api/workload.ts';
+import { isWaypointOf } from '../../decision/index.ts';
 import { canonicalIp, tryParseIp } from '../../lib/ip.ts';
 import type { MeshState } from '../../mesh/index.ts';
 
@@ -16,10 +18,12 @@ export interface TargetContext {
   readonly network: NetworkId;
   readonly listener: WaypointListener;
   readonly clientNamespace: string;
+  /** Ourselves as the mesh knows us. */
+  readonly own: MeshWorkload | undefined;
 }
 
 export function waypointTarget(authority: string, context: TargetContext): WaypointTarget {
-  const { mesh, network, listener, clientNamespace } = context;
+  const { mesh, network, listener, clientNamespace, own } = context;
   const parts = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(authority);
   const host = parts?.[1] ?? parts?.[2];
   const port = Number(parts?.[3]);
@@ -44,10 +48,14 @@ export function waypointTarget(authority: string, context: TargetContext): Waypo
     if (!takesServices) return notFor(listener, 'Services');
     return { kind: 'service', service: serviceKey(service.namespace, service.hostname), address, port };
   }
-  if (!mesh.workloadByIp(network, address)) {
-    return refused(404, `${address} belongs to no Service and no workload that the mesh knows`);
-  }
+  const workload = mesh.workloadByIp(network, address);
+  if (!workload) return refused(404, `${address} belongs to no Service and no workload that the mesh knows`);
   if (listener.trafficType !== 'workload' && listener.trafficType !== 'all') return notFor(listener, 'workloads');
+  // We go there under our own name: whoever is refused at a workload must not come to it through us.
+  if (!own || !isWaypointOf(own, workload, mesh)) {
+    const { origin } = listener;
+    return refused(404, `waypoint ${origin.namespace}/${origin.name} does not stand for the workload at ${address}`);
+  }
   return { kind: 'workload', address, port };
 }
 
