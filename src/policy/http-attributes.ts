@@ -16,8 +16,8 @@ export type SubjectTest = (subject: RequestSubject) => boolean;
  */
 export type Approximation = 'narrow' | 'widen';
 
-/** `tcp`: there is no HTTP message to ask. */
-export type PolicyLayer = 'http' | 'tcp';
+/** `tcp`: there is no HTTP message to ask. `before-tokens`: its tokens have not been verified yet. */
+export type PolicyLayer = 'http' | 'before-tokens' | 'tcp';
 
 export function isSupported(attribute: Attribute, layer: PolicyLayer): boolean {
   switch (attribute.kind) {
@@ -27,11 +27,12 @@ export function isSupported(attribute: Attribute, layer: PolicyLayer): boolean {
     case 'request-audiences':
     case 'request-presenter':
     case 'claim':
+      return layer === 'http';
     case 'header':
     case 'host':
     case 'method':
     case 'path':
-      return layer === 'http';
+      return layer !== 'tcp';
     case 'source-principal':
     case 'source-namespace':
     case 'source-service-account':

@@ -51,8 +51,13 @@ export function traceHttpAuthorization(
     decision: compileHttpAuthorization(policies, layer).decide(facts),
     policies: policies
       .toSorted((a, b) => order.indexOf(a.action) - order.indexOf(b.action))
-      .map((policy) => tracePolicy(policy, new RequestSubject(facts), layer)),
+      .map((policy) => tracePolicy(policy, new RequestSubject(facts), layerOf(policy, layer))),
   };
+}
+
+/** An authorizer is asked before tokens are verified. */
+function layerOf({ action }: HttpAuthorization, layer: PolicyLayer): PolicyLayer {
+  return action === 'custom' && layer === 'http' ? 'before-tokens' : layer;
 }
 
 function tracePolicy(policy: HttpAuthorization, subject: RequestSubject, layer: PolicyLayer): PolicyTrace {

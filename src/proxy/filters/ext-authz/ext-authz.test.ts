@@ -126,6 +126,19 @@ const noHost: UpstreamFailure = { kind: 'no-healthy-host', flag: 'UH', message: 
 const goneAway: UpstreamFailure = { kind: 'refused', flag: 'UR', message: 'going away', sent: 'no' };
 
 describe('external authorization', () => {
+  it('asks whatever a rule says of tokens, which nobody has verified yet', async () => {
+    const any = { kind: 'prefix', value: '' } as const;
+    const anyone = { kind: 'principal', issuer: any, subject: any } as const;
+    const tokens = { attribute: { kind: 'request-principal' }, values: [anyone], notValues: [] } as const;
+    const values = [{ kind: 'text', match: { kind: 'exact', value: '/in' } }] as const;
+    const rules = [
+      { from: [[tokens]], to: [[{ attribute: { kind: 'path' }, values, notValues: [] } as const]], when: [] },
+    ];
+    const bench = openBench(() => ({ status: 403 }), { policies: [policy({ rules })] });
+    assert.equal((await bench.ask({ path: '/in' })).reply?.status, 403);
+    assert.equal((await bench.ask({ path: '/out' })).reply, undefined);
+  });
+
   it('is not there without a CUSTOM policy', () => {
     assert.equal(extAuthzFilter.build(placeFor({ authorization: [policy({ action: 'deny' })] })), undefined);
   });

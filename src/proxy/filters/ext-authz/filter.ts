@@ -37,8 +37,8 @@ function askersOf(place: FilterPlace): Asker[] {
   const byProvider = Map.groupBy(policies, ({ provider }) => provider ?? '');
   return [...byProvider].map(([provider, asking]) => ({
     provider,
-    matchers: asking.filter(({ dryRun }) => !dryRun).map((policy) => compileRules(policy)),
-    trials: asking.filter(({ dryRun }) => dryRun).map((policy) => compileRules(policy)),
+    matchers: asking.filter(({ dryRun }) => !dryRun).map((policy) => compileRules(policy, 'before-tokens')),
+    trials: asking.filter(({ dryRun }) => dryRun).map((policy) => compileRules(policy, 'before-tokens')),
     authorizer: authorizerOf(place, asking[0]?.provider),
   }));
 }
