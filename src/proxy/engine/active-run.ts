@@ -15,7 +15,7 @@ import { Forwarding, type ForwardingOwner } from './forwarding.ts';
 import { GrpcMessages } from './grpc-messages.ts';
 import { changeRequestHeaders, changeResponseHeaders } from './header-changes.ts';
 import type { DownstreamConnection, HttpRun, RunTimes, VerifiedToken } from './http-run.ts';
-import { renderReply, sendReply } from './local-reply.ts';
+import { reasonHeader, renderReply, sendReply } from './local-reply.ts';
 import { Mirrors } from './mirror.ts';
 import type { HttpPlace } from './place.ts';
 import { RequestBody } from './request-body.ts';
@@ -203,6 +203,8 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.grpcStatus = head.headers.get('grpc-status');
     this.#response.begin(attempt.exchange);
     head.headers.set('server', 'istio-envoy');
+    // What a waypoint behind us tells callers in the mesh is not for strangers.
+    if (!this.#place.tellsReason) head.headers.remove(reasonHeader);
     const elapsed = Math.round(this.times.firstResponseByte - this.times.upstreamStart);
     head.headers.set('x-envoy-upstream-service-time', String(Math.max(0, elapsed)));
     const { destination, route } = this;

@@ -121,6 +121,20 @@ describe('a request', () => {
     assert.equal(exchange.head?.headers.get('grpc-message'), 'no route matches the request');
   });
 
+  test('of a stranger is not told the reasons, neither ours nor those of proxies behind us', () => {
+    const { run, place, upstreams } = engineBench();
+    Object.assign(place, { tellsReason: false });
+    const exchange = new FakeExchange();
+    run(exchange);
+    upstreams.last.answer(403, '', { 'x-ambit-reason': 'policy shop/secret denies it' });
+    assert.deepEqual([exchange.head?.status, exchange.head?.headers.has('x-ambit-reason')], [403, false]);
+    const refused = new FakeExchange({ headers: new HeaderList(['content-type', 'application/grpc']) });
+    run(refused);
+    upstreams.last.fail('no-backend');
+    assert.equal(refused.head?.headers.get('grpc-status'), '14');
+    assert.equal(refused.head?.headers.has('grpc-message'), false);
+  });
+
   test('streams its body, and takes no more than the backend does', () => {
     const { run, upstreams } = engineBench();
     const exchange = new FakeExchange({ method: 'POST' }, 'unknown');

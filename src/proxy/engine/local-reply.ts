@@ -24,7 +24,8 @@ export function renderReply(
     headers.add('content-type', 'application/grpc');
     const own = reply.headers?.get('grpc-status');
     headers.add('grpc-status', own ?? String(grpcStatusOfHttp(reply.status)));
-    const text = typeof reply.body === 'string' && reply.body !== '' ? reply.body : reply.reason;
+    const told = tellsReason ? reply.reason : '';
+    const text = typeof reply.body === 'string' && reply.body !== '' ? reply.body : told;
     if (text !== '') headers.add('grpc-message', encodeGrpcMessage(text));
   } else if (body && body.length > 0) {
     headers.add('content-length', String(body.length));
