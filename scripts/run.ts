@@ -30,13 +30,20 @@ export async function runSteps(steps: readonly Step[]): Promise<boolean> {
   return true;
 }
 
+/** Lanes run side by side, the steps of each one after another. Resolves to whether all passed. */
+export async function runLanes(lanes: readonly (readonly Step[])[]): Promise<boolean> {
+  const passed = await Promise.all(lanes.map((steps) => runSteps(steps)));
+  return passed.every(Boolean);
+}
+
 /** A test that takes longer failed; what follows it (meshes taken down) still runs. */
 const longestTestMs = 180_000;
 
 /** `node --test` over files, with a limit so that a leaked handle is a failure and not a hang. */
-export function testCommand(patterns: readonly string[], isolation: 'none' | 'process'): string[] {
+export function testCommand(patterns: readonly string[], isolation: 'none' | 'process', shard?: string): string[] {
   const command = ['node', '--test', `--test-isolation=${isolation}`, '--test-reporter=spec'];
   if (isolation === 'process') command.push('--test-concurrency=1', `--test-timeout=${longestTestMs}`);
+  if (shard !== undefined) command.push(`--test-shard=${shard}`);
   return [...command, ...patterns];
 }
 
