@@ -356,7 +356,9 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
       destination: { address: connection.destinationAddress, port: connection.destinationPort },
     };
     if (rule.mirrors) {
-      const copy = { head: request, ends: this.#body.isEmpty, client, random: services.random };
+      const { random, clock } = services;
+      const timeoutMs = rule.timeoutMs ?? 0;
+      const copy = { head: request, ends: this.#body.isEmpty, client, random, clock, timeoutMs };
       this.#mirrors = new Mirrors(services.upstreams, rule.mirrors, copy);
       for (const bytes of this.#body.keptSoFar) this.#mirrors.write(bytes);
       if (this.#body.ended && !copy.ends) this.#mirrors.end(undefined);

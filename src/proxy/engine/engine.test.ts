@@ -212,6 +212,24 @@ describe('a request', () => {
   });
 });
 
+describe('a copy', () => {
+  test('that is never answered ends all the same', () => {
+    const { run, upstreams, clock } = engineBench({
+      rules: [forwardRule({ mirrors: [{ backend: 'shadow', percent: 100 }] })],
+    });
+    const exchange = new FakeExchange();
+    run(exchange);
+    const [shadow] = upstreams.attempts;
+    upstreams.last.answer(200, 'fine');
+    exchange.reader.onClose();
+    clock.advance(59_000);
+    assert.equal(shadow?.wasReset, false);
+    clock.advance(1000);
+    assert.equal(shadow?.wasReset, true);
+    assert.equal(clock.pending, 0);
+  });
+});
+
 describe('an attempt that fails', () => {
   test('is followed by others as the policy says, at other hosts, with the body again', () => {
     const { run, upstreams, clock } = engineBench({ rules: [forwardRule({ retry: retryTwice })] });
