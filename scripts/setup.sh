@@ -42,7 +42,7 @@ if [ -n "$dev" ] && [ -n "$system" ] && [ "$(id -u)" = 0 ] && command -v apt-get
 fi
 # What tests stand beside what they test.
 [ -z "$system" ] || [ -z "$dev" ] || install_system iptables=iptables
-[ -z "$bench" ] || install_system haproxy=haproxy cc=gcc openssl=openssl
+[ -z "$bench" ] || install_system haproxy=haproxy cc=gcc openssl=openssl nginx=nginx-light wrk=wrk h2load=nghttp2-client
 
 # A tree that has the development packages keeps them.
 [ ! -d "$root/node_modules/typescript" ] || dev=1
