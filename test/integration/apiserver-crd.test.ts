@@ -256,6 +256,6 @@ describe('kinds by definition', { skip: noKubectl }, () => {
     server = await startServerProcess(stateDir);
     equal(json('get ct a', '{.spec.image}'), 'x');
     equal(json('get crd sidecars.networking.istio.io', '{.spec.names.categories[0]}'), 'istio-io');
-    equal(ok('get crd -o name').split('\n').length, 29);
+    equal(ok('get crd -o name').split('\n').length, 31);
   });
 });

@@ -74,10 +74,13 @@ describe('RBAC', () => {
     equal((await as(istiod, 'GET', '/api/v1/pods')).status, 200);
     equal((await as(istiod, 'GET', '/apis/security.istio.io/v1/authorizationpolicies')).status, 200);
     equal((await as(istiod, 'GET', '/api/v1/configmaps?fieldSelector=metadata.name%3Distio-ca-root-cert')).status, 200);
-    equal((await as(istiod, 'GET', '/api/v1/configmaps')).status, 403);
-    const refused = await as(istiod, 'GET', '/api/v1/namespaces/shop/secrets');
+    // What gateways serve with; not to be written.
+    equal((await as(istiod, 'GET', '/api/v1/namespaces/shop/secrets')).status, 200);
+    const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'x' } };
+    equal((await as(istiod, 'POST', '/api/v1/namespaces/shop/secrets', secret)).status, 403);
+    const refused = await as(istiod, 'GET', '/apis/batch/v1/namespaces/shop/cronjobs');
     equal(refused.status, 403);
-    match(refused.body.message ?? '', /cannot list resource "secrets" in API group "" in the namespace "shop"/);
+    match(refused.body.message ?? '', /cannot list resource "cronjobs" in API group "batch" in the namespace "shop"/);
     const policy = {
       apiVersion: 'security.istio.io/v1',
       kind: 'AuthorizationPolicy',
