@@ -90,16 +90,19 @@ describe('a request that enters', () => {
     assert.deepEqual(said, ['path_normalization_failed']);
   });
 
-  test('at no place is answered 404', () => {
-    const entry = createHttpEntry({
-      connection: testConnection,
-      placeOf: () => undefined,
-      trust: 'mesh',
-      onBadRequest() {},
-      onClose() {},
+  test('at no place is answered 404, or 421 where its place is at another connection', () => {
+    const statuses = [undefined, 'misdirected' as const].map((place) => {
+      const entry = createHttpEntry({
+        connection: testConnection,
+        placeOf: () => place,
+        trust: 'edge',
+        onBadRequest() {},
+        onClose() {},
+      });
+      const exchange = new FakeExchange();
+      entry.onRequest(exchange);
+      return exchange.head?.status;
     });
-    const exchange = new FakeExchange();
-    entry.onRequest(exchange);
-    assert.equal(exchange.head?.status, 404);
+    assert.deepEqual(statuses, [404, 421]);
   });
 });

@@ -8,10 +8,15 @@ import type { DownstreamConnection } from './http-run.ts';
 import { renderReply, sendReply } from './local-reply.ts';
 import type { HttpPlace } from './place.ts';
 
+/**
+ * Where a request is handled, by the configuration of now. Undefined: nobody is there for its host (404); `misdirected`: somebody
+ * is, on a connection of its own (421).
+ */
+export type PlaceFinder = (request: RequestHead) => HttpPlace | 'misdirected' | undefined;
+
 export interface HttpEntryOptions {
   readonly connection: DownstreamConnection;
-  /** Where a request is handled, by the configuration of now; undefined: nobody is there for its host (404). */
-  readonly placeOf: (request: RequestHead) => HttpPlace | undefined;
+  readonly placeOf: PlaceFinder;
   /** `edge`: clients are strangers, and what only a proxy may say is taken from them. */
   readonly trust: 'mesh' | 'edge';
   readonly onBadRequest: (problem: string, status: number) => void;
@@ -24,8 +29,8 @@ export function createHttpEntry(options: HttpEntryOptions): RequestListener {
     onRequest(exchange) {
       const { request } = exchange;
       const place = placeOf(request);
-      if (!place) {
-        refuse(exchange, noRoute, trust);
+      if (place === undefined || place === 'misdirected') {
+        refuse(exchange, place ? misdirected : noRoute, trust);
         return;
       }
       const originalPath = request.path;
@@ -52,6 +57,13 @@ const badPath: LocalReply = {
   flag: '',
   details: 'path_normalization_failed',
   reason: 'the path cannot be normalised',
+};
+
+const misdirected: LocalReply = {
+  status: 421,
+  flag: '',
+  details: 'misdirected_request',
+  reason: 'the host belongs to another server name than that of the connection',
 };
 
 function refuse(exchange: ServerExchange, reply: LocalReply, trust: HttpEntryOptions['trust']): void {

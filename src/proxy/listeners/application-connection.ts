@@ -2,11 +2,11 @@
 import type { L7Protocol } from '../../api/l7/index.ts';
 import { serveHttp1 } from '../../http/h1/index.ts';
 import { serveHttp2 } from '../../http/h2/index.ts';
-import type { RequestHead, ServerConnection } from '../../http/message.ts';
+import type { ServerConnection } from '../../http/message.ts';
 import { sniffChannel, type SniffedChannel } from '../../http/protocol-sniff-channel.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { ByteChannel } from '../../net/channel.ts';
-import { createHttpEntry } from '../engine/http-entry.ts';
+import { createHttpEntry, type PlaceFinder } from '../engine/http-entry.ts';
 import type { DownstreamConnection } from '../engine/http-run.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import { forwardTcp } from '../engine/tcp-forwarding.ts';
@@ -20,12 +20,15 @@ export interface ApplicationConnection {
   readonly protocol: L7Protocol;
   /** Where TCP is handled, and whose settings count, when the connection begins. */
   readonly place: HttpPlace;
-  /** Where a request is handled, by the configuration of then. */
-  readonly placeOf: (request: RequestHead) => HttpPlace | undefined;
+  /** By the configuration of then. */
+  readonly placeOf: PlaceFinder;
   /** Whether requests on the connection have a place that is here to stay; absent: they do. */
   readonly isWanted?: () => boolean;
   readonly trust: 'mesh' | 'edge';
 }
+
+/** How long an HTTP client may take to begin: then it is served as HTTP/1, whose own timeouts end it. */
+const silenceTimeoutMs = 3_600_000;
 
 /** Serves it to its end. Never throws. */
 export async function serveApplication(options: ApplicationConnection): Promise<void> {
@@ -35,7 +38,7 @@ export async function serveApplication(options: ApplicationConnection): Promise<
   const mayBeSilent = protocol === 'auto' || protocol === 'tls';
   let found: SniffedChannel;
   try {
-    const timeoutMs = mayBeSilent ? place.settings.protocolDetectionTimeoutMs : 0;
+    const timeoutMs = mayBeSilent ? place.settings.protocolDetectionTimeoutMs : silenceTimeoutMs;
     found = await sniffChannel(channel, { clock: options.context.services.clock, timeoutMs });
   } catch (error) {
     options.context.services.log.debug('a connection ended before it said anything', { error: messageOf(error) });

@@ -1,25 +1,29 @@
 /** A port of a gateway: HTTP, HTTPS, TLS that is passed through, TCP; the server by name, of the configuration of now. */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { RequestHead } from '../../http/message.ts';
 import { chainProblem } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { canonicalIp } from '../../lib/ip.ts';
 import { tcpChannel, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
 import type { ServerPlace } from '../engine/compiled-config.ts';
 import type { DownstreamConnection } from '../engine/http-run.ts';
+import type { PlaceFinder } from '../engine/http-entry.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import { serveApplication, serveHttp } from './application-connection.ts';
 import { serverContext } from './edge-tls.ts';
 import type { ListenerContext } from './listener-context.ts';
-import { placeForHost } from './server-names.ts';
 import { peekClientHello } from './peek-client-hello.ts';
+import { hostOf, isStillServed, placeForHost, placeUnderTls } from './server-names.ts';
 
 const handshakeTimeoutMs = 10_000;
+/** Handshakes at once on a port: one more, and the oldest has to go. Who means it needs a moment alone. */
+const maxHandshakes = 2000;
 
 export class EdgeServer {
   readonly #context: ListenerContext;
   readonly #name: string;
+  /** Sockets whose handshake is not over, in the order in which they came. */
+  readonly #handshakes = new Set<Socket>();
 
   constructor(context: ListenerContext, name: string) {
     this.#context = context;
@@ -54,12 +58,25 @@ export class EdgeServer {
         const placeOf = (): HttpPlace => first;
         const common = { context: this.#context, connection, placeOf, trust: 'edge' as const };
         await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'tcp', place: first });
-      } else await this.#serveTls(socket, connection);
+      } else {
+        this.#beginHandshake(socket);
+        await this.#serveTls(socket, connection);
+      }
     } catch (error) {
+      this.#handshakes.delete(socket);
       socket.resetAndDestroy();
       if (this.#context.ended.aborted) return;
       log.warn('refused a connection', { client: remoteAddress, listener: this.#name, reason: messageOf(error) });
     }
+  }
+
+  #beginHandshake(socket: Socket): void {
+    const [oldest] = this.#handshakes;
+    if (oldest && this.#handshakes.size >= maxHandshakes) {
+      this.#handshakes.delete(oldest);
+      oldest.resetAndDestroy();
+    }
+    this.#handshakes.add(socket);
   }
 
   async #serveTls(socket: Socket, plain: DownstreamConnection): Promise<void> {
@@ -71,6 +88,7 @@ export class EdgeServer {
     const connection = { ...plain, sni };
     const context = this.#context;
     if (server.tls?.mode !== 'terminate') {
+      this.#handshakes.delete(socket);
       const common = { context, connection, placeOf: () => place, trust: 'edge' as const };
       await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'tls', place });
       return;
@@ -85,13 +103,15 @@ export class EdgeServer {
       rejectUnauthorized: clientCertificate === 'required',
     });
     await handshake(secure);
+    this.#handshakes.delete(socket);
     if (clientCertificate === 'required') refuseStrangers(secure);
     const channel = tlsChannel(secure);
     const secured = { ...connection, isTls: true };
     if (isHttp) {
       const placeOf = this.#placeOf(server.name);
       const version = secure.alpnProtocol === 'h2' ? 'http/2' : 'http/1';
-      serveHttp({ context, connection: secured, placeOf, trust: 'edge' }, channel, version);
+      const isWanted = (): boolean => isStillServed(this.#places(), sni ?? '', server);
+      serveHttp({ context, connection: secured, placeOf, isWanted, trust: 'edge' }, channel, version);
       return;
     }
     const common = { context, connection: secured, placeOf: () => place, trust: 'edge' as const };
@@ -99,13 +119,11 @@ export class EdgeServer {
   }
 
   /** A request goes by its host; under TLS only among what the server name allows. */
-  #placeOf(serverName: string | undefined): (request: RequestHead) => HttpPlace | undefined {
+  #placeOf(serverName: string | undefined): PlaceFinder {
     return ({ authority }) => {
       const places = this.#places();
-      if (serverName !== undefined) return places.find(({ server }) => server.name === serverName);
-      const colon = authority.lastIndexOf(':');
-      const host = colon > authority.lastIndexOf(']') ? authority.slice(0, colon) : authority;
-      return placeForHost(places, host.toLowerCase()) ?? this.#context.config()?.unmatchedPlace(this.#name);
+      if (serverName !== undefined) return placeUnderTls(places, serverName, authority);
+      return placeForHost(places, hostOf(authority)) ?? this.#context.config()?.unmatchedPlace(this.#name);
     };
   }
 
