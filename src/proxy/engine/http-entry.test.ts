@@ -23,12 +23,14 @@ interface Setting {
   readonly place?: Partial<HttpPlace>;
   readonly trustedHops?: number;
   readonly path?: string;
+  readonly scheme?: 'http' | 'https';
 }
 
 /** What the backend is told of a request with headers that are not the client's to set. */
-function enter({ trust, place = {}, trustedHops = 0, path = '/a' }: Setting): {
+function enter({ trust, place = {}, trustedHops = 0, path = '/a', scheme = 'http' }: Setting): {
   readonly headers: HeaderList | undefined;
   readonly path: string | undefined;
+  readonly scheme: string | undefined;
   readonly exchange: FakeExchange;
 } {
   const { upstreams, place: ownPlace } = engineBench();
@@ -44,10 +46,10 @@ function enter({ trust, place = {}, trustedHops = 0, path = '/a' }: Setting): {
     onBadRequest() {},
     onClose() {},
   });
-  const exchange = new FakeExchange({ path, headers: new HeaderList([...spoofed]) });
+  const exchange = new FakeExchange({ path, scheme, headers: new HeaderList([...spoofed]) });
   entry.onRequest(exchange);
   const head = upstreams.attempts[0]?.request.head;
-  return { headers: head?.headers, path: head?.path, exchange };
+  return { headers: head?.headers, path: head?.path, scheme: head?.scheme, exchange };
 }
 
 describe('a request that enters', () => {
@@ -70,6 +72,11 @@ describe('a request that enters', () => {
     assert.deepEqual(headers?.getAll('x-forwarded-for'), ['1.1.1.1, 2.2.2.2,10.1.1.1']);
     assert.equal(headers?.get('x-forwarded-proto'), 'http');
     assert.equal(enter({ trust: 'edge', trustedHops: 1 }).headers?.get('x-request-id'), 'theirs');
+  });
+
+  test('at the edge has the scheme of its connection, whatever it says itself', () => {
+    assert.equal(enter({ trust: 'edge', scheme: 'https' }).scheme, 'http');
+    assert.equal(enter({ trust: 'mesh', scheme: 'https' }).scheme, 'https');
   });
 
   test('has its path in normal form, or is refused', () => {

@@ -87,11 +87,12 @@ const internalHeaders = [
 
 /** Sets the headers that say where a request comes from; returns the client's address behind the trusted hops. */
 function describeClient(
-  { headers, scheme }: RequestHead,
+  request: RequestHead,
   { sourceAddress, sourceIdentity, localIdentity, isTls }: DownstreamConnection,
   { settings: { numTrustedProxies }, tellsIdentity }: HttpPlace,
   trust: HttpEntryOptions['trust'],
 ): string {
+  const { headers, scheme } = request;
   if (trust === 'mesh') {
     headers.remove('x-forwarded-client-cert');
     if (tellsIdentity && sourceIdentity !== undefined) {
@@ -103,6 +104,8 @@ function describeClient(
   for (const name of internalHeaders) headers.remove(name);
   // A stranger does not choose the name that a request has in our logs and traces; a proxy in front that we trust does.
   if (numTrustedProxies === 0) headers.remove('x-request-id');
+  // An HTTP/2 client writes what it likes: routes that send people to HTTPS go by what the connection is.
+  if (numTrustedProxies === 0) request.scheme = isTls ? 'https' : 'http';
   const given = headers.getAll('x-forwarded-for').join(',');
   headers.set('x-forwarded-for', given === '' ? sourceAddress : `${given},${sourceAddress}`);
   if (numTrustedProxies === 0 || !headers.has('x-forwarded-proto')) {
