@@ -167,6 +167,11 @@ export class BackendPool {
   forgetPool(pool: HostPool): void {
     const { host } = pool;
     host.pools.delete(pool.kind.id);
+    this.forgetUnused(host);
+  }
+
+  /** Addresses and ports are the clients' choice: one that nobody uses is not kept. */
+  forgetUnused(host: Host): void {
     if (this.#passthrough.get(host.key) !== host || host.activeRequests > 0) return;
     if ([host.http1, host.http2, ...host.pools.values()].every((other) => !other || other.isUnused))
       this.#passthrough.delete(host.key);

@@ -416,6 +416,18 @@ describe('passthrough', () => {
     assert.equal(upstreams.upstreams.describe()[0]?.hosts.length, 1);
   });
 
+  test('of raw bytes keeps nothing of addresses that nobody is connected to any more', async () => {
+    const { upstreams, hosts } = fakeUpstreams({ loadBalancer: { kind: 'passthrough' } }, [web, a]);
+    hosts.isOpen = false;
+    const asked = { address: '10.244.0.9', port: 1, destination: { address: '192.0.2.7', port: 99 } };
+    const failed = assert.rejects(upstreams.connect('web', asked, new AbortController().signal));
+    await settled();
+    assert.equal(upstreams.describe()[0]?.hosts.length, 2);
+    for (const dial of hosts.dials) await dial.fail(new Error('refused'));
+    await failed;
+    assert.equal(upstreams.describe()[0]?.hosts.length, 1);
+  });
+
   test('to the address of the Service itself goes to its endpoints', async () => {
     const upstreams = fakeUpstreams({ loadBalancer: { kind: 'passthrough' } }, [web, a, b]);
     assert.equal(await askOften(upstreams, 2, client('10.96.0.10', 80)), 'ab');

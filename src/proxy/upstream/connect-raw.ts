@@ -101,5 +101,6 @@ class Counted {
     this.#host.activeRequests--;
     this.#host.connections--;
     this.#pool.countConnections(-1);
+    this.#pool.forgetUnused(this.#host);
   }
 }
