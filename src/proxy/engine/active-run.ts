@@ -29,6 +29,8 @@ export interface RunOptions {
   /** Path as the client sent it; `exchange.request.path` is normalised. */
   readonly originalPath: string;
   readonly remoteAddress: string;
+  /** The request became a tunnel (WebSocket), or a tunnel ended. */
+  readonly onTunnel?: (run: ActiveRun, isOpen: boolean) => void;
 }
 
 export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner {
@@ -61,6 +63,9 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   upstreamBytesReceived = 0;
   #state: Map<object, unknown> | undefined;
   #flags: Set<string> | undefined;
+  readonly #onTunnel: RunOptions['onTunnel'];
+  /** A request for a tunnel as filters saw it, before its rule changed it. */
+  #entered: RequestHead | undefined;
   readonly #exchange: ServerExchange;
   readonly #place: HttpPlace;
   readonly #body: RequestBody;
@@ -72,8 +77,10 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   #responded = false;
   #over = false;
 
-  constructor({ exchange, connection, place, originalPath, remoteAddress }: RunOptions) {
+  constructor(options: RunOptions) {
+    const { exchange, connection, place, originalPath, remoteAddress } = options;
     const { request } = exchange;
+    this.#onTunnel = options.onTunnel;
     this.#exchange = exchange;
     this.#place = place;
     this.connection = connection;
@@ -146,6 +153,24 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     return this.#body.read(maxBytes);
   }
 
+  /** The request as filters saw it. */
+  get entered(): RequestHead {
+    return this.#entered ?? this.request;
+  }
+
+  /** The configuration changed while this is a tunnel: ends it when the filters of `place` would not let it in now. */
+  review(place: HttpPlace): void {
+    const { connection, remoteAddress, token } = this;
+    for (const filter of place.filters) {
+      const refusal = filter.review?.({ connection, remoteAddress, token, request: this.entered });
+      if (!refusal) continue;
+      this.responseDetails = refusal.details;
+      this.reason = `not allowed any more: ${refusal.reason}`;
+      this.#exchange.reset(new Error(this.reason));
+      return;
+    }
+  }
+
   // The client's side.
 
   onData(bytes: Uint8Array): void {
@@ -169,6 +194,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   onClose(error?: Error): void {
     if (this.#over) return;
     this.#over = true;
+    if (this.responseStatus === 101) this.#onTunnel?.(this, false);
     this.times.end = performance.now();
     if (error && !this.#flags?.has('UT') && this.failure === undefined) {
       this.flags.add('DC');
@@ -339,6 +365,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     }
     this.destination = destination;
     this.backend = destination.target.backend;
+    if (request.upgrade !== undefined) this.#entered = { ...request, headers: request.headers.copy() };
     if (destination.requestHeaders) changeRequestHeaders(request, destination.requestHeaders, this);
     if (rule.requestHeaders) changeRequestHeaders(request, rule.requestHeaders, this);
     const rewrite = destination.rewrite ?? (rule.action.kind === 'forward' ? rule.action.rewrite : undefined);
@@ -419,6 +446,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
       this.responseStatus = head.status;
       this.#exchange.respond(head, ends);
       this.#response.release();
+      if (head.status === 101 && !this.#over) this.#onTunnel?.(this, true);
     });
   }
 

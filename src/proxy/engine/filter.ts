@@ -2,6 +2,7 @@
 import type { HeaderList } from '../../http/header-list.ts';
 import type { ResponseHead } from '../../http/message.ts';
 import type { PolicyAttachment } from '../../api/l7/index.ts';
+import type { RequestFacts } from '../../policy/http-facts.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
 import type { ProxyServices } from '../proxy-services.ts';
 import type { HttpRun } from './http-run.ts';
@@ -32,6 +33,8 @@ export interface HttpFilter {
   onRequest?(run: HttpRun): FilterResult;
   /** Before the final response head goes on, in reverse order of the chain; it may change the head. */
   onResponse?(run: HttpRun, head: ResponseHead): void | Promise<void>;
+  /** The configuration changed: whether a tunnel (WebSocket) that was let in by another one may go on. */
+  review?(facts: RequestFacts): LocalReply | undefined;
   /** The exchange is over, whatever became of it. */
   onFinish?(run: HttpRun): void;
   /** No configuration has it any more; requests under way may still come. */

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { SpiffeId } from '../../api/names.ts';
+import { compileRoutes } from '../../decision/routes/index.ts';
 import { HeaderList } from '../../http/header-list.ts';
-import { engineBench, FakeExchange, testConnection } from './engine-fixtures.ts';
+import { engineBench, FakeExchange, forwardRule, testConnection } from './engine-fixtures.ts';
+import type { HttpFilter } from './filter.ts';
 import { createHttpEntry } from './http-entry.ts';
 import type { DownstreamConnection, HttpRun } from './http-run.ts';
 import type { HttpPlace } from './place.ts';
@@ -47,7 +49,7 @@ function enter({ trust, place = {}, trustedHops = 0, path = '/a', scheme = 'http
     onClose() {},
   });
   const exchange = new FakeExchange({ path, scheme, headers: new HeaderList([...spoofed]) });
-  entry.onRequest(exchange);
+  entry.listener.onRequest(exchange);
   const head = upstreams.attempts[0]?.request.head;
   return { headers: head?.headers, path: head?.path, scheme: head?.scheme, exchange };
 }
@@ -107,9 +109,55 @@ describe('a request that enters', () => {
         onClose() {},
       });
       const exchange = new FakeExchange();
-      entry.onRequest(exchange);
+      entry.listener.onRequest(exchange);
       return exchange.head?.status;
     });
     assert.deepEqual(statuses, [404, 421]);
+  });
+
+  test('and became a tunnel ends when the policies of now do not let it in', () => {
+    const { upstreams, place: ownPlace } = engineBench();
+    const seen: string[] = [];
+    let denied = false;
+    const guard: HttpFilter = {
+      name: 'guard',
+      review(facts) {
+        seen.push(facts.request?.path ?? '');
+        return denied ? { status: 403, flag: '', details: 'rbac', reason: 'denied by shop/no' } : undefined;
+      },
+    };
+    const rules = [
+      forwardRule({
+        action: {
+          kind: 'forward',
+          destinations: [{ weight: 1, target: { kind: 'backend', backend: 'web' } }],
+          rewrite: { path: { kind: 'full', value: '/inner' } },
+        },
+      }),
+    ];
+    const table = { ...ownPlace.table, hosts: [{ domains: ['*'], rules }] };
+    const place = { ...ownPlace, table, routes: compileRoutes(table), filters: [guard] };
+    const entry = createHttpEntry({
+      connection: testConnection,
+      placeOf: () => place,
+      trust: 'mesh',
+      onBadRequest() {},
+      onClose() {},
+    });
+    const exchange = new FakeExchange({ path: '/chat', upgrade: 'websocket' }, 'unknown');
+    entry.listener.onRequest(exchange);
+    assert.equal(upstreams.last.request.head.path, '/inner');
+    entry.review();
+    assert.deepEqual(seen, [], 'it is no tunnel yet');
+    upstreams.last.reader.onResponse({ status: 101, headers: new HeaderList() }, false);
+    entry.review();
+    assert.equal(seen.length, 1);
+    denied = true;
+    entry.review();
+    assert.match(String(exchange.resetBy), /not allowed any more: denied by shop\/no/);
+    assert.deepEqual(seen, ['/chat', '/chat'], 'as it came, not as it was sent on');
+    exchange.reader.onClose();
+    entry.review();
+    assert.equal(seen.length, 2);
   });
 });

@@ -23,9 +23,21 @@ export interface HttpEntryOptions {
   readonly onClose: (error?: Error) => void;
 }
 
-export function createHttpEntry(options: HttpEntryOptions): RequestListener {
+export interface HttpEntry {
+  /** For the codec. */
+  readonly listener: RequestListener;
+  /** The configuration changed: ends the connection's tunnels that would not be let in now. */
+  review(): void;
+}
+
+export function createHttpEntry(options: HttpEntryOptions): HttpEntry {
   const { connection, placeOf, trust } = options;
-  return {
+  const tunnels = new Set<ActiveRun>();
+  const onTunnel = (run: ActiveRun, isOpen: boolean): void => {
+    if (isOpen) tunnels.add(run);
+    else tunnels.delete(run);
+  };
+  const listener: RequestListener = {
     onRequest(exchange) {
       const { request } = exchange;
       const place = placeOf(request);
@@ -39,7 +51,7 @@ export function createHttpEntry(options: HttpEntryOptions): RequestListener {
         : request.path;
       if (path !== undefined) request.path = path;
       const remoteAddress = describeClient(request, connection, place, trust);
-      const run = new ActiveRun({ exchange, connection, place, originalPath, remoteAddress });
+      const run = new ActiveRun({ exchange, connection, place, originalPath, remoteAddress, onTunnel });
       if (path !== undefined) {
         run.start();
         return;
@@ -49,6 +61,15 @@ export function createHttpEntry(options: HttpEntryOptions): RequestListener {
     },
     onBadRequest: ({ problem, status }) => options.onBadRequest(problem, status),
     onClose: (error) => options.onClose(error),
+  };
+  return {
+    listener,
+    review() {
+      for (const run of tunnels) {
+        const place = placeOf(run.entered);
+        if (place !== undefined && place !== 'misdirected') run.review(place);
+      }
+    },
   };
 }
 

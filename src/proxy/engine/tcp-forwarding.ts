@@ -14,7 +14,7 @@ export interface TcpForwardingOptions {
   readonly channel: ByteChannel;
   readonly connection: DownstreamConnection;
   readonly place: HttpPlace;
-  /** Ends it: the proxy stops. */
+  /** Ends it, for its reason: the proxy stops, or a policy does not let it go on. */
   readonly signal: AbortSignal;
 }
 
@@ -80,7 +80,8 @@ function carry(
   signal: AbortSignal,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const abort = (): void => carried.abort(new Error('the proxy is stopping'));
+    const abort = (): void =>
+      carried.abort(signal.reason instanceof Error ? signal.reason : new Error('the proxy is stopping'));
     const carried = pump(channel, upstream.channel, {
       onBytes: (from, byteCount) => run.count(from, byteCount),
       onEnd: ({ error, failed }) => {

@@ -32,6 +32,8 @@ export interface TcpFilter {
   readonly name: string;
   /** Before anybody is connected to. */
   onConnection?(run: TcpRun): TcpRefusal | undefined;
+  /** The configuration changed: whether a connection that was let in by another one may go on. */
+  review?(connection: DownstreamConnection): TcpRefusal | undefined;
   /** The connection is over, whatever became of it. Counters of live connections are read from the run until then. */
   onFinish?(run: TcpRun): void;
 }

@@ -24,6 +24,8 @@ export interface ApplicationConnection {
   readonly placeOf: PlaceFinder;
   /** Whether requests on the connection have a place that is here to stay; absent: they do. */
   readonly isWanted?: () => boolean;
+  /** Where TCP would be handled by the configuration of then; undefined: nowhere. */
+  readonly tcpPlace: () => HttpPlace | undefined;
   readonly trust: 'mesh' | 'edge';
 }
 
@@ -56,7 +58,7 @@ export async function serveApplication(options: ApplicationConnection): Promise<
 
 /** With a protocol that is known: after TLS with ALPN, for one. */
 export function serveHttp(
-  options: Omit<ApplicationConnection, 'protocol' | 'place' | 'channel'>,
+  options: Omit<ApplicationConnection, 'protocol' | 'place' | 'channel' | 'tcpPlace'>,
   channel: ByteChannel,
   version: 'http/1' | 'http/2',
 ): void {
@@ -64,7 +66,7 @@ export function serveHttp(
   const { log, clock } = context.services;
   let remove: (() => void) | undefined;
   let closed = false;
-  const listener = createHttpEntry({
+  const entry = createHttpEntry({
     connection,
     placeOf,
     trust,
@@ -77,21 +79,31 @@ export function serveHttp(
   });
   const server: ServerConnection =
     version === 'http/1'
-      ? serveHttp1(channel, { listener, clock, scheme: connection.isTls ? 'https' : 'http' })
-      : serveHttp2(channel, { listener, clock, limits: { extendedConnect: true } });
-  if (!closed) remove = context.live.add(server, isWanted);
+      ? serveHttp1(channel, { listener: entry.listener, clock, scheme: connection.isTls ? 'https' : 'http' })
+      : serveHttp2(channel, { listener: entry.listener, clock, limits: { extendedConnect: true } });
+  const live = { drain: () => server.drain(), review: () => entry.review() };
+  if (!closed) remove = context.live.add(live, isWanted);
   if (!closed && isWanted && !isWanted()) server.drain();
 }
 
 async function serveTcp(
-  { context, place }: ApplicationConnection,
+  { context, place, tcpPlace }: ApplicationConnection,
   channel: ByteChannel,
   connection: DownstreamConnection,
 ): Promise<void> {
   // A connection of bytes ends when its ends say so, or when the proxy does.
-  const remove = context.live.add({ drain() {} });
+  const cut = new AbortController();
+  const remove = context.live.add({
+    drain() {},
+    review() {
+      for (const filter of tcpPlace()?.tcpFilters ?? []) {
+        const refusal = filter.review?.(connection);
+        if (refusal) return cut.abort(new Error(`not allowed any more: ${refusal.reason}`));
+      }
+    },
+  });
   try {
-    await forwardTcp({ channel, connection, place, signal: context.ended });
+    await forwardTcp({ channel, connection, place, signal: AbortSignal.any([context.ended, cut.signal]) });
   } finally {
     remove();
   }

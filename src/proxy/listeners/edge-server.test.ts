@@ -39,7 +39,8 @@ test('clients who begin handshakes and leave them make room for those who come',
 test('a client of HTTP that never begins is not waited for without end', async () => {
   const { context, bench } = contextOf();
   const [channel] = memoryChannelPair();
-  const common = { context, channel, connection: testConnection, place: bench.place, placeOf: () => bench.place };
+  const here = { place: bench.place, placeOf: () => bench.place, tcpPlace: () => bench.place };
+  const common = { context, channel, connection: testConnection, ...here };
   const served = serveApplication({ ...common, protocol: 'http', trust: 'edge' });
   assert.equal(bench.clock.pending, 1);
   bench.clock.advance(3_600_000);

@@ -52,11 +52,13 @@ export class EdgeServer {
       const { protocol } = first.server;
       if (protocol === 'http') {
         const placeOf = this.#placeOf(undefined);
-        const common = { context: this.#context, connection, placeOf, trust: 'edge' as const };
+        const tcpPlace = this.#placeNamed(first.server.name);
+        const common = { context: this.#context, connection, placeOf, tcpPlace, trust: 'edge' as const };
         await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'http', place: first });
       } else if (protocol === 'tcp') {
         const placeOf = (): HttpPlace => first;
-        const common = { context: this.#context, connection, placeOf, trust: 'edge' as const };
+        const tcpPlace = this.#placeNamed(first.server.name);
+        const common = { context: this.#context, connection, placeOf, tcpPlace, trust: 'edge' as const };
         await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'tcp', place: first });
       } else {
         this.#beginHandshake(socket);
@@ -87,9 +89,10 @@ export class EdgeServer {
     const { server } = place;
     const connection = { ...plain, sni };
     const context = this.#context;
+    const tcpPlace = this.#placeNamed(server.name);
     if (server.tls?.mode !== 'terminate') {
       this.#handshakes.delete(socket);
-      const common = { context, connection, placeOf: () => place, trust: 'edge' as const };
+      const common = { context, connection, placeOf: () => place, tcpPlace, trust: 'edge' as const };
       await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'tls', place });
       return;
     }
@@ -114,8 +117,13 @@ export class EdgeServer {
       serveHttp({ context, connection: secured, placeOf, isWanted, trust: 'edge' }, channel, version);
       return;
     }
-    const common = { context, connection: secured, placeOf: () => place, trust: 'edge' as const };
+    const common = { context, connection: secured, placeOf: () => place, tcpPlace, trust: 'edge' as const };
     await serveApplication({ ...common, channel, protocol: 'tcp', place });
+  }
+
+  /** Where its connections are handled by the configuration of then. */
+  #placeNamed(serverName: string): () => HttpPlace | undefined {
+    return () => this.#places().find(({ server }) => server.name === serverName);
   }
 
   /** A request goes by its host; under TLS only among what the server name allows. */

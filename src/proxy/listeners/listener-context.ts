@@ -23,6 +23,8 @@ export interface ListenerContext {
 /** What can be asked to end, and what must have ended before the process may. */
 export interface Drainable {
   drain(): void;
+  /** The configuration changed: ends what would not be let in now. */
+  review?(): void;
 }
 
 /** Connections that are open, inner ones too. */
@@ -50,9 +52,12 @@ export class LiveConnections {
     };
   }
 
-  /** The configuration changed: asks those to end that it has no place for any more. */
+  /** The configuration changed: asks those to end that it has no place for any more, and ends what its policies deny. */
   review(): void {
-    for (const [connection, isWanted] of this.#open) if (isWanted && !isWanted()) connection.drain();
+    for (const [connection, isWanted] of this.#open) {
+      connection.review?.();
+      if (isWanted && !isWanted()) connection.drain();
+    }
   }
 
   /** Asks all to end; resolves when they have. */

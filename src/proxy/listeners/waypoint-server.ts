@@ -116,6 +116,7 @@ export class WaypointServer {
       protocol: place.protocol,
       place,
       placeOf: () => placeIn(this.#context.config()),
+      tcpPlace: () => placeIn(this.#context.config()),
       isWanted: () => {
         const now = placeIn(this.#context.config());
         return now !== undefined && now.service?.leaving !== true;

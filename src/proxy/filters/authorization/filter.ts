@@ -2,6 +2,7 @@
 import type { HttpAuthorization } from '../../../api/l7/index.ts';
 import { compileHttpAuthorization, type HttpDecision } from '../../../policy/http-authorization.ts';
 import type { FilterKind, LocalReply } from '../../engine/filter.ts';
+import type { TcpRefusal } from '../../engine/tcp-run.ts';
 import { createFindingReports } from './finding-reports.ts';
 import { policiesOf } from './policies.ts';
 
@@ -24,6 +25,10 @@ export const authorizationFilter: FilterKind = {
         }
         return decision.kind === 'deny' ? denial(decision) : undefined;
       },
+      review(facts) {
+        const decision = authorizer.decide(facts);
+        return decision.kind === 'deny' ? denial(decision) : undefined;
+      },
     };
   },
   buildTcp(place) {
@@ -36,8 +41,11 @@ export const authorizationFilter: FilterKind = {
       onConnection({ connection }) {
         const decision = authorizer.decide({ connection, remoteAddress: connection.sourceAddress });
         if (decision.findings.length > 0) reports.report(decision.findings, { source: connection.sourceAddress });
-        if (decision.kind === 'allow') return undefined;
-        return { flag: '', details: detailsOf(decision), reason: decision.reason };
+        return decision.kind === 'deny' ? refusal(decision) : undefined;
+      },
+      review(connection) {
+        const decision = authorizer.decide({ connection, remoteAddress: connection.sourceAddress });
+        return decision.kind === 'deny' ? refusal(decision) : undefined;
       },
     };
   },
@@ -56,6 +64,10 @@ function denial(decision: Denial): LocalReply {
     details: detailsOf(decision),
     reason: decision.reason,
   };
+}
+
+function refusal(decision: Denial): TcpRefusal {
+  return { flag: '', details: detailsOf(decision), reason: decision.reason };
 }
 
 type Denial = HttpDecision & { readonly kind: 'deny' };

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { SpiffeId } from '../../api/names.ts';
+import { memoryChannelPair, type ByteChannel } from '../../net/index.ts';
+import { engineBench, testConnection } from '../engine/engine-fixtures.ts';
+import type { HttpPlace } from '../engine/place.ts';
+import type { TcpFilter } from '../engine/tcp-run.ts';
+import { serveApplication } from './application-connection.ts';
+import { LiveConnections, type ListenerContext } from './listener-context.ts';
+
+/** Channels hand on at the ends of turns. */
+const turns = async (): Promise<void> => {
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => void setImmediate(resolve));
+};
+
+/** Reads what comes; tells when the channel is over. */
+function read(channel: ByteChannel): { text: string; readonly closed: Promise<Error | undefined> } {
+  const closed = Promise.withResolvers<Error | undefined>();
+  const seen = { text: '', closed: closed.promise };
+  channel.read({
+    onData(bytes) {
+      seen.text += Buffer.from(bytes).toString();
+      channel.credit(bytes.length);
+      return false;
+    },
+    onEnd() {},
+    onDrain() {},
+    onClose: (error) => closed.resolve(error),
+  });
+  return seen;
+}
+
+test('a connection of bytes goes on over changes of the configuration, until a policy denies it', async () => {
+  const bench = engineBench();
+  const [client, channel] = memoryChannelPair();
+  const [upstream, application] = memoryChannelPair();
+  const live = new LiveConnections();
+  const reviewed: string[] = [];
+  let denied = false;
+  const guard: TcpFilter = {
+    name: 'guard',
+    review({ sourceAddress }) {
+      reviewed.push(sourceAddress);
+      return denied ? { flag: '', details: 'rbac', reason: 'denied by shop/no' } : undefined;
+    },
+  };
+  const host = { address: '10.0.0.1', port: 80, tunnelled: false };
+  const upstreams = Object.assign(bench.upstreams, {
+    connect: () => Promise.resolve({ channel: upstream, host }) as Promise<never>,
+  });
+  const destinations = [{ weight: 1, target: { kind: 'backend', backend: 'web' } as const }];
+  const origin = { kind: 'TCPRoute', namespace: 'shop', name: 'web', generation: 1 };
+  const place: HttpPlace = {
+    ...bench.place,
+    protocol: 'tcp',
+    tcpFilters: [guard],
+    table: { ...bench.place.table, tcp: [{ name: 'tcp', origin, destinationSubnets: [], destinations }] },
+    services: { ...bench.place.services, upstreams },
+  };
+  const context: ListenerContext = {
+    services: place.services,
+    identity: 'spiffe://cluster.local/ns/shop/sa/waypoint' as SpiffeId,
+    own: () => undefined,
+    certificate: () => Promise.reject(new Error('not here')),
+    config: () => undefined,
+    ended: new AbortController().signal,
+    live,
+  };
+  const served = serveApplication({
+    context,
+    channel,
+    connection: testConnection,
+    protocol: 'tcp',
+    place,
+    placeOf: () => place,
+    tcpPlace: () => place,
+    trust: 'mesh',
+  });
+  await turns();
+  const atApplication = read(application);
+  const atClient = read(client);
+  client.write(Buffer.from('hello'));
+  await turns();
+  live.review();
+  client.write(Buffer.from(' again'));
+  await turns();
+  assert.equal(atApplication.text, 'hello again');
+  assert.deepEqual(reviewed, ['10.1.1.1']);
+  denied = true;
+  live.review();
+  await served;
+  await Promise.all([atApplication.closed, atClient.closed]);
+  assert.equal(live.size, 0);
+});
