@@ -227,8 +227,8 @@ describe('refusals by an enrolled pod', () => {
   it('answers CONNECT without port, and to what is no address, with 400', () =>
     expectRefusals(
       'CONNECT',
-      ['server.default', '7000', 'host:port', 'server:70000', '[::1', 'a b:7000', 'user@x:7000', '10.244.2:7000'].map(
-        (text) => refusedConnect(text, 400, /cannot parse authority/),
+      ['server.default', '7000', 'server:70000', '10.244.2:7000'].map((text) =>
+        refusedConnect(text, 400, /cannot parse authority/),
       ),
     ));
 
@@ -315,6 +315,13 @@ const http1Request = Buffer.from('CONNECT server:7000 HTTP/1.1\r\nhost: server:7
 /** Requests that break HTTP/2 (RFC 9113 sections 8.2, 8.3 and 8.5), and how. */
 const malformed: [RegExp, [name: string, value: string][]][] = [
   [/CONNECT without :authority/, [[':method', 'CONNECT']]],
+  ...['a b:7000', 'user@x:7000', 'host:port', '[::1'].map((text): [RegExp, [name: string, value: string][]] => [
+    /:authority with forbidden characters/,
+    [
+      [':method', 'CONNECT'],
+      [':authority', text],
+    ],
+  ]),
   [
     /CONNECT without :authority/,
     [
