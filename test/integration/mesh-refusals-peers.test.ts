@@ -316,7 +316,7 @@ const http1Request = Buffer.from('CONNECT server:7000 HTTP/1.1\r\nhost: server:7
 const malformed: [RegExp, [name: string, value: string][]][] = [
   [/CONNECT without :authority/, [[':method', 'CONNECT']]],
   ...['a b:7000', 'user@x:7000', 'host:port', '[::1'].map((text): [RegExp, [name: string, value: string][]] => [
-    /:authority with forbidden characters/,
+    /:authority with (?:forbidden characters|user information)/,
     [
       [':method', 'CONNECT'],
       [':authority', text],
