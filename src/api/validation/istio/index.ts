@@ -4,6 +4,7 @@ import type { FieldView } from '../../field-view.ts';
 import type { KindRef } from '../../meta.ts';
 import { kinds } from '../../kinds.ts';
 import type { Validation } from '../validation.ts';
+import { validateProxyExtension } from '../ambit/proxy-extension.ts';
 import { validateRateLimit } from '../ambit/rate-limit.ts';
 import { validateAuthorizationPolicy } from './authorization-policy.ts';
 import { validateDestinationRule } from './destination-rule.ts';
@@ -40,6 +41,7 @@ const validators: readonly (readonly [GroupKind, Validator])[] = [
   [kinds.WasmPlugin, validateWasmPlugin],
   [kinds.TrafficExtension, validateTrafficExtension],
   [kinds.RateLimit, validateRateLimit],
+  [kinds.ProxyExtension, validateProxyExtension],
 ];
 
 /** By `group/kind`. */
