@@ -71,6 +71,11 @@ export class ExtensionProcess {
     return this.#hooks;
   }
 
+  /** Of the process of now. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   get restarts(): number {
     return this.#restarts;
   }
