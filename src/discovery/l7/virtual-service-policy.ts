@@ -1,31 +1,11 @@
 /** What a route of a VirtualService does besides leading somewhere: faults, CORS, header changes (ambient-l7, 2.1). Pure. */
+import { grpcStatusNames } from '../../api/grpc-status.ts';
 import { unknownHeaderCommands } from '../../api/l7/header-commands.ts';
 import type { CorsPolicy, FaultInjection, HeaderChanges, TextMatch } from '../../api/l7/index.ts';
 import { milliseconds } from './durations.ts';
 import type { RuleProblems } from './rule-problems.ts';
 import { textMatch } from './virtual-service-match.ts';
 import type { VsHeaders, VsHttp } from './virtual-service-types.ts';
-
-/** Names of `google.rpc.Code`, by number. */
-const grpcStatuses = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-];
 
 /** Without a percentage, a fault never happens. */
 export function faultInjection(
@@ -42,7 +22,8 @@ export function faultInjection(
   if (delay && delay.percentage === undefined && delay.percent === undefined)
     problems.note(`${path}.delay`, 'without a percentage it never happens');
   if (abort && abort.percentage === undefined) problems.note(`${path}.abort`, 'without a percentage it never happens');
-  const grpcStatus = abort?.grpcStatus === undefined ? undefined : grpcStatuses.indexOf(abort.grpcStatus.toUpperCase());
+  const grpcStatus =
+    abort?.grpcStatus === undefined ? undefined : grpcStatusNames.indexOf(abort.grpcStatus.toUpperCase());
   if (grpcStatus === -1)
     problems.fault(`${path}.abort.grpcStatus`, 'Invalid', `${abort?.grpcStatus} is no status of gRPC`);
   const hasAbort = abort && (abort.httpStatus !== undefined || (grpcStatus !== undefined && grpcStatus >= 0));

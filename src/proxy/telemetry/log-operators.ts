@@ -1,4 +1,5 @@
 /** Operators of access logs: Envoy's names, over a request or a TCP connection (ambient-l7, 4.2). */
+import { grpcStatusNames } from '../../api/grpc-status.ts';
 import { hostname } from 'node:os';
 import { createIsoFormatter, formatTime, type LogOperator, type OperatorResolver } from '../../telemetry/index.ts';
 import type { HeaderList } from '../../http/header-list.ts';
@@ -194,29 +195,9 @@ function transportFailure({ failure }: Logged): string | undefined {
     : undefined;
 }
 
-const grpcNames = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-];
-
 function grpcStatusName(status: string | undefined, form: string): string | number | undefined {
   if (status === undefined || !/^\d{1,4}$/.test(status)) return undefined;
-  const name = grpcNames[Number(status)];
+  const name = grpcStatusNames[Number(status)];
   if (form === 'NUMBER' || name === undefined) return Number(status);
   if (form === 'SNAKE_STRING' || name === 'OK') return name;
   return name.toLowerCase().replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase());

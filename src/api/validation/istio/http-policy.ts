@@ -1,4 +1,5 @@
 /** Retries, faults and cross-origin rules of a route. */
+import { grpcStatusNames } from '../../grpc-status.ts';
 import { STATUS_CODES } from 'node:http';
 import type { FieldView } from '../../field-view.ts';
 import { goDurationNanos } from '../../schema/formats.ts';
@@ -26,26 +27,7 @@ const retryCauses: ReadonlySet<string> = new Set([
   'unavailable',
 ]);
 
-/** Names of `google.rpc.Code`. */
-const grpcStatuses: ReadonlySet<string> = new Set([
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-]);
+const grpcStatuses: ReadonlySet<string> = new Set(grpcStatusNames);
 
 export function checkRetries(retries: FieldView, found: Findings): void {
   if (!retries.exists) return;
