@@ -433,6 +433,7 @@ describe('streams into pods', () => {
         const child = start(['script', '-qec', `stty rows 30 cols 100; ${line}`, '/dev/null'], {
           env: { ...env(), ...settings },
         });
+        const exit = once(child, 'exit') as Promise<[number]>;
         let out = '';
         child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
         const says = (what: RegExp): Promise<true> =>
@@ -448,7 +449,7 @@ describe('streams into pods', () => {
         await says(/\^C[^]*[#$] $/);
         child.stdin?.write('echo again; exit 6\n');
         await says(/\nagain\r\n/);
-        const [code] = (await once(child, 'exit')) as [number];
+        const [code] = await exit;
         assert.equal(code, 6, out);
         await eventually(async () => {
           const { stderr } = await call(['get', 'pod', pod]);
