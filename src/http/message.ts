@@ -87,6 +87,8 @@ export interface BadRequest {
   readonly status: number;
   /** For the log: what was wrong, and where. */
   readonly problem: string;
+  /** The request has come to `onRequest`: its reader hears of this by `onClose`, or has nothing more to hear. */
+  readonly isKnown?: boolean;
 }
 
 export interface ServerConnection {
@@ -142,16 +144,19 @@ export class ExchangeError extends Error {
   readonly reason: ExchangeFailure;
   /** Whether the peer may have seen any of the request. `no`: never processed, may be sent again whatever the method. */
   readonly sent: 'no' | 'maybe';
+  /** Of a server's: what the codec has answered by itself; 0: nothing. */
+  readonly status: number;
 
   constructor(
     reason: ExchangeFailure,
     message: string,
-    options: { readonly sent: 'no' | 'maybe'; readonly cause?: unknown },
+    options: { readonly sent: 'no' | 'maybe'; readonly status?: number; readonly cause?: unknown },
   ) {
     super(message, { cause: options.cause });
     this.name = 'ExchangeError';
     this.reason = reason;
     this.sent = options.sent;
+    this.status = options.status ?? 0;
   }
 }
 

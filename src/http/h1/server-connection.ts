@@ -387,9 +387,11 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
     const exchange = this.#exchange;
     // What is wrong with a body behind its answer is told to nobody: it would be taken for another answer.
     const canAnswer = exchange === undefined ? !this.#intake.isDropping : !exchange.responded;
-    this.#listener.onBadRequest?.({ status: canAnswer ? error.status : 0, problem: error.message });
+    const status = canAnswer ? error.status : 0;
+    const isKnown = exchange !== undefined || this.#intake.isDropping;
+    this.#listener.onBadRequest?.({ status, problem: error.message, isKnown });
     if (exchange !== undefined) {
-      exchange.error = new ExchangeError('protocol-error', error.message, { sent: 'maybe', cause: error });
+      exchange.error = new ExchangeError('protocol-error', error.message, { sent: 'maybe', status, cause: error });
       this.#endExchange(exchange);
     }
     if (!canAnswer) return this.abort(error);

@@ -13,7 +13,7 @@ import { type Http2Stream, streamError, type StreamHandler, type StreamHost } fr
 export interface RequestHandler {
   /** A request head arrived. Returns who consumes the stream; answers through `stream`, now or later. */
   onRequest?(stream: Http2Stream, headers: HeaderList, endStream: boolean): StreamHandler;
-  /** A request was answered 400 or 431 without coming to `onRequest`, because of `problem`. */
+  /** A request was answered 400 or 431, or reset (0), without coming to `onRequest`, because of `problem`. */
   onMalformedRequest?(problem: string, status: number): void;
 }
 
@@ -111,6 +111,7 @@ export class HeadReceiver {
     if (selfDependent) {
       this.#flood.charge('malformed requests');
       host.writeReset(streamId, errorCode.protocolError);
+      handler.onMalformedRequest?.('a stream that depends on itself', 0);
       return;
     }
     if (list === undefined || problem !== undefined) {

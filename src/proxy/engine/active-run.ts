@@ -4,7 +4,13 @@ import type { DestinationService, HttpRule, WeightedDestination } from '../../ap
 import type { WorkloadUid } from '../../api/names.ts';
 import { drawDestination, redirectLocation, rewritePath, type PickedRule } from '../../decision/routes/index.ts';
 import { HeaderList } from '../../http/header-list.ts';
-import type { RequestHead, ResponseHead, ServerExchange, ServerExchangeReader } from '../../http/message.ts';
+import {
+  ExchangeError,
+  type RequestHead,
+  type ResponseHead,
+  type ServerExchange,
+  type ServerExchangeReader,
+} from '../../http/message.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { tryParseSpiffeId, spiffeParts } from '../../identity/index.ts';
 import type { UpstreamFailure, UpstreamHost } from '../upstream/upstream.ts';
@@ -109,6 +115,15 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.#reply(reply);
   }
 
+  /** In place of `start`: the codec has refused it before anybody saw it; filters hear of the end alone. */
+  endRefused({ status, flag, details, reason }: LocalReply): void {
+    this.responseStatus = status;
+    if (flag !== '') this.flags.add(flag);
+    this.responseDetails = details;
+    this.reason = reason;
+    this.onClose();
+  }
+
   get service(): DestinationService | undefined {
     return this.#place.service;
   }
@@ -196,15 +211,24 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.#over = true;
     if (this.responseStatus === 101) this.#onTunnel?.(this, false);
     this.times.end = performance.now();
-    if (error && !this.#flags?.has('UT') && this.failure === undefined) {
-      this.flags.add('DC');
-      if (!this.#responded) this.responseDetails = 'downstream_remote_disconnect';
-      if (this.reason === '') this.reason = `the client gave up: ${messageOf(error)}`;
-    }
+    if (error && !this.#flags?.has('UT') && this.failure === undefined) this.#noteClient(error);
     this.#body.abort();
     if (!this.#body.ended) this.#mirrors?.abort();
     this.#forwarding?.end();
     for (const filter of this.#place.filters) filter.onFinish?.(this);
+  }
+
+  /** The client gave up, or broke the protocol: then the codec may have answered. */
+  #noteClient(error: Error): void {
+    const isBroken = error instanceof ExchangeError && error.reason === 'protocol-error';
+    this.flags.add(isBroken ? 'DPE' : 'DC');
+    if (!this.#responded) {
+      this.responseDetails = isBroken ? 'downstream_protocol_error' : 'downstream_remote_disconnect';
+      if (isBroken) this.responseStatus = error.status;
+    }
+    if (this.reason !== '') return;
+    const what = isBroken ? 'the client sent a malformed request' : 'the client gave up';
+    this.reason = `${what}: ${messageOf(error)}`;
   }
 
   // The backend's side.

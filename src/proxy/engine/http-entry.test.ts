@@ -43,6 +43,7 @@ function enter({ trust, place = {}, trustedHops = 0, path = '/a', scheme = 'http
   };
   const entry = createHttpEntry({
     connection,
+    version: 'http/1.1',
     placeOf: () => ({ ...ownPlace, settings: { ...ownPlace.settings, numTrustedProxies: trustedHops }, ...place }),
     trust,
     onBadRequest() {},
@@ -103,6 +104,7 @@ describe('a request that enters', () => {
     const statuses = [undefined, 'misdirected' as const].map((place) => {
       const entry = createHttpEntry({
         connection: testConnection,
+        version: 'http/1.1',
         placeOf: () => place,
         trust: 'edge',
         onBadRequest() {},
@@ -139,6 +141,7 @@ describe('a request that enters', () => {
     const place = { ...ownPlace, table, routes: compileRoutes(table), filters: [guard] };
     const entry = createHttpEntry({
       connection: testConnection,
+      version: 'http/1.1',
       placeOf: () => place,
       trust: 'mesh',
       onBadRequest() {},

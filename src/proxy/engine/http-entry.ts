@@ -1,5 +1,5 @@
 /** From a codec's request to a run: the place, the path in its normal form, and who the client is behind trusted hops. */
-import type { RequestHead, RequestListener, ServerExchange } from '../../http/message.ts';
+import type { BadRequest, HttpVersion, RequestHead, RequestListener, ServerExchange } from '../../http/message.ts';
 import { normalizePath } from '../../http/path-normalization.ts';
 import { ActiveRun } from './active-run.ts';
 import { noRoute } from './failure-reply.ts';
@@ -7,15 +7,18 @@ import type { LocalReply } from './filter.ts';
 import type { DownstreamConnection } from './http-run.ts';
 import { renderReply, sendReply } from './local-reply.ts';
 import type { HttpPlace } from './place.ts';
+import { codecRefusal, unreadExchange } from './unread-request.ts';
 
 /**
  * Where a request is handled, by the configuration of now. Undefined: nobody is there for its host (404); `misdirected`: somebody
- * is, on a connection of its own (421).
+ * is, on a connection of its own (421). Without a request: where those are told of that have no place.
  */
-export type PlaceFinder = (request: RequestHead) => HttpPlace | 'misdirected' | undefined;
+export type PlaceFinder = (request: RequestHead | undefined) => HttpPlace | 'misdirected' | undefined;
 
 export interface HttpEntryOptions {
   readonly connection: DownstreamConnection;
+  /** What the codec speaks. */
+  readonly version: HttpVersion;
   readonly placeOf: PlaceFinder;
   /** `edge`: clients are strangers, and what only a proxy may say is taken from them. */
   readonly trust: 'mesh' | 'edge';
@@ -31,20 +34,39 @@ export interface HttpEntry {
 }
 
 export function createHttpEntry(options: HttpEntryOptions): HttpEntry {
-  const { connection, placeOf, trust } = options;
+  const { connection, version, placeOf, trust } = options;
   const tunnels = new Set<ActiveRun>();
   const onTunnel = (run: ActiveRun, isOpen: boolean): void => {
     if (isOpen) tunnels.add(run);
     else tunnels.delete(run);
+  };
+  /** Of the request before: the place of a Service that is gone still says what becomes of requests to it. */
+  let last: HttpPlace | undefined;
+  /** A request that belongs to no place leaves a line and is counted all the same. */
+  const runWithoutPlace = (exchange: ServerExchange): ActiveRun | undefined => {
+    const found = placeOf(undefined);
+    const place = found === 'misdirected' ? last : (found ?? last);
+    if (place === undefined) return undefined;
+    const { path: originalPath } = exchange.request;
+    return new ActiveRun({ exchange, connection, place, originalPath, remoteAddress: connection.sourceAddress });
+  };
+  const onBadRequest = (problem: BadRequest): void => {
+    options.onBadRequest(problem.problem, problem.status);
+    // A run that was begun hears by itself.
+    if (problem.isKnown !== true) runWithoutPlace(unreadExchange(version))?.endRefused(codecRefusal(problem, version));
   };
   const listener: RequestListener = {
     onRequest(exchange) {
       const { request } = exchange;
       const place = placeOf(request);
       if (place === undefined || place === 'misdirected') {
-        refuse(exchange, place ? misdirected : noRoute, trust);
+        const reply = place ? misdirected : noRoute;
+        const run = runWithoutPlace(exchange);
+        if (run) run.refuse(reply);
+        else refuse(exchange, reply, trust);
         return;
       }
+      last = place;
       const originalPath = request.path;
       const path = request.path.startsWith('/')
         ? normalizePath(request.path, place.settings.pathNormalization)
@@ -59,7 +81,7 @@ export function createHttpEntry(options: HttpEntryOptions): HttpEntry {
       run.refuse(badPath);
       options.onBadRequest(badPath.reason, badPath.status);
     },
-    onBadRequest: ({ problem, status }) => options.onBadRequest(problem, status),
+    onBadRequest,
     onClose: (error) => options.onClose(error),
   };
   return {

@@ -68,10 +68,12 @@ export function serveHttp(
   let closed = false;
   const entry = createHttpEntry({
     connection,
+    version: version === 'http/1' ? 'http/1.1' : 'http/2',
     placeOf,
     trust,
+    // Access log and metrics tell of it; a line each would be one that clients choose the number of.
     onBadRequest: (problem, status) =>
-      log.warn('refused a malformed request', { client: connection.sourceAddress, problem, status }),
+      log.debug('refused a malformed request', { client: connection.sourceAddress, problem, status }),
     onClose: () => {
       closed = true;
       remove?.();
@@ -93,18 +95,29 @@ async function serveTcp(
 ): Promise<void> {
   // A connection of bytes ends when its ends say so, or when the proxy does.
   const cut = new AbortController();
+  const signal = AbortSignal.any([context.ended, cut.signal]);
+  const end = (why: string): void => cut.abort(new Error(`not allowed any more: ${why}`));
+  let reviews = 0;
   const remove = context.live.add({
     drain() {},
     review() {
+      const review = ++reviews;
       for (const filter of tcpPlace()?.tcpFilters ?? []) {
-        const refusal = filter.review?.(connection);
-        if (refusal) return cut.abort(new Error(`not allowed any more: ${refusal.reason}`));
+        const verdict = filter.review?.(connection, signal);
+        if (verdict instanceof Promise) {
+          verdict.then(
+            // What a configuration said that was replaced meanwhile counts no more.
+            (refusal) => refusal && review === reviews && end(refusal.reason),
+            (error: unknown) => end(messageOf(error)),
+          );
+        } else if (verdict) return end(verdict.reason);
       }
     },
   });
   try {
-    await forwardTcp({ channel, connection, place, signal: AbortSignal.any([context.ended, cut.signal]) });
+    await forwardTcp({ channel, connection, place, signal });
   } finally {
     remove();
+    cut.abort();
   }
 }

@@ -128,10 +128,13 @@ export class EdgeServer {
 
   /** A request goes by its host; under TLS only among what the server name allows. */
   #placeOf(serverName: string | undefined): PlaceFinder {
-    return ({ authority }) => {
+    return (request) => {
+      const unmatched = (): HttpPlace | undefined => this.#context.config()?.unmatchedPlace(this.#name);
+      if (request === undefined) return unmatched();
       const places = this.#places();
+      const { authority } = request;
       if (serverName !== undefined) return placeUnderTls(places, serverName, authority);
-      return placeForHost(places, hostOf(authority)) ?? this.#context.config()?.unmatchedPlace(this.#name);
+      return placeForHost(places, hostOf(authority)) ?? unmatched();
     };
   }
 
