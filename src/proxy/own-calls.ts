@@ -1,4 +1,4 @@
-/** Calls of the proxy's own, for a request that it handles: to authorizers and rate limit services, over its own upstream. */
+/** Calls of the proxy's own, for a request or a connection that it handles: to authorizers and rate limit services, over its own upstream. */
 import type { Backend } from '../api/l7/index.ts';
 import type { Call, OpenExchange } from '../http/call.ts';
 import type { HeaderList } from '../http/header-list.ts';
@@ -24,8 +24,8 @@ export function exchangesOf(upstreams: Upstreams, backend: string, client: Upstr
   };
 }
 
-/** The client of a run, as the upstream asks for it. */
-export function clientOf({ connection }: HttpRun): UpstreamClient {
+/** The client of a run, or of a connection, as the upstream asks for it. */
+export function clientOf({ connection }: Pick<HttpRun, 'connection'>): UpstreamClient {
   const { sourceAddress, sourcePort, sourceIdentity, destinationAddress, destinationPort } = connection;
   return {
     address: sourceAddress,

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type CheckAttributes, checkMethod } from './ext-authz.ts';
+import { type CheckAttributes, type CheckedRequest, checkMethod } from './ext-authz.ts';
 import { type CheckResponseInit, readCheckRequest, writeCheckResponse } from './policy-service-fixtures.ts';
 
-const attributes: CheckAttributes = {
-  source: { address: '10.0.0.1', port: 4000, principal: 'spiffe://cluster.local/ns/a/sa/b' },
-  destination: { address: '10.96.0.1', port: 80, principal: '' },
+const request: CheckedRequest = {
   timeMs: 1_700_000_000_250,
   id: 'id-1',
   method: 'GET',
@@ -19,7 +17,13 @@ const attributes: CheckAttributes = {
   size: -1,
   protocol: 'HTTP/1.1',
   body: undefined,
+};
+
+const attributes: CheckAttributes = {
+  source: { address: '10.0.0.1', port: 4000, principal: 'spiffe://cluster.local/ns/a/sa/b' },
+  destination: { address: '10.96.0.1', port: 80, principal: '' },
   sni: '',
+  request,
 };
 
 const decode = (response: CheckResponseInit): unknown => checkMethod.decodeResponse(writeCheckResponse(response));
@@ -44,10 +48,20 @@ describe('ext_authz check', () => {
   it('sends a body as text or as bytes', () => {
     const bytes = Buffer.from([0xff, 0x41]);
     const bodyOf = (asBytes: boolean) =>
-      readCheckRequest(checkMethod.encodeRequest({ ...attributes, body: { bytes, asBytes } })).attributes?.request
-        ?.http;
+      readCheckRequest(checkMethod.encodeRequest({ ...attributes, request: { ...request, body: { bytes, asBytes } } }))
+        .attributes?.request?.http;
     assert.deepEqual(Buffer.from(bodyOf(true)?.rawBody ?? []), bytes);
     assert.equal(bodyOf(false)?.body, '\ufffdA');
+  });
+
+  it('says of a connection without HTTP who is at its ends, and nothing of a request', () => {
+    const sent = readCheckRequest(
+      checkMethod.encodeRequest({ ...attributes, sni: 'db.example', request: undefined }),
+    ).attributes;
+    assert.equal(sent?.source?.principal, 'spiffe://cluster.local/ns/a/sa/b');
+    assert.equal(sent.destination?.address?.socketAddress?.address, '10.96.0.1');
+    assert.equal(sent.request, undefined);
+    assert.equal(sent.tlsSession?.sni, 'db.example');
   });
 
   it('reads what an authorizer allows, and what it wants changed', () => {

@@ -2,6 +2,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
   type AttributeContext_PeerSchema,
+  type AttributeContext_RequestSchema,
   CheckRequestSchema,
   CheckResponseSchema,
   type DeniedHttpResponse,
@@ -22,6 +23,12 @@ export interface CheckPeer {
 export interface CheckAttributes {
   readonly source: CheckPeer;
   readonly destination: CheckPeer;
+  readonly sni: string;
+  /** Undefined: of a connection that is no HTTP. */
+  readonly request: CheckedRequest | undefined;
+}
+
+export interface CheckedRequest {
   readonly timeMs: number;
   readonly id: string;
   readonly method: string;
@@ -35,7 +42,6 @@ export interface CheckAttributes {
   /** `HTTP/1.1`. */
   readonly protocol: string;
   readonly body: { readonly bytes: Uint8Array; readonly asBytes: boolean } | undefined;
-  readonly sni: string;
 }
 
 export interface HeaderMutation {
@@ -86,31 +92,12 @@ export const checkMethod: {
   path: '/envoy.service.auth.v3.Authorization/Check',
 
   encodeRequest(attributes) {
-    const { timeMs, id, method, headers, path, scheme, size, protocol, body, sni } = attributes;
-    const query = path.indexOf('?');
+    const { source, destination, request, sni } = attributes;
     return serializeMessage(CheckRequestSchema, {
       attributes: {
-        source: encodePeer(attributes.source),
-        destination: encodePeer(attributes.destination),
-        request: {
-          time: { seconds: BigInt(Math.floor(timeMs / 1000)), nanos: Math.floor(timeMs % 1000) * 1_000_000 },
-          http: {
-            id,
-            method,
-            headers: Object.fromEntries([...headers].map(([name, value]) => [name, encodeHeaderText(value)])),
-            path: encodeHeaderText(path),
-            host: encodeHeaderText(attributes.host),
-            scheme,
-            query: query < 0 ? '' : encodeHeaderText(path.slice(query + 1)),
-            size: BigInt(size),
-            protocol,
-            ...(body === undefined
-              ? {}
-              : body.asBytes
-                ? { rawBody: body.bytes }
-                : { body: Buffer.from(body.bytes).toString('utf8') }),
-          },
-        },
+        source: encodePeer(source),
+        destination: encodePeer(destination),
+        ...(request === undefined ? {} : { request: encodeRequest(request) }),
         ...(sni === '' ? {} : { tlsSession: { sni } }),
       },
     });
@@ -138,6 +125,30 @@ export const checkMethod: {
     };
   },
 };
+
+function encodeRequest(request: CheckedRequest): MessageInitShape<typeof AttributeContext_RequestSchema> {
+  const { timeMs, id, method, headers, path, host, scheme, size, protocol, body } = request;
+  const query = path.indexOf('?');
+  return {
+    time: { seconds: BigInt(Math.floor(timeMs / 1000)), nanos: Math.floor(timeMs % 1000) * 1_000_000 },
+    http: {
+      id,
+      method,
+      headers: Object.fromEntries([...headers].map(([name, value]) => [name, encodeHeaderText(value)])),
+      path: encodeHeaderText(path),
+      host: encodeHeaderText(host),
+      scheme,
+      query: query < 0 ? '' : encodeHeaderText(path.slice(query + 1)),
+      size: BigInt(size),
+      protocol,
+      ...(body === undefined
+        ? {}
+        : body.asBytes
+          ? { rawBody: body.bytes }
+          : { body: Buffer.from(body.bytes).toString('utf8') }),
+    },
+  };
+}
 
 function encodePeer({ address, port, principal }: CheckPeer): MessageInitShape<typeof AttributeContext_PeerSchema> {
   return { address: { socketAddress: { address, portValue: port } }, principal };

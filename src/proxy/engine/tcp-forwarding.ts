@@ -24,7 +24,9 @@ export async function forwardTcp(options: TcpForwardingOptions): Promise<void> {
   const run = new ActiveTcpRun(connection, place.service);
   try {
     for (const filter of place.tcpFilters) {
-      const refusal = filter.onConnection?.(run);
+      const verdict = filter.onConnection?.(run, signal);
+      const refusal = verdict instanceof Promise ? await verdict : verdict;
+      signal.throwIfAborted();
       if (refusal) throw new Refused(refusal);
     }
     const upstream = await connect(run, options);

@@ -27,13 +27,19 @@ export interface TcpRefusal {
   readonly reason: string;
 }
 
-/** One filter of TCP connections under one configuration. Callbacks never throw. */
+/** Undefined: go on. A promise, of who has to ask first. */
+export type TcpVerdict = TcpRefusal | undefined | Promise<TcpRefusal | undefined>;
+
+/**
+ * One filter of TCP connections under one configuration. Callbacks never throw; a rejection refuses the connection. Once `signal`
+ * is aborted the connection is over, and nobody heeds what they say.
+ */
 export interface TcpFilter {
   readonly name: string;
-  /** Before anybody is connected to. */
-  onConnection?(run: TcpRun): TcpRefusal | undefined;
-  /** The configuration changed: whether a connection that was let in by another one may go on. */
-  review?(connection: DownstreamConnection): TcpRefusal | undefined;
+  /** Before anybody is connected to: no byte of the client goes on until all filters have let it. */
+  onConnection?(run: TcpRun, signal: AbortSignal): TcpVerdict;
+  /** The configuration changed: whether a connection that was let in by another one may go on. It does until there is a verdict. */
+  review?(connection: DownstreamConnection, signal: AbortSignal): TcpVerdict;
   /** The connection is over, whatever became of it. Counters of live connections are read from the run until then. */
   onFinish?(run: TcpRun): void;
 }

@@ -219,7 +219,7 @@ test('a TCP connection is counted from its host on, with its bytes while it last
     details: '',
     reason: '',
   };
-  filter.onConnection?.(run);
+  void filter.onConnection?.(run, new AbortController().signal);
   bench.clock.advance(5000);
   assert.deepEqual(bench.lines('istio_tcp'), []);
   run.host = host;

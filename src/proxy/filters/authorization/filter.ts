@@ -1,5 +1,4 @@
 /** Authorization (ambient-l7, 2.5) of requests, and of connections as far as they have the attributes: DENY, then ALLOW. */
-import type { HttpAuthorization } from '../../../api/l7/index.ts';
 import { compileHttpAuthorization, type HttpDecision } from '../../../policy/http-authorization.ts';
 import type { FilterKind, LocalReply } from '../../engine/filter.ts';
 import type { TcpRefusal } from '../../engine/tcp-run.ts';
@@ -32,7 +31,7 @@ export const authorizationFilter: FilterKind = {
     };
   },
   buildTcp(place) {
-    const policies = policiesOf(place).map(withoutAuthorizer);
+    const policies = policiesOf(place).filter(({ action }) => action !== 'custom');
     if (policies.length === 0) return undefined;
     const authorizer = compileHttpAuthorization(policies, 'tcp');
     const reports = createFindingReports(place);
@@ -50,11 +49,6 @@ export const authorizationFilter: FilterKind = {
     };
   },
 };
-
-/** Nobody is asked about connections: what an external authorizer would decide is denied. */
-function withoutAuthorizer(policy: HttpAuthorization): HttpAuthorization {
-  return policy.action === 'custom' ? { ...policy, action: 'deny' } : policy;
-}
 
 function denial(decision: Denial): LocalReply {
   return {

@@ -4,7 +4,7 @@ import type { Call } from '../../../http/call.ts';
 import type { HeaderList } from '../../../http/header-list.ts';
 import type { HeaderMutation } from '../../../wire/ext-authz.ts';
 import type { FilterPlace } from '../../engine/filter.ts';
-import type { HttpRun } from '../../engine/http-run.ts';
+import type { DownstreamConnection, HttpRun } from '../../engine/http-run.ts';
 import { createGrpcAuthorizer } from './grpc-authorizer.ts';
 import { createHttpAuthorizer } from './http-authorizer.ts';
 
@@ -18,9 +18,13 @@ export interface CheckedBody {
 
 export interface Authorizer {
   readonly name: string;
+  /** Of who is asked: it changes when the provider is led to another service. */
+  readonly id: string;
   readonly use: AuthorizerUse;
   /** The answer does not reject: what goes wrong is `failed`. */
   ask(run: HttpRun, body: CheckedBody | undefined): Call<AuthorizerAnswer>;
+  /** About a connection that is no HTTP; absent: it can be asked about requests alone. Answers as `ask` does. */
+  readonly askConnection?: (connection: DownstreamConnection) => Call<AuthorizerAnswer>;
 }
 
 export type AuthorizerAnswer =

@@ -14,7 +14,7 @@ export function countChecks(metrics: MetricsRegistry): (provider: string, result
       metrics: {
         checks: {
           name: 'ambit_ext_authz_checks',
-          help: 'Requests that external authorizers were asked about.',
+          help: 'Requests and connections that external authorizers were asked about.',
           kind: 'counter',
         },
       },

@@ -1,27 +1,21 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Backend, HttpAuthorization, Provider } from '../../../api/l7/index.ts';
-import type { ServiceKey } from '../../../api/names.ts';
+import type { HttpAuthorization, Provider } from '../../../api/l7/index.ts';
 import { HeaderList } from '../../../http/header-list.ts';
 import { createFakeClock, type FakeClock } from '../../../lib/fake-clock.ts';
-import { type CheckResponseInit, readCheckRequest, writeCheckResponse } from '../../../wire/policy-service-fixtures.ts';
+import { readCheckRequest } from '../../../wire/policy-service-fixtures.ts';
 import type { FilterPlace, LocalReply } from '../../engine/filter.ts';
 import type { UpstreamFailure } from '../../upstream/upstream.ts';
 import { placeFor, runFor, type RunOptions, type TestRun } from '../filter-fixtures.ts';
 import { openTestService, type ServedAnswer, type ServedRequest, type TestService } from '../service-fixture.ts';
 import type { AuthorizerUse } from './authorizer.ts';
+import {
+  authorizerBackend as backend,
+  authorizerProvider as provider,
+  checkAnswer as grpcAnswer,
+  customPolicy as policy,
+} from './authorizer-fixtures.ts';
 import { extAuthzFilter } from './filter.ts';
-
-const policy = (more: Partial<HttpAuthorization> = {}): HttpAuthorization => ({
-  kind: 'authorization',
-  name: 'shop/ask',
-  origin: { kind: 'AuthorizationPolicy', namespace: 'shop', name: 'ask', generation: 1 },
-  action: 'custom',
-  provider: 'authz',
-  dryRun: false,
-  rules: [{ from: [], to: [], when: [] }],
-  ...more,
-});
 
 const onlyPosts: HttpAuthorization['rules'] = [
   {
@@ -38,38 +32,6 @@ const onlyPosts: HttpAuthorization['rules'] = [
     when: [],
   },
 ];
-
-const provider = (use: Partial<AuthorizerUse> = {}, name = 'authz'): Provider => ({
-  kind: 'provider',
-  name,
-  backend: 'outbound|9000||authz.shop.svc.cluster.local',
-  use: {
-    kind: 'ext-authz-http',
-    timeoutMs: 1000,
-    failOpen: false,
-    statusOnError: 403,
-    pathPrefix: '',
-    includeHeaders: [],
-    addHeaders: [],
-    headersToUpstreamOnAllow: [],
-    headersToDownstreamOnDeny: [],
-    headersToDownstreamOnAllow: [],
-    ...use,
-  },
-});
-
-const backend: Backend = {
-  kind: 'backend',
-  name: 'outbound|9000||authz.shop.svc.cluster.local',
-  service: 'shop/authz.shop.svc.cluster.local' as ServiceKey,
-  hostname: 'authz.shop.svc.cluster.local',
-  port: 9000,
-  protocol: 'auto',
-  throughWaypoint: false,
-  loadBalancer: { kind: 'round-robin' },
-  locality: { enabled: false, distribute: [], failover: [], forced: false },
-  connectionPool: { connectTimeoutMs: 1000, idleTimeoutMs: 1000 },
-};
 
 interface Bench {
   readonly place: FilterPlace;
@@ -324,18 +286,6 @@ describe('external authorization by HTTP', () => {
     );
   });
 });
-
-const grpcAnswer = (response: CheckResponseInit): ServedAnswer => {
-  const message = writeCheckResponse(response);
-  const prefix = Buffer.alloc(5);
-  prefix.writeUInt32BE(message.length, 1);
-  return {
-    status: 200,
-    headers: { 'content-type': 'application/grpc' },
-    body: Buffer.concat([prefix, message]),
-    trailers: { 'grpc-status': '0' },
-  };
-};
 
 const grpc = { kind: 'ext-authz-grpc' } as const;
 

@@ -2,13 +2,14 @@
 import type { Call } from '../../../http/call.ts';
 import type { ResponseHead } from '../../../http/message.ts';
 import { RequestSubject } from '../../../policy/http-facts.ts';
-import { compileRules, type RuleMatcher, type RuleName } from '../../../policy/http-rules.ts';
+import type { RuleName } from '../../../policy/http-rules.ts';
 import type { HeaderMutation } from '../../../wire/ext-authz.ts';
-import type { FilterKind, FilterPlace, HttpFilter, LocalReply } from '../../engine/filter.ts';
+import type { FilterKind, HttpFilter, LocalReply } from '../../engine/filter.ts';
 import type { HttpRun } from '../../engine/http-run.ts';
-import { policiesOf } from '../authorization/policies.ts';
-import { type Authorizer, type AuthorizerAnswer, authorizerOf, type CheckedBody } from './authorizer.ts';
+import { type Asker, askersOf, deniedBy, failedToAsk, firstMatch, withoutAuthorizer } from './askers.ts';
+import type { Authorizer, AuthorizerAnswer, CheckedBody } from './authorizer.ts';
 import { type CheckResult, countChecks } from './check-counts.ts';
+import { createConnectionFilter } from './connection-filter.ts';
 import { mutateHeaders } from './header-mutations.ts';
 import { changeQuery } from './query-changes.ts';
 
@@ -18,30 +19,11 @@ export const extAuthzFilter: FilterKind = {
   name,
   reads: ['authorization'],
   build(place) {
-    const askers = askersOf(place);
+    const askers = askersOf(place, 'before-tokens');
     return askers.length === 0 ? undefined : new ExtAuthzFilter(askers, countChecks(place.services.metrics));
   },
+  buildTcp: (place) => createConnectionFilter(name, place),
 };
-
-/** The policies that ask one provider, in the order of its first one. */
-interface Asker {
-  readonly provider: string;
-  readonly matchers: readonly RuleMatcher[];
-  /** Policies that would ask it, on trial. */
-  readonly trials: readonly RuleMatcher[];
-  readonly authorizer: Authorizer | { readonly missing: string };
-}
-
-function askersOf(place: FilterPlace): Asker[] {
-  const policies = policiesOf(place).filter(({ action }) => action === 'custom');
-  const byProvider = Map.groupBy(policies, ({ provider }) => provider ?? '');
-  return [...byProvider].map(([provider, asking]) => ({
-    provider,
-    matchers: asking.filter(({ dryRun }) => !dryRun).map((policy) => compileRules(policy, 'before-tokens')),
-    trials: asking.filter(({ dryRun }) => dryRun).map((policy) => compileRules(policy, 'before-tokens')),
-    authorizer: authorizerOf(place, asking[0]?.provider),
-  }));
-}
 
 /** What is kept of a request. */
 interface Check {
@@ -72,7 +54,7 @@ class ExtAuthzFilter implements HttpFilter {
     for (const { asker, rule } of asked) {
       if ('missing' in asker.authorizer) {
         this.#count(asker.provider, 'error');
-        return withoutAuthorizer(rule, asker.authorizer.missing);
+        return { status: 403, body: 'RBAC: access denied', ...withoutAuthorizer(rule, asker.authorizer.missing) };
       }
     }
     return asked.length === 0
@@ -134,17 +116,9 @@ class ExtAuthzFilter implements HttpFilter {
         return denied(authorizer, answer);
       case 'failed':
         this.#count(authorizer.name, 'error');
-        return use.failOpen ? undefined : failed(authorizer, answer.message);
+        return use.failOpen ? undefined : { status: use.statusOnError, ...failedToAsk(authorizer, answer.message) };
     }
   }
-}
-
-function firstMatch(matchers: readonly RuleMatcher[], subject: RequestSubject): RuleName | undefined {
-  for (const matcher of matchers) {
-    const rule = matcher.match(subject);
-    if (rule) return rule;
-  }
-  return undefined;
 }
 
 function applyAllowed(run: HttpRun, answer: AuthorizerAnswer & { readonly kind: 'allowed' }): void {
@@ -167,18 +141,7 @@ function denied(authorizer: Authorizer, answer: AuthorizerAnswer & { readonly ki
     headers,
     body,
     ...(contentType === undefined ? {} : { contentType }),
-    flag: 'UAEX',
-    details: 'ext_authz_denied',
-    reason: `authorizer "${authorizer.name}" denied it${message === '' ? '' : `: ${message}`}`,
-  };
-}
-
-function failed({ name: authorizer, use }: Authorizer, message: string): LocalReply {
-  return {
-    status: use.statusOnError,
-    flag: 'UAEX',
-    details: 'ext_authz_error',
-    reason: `authorizer "${authorizer}" could not be asked: ${message}`,
+    ...deniedBy(authorizer, message),
   };
 }
 
@@ -188,15 +151,5 @@ function tooLarge({ name: authorizer }: Authorizer, maxBytes: number): LocalRepl
     flag: 'UAEX',
     details: 'request_payload_too_large',
     reason: `the body is larger than the ${maxBytes} bytes that authorizer "${authorizer}" takes`,
-  };
-}
-
-function withoutAuthorizer(rule: RuleName, missing: string): LocalReply {
-  return {
-    status: 403,
-    body: 'RBAC: access denied',
-    flag: 'UAEX',
-    details: `rbac_access_denied_matched_policy[${rule.name}]`,
-    reason: `policy ${rule.policy} asks an authorizer, but ${missing}`,
   };
 }

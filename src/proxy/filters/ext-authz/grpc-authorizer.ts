@@ -1,10 +1,11 @@
-/** An authorizer that is asked by a message about the request (envoyExtAuthzGrpc; ambient-l7, 3.2). */
+/** An authorizer that is asked by a message about the request or the connection (envoyExtAuthzGrpc; ambient-l7, 3.2). */
+import type { Call } from '../../../http/call.ts';
 import { callUnary } from '../../../http/grpc/index.ts';
 import { HeaderList } from '../../../http/header-list.ts';
 import type { HttpVersion } from '../../../http/message.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import { type CheckAnswer, type CheckAttributes, checkMethod } from '../../../wire/ext-authz.ts';
-import type { HttpRun } from '../../engine/http-run.ts';
+import type { DownstreamConnection, HttpRun } from '../../engine/http-run.ts';
 import { authorityOf, callAgain, clientOf, exchangesOf } from '../../own-calls.ts';
 import type { Authorizer, AuthorizerAnswer, AuthorizerOptions, CheckedBody } from './authorizer.ts';
 import { mutateHeaders } from './header-mutations.ts';
@@ -13,23 +14,26 @@ export function createGrpcAuthorizer({ name, use, backend, services }: Authorize
   const { clock, upstreams } = services;
   const authority = authorityOf(backend);
   const asBytes = use.body?.packAsBytes === true;
+  const check = (connection: DownstreamConnection, attributes: CheckAttributes): Call<AuthorizerAnswer> => {
+    const message = checkMethod.encodeRequest(attributes);
+    const open = exchangesOf(upstreams, backend.name, clientOf({ connection }));
+    const call = callAgain(() =>
+      callUnary({ open, authority, path: checkMethod.path, message, clock, timeoutMs: use.timeoutMs }),
+    );
+    return {
+      answer: call.answer.then(
+        (bytes) => readAnswer(bytes),
+        (error: unknown) => ({ kind: 'failed', message: messageOf(error) }) as const,
+      ),
+      cancel: () => call.cancel(),
+    };
+  };
   return {
     name,
+    id: `${name} ${backend.name}`,
     use,
-    ask(run, body) {
-      const message = checkMethod.encodeRequest(attributesOf(run, body, asBytes));
-      const open = exchangesOf(upstreams, backend.name, clientOf(run));
-      const call = callAgain(() =>
-        callUnary({ open, authority, path: checkMethod.path, message, clock, timeoutMs: use.timeoutMs }),
-      );
-      return {
-        answer: call.answer.then(
-          (bytes) => readAnswer(bytes),
-          (error: unknown) => ({ kind: 'failed', message: messageOf(error) }) as const,
-        ),
-        cancel: () => call.cancel(),
-      };
-    },
+    ask: (run, body) => check(run.connection, requestAttributes(run, body, asBytes)),
+    askConnection: (connection) => check(connection, connectionAttributes(connection, connection.sourceAddress)),
   };
 }
 
@@ -39,10 +43,9 @@ const protocols: Readonly<Record<HttpVersion, string>> = {
   'http/2': 'HTTP/2',
 };
 
-function attributesOf(run: HttpRun, body: CheckedBody | undefined, asBytes: boolean): CheckAttributes {
-  const { connection, request, remoteAddress } = run;
+/** `remoteAddress`: of the original client. */
+function connectionAttributes(connection: DownstreamConnection, remoteAddress: string): CheckAttributes {
   const { sourceAddress, sourcePort } = connection;
-  const length = request.headers.get('content-length');
   return {
     source: {
       address: remoteAddress,
@@ -55,17 +58,28 @@ function attributesOf(run: HttpRun, body: CheckedBody | undefined, asBytes: bool
       port: connection.destinationPort,
       principal: connection.localIdentity ?? '',
     },
-    timeMs: run.times.startMs,
-    id: run.requestId,
-    method: request.method,
-    headers: headersOf(run, body),
-    path: request.path,
-    host: request.authority,
-    scheme: request.scheme,
-    size: length === undefined ? -1 : Number(length),
-    protocol: protocols[request.version],
-    body: body && { bytes: body.bytes, asBytes },
     sni: connection.sni ?? '',
+    request: undefined,
+  };
+}
+
+function requestAttributes(run: HttpRun, body: CheckedBody | undefined, asBytes: boolean): CheckAttributes {
+  const { connection, request, remoteAddress } = run;
+  const length = request.headers.get('content-length');
+  return {
+    ...connectionAttributes(connection, remoteAddress),
+    request: {
+      timeMs: run.times.startMs,
+      id: run.requestId,
+      method: request.method,
+      headers: headersOf(run, body),
+      path: request.path,
+      host: request.authority,
+      scheme: request.scheme,
+      size: length === undefined ? -1 : Number(length),
+      protocol: protocols[request.version],
+      body: body && { bytes: body.bytes, asBytes },
+    },
   };
 }
 

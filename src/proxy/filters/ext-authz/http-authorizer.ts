@@ -22,6 +22,7 @@ export function createHttpAuthorizer({ name, use, backend, services }: Authorize
   const toClientOnDeny = compileNames(use.headersToDownstreamOnDeny);
   return {
     name,
+    id: `${name} ${backend.name}`,
     use,
     ask(run, body) {
       const head = checkHead(run, { use, asked, body });

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { memoryChannelPair, type ByteChannel } from '../../net/index.ts';
+import { engineBench, testConnection } from './engine-fixtures.ts';
+import type { HttpPlace } from './place.ts';
+import { forwardTcp } from './tcp-forwarding.ts';
+import type { TcpFilter, TcpRefusal, TcpRun } from './tcp-run.ts';
+
+/** Channels hand on at the ends of turns. */
+const turns = async (): Promise<void> => {
+  for (let i = 0; i < 10; i++) await new Promise((resolve) => void setImmediate(resolve));
+};
+
+/** Reads what comes; tells when the channel is over. */
+function read(channel: ByteChannel): { text: string; readonly closed: Promise<Error | undefined> } {
+  const closed = Promise.withResolvers<Error | undefined>();
+  const seen = { text: '', closed: closed.promise };
+  channel.read({
+    onData(bytes) {
+      seen.text += Buffer.from(bytes).toString();
+      channel.credit(bytes.length);
+      return false;
+    },
+    onEnd() {},
+    onDrain() {},
+    onClose: (error) => closed.resolve(error),
+  });
+  return seen;
+}
+
+/** A connection that waits for `answer` of a filter. */
+function openBench(): {
+  readonly answer: PromiseWithResolvers<TcpRefusal | undefined>;
+  readonly client: ByteChannel;
+  readonly application: ByteChannel;
+  readonly cut: AbortController;
+  readonly served: Promise<void>;
+  readonly connects: number;
+  readonly finished: TcpRun[];
+} {
+  const [client, channel] = memoryChannelPair();
+  const [upstream, application] = memoryChannelPair();
+  const { place, upstreams } = engineBench();
+  const answer = Promise.withResolvers<TcpRefusal | undefined>();
+  const cut = new AbortController();
+  const finished: TcpRun[] = [];
+  const asking: TcpFilter = {
+    name: 'asking',
+    onConnection: () => answer.promise,
+    onFinish: (run) => void finished.push(run),
+  };
+  let connects = 0;
+  const connect = (): Promise<never> => {
+    connects++;
+    return Promise.resolve({ channel: upstream, host: {} }) as Promise<never>;
+  };
+  const origin = { kind: 'TCPRoute', namespace: 'shop', name: 'web', generation: 1 };
+  const destinations = [{ weight: 1, target: { kind: 'backend', backend: 'web' } as const }];
+  const asked: HttpPlace = {
+    ...place,
+    protocol: 'tcp',
+    tcpFilters: [asking],
+    table: { ...place.table, tcp: [{ name: 'tcp', origin, destinationSubnets: [], destinations }] },
+    services: { ...place.services, upstreams: Object.assign(upstreams, { connect }) },
+  };
+  const served = forwardTcp({ channel, connection: testConnection, place: asked, signal: cut.signal });
+  return {
+    answer,
+    client,
+    application,
+    cut,
+    served,
+    get connects() {
+      return connects;
+    },
+    finished,
+  };
+}
+
+describe('a connection of bytes whose filter has to ask', () => {
+  it('sends nothing to anybody before the answer, and everything after it', async () => {
+    const bench = openBench();
+    bench.client.write(Buffer.from('hello'));
+    await turns();
+    assert.equal(bench.connects, 0);
+    bench.answer.resolve(undefined);
+    const atApplication = read(bench.application);
+    await turns();
+    assert.equal(atApplication.text, 'hello');
+    bench.cut.abort(new Error('the test is over'));
+    await bench.served;
+  });
+
+  it('ends when it is refused, with nobody connected to', async () => {
+    const bench = openBench();
+    const atClient = read(bench.client);
+    bench.answer.resolve({ flag: 'UAEX', details: 'ext_authz_denied', reason: 'authorizer "x" denied it' });
+    await bench.served;
+    assert.ok(await atClient.closed);
+    assert.equal(bench.connects, 0);
+    const [run] = bench.finished;
+    assert.deepEqual([[...(run?.flags ?? [])], run?.details], [['UAEX'], 'ext_authz_denied']);
+    assert.equal(run?.reason, 'authorizer "x" denied it');
+  });
+
+  it('ends when the filter fails', async () => {
+    const bench = openBench();
+    const atClient = read(bench.client);
+    bench.answer.reject(new Error('out of order'));
+    await bench.served;
+    assert.ok(await atClient.closed);
+    assert.equal(bench.connects, 0);
+  });
+
+  it('is not let in by an answer that comes after it was cut', async () => {
+    const bench = openBench();
+    const atClient = read(bench.client);
+    bench.cut.abort(new Error('denied meanwhile'));
+    bench.answer.resolve(undefined);
+    await bench.served;
+    assert.ok(await atClient.closed);
+    assert.equal(bench.connects, 0);
+    assert.equal(bench.finished[0]?.reason, 'denied meanwhile');
+  });
+});
