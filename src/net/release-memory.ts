@@ -1,7 +1,8 @@
 /** Gives back to the system what starting took: V8 collects by itself only when it is about to grow, and malloc keeps what it has. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { trimHeap } from './sys.ts';
+import { readFileSync } from 'node:fs';
+import { trimHeap, unmapPages } from './sys.ts';
 
 interface CollectOptions {
   readonly type: 'major';
@@ -14,11 +15,43 @@ let collect: ((options: CollectOptions) => void) | undefined;
 /**
  * A full collection of this thread, after which its heap is as small as it can be; it grows again as it is used. Stops the
  * thread for some milliseconds per 10 MB: for moments when nobody waits. Measured on a ztunnel that started: 96 to 77 MB of RSS.
+ * Code that was mapped while it started is let go too (another 25 MB): what runs is mapped again at its next use, the rest the
+ * kernel may drop before it has to swap.
  */
 export function releaseMemory(): void {
+  releaseCode();
   collect ??= collector();
   collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   trimHeap();
+}
+
+/** A mapping and its lines in /proc/PID/smaps: `55d0-55e0 r-xp 00001000 fe:00 1234   /usr/bin/node`. */
+const mappingLine = /^([0-9a-f]+)-([0-9a-f]+) (r-xp|r--p) \S+ \S+ [1-9]\d* +\/.*$/;
+
+/** Read-only mappings of files with no page of our own (relocated data is written to): nothing is lost that the file does not have. */
+function releaseCode(): void {
+  let range: { address: number; length: number } | undefined;
+  for (const line of ownMappings().split('\n')) {
+    if (/^[0-9a-f]+-/.test(line)) {
+      const [, from, to] = mappingLine.exec(line) ?? [];
+      range = from && to ? rangeOf(from, to) : undefined;
+    } else if (range && /^Anonymous: +0 kB$/.test(line)) {
+      unmapPages(range.address, range.length);
+    }
+  }
+}
+
+function rangeOf(from: string, to: string): { address: number; length: number } {
+  const address = Number.parseInt(from, 16);
+  return { address, length: Number.parseInt(to, 16) - address };
+}
+
+function ownMappings(): string {
+  try {
+    return readFileSync('/proc/self/smaps', 'latin1');
+  } catch {
+    return '';
+  }
 }
 
 /** V8 gives it to contexts made while the flag is set, and ours is not among them. */

@@ -37,6 +37,7 @@ export const linux = {
   IPV6_TRANSPARENT: 75,
   /** Also IP6T_SO_ORIGINAL_DST at level SOL_IPV6. */
   SO_ORIGINAL_DST: 80,
+  MADV_DONTNEED: 4,
   MSG_TRUNC: 0x20,
   MSG_CTRUNC: 0x8,
   MSG_DONTWAIT: 0x40,
@@ -110,6 +111,7 @@ interface Libc {
   };
   close(fd: number): number;
   malloc_trim?: (kept: number) => number;
+  madvise(address: number, length: number, advice: number): number;
   fcntl(fd: number, command: number, argument: number): number;
   pipe2(fds: Uint8Array, flags: number): number;
   eventfd(initial: number, flags: number): number;
@@ -125,6 +127,7 @@ const c = {
   bind: libc.func('int bind(int, const void *, uint32_t)'),
   connect: libc.func('int connect(int, const void *, uint32_t)'),
   listen: libc.func('int listen(int, int)'),
+  madvise: libc.func('int madvise(uintptr_t, size_t, int)'),
   accept4: libc.func('int accept4(int, void *, void *, int)'),
   setsockopt: libc.func('int setsockopt(int, int, int, const void *, uint32_t)'),
   getsockopt: libc.func('int getsockopt(int, int, int, void *, void *)'),
@@ -177,6 +180,14 @@ export function listenOn(fd: number, backlog: number): void {
 /** Free memory of malloc goes back to the system, where the C library can do that. */
 export function trimHeap(): void {
   c.malloc_trim?.(0);
+}
+
+/**
+ * Pages of these addresses leave the process. Only for mappings of files that nobody wrote to: they come back from the file when
+ * they are used, and what was written would be lost. Fails silently, as it is a help.
+ */
+export function unmapPages(address: number, length: number): void {
+  c.madvise(address, length, linux.MADV_DONTNEED);
 }
 
 function glibcOnly(): Pick<Libc, 'malloc_trim'> {
