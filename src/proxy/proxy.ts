@@ -8,6 +8,8 @@ import type { ProxySnapshot } from './config/snapshot.ts';
 import { createConfigStore, type ConfigStatus } from './config/store.ts';
 import { closeFilters, compileConfig, passthroughBackend, type CompiledConfig } from './engine/compiled-config.ts';
 import type { FilterKind } from './engine/filter.ts';
+import { LateNews } from './listeners/late-news.ts';
+import { LeftWorkloads } from './listeners/left-workloads.ts';
 import { LiveConnections, type ListenerContext } from './listeners/listener-context.ts';
 import { createListeners, type ListenerAddress } from './listeners/listeners.ts';
 import type { ProxyServices } from './proxy-services.ts';
@@ -44,7 +46,7 @@ export interface Proxy {
 
 export function createProxy(options: ProxyOptions): Proxy {
   const { services, filters, identity, revocations, host, netns, onReady } = options;
-  const { log, clock, upstreams } = services;
+  const { log, clock, mesh, upstreams } = services;
   const ended = new AbortController();
   const live = new LiveConnections();
   let compiled: CompiledConfig | undefined;
@@ -58,6 +60,14 @@ export function createProxy(options: ProxyOptions): Proxy {
     config: () => compiled,
     ended: ended.signal,
     live,
+    late: new LateNews({ mesh, clock, ended: ended.signal }),
+    left: new LeftWorkloads({
+      mesh,
+      clock,
+      own: () => options.own(),
+      onLeave: () => live.review(),
+      ended: ended.signal,
+    }),
   };
   const listeners = createListeners({ context, host, ...(netns === undefined ? {} : { netns }) });
   const store = createConfigStore({
@@ -76,6 +86,7 @@ export function createProxy(options: ProxyOptions): Proxy {
     const backends = new Map(snapshot.backends).set(passthroughBackend.name, passthroughBackend);
     upstreams.apply(backends, snapshot.secrets);
     live.review();
+    context.late.look();
     listeners.apply(snapshot).then(
       () => onReady?.(listeners.ready),
       (error: unknown) => log.error('cannot apply the listeners', { error: messageOf(error) }),

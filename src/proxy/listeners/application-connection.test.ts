@@ -6,6 +6,8 @@ import { engineBench, testConnection } from '../engine/engine-fixtures.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import type { TcpFilter } from '../engine/tcp-run.ts';
 import { serveApplication } from './application-connection.ts';
+import { LateNews } from './late-news.ts';
+import { LeftWorkloads } from './left-workloads.ts';
 import { LiveConnections, type ListenerContext } from './listener-context.ts';
 
 /** Channels hand on at the ends of turns. */
@@ -57,14 +59,18 @@ test('a connection of bytes goes on over changes of the configuration, until a p
     table: { ...bench.place.table, tcp: [{ name: 'tcp', origin, destinationSubnets: [], destinations }] },
     services: { ...bench.place.services, upstreams },
   };
+  const { clock, mesh } = place.services;
+  const ended = new AbortController().signal;
   const context: ListenerContext = {
     services: place.services,
     identity: 'spiffe://cluster.local/ns/shop/sa/waypoint' as SpiffeId,
     own: () => undefined,
     certificate: () => Promise.reject(new Error('not here')),
     config: () => undefined,
-    ended: new AbortController().signal,
+    ended,
     live,
+    late: new LateNews({ mesh, clock, ended }),
+    left: new LeftWorkloads({ mesh, clock, ended, own: () => undefined, onLeave() {} }),
   };
   const served = serveApplication({
     context,

@@ -6,19 +6,25 @@ import { memoryChannelPair } from '../../net/index.ts';
 import { engineBench, testConnection } from '../engine/engine-fixtures.ts';
 import { serveApplication } from './application-connection.ts';
 import { EdgeServer } from './edge-server.ts';
+import { LateNews } from './late-news.ts';
+import { LeftWorkloads } from './left-workloads.ts';
 import { LiveConnections, type ListenerContext } from './listener-context.ts';
 
 function contextOf(): { readonly context: ListenerContext; readonly bench: ReturnType<typeof engineBench> } {
   const bench = engineBench();
   const places = [{ ...bench.place, server: { protocol: 'https', hostname: '*' } }];
+  const { clock, mesh } = bench.place.services;
+  const ended = new AbortController().signal;
   const context: ListenerContext = {
     services: bench.place.services,
     identity: 'spiffe://cluster.local/ns/shop/sa/edge' as SpiffeId,
     own: () => undefined,
     certificate: () => Promise.reject(new Error('not here')),
     config: () => ({ serverPlaces: () => places, snapshot: { listeners: new Map() } }) as never,
-    ended: new AbortController().signal,
+    ended,
     live: new LiveConnections(),
+    late: new LateNews({ mesh, clock, ended }),
+    left: new LeftWorkloads({ mesh, clock, ended, own: () => undefined, onLeave() {} }),
   };
   return { context, bench };
 }

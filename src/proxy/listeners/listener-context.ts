@@ -4,6 +4,8 @@ import type { MeshWorkload } from '../../api/workload.ts';
 import type { Revocations, WorkloadCertificate } from '../../identity/index.ts';
 import type { CompiledConfig } from '../engine/compiled-config.ts';
 import type { ProxyServices } from '../proxy-services.ts';
+import type { LateNews } from './late-news.ts';
+import type { LeftWorkloads } from './left-workloads.ts';
 
 export interface ListenerContext {
   readonly services: ProxyServices;
@@ -18,6 +20,8 @@ export interface ListenerContext {
   /** The end of the process: what still lives is cut. */
   readonly ended: AbortSignal;
   readonly live: LiveConnections;
+  readonly late: LateNews;
+  readonly left: LeftWorkloads;
 }
 
 /** What can be asked to end, and what must have ended before the process may. */

@@ -1,21 +1,18 @@
 /** The waypoint's 15008: TLS with a certificate each way, then CONNECT requests, each a connection to a Service or a workload. */
 import type { SpiffeId } from '../../api/names.ts';
+import { isWaypointOf } from '../../decision/index.ts';
 import { reasonHeader, serveHbone, type ConnectRequest } from '../../hbone/index.ts';
 import { acceptTls, spiffeParts } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { tlsChannel, type AcceptedSocket } from '../../net/index.ts';
-import type { CompiledConfig } from '../engine/compiled-config.ts';
 import type { DownstreamConnection } from '../engine/http-run.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import { serveApplication } from './application-connection.ts';
 import type { ListenerContext } from './listener-context.ts';
-import { waypointTarget } from './waypoint-target.ts';
+import { unservedRefusal, waypointTarget, type TargetRefusal, type WaypointTarget } from './waypoint-target.ts';
 
 /** A client that comes although we drain has not heard yet that it should not: it gets time to open its tunnel. */
 const lateClientMs = 1000;
-/** How long a tunnel waits for a Service that we are not told of yet, and how often it looks. */
-const lateConfigMs = 2000;
-const lateStepMs = 20;
 /** Handshakes at once: more wait in the kernel's backlog, or are turned away. */
 const maxHandshakes = 1000;
 
@@ -74,35 +71,18 @@ export class WaypointServer {
   }
 
   async #connect(request: ConnectRequest, client: TunnelClient): Promise<void> {
-    const config = this.#context.config();
-    const listener = config?.snapshot.listeners.get(this.#name);
-    if (!config || listener?.type !== 'waypoint')
-      return this.#refuse(request, client, 503, 'the waypoint is going away');
+    const now = this.#find(request.authority, client);
+    const found = now.kind === 'found' || now.status === 400 ? now : await this.#findLater(request, client, now);
+    if (request.aborted) return;
+    if (found.kind === 'refused') return this.#refuse(request, client, found);
+    const { target, place } = found;
     const { mesh } = this.#context.services;
-    const { network } = config.snapshot.settings;
-    const clientNamespace = spiffeParts(client.identity).namespace;
-    const own = this.#context.own();
-    const target = waypointTarget(request.authority, { mesh, network, listener, clientNamespace, own });
-    if (target.kind === 'refused') return this.#refuse(request, client, target.status, target.reason);
-    const placeIn = (now: CompiledConfig | undefined): HttpPlace | undefined =>
-      target.kind === 'service'
-        ? now?.servicePlace(this.#name, target.service, target.port)
-        : now?.directPlace(this.#name);
-    const place = placeIn(config) ?? (await this.#laterPlace(placeIn));
-    if (!place) {
-      const what = target.kind === 'service' ? `${target.service} port ${target.port}` : target.address;
-      return this.#refuse(
-        request,
-        client,
-        404,
-        `waypoint ${listener.origin.namespace}/${listener.origin.name} does not stand for ${what}`,
-      );
-    }
+    const placeOf = (): HttpPlace | undefined => this.#placeOf(target);
     const connection: DownstreamConnection = {
       sourceAddress: client.address,
       sourcePort: client.port,
       sourceIdentity: client.identity,
-      sourceWorkload: mesh.workloadByIp(network, client.address),
+      sourceWorkload: mesh.workloadByIp(place.settings.network, client.address),
       destinationAddress: target.address,
       destinationPort: target.port,
       localIdentity: this.#context.identity,
@@ -115,30 +95,66 @@ export class WaypointServer {
       connection,
       protocol: place.protocol,
       place,
-      placeOf: () => placeIn(this.#context.config()),
-      tcpPlace: () => placeIn(this.#context.config()),
-      isWanted: () => {
-        const now = placeIn(this.#context.config());
-        return now !== undefined && now.service?.leaving !== true;
-      },
+      placeOf,
+      tcpPlace: placeOf,
+      isWanted: () => this.#isWanted(target),
       trust: 'mesh',
     });
   }
 
-  /** Ztunnels may be told that a Service uses this waypoint a moment before the waypoint is. */
-  async #laterPlace(
-    placeIn: (now: CompiledConfig | undefined) => HttpPlace | undefined,
-  ): Promise<HttpPlace | undefined> {
-    const { clock } = this.#context.services;
-    for (let waitedMs = 0; waitedMs < lateConfigMs; waitedMs += lateStepMs) {
-      await new Promise<void>((resolve) => void clock.after(lateStepMs, resolve));
-      const place = placeIn(this.#context.config());
-      if (place || this.#context.ended.aborted) return place;
-    }
-    return undefined;
+  /** What is not ours by what we know may be by what ztunnels know: they may be told a moment before we are. */
+  async #findLater(
+    request: ConnectRequest,
+    client: TunnelClient,
+    refusal: TargetRefusal,
+  ): Promise<Found | TargetRefusal> {
+    let last = refusal;
+    const later = await this.#context.late.wait(() => {
+      const found = this.#find(request.authority, client);
+      if (found.kind === 'found') return found;
+      last = found;
+      return undefined;
+    }, request.signal);
+    return later ?? last;
   }
 
-  #refuse(request: ConnectRequest, client: TunnelClient, status: number, reason: string): void {
+  #find(authority: string, client: TunnelClient): Found | TargetRefusal {
+    const config = this.#context.config();
+    const listener = config?.snapshot.listeners.get(this.#name);
+    if (!config || listener?.type !== 'waypoint') return goingAway;
+    const context = {
+      mesh: this.#context.services.mesh,
+      network: config.snapshot.settings.network,
+      listener,
+      clientNamespace: spiffeParts(client.identity).namespace,
+      own: this.#context.own(),
+      left: this.#context.left,
+    };
+    const target = waypointTarget(authority, context);
+    if (target.kind === 'refused') return target;
+    const place = this.#placeOf(target);
+    if (place) return { kind: 'found', target, place };
+    return target.kind === 'service' ? unservedRefusal(target, context) : goingAway;
+  }
+
+  #placeOf(target: ServedTarget): HttpPlace | undefined {
+    const config = this.#context.config();
+    return target.kind === 'service'
+      ? config?.servicePlace(this.#name, target.service, target.port)
+      : config?.directPlace(this.#name);
+  }
+
+  /** Whether connections to the target are to go on coming here. */
+  #isWanted(target: ServedTarget): boolean {
+    const place = this.#placeOf(target);
+    if (!place || target.kind === 'service') return place !== undefined && place.service?.leaving !== true;
+    const { mesh } = this.#context.services;
+    const own = this.#context.own();
+    const workload = mesh.workloadByIp(place.settings.network, target.address);
+    return workload !== undefined && own !== undefined && isWaypointOf(own, workload, mesh);
+  }
+
+  #refuse(request: ConnectRequest, client: TunnelClient, { status, reason }: TargetRefusal): void {
     request.refuse(status, { [reasonHeader]: reason });
     this.#context.services.log.warn('refused a CONNECT', {
       client: client.address,
@@ -147,6 +163,16 @@ export class WaypointServer {
       reason,
     });
   }
+}
+
+const goingAway: TargetRefusal = { kind: 'refused', status: 503, reason: 'the waypoint is going away' };
+
+type ServedTarget = Exclude<WaypointTarget, TargetRefusal>;
+
+interface Found {
+  readonly kind: 'found';
+  readonly target: ServedTarget;
+  readonly place: HttpPlace;
 }
 
 interface TunnelClient {
