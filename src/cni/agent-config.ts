@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemNamespace } from '../api/names.ts';
 import { AmbitError } from '../lib/errors.ts';
-import type { NodeAgentOptions } from './agent.ts';
+import type { NodeAgentOptions } from './agent-options.ts';
 import { parseResolvConf, type ClusterDns } from './resolver.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { Pod } from '../api/index.ts';
 import { silentLog } from '../lib/log.ts';
 import { netnsIdentity } from '../net/index.ts';
-import { PodEnrolment, type EnrolmentContext } from './pod-enrolment.ts';
+import type { EnrolmentContext } from './enrolment-context.ts';
+import { PodEnrolment } from './pod-enrolment.ts';
 import { captureAll } from './rules/capture-settings.ts';
 
 // Any two namespaces: nobody enters them here.

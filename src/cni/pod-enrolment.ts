@@ -1,58 +1,16 @@
 /** One pod's way into the mesh and out of it: what it should be, what it is, and the next step between. */
-import { statSync } from 'node:fs';
 import type { Pod } from '../api/index.ts';
 import { createBackoff } from '../lib/backoff.ts';
-import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
+import { codeOf, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { closeNetns, netnsIdentity, openNetns } from '../net/index.ts';
 import type { PodResolver } from '../wire/index.ts';
+import type { EnrolmentContext, Goal } from './enrolment-context.ts';
 import { isTerminal, podIpsOf, redirectionOf } from './enrolment.ts';
+import { HeldNetns } from './find/held-netns.ts';
 import { countProxiedConnections } from './live-connections.ts';
 import { writePodSettings } from './pod-settings.ts';
 import { PodCapture } from './rules/pod-capture.ts';
-import type { PodRuleSet } from './rules/pod-rule-set.ts';
-import type { RuleWriter } from './rules/rule-writer.ts';
 import type { ServedPod } from './zds-server.ts';
-
-/** `in` the mesh; `out` of it but alive; `gone`, with nothing left to undo inside. */
-export type Goal = 'in' | 'out' | 'gone';
-
-export interface EnrolmentTimings {
-  /** After the annotation is gone, peers that have not heard yet still get in through 15008. */
-  readonly releaseGraceMs: number;
-  /** Proxied connections may live this long after un-enrolment. */
-  readonly drainDeadlineMs: number;
-  /** How often a drain is looked at. */
-  readonly drainPollMs: number;
-  /** How often an enrolled pod's namespace is compared with the one we know, and its rules with what they should be. */
-  readonly resyncMs: number;
-  /** How often the kernel is asked whether the rules changed. */
-  readonly ruleCheckMs: number;
-}
-
-/** Steps and findings that are counted, and told where somebody should know. */
-export type EnrolmentStep = 'enrolled' | 'released' | 'failed' | 'rules-repaired';
-
-export interface EnrolmentContext {
-  /** Throws `net.netns-absent`. */
-  readonly findNetns: (podUid: string, ips: readonly string[]) => string;
-  /** What the pod's rules should be now. */
-  readonly rules: (pod: Pod) => PodRuleSet;
-  /** What ztunnel should know of the pod's resolvers; undefined: nothing. */
-  readonly resolver: (pod: Pod) => PodResolver | undefined;
-  readonly writer: RuleWriter;
-  /** Identity of the agent's own namespace: a pod that shows it is not a pod. */
-  readonly homeNetns: string;
-  readonly zds: { add(uid: string): Promise<void>; drain(uid: string): Promise<void>; del(uid: string): Promise<void> };
-  readonly probes: { set(uid: string, ips: readonly string[]): Promise<void>; remove(uid: string): Promise<void> };
-  /** The first rules of a pod are about to go in; not called for one that an earlier agent captured. */
-  readonly onCapture?: (uid: string, netns: number, ips: readonly string[]) => void;
-  readonly annotate: (pod: Pod, value: 'enabled' | 'pending' | undefined) => Promise<void>;
-  readonly timings: EnrolmentTimings;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-  readonly onStep?: (step: EnrolmentStep, pod: Pod) => void;
-}
 
 /** Waits until woken when `undefined`. */
 type Wait = number | undefined;
@@ -73,7 +31,7 @@ export class PodEnrolment {
   /** The plugin told of a namespace that no step has looked at: what is known of the pod may be of an earlier one. */
   #toLookAt = false;
   #goal: Goal;
-  #netns: { readonly fd: number; readonly identity: string } | undefined;
+  readonly #netns: HeldNetns;
   /** ztunnel has acknowledged it. */
   #announced = false;
   /** ztunnel was told that the pod is about to end. */
@@ -104,6 +62,10 @@ export class PodEnrolment {
     this.uid = pod.metadata.uid ?? '';
     this.#context = context;
     this.#capture = new PodCapture(context.writer);
+    this.#netns = new HeldNetns({
+      find: () => context.findNetns(this.uid, this.ips),
+      homeNetns: context.homeNetns,
+    });
     this.#pod = pod;
     this.#goal = goal;
     this.#marked = marked;
@@ -117,10 +79,6 @@ export class PodEnrolment {
     }
   }
 
-  get podKey(): string {
-    return `${this.#pod.metadata.namespace}/${this.#pod.metadata.name}`;
-  }
-
   get enrolled(): boolean {
     return this.#goal === 'in' && this.#announced && this.#redirected && !this.#toLookAt;
   }
@@ -131,7 +89,7 @@ export class PodEnrolment {
 
   /** Descriptor of the pod's namespace, good for this turn. */
   get netns(): number | undefined {
-    return this.#netns?.fd;
+    return this.#netns.fd;
   }
 
   /** As the API has them, else as the CNI plugin told. */
@@ -151,7 +109,7 @@ export class PodEnrolment {
     this.#failures = 0;
     // Another namespace is not opened here: a step under way would take what it did in the earlier one for done.
     try {
-      this.#toLookAt = !this.#isStill(this.#tryFind());
+      this.#toLookAt = !this.#netns.isCurrent();
     } catch {
       this.#toLookAt = true;
     }
@@ -160,7 +118,8 @@ export class PodEnrolment {
 
   /** Brings rules that are in up to date at once. */
   async refreshRules(): Promise<void> {
-    if (this.#netns && this.#redirected && this.#goal === 'in') await this.#keepRules(this.#netns.fd);
+    const netns = this.#netns.fd;
+    if (netns !== undefined && this.#redirected && this.#goal === 'in') await this.#keepRules(netns);
   }
 
   /** Resolves to whether the pod is captured and served; false when it is not to be any more, or `signal` aborts. */
@@ -193,7 +152,7 @@ export class PodEnrolment {
         ...(resolver ? { resolver } : {}),
       },
       terminating: this.#isTerminating,
-      netns: this.#netns?.fd,
+      netns: this.#netns.fd,
     };
   }
 
@@ -234,7 +193,7 @@ export class PodEnrolment {
       if (!this.#finished) await this.#pause(wait);
     }
     for (const done of this.#waiters) done();
-    this.#closeNetns();
+    this.#netns.close();
   }
 
   #step(): Promise<Wait> {
@@ -252,21 +211,21 @@ export class PodEnrolment {
     const { zds, probes, timings, onStep } = this.#context;
     this.#leaving = false;
     this.#releasedAtMs = undefined;
+    let netns: number;
     try {
-      this.#openNetns();
+      netns = this.#openNetns();
       this.#toLookAt = false;
     } catch (error) {
       // The sandbox was torn down: ztunnel's listeners would pin it and its address.
-      if (this.#announced && !this.#netns) {
+      if (this.#announced && this.#netns.fd === undefined) {
         this.#leaving = true;
         await zds.del(this.uid);
         this.#announced = false;
       }
       throw error;
     }
-    const netns = this.#netns as { fd: number };
     // An earlier agent enrolled it: the rules come back first, ztunnel or not, so that it fails closed.
-    if (this.#adopted) await this.#redirect(netns.fd);
+    if (this.#adopted) await this.#redirect(netns);
     const extras = JSON.stringify(this.#extras());
     if (!this.#announced || extras !== this.#announcedExtras) {
       try {
@@ -286,13 +245,13 @@ export class PodEnrolment {
       this.#peersSentAway = true;
     }
     if (!this.#redirected) {
-      await this.#redirect(netns.fd);
+      await this.#redirect(netns);
       if (this.#goal !== 'in') return 0;
       this.#log.info('pod is in the mesh');
       onStep?.('enrolled', this.#pod);
       for (const done of this.#waiters) done();
     } else {
-      await this.#keepRules(netns.fd);
+      await this.#keepRules(netns);
     }
     const { ips } = this;
     if (ips.join() !== this.#probeIps.join()) {
@@ -336,8 +295,8 @@ export class PodEnrolment {
     const { zds, probes, timings, rules, onStep } = this.#context;
     if (this.#annotation !== undefined) await this.#annotate(undefined);
     if (this.#goal !== 'out') return 0;
-    if (!this.#netns && this.#marked) this.#openNetns();
-    const netns = this.#netns?.fd;
+    if (this.#netns.fd === undefined && this.#marked) this.#openNetns();
+    const netns = this.#netns.fd;
     this.#adopted = false;
     if (this.#releasedAtMs === undefined) {
       if (netns !== undefined && this.#marked) await this.#capture.release(netns, rules(this.#pod));
@@ -376,7 +335,7 @@ export class PodEnrolment {
     this.#finished = true;
     // Open descriptors keep the namespace, its link and its address alive: ztunnel's and ours go at once.
     const told = zds.del(this.uid);
-    this.#closeNetns();
+    this.#netns.close();
     await told;
     await probes.remove(this.uid).catch((error: unknown) => this.#report(error));
     if (isTerminal(this.#pod) && this.#annotation !== undefined) {
@@ -386,49 +345,17 @@ export class PodEnrolment {
   }
 
   /** Opens the namespace, or opens it anew when the pod got another one. */
-  #openNetns(): void {
-    const path = this.#tryFind();
-    if (this.#netns) {
-      if (this.#isStill(path)) return;
+  #openNetns(): number {
+    if (this.#netns.closeIfLost()) {
       this.#log.info('pod lost its network namespace');
-      this.#closeNetns();
       this.#redirected = false;
       this.#marked = false;
       this.#capture.forget();
     }
-    const fd = openNetns(path ?? this.#context.findNetns(this.uid, this.ips));
-    const identity = netnsIdentity(fd);
-    this.#announced = false;
-    if (identity === this.#context.homeNetns) {
-      closeNetns(fd);
-      throw new AmbitError(`Cannot enrol pod: "${path}" is the node's own network namespace`, {
-        code: 'cni.host-netns',
-        blame: 'internal',
-      });
-    }
-    this.#netns = { fd, identity };
-  }
-
-  /** Whether the namespace at `path` is the one that we have. */
-  #isStill(path: string | undefined): boolean {
-    const found = path === undefined ? undefined : statSync(path, { throwIfNoEntry: false });
-    return found !== undefined && `${found.dev}:${found.ino}` === this.#netns?.identity;
-  }
-
-  #tryFind(): string | undefined {
-    try {
-      return this.#context.findNetns(this.uid, this.ips);
-    } catch (error) {
-      if (codeOf(error) !== 'net.netns-absent') throw error;
-      return undefined;
-    }
-  }
-
-  #closeNetns(): void {
-    if (!this.#netns) return;
-    const { fd } = this.#netns;
-    this.#netns = undefined;
-    closeNetns(fd);
+    const wasOpen = this.#netns.fd !== undefined;
+    const netns = this.#netns.open();
+    if (!wasOpen) this.#announced = false;
+    return netns;
   }
 
   /** A pod that is gone needs no annotation. */
