@@ -3,7 +3,6 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { Command } from 'commander';
 import { kinds, type Pod } from '../api/index.ts';
 import { openPortForward, type KubeClient } from '../kube/index.ts';
-import { systemClock } from '../lib/clock.ts';
 import { AmbitError, messageOf } from '../lib/errors.ts';
 import { formatHostPort } from '../lib/ip.ts';
 import {
@@ -57,9 +56,6 @@ export function portForwardCommand(context: CliContext): Command {
     });
 }
 
-/** How long a pod may be silent after the client's end. */
-const lingerMs = 10_000;
-
 /** `80`, `8080:80`, `:80`, `8080:http`. Throws `cli.usage`. */
 function parsePair(text: string): PortPair {
   const [, local, remote = ''] = /^(?:(\d*):)?([a-z\d][a-z\d-]*)$/i.exec(text) ?? [];
@@ -111,27 +107,12 @@ async function forward(context: CliContext, client: KubeClient, { target, pairs,
   }
 }
 
-/**
- * Joins a connection with one into the pod; rejects when there is none to have, or it fails. The protocol cannot say that the
- * client has ended: the pod may go on answering, and is left when it falls silent.
- */
+/** Joins a connection with one into the pod, each direction until its end; rejects when there is none to have, or it fails. */
 async function join(socket: Socket, destination: Destination, remote: string): Promise<void> {
   const stream = await destination.open(remote);
   socket.on('close', () => stream.destroy());
   if (socket.destroyed) return void stream.destroy();
-  let cancel = (): void => {};
-  let hasEnded = false;
-  const linger = (): void => {
-    cancel();
-    if (hasEnded) cancel = systemClock.after(lingerMs, () => socket.destroy());
-  };
-  socket.on('end', () => {
-    hasEnded = true;
-    linger();
-  });
-  stream.on('data', linger);
-  socket.on('close', () => cancel());
-  socket.pipe(stream, { end: false });
+  socket.pipe(stream);
   stream.pipe(socket);
   await new Promise<void>((resolve, reject) => {
     stream.on('error', reject);

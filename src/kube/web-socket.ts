@@ -37,12 +37,21 @@ export async function openKubeWebSocket(
       throw unreachableError(access.server, error);
     }
   }
-  const socket = new WebSocket(access.server.replace(/^http/, 'ws') + path, [...protocols], {
+  const socket = new WebSocket(access.server.replace(/^http/, 'ws') + path, protocols.map(asToken), {
     headers: { ...headers },
     handshakeTimeout: handshakeTimeoutMs,
     perMessageDeflate: false,
+    // With the names as the server knows them.
+    finishRequest(request) {
+      if (protocols.length > 0) request.setHeader('sec-websocket-protocol', protocols.join(','));
+      request.end();
+    },
     ...tls,
     ...(tunnel === undefined ? {} : { createConnection: () => throughTunnel(tunnel, server, tls) }),
+  });
+  socket.once('upgrade', ({ headers: answered }) => {
+    const agreed = answered['sec-websocket-protocol'];
+    if (agreed !== undefined) answered['sec-websocket-protocol'] = asToken(agreed);
   });
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => reject(unreachableError(access.server, error));
@@ -79,6 +88,11 @@ export async function openKubeWebSocket(
       response.once('error', finish);
     });
   });
+}
+
+/** `ws` takes no protocol names with a slash, such as that of a tunnel: it gets to see another one, also as `protocol`. */
+function asToken(protocol: string): string {
+  return protocol.replaceAll('/', '-');
 }
 
 function throughTunnel(tunnel: Socket, server: URL, tls: object): Socket {

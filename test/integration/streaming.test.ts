@@ -280,6 +280,33 @@ describe('streams into pods', () => {
     assert.match(refused.stderr, /^ambit: No port "nothing" in pod\/box\n$/);
   });
 
+  it('ambit port-forward carries the end of either side by itself', async () => {
+    const answerAtTheEnd =
+      'net.createServer({ allowHalfOpen: true }, (c) => { let n = 0; c.on("data", (d) => (n += d.length)).on("end", () => c.end(String(n))); }).listen(7001, () => console.log("listening"))';
+    const ambit = join(import.meta.dirname, '../../ambit');
+    const access = ['--state', mesh.state];
+    await using children = new AsyncDisposableStack();
+    /** Resolves to the first that the program says. */
+    const greeting = async (command: readonly string[]): Promise<string> => {
+      const child = start(command);
+      const exit = once(child, 'exit');
+      children.defer(async () => {
+        child.kill('SIGINT');
+        await exit;
+      });
+      assert(child.stdout);
+      const said = (await Promise.race([once(child.stdout, 'data'), exit])) as unknown[];
+      return String(said[0]);
+    };
+    const listening = [ambit, 'exec', ...access, 'box', '--', process.execPath, '-e', answerAtTheEnd];
+    assert.equal(await greeting(listening), 'listening\n');
+    const forwarding = await greeting([ambit, 'port-forward', ...access, 'box', ':7001']);
+    const port = Number(/^Forwarding 127\.0\.0\.1:(\d+) /.exec(forwarding)?.[1]);
+    const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+    socket.end(randomBytes(300_000));
+    assert.equal(await text(socket), '300000');
+  });
+
   it('a refused port is told, and the others go on', async () => {
     const child = start([
       join(import.meta.dirname, '../../ambit'),

@@ -22,7 +22,7 @@ import { portForwardProtocols, serveSpdyPortForward } from './spdy-port-forward.
 import { remoteCommandProtocols, serveSpdySession } from './spdy-session.ts';
 import { acceptSpdy, acceptWebSocket, isWebSocketUpgrade, refuseUpgrade, type UpgradeRequest } from './upgrade.ts';
 import { openWebSocketSession, webSocketProtocols } from './web-socket-session.ts';
-import { openWebSocketTunnel, tunnelProtocol } from './web-socket-tunnel.ts';
+import { openWebSocketTunnel, tunnelProtocol } from '../../../kube/spdy/index.ts';
 
 export interface NodeHandlerOptions {
   readonly workers: () => readonly PodWorker[];

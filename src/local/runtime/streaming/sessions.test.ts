@@ -6,13 +6,13 @@ import type { Duplex } from 'node:stream';
 import { after, before, beforeEach, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { createFakeClock } from '../../../lib/fake-clock.ts';
-import { FakeSpdyClient } from './fake-spdy-client.ts';
+import { FakeSpdyClient } from '../../../kube/spdy/fake-spdy-client.ts';
 import { parseRemoteOptions, SizeReader, type RemoteSession } from './remote-session.ts';
 import { exitStatus, internalStatus } from './remote-status.ts';
 import { remoteCommandProtocols, serveSpdySession } from './spdy-session.ts';
 import { acceptSpdy, acceptWebSocket, isWebSocketUpgrade } from './upgrade.ts';
 import { openWebSocketSession, webSocketProtocols } from './web-socket-session.ts';
-import { tunnelProtocol } from './web-socket-tunnel.ts';
+import { tunnelProtocol } from '../../../kube/spdy/index.ts';
 
 const clock = createFakeClock();
 const remote = { stdin: true, stdout: true, stderr: true, tty: false };

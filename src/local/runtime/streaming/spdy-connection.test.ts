@@ -2,9 +2,9 @@ import { deepEqual, equal } from 'node:assert/strict';
 import { once } from 'node:events';
 import { duplexPair, type Duplex } from 'node:stream';
 import { afterEach, test } from 'node:test';
-import { FakeSpdyClient } from './fake-spdy-client.ts';
+import { FakeSpdyClient } from '../../../kube/spdy/fake-spdy-client.ts';
 import { SpdyConnection, type SpdyStream } from './spdy-connection.ts';
-import { controlFrame, dataHead, frameType, resetReason, words } from './spdy-frames.ts';
+import { controlFrame, dataHead, frameType, resetReason, words } from '../../../kube/spdy/index.ts';
 
 const opened: Duplex[] = [];
 afterEach(() => {

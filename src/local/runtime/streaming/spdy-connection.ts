@@ -4,8 +4,20 @@
  */
 import { Duplex } from 'node:stream';
 import { AmbitError } from '../../../lib/errors.ts';
-import { controlFrame, dataHead, flagFin, FrameReader, frameType, resetReason, words } from './spdy-frames.ts';
-import { HeaderReader, HeaderWriter, spdyError, type HeaderBlock } from './spdy-headers.ts';
+import {
+  controlFrame,
+  dataHead,
+  flagFin,
+  frameBytes,
+  FrameReader,
+  frameType,
+  HeaderReader,
+  HeaderWriter,
+  resetReason,
+  spdyError,
+  words,
+  type HeaderBlock,
+} from '../../../kube/spdy/index.ts';
 
 export interface SpdyConnectionOptions {
   readonly transport: Duplex;
@@ -17,8 +29,6 @@ export interface SpdyConnectionOptions {
   readonly onClose: () => void;
 }
 
-/** Most bytes in one data frame: others' frames come between two. */
-const frameBytes = 32 * 1024;
 /** Bytes of a stream that wait for its reader before the connection is no longer read. */
 const streamBufferBytes = 256 * 1024;
 /** Answers, such as to pings, that a client does not take. Data has its own limits. */

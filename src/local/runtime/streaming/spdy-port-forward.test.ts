@@ -1,10 +1,12 @@
-import { equal } from 'node:assert/strict';
+import { equal, rejects } from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import { duplexPair } from 'node:stream';
+import { duplexPair, type Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { createFakeClock } from '../../../lib/fake-clock.ts';
-import { FakeSpdyClient } from './fake-spdy-client.ts';
+import { FakeSpdyClient } from '../../../kube/spdy/fake-spdy-client.ts';
+import { openForwardedStream } from '../../../kube/spdy/index.ts';
 import { serveSpdyPortForward } from './spdy-port-forward.ts';
 
 /** Answers when its client has ended. */
@@ -95,4 +97,28 @@ test('streams that say nothing of use are refused, and a half pair is given up',
   await client.until(() => client.streams.get(error)?.ended ?? false);
   equal(client.streams.get(error)?.data.toString(), 'timed out waiting for streams');
   equal(clock.pending, 0);
+});
+
+test('our own client ends first, too, and hears why a port is closed', async () => {
+  const open = (to: number): Duplex => {
+    const [near, far] = duplexPair();
+    serveSpdyPortForward({ transport: far, connect: dial, pod: 'default/web', clock: createFakeClock() });
+    return openForwardedStream({ transport: near, port: to, failure: (detail) => new Error(detail) });
+  };
+  const stream = open(port);
+  stream.write('all that ');
+  stream.end('there is');
+  equal(await text(stream), 'ALL THAT THERE IS');
+  const closed = createServer().listen(0, '127.0.0.1');
+  await once(closed, 'listening');
+  const nobody = (closed.address() as AddressInfo).port;
+  closed.close();
+  await rejects(text(open(nobody)), /error forwarding port \d+ to pod default\/web: .*ECONNREFUSED/);
+});
+
+test('our own client takes an end of the connection for no end of the data', async () => {
+  const [near, far] = duplexPair();
+  const stream = openForwardedStream({ transport: near, port: 80, failure: (detail) => new Error(detail) });
+  far.end();
+  await rejects(text(stream), /the connection ended/);
 });

@@ -93,7 +93,7 @@ export function openWebSocketSession(webSocket: WebSocket, remote: RemoteOptions
   };
 }
 
-export function toBuffer(data: RawData): Buffer {
+function toBuffer(data: RawData): Buffer {
   if (Array.isArray(data)) return Buffer.concat(data);
   return Buffer.isBuffer(data) ? data : Buffer.from(data);
 }

@@ -1,7 +1,6 @@
 /** A byte stream inside the binary messages of a WebSocket (`SPDY/3.1+portforward.k8s.io`). */
 import { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
-import { toBuffer } from './web-socket-session.ts';
 
 export const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
 
@@ -31,4 +30,9 @@ export function openWebSocketTunnel(webSocket: WebSocket): Duplex {
   });
   webSocket.on('error', () => stream.destroy());
   return stream;
+}
+
+function toBuffer(data: RawData): Buffer {
+  if (Array.isArray(data)) return Buffer.concat(data);
+  return Buffer.isBuffer(data) ? data : Buffer.from(data);
 }

@@ -1,8 +1,8 @@
 /** A SPDY client that speaks as moby/spdystream does, and keeps what it is told (tests only). */
 import type { Duplex } from 'node:stream';
 import { constants, createDeflate, type Deflate } from 'node:zlib';
-import { controlFrame, dataHead, flagFin, FrameReader, frameType, words } from './spdy-frames.ts';
-import { headerDictionary, HeaderReader } from './spdy-headers.ts';
+import { controlFrame, dataHead, flagFin, FrameReader, frameType, words } from './frames.ts';
+import { headerDictionary, HeaderReader } from './headers.ts';
 
 /** What a compressor gives at a flush. */
 export async function flushed(deflate: Deflate): Promise<Buffer> {

@@ -3,7 +3,7 @@
  * ended by Z_SYNC_FLUSH.
  */
 import { inflateRawSync, constants } from 'node:zlib';
-import { AmbitError } from '../../../lib/errors.ts';
+import { AmbitError } from '../../lib/errors.ts';
 
 export type HeaderBlock = ReadonlyMap<string, string>;
 
@@ -33,7 +33,7 @@ const dictionaryId = 0xe3c6a7c2;
 export class HeaderReader {
   #history: Buffer | undefined;
 
-  /** Throws `runtime.spdy` when a block is malformed or larger than any that we serve. */
+  /** Throws `kube.spdy` when a block is malformed or larger than any that we serve. */
   read(compressed: Buffer): HeaderBlock {
     const deflated = this.#history === undefined ? this.#open(compressed) : compressed;
     const history = this.#history ?? Buffer.alloc(0);
@@ -92,7 +92,7 @@ export class HeaderWriter {
 }
 
 export function spdyError(problem: string): AmbitError {
-  return new AmbitError(`Cannot read a SPDY connection: ${problem}`, { code: 'runtime.spdy', blame: 'downstream' });
+  return new AmbitError(`Cannot read a SPDY connection: ${problem}`, { code: 'kube.spdy', blame: 'downstream' });
 }
 
 function parseBlock(block: Buffer): HeaderBlock {

@@ -1,5 +1,5 @@
 /** Frames of SPDY/3.1 (draft 3, sections 2.2 and 2.6) as bytes: an incremental reader, and the frames that we write. */
-import { spdyError } from './spdy-headers.ts';
+import { spdyError } from './headers.ts';
 
 export const frameType = {
   synStream: 1,
@@ -22,6 +22,8 @@ export interface FrameHandler {
 }
 
 export const flagFin = 1;
+/** Most bytes that we put into one data frame: others' frames come between two. */
+export const frameBytes: number = 32 * 1024;
 const version = 3;
 const headBytes = 8;
 /** The longest control frame is a SYN_STREAM with some short headers. */
@@ -38,7 +40,7 @@ export class FrameReader {
     this.#handler = handler;
   }
 
-  /** Throws `runtime.spdy` at the first frame that is wrong; nothing can be read after it. */
+  /** Throws `kube.spdy` at the first frame that is wrong; nothing can be read after it. */
   read(chunk: Buffer): void {
     let rest = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     this.#pending = Buffer.alloc(0);

@@ -1,6 +1,6 @@
 import { deepEqual, throws } from 'node:assert/strict';
 import { test } from 'node:test';
-import { controlFrame, dataHead, FrameReader, frameType, words } from './spdy-frames.ts';
+import { controlFrame, dataHead, FrameReader, frameType, words } from './frames.ts';
 
 function readAll(chunks: readonly Buffer[]): unknown[] {
   const seen: unknown[] = [];
@@ -48,5 +48,5 @@ test('a frame that is wrong ends the reading', () => {
     Buffer.from('80030001ffffffff', 'hex').fill(0xff, 5),
     Buffer.from('0000000000000001', 'hex'),
   ];
-  for (const frame of wrong) throws(() => readAll([frame]), { code: 'runtime.spdy' });
+  for (const frame of wrong) throws(() => readAll([frame]), { code: 'kube.spdy' });
 });

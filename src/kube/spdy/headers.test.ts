@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { createDeflate, createInflate, deflateSync } from 'node:zlib';
 import { flushed } from './fake-spdy-client.ts';
-import { headerDictionary, HeaderReader, HeaderWriter } from './spdy-headers.ts';
+import { headerDictionary, HeaderReader, HeaderWriter } from './headers.ts';
 
 /** Blocks that kubectl 1.35 sent one after another on one connection. */
 const kubectlBlocks = [
@@ -67,5 +67,5 @@ test('hostile blocks are refused', () => {
     nothing: Buffer.alloc(0),
   };
   for (const [name, block] of Object.entries(bad))
-    throws(() => new HeaderReader().read(block), { code: 'runtime.spdy' }, name);
+    throws(() => new HeaderReader().read(block), { code: 'kube.spdy' }, name);
 });
