@@ -1,9 +1,11 @@
 /** Services that a waypoint asks about requests: external authorizers and rate limits, over tunnels of its own. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { kinds, systemNamespace } from '../../src/api/index.ts';
-import { openL7Mesh, type HttpAnswer, type HttpRequest, type L7Mesh } from '../support/l7-mesh.ts';
-import { documents, namespace, programPod, serviceAccount } from '../support/mesh.ts';
+import { httpService, openL7Mesh, type HttpAnswer, type HttpRequest, type L7Mesh } from '../support/l7-mesh.ts';
+import { documents, namespace, programPod, programs, serviceAccount } from '../support/mesh.ts';
+import { eventually } from '../support/run.ts';
 
 interface TestObject {
   readonly apiVersion: string;
@@ -52,6 +54,19 @@ const custom = (provider: string): TestObject => ({
   },
 });
 
+/** About every connection to the echo server. */
+const customOfBytes = (provider: string): TestObject => ({
+  apiVersion: 'security.istio.io/v1',
+  kind: 'AuthorizationPolicy',
+  metadata: { name: 'ask-of-bytes', namespace: 'shop' },
+  spec: {
+    targetRefs: [{ group: '', kind: 'Service', name: 'echo' }],
+    action: 'CUSTOM',
+    provider: { name: provider },
+    rules: [{}],
+  },
+});
+
 const told = ({ body }: HttpAnswer): Record<string, string> =>
   (JSON.parse(body) as { headers: Record<string, string> }).headers;
 
@@ -61,6 +76,16 @@ describe('services that a waypoint asks', () => {
   before(async () => {
     l7 = await openL7Mesh({
       manifests: documents(
+        programPod({
+          name: 'echo',
+          namespace: 'shop',
+          node: 'node-2',
+          program: 'echo-server.ts',
+          args: ['7000'],
+          port: 7000,
+        }),
+        serviceAccount('echo', 'shop'),
+        httpService('echo', { app: 'echo' }, { name: 'tcp', port: 7000, targetPort: 7000 }),
         namespace('guards'),
         serviceAccount('guard', 'guards'),
         programPod({
@@ -113,6 +138,17 @@ describe('services that a waypoint asks', () => {
     when: (answer: HttpAnswer) => boolean,
   ): Promise<HttpAnswer> =>
     l7.until('front/client', { url: `http://app.shop${path}`, ...more }, when, `${path} is answered so`);
+  /** What the echo server answers; "" when the connection was refused. */
+  const echoed = async (pod: 'client' | 'stranger'): Promise<string> => {
+    const command = [process.execPath, join(programs, 'request.ts'), 'echo.shop', '7000', 'x', '10000'];
+    return (JSON.parse(await l7.mesh.exec(`front/${pod}`, command)) as { reply: string }).reply;
+  };
+  const untilEchoed = (pod: 'client' | 'stranger', wanted: string): Promise<true> =>
+    eventually(
+      async () => ((await echoed(pod)) === wanted ? (true as const) : undefined),
+      `${pod} is echoed ${JSON.stringify(wanted)}`,
+      30_000,
+    );
   const allow = { headers: { 'x-ext-authz': 'allow' } };
 
   async function withObject(object: TestObject, work: () => Promise<void>): Promise<void> {
@@ -153,6 +189,17 @@ describe('services that a waypoint asks', () => {
         ['spiffe://cluster.local/ns/front/sa/client', 'hell'],
       );
     }));
+
+  it('an authorizer by gRPC is asked about bytes as well, and one by HTTP lets none pass', async () => {
+    await untilEchoed('stranger', 'x');
+    await withObject(customOfBytes('by-grpc'), async () => {
+      await untilEchoed('stranger', '');
+      assert.equal(await echoed('client'), 'x');
+    });
+    await untilEchoed('stranger', 'x');
+    await withObject(customOfBytes('by-http'), () => untilEchoed('client', '').then(() => {}));
+    await untilEchoed('client', 'x');
+  });
 
   it('an authorizer that is not there denies what it would be asked about', () =>
     withObject(custom('gone'), async () => {
@@ -205,4 +252,9 @@ describe('services that a waypoint asks', () => {
       const denied = await until('/asked', allow, ({ status }) => status === 403);
       assert.match(denied.headers['x-ambit-reason'] ?? '', /authorizer "by-grpc" could not be asked/);
     }));
+
+  it('without an answer, no bytes pass either', async () => {
+    await untilEchoed('client', 'x');
+    await withObject(customOfBytes('by-grpc'), () => untilEchoed('client', '').then(() => {}));
+  });
 });

@@ -1,8 +1,8 @@
 /**
  * An external authorizer by HTTP, and one by gRPC together with a rate limit service. Arguments: HTTP_PORT GRPC_PORT.
  *
- * The authorizers let a request pass that has `x-ext-authz: allow`, and tell the application who it is; the rate limit service lets three
- * of each descriptor pass.
+ * The authorizers let a request pass that has `x-ext-authz: allow`, and tell the application who it is; of connections without HTTP, those
+ * of the account `client`. The rate limit service lets three of each descriptor pass.
  */
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import * as http2 from 'node:http2';
@@ -56,7 +56,11 @@ function userOf(headers: IncomingHttpHeaders): string {
 function check(message: Buffer): CheckResponseInit {
   const { source, request } = readCheckRequest(message).attributes ?? {};
   const http = request?.http;
-  if (http?.headers['x-ext-authz'] !== 'allow') return { status: { code: 7, message: 'no x-ext-authz' } };
+  if (!http) {
+    const isAllowed = source?.principal.endsWith('/sa/client') === true;
+    return { status: isAllowed ? { code: 0 } : { code: 7, message: `not ${source?.principal ?? 'nobody'}` } };
+  }
+  if (http.headers['x-ext-authz'] !== 'allow') return { status: { code: 7, message: 'no x-ext-authz' } };
   return {
     status: { code: 0 },
     httpResponse: {
