@@ -7,6 +7,7 @@ import type { DeltaClientType } from '../xds/index.ts';
 import type { ProxySnapshot } from './config/snapshot.ts';
 import { createConfigStore, type ConfigStatus } from './config/store.ts';
 import { closeFilters, compileConfig, passthroughBackend, type CompiledConfig } from './engine/compiled-config.ts';
+import { registerExceptions } from './engine/exceptions.ts';
 import type { FilterKind } from './engine/filter.ts';
 import { LateNews } from './listeners/late-news.ts';
 import { LeftWorkloads } from './listeners/left-workloads.ts';
@@ -47,6 +48,7 @@ export interface Proxy {
 export function createProxy(options: ProxyOptions): Proxy {
   const { services, filters, identity, revocations, host, netns, onReady } = options;
   const { log, clock, mesh, upstreams } = services;
+  registerExceptions(services);
   const ended = new AbortController();
   const live = new LiveConnections();
   let compiled: CompiledConfig | undefined;

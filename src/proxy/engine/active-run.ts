@@ -15,13 +15,14 @@ import { messageOf } from '../../lib/errors.ts';
 import { tryParseSpiffeId, spiffeParts } from '../../identity/index.ts';
 import type { UpstreamFailure, UpstreamHost } from '../upstream/upstream.ts';
 import type { Attempt } from './attempt.ts';
+import { enginePart, exceptionReply, reportException } from './exceptions.ts';
 import { noRoute } from './failure-reply.ts';
 import type { HttpFilter, LocalReply } from './filter.ts';
 import { Forwarding, type ForwardingOwner } from './forwarding.ts';
 import { GrpcMessages } from './grpc-messages.ts';
 import { changeRequestHeaders, changeResponseHeaders } from './header-changes.ts';
 import type { DownstreamConnection, HttpRun, RunTimes, VerifiedToken } from './http-run.ts';
-import { reasonHeader, renderReply, sendReply } from './local-reply.ts';
+import { reasonHeader, renderReply, sendReply, type RenderedReply } from './local-reply.ts';
 import { Mirrors } from './mirror.ts';
 import type { HttpPlace } from './place.ts';
 import { RequestBody } from './request-body.ts';
@@ -79,8 +80,12 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   #picked: PickedRule | undefined;
   #forwarding: Forwarding | undefined;
   #mirrors: Mirrors | undefined;
-  /** A final head went out. */
+  /** A final head is decided on, and may wait for filters. */
   #responded = false;
+  /** It went out. */
+  #headSent = false;
+  /** We ended it, not the client. */
+  #gaveUp = false;
   #over = false;
 
   constructor(options: RunOptions) {
@@ -104,15 +109,56 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   }
 
   start(): void {
-    this.#exchange.read(this);
-    this.reroute();
-    this.#filter(0);
+    try {
+      this.#exchange.read(this);
+      this.reroute();
+      this.#filter(0);
+    } catch (error) {
+      this.onException(error);
+    }
   }
 
   /** In place of `start`: answered so, whatever filters say of such requests; they hear of the answer and the end. */
   refuse(reply: LocalReply): void {
-    this.#exchange.read(this);
-    this.#reply(reply);
+    try {
+      this.#exchange.read(this);
+      this.#reply(reply);
+    } catch (error) {
+      this.onException(error);
+    }
+  }
+
+  /**
+   * Something threw on the way of this request: it alone ends, answered 500 if no head has gone out. Filters have no say in that
+   * answer: one of them may be what threw.
+   */
+  onException(error: unknown, part: string = enginePart): void {
+    reportException(this.#place.services, part, error);
+    if (this.#over) return;
+    const reply = exceptionReply(part, error);
+    this.responseDetails = reply.details;
+    this.reason = reply.reason;
+    this.#gaveUp = true;
+    try {
+      if (!this.#headSent) {
+        const { head, body } = this.#decide(reply);
+        this.#send(head, body);
+        return;
+      }
+      this.#forwarding?.end();
+    } catch (again) {
+      reportException(this.#place.services, enginePart, again);
+    }
+    this.#reset(reply.reason);
+  }
+
+  /** Never throws. */
+  #reset(reason: string): void {
+    try {
+      this.#exchange.reset(new Error(reason));
+    } catch (error) {
+      reportException(this.#place.services, enginePart, error);
+    }
   }
 
   /** In place of `start`: the codec has refused it before anybody saw it; filters hear of the end alone. */
@@ -177,11 +223,17 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   review(place: HttpPlace): void {
     const { connection, remoteAddress, token } = this;
     for (const filter of place.filters) {
-      const refusal = filter.review?.({ connection, remoteAddress, token, request: this.entered });
+      let refusal: LocalReply | undefined;
+      try {
+        refusal = filter.review?.({ connection, remoteAddress, token, request: this.entered });
+      } catch (error) {
+        this.onException(error, filter.name);
+        return;
+      }
       if (!refusal) continue;
       this.responseDetails = refusal.details;
       this.reason = `not allowed any more: ${refusal.reason}`;
-      this.#exchange.reset(new Error(this.reason));
+      this.#reset(this.reason);
       return;
     }
   }
@@ -190,20 +242,32 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
 
   onData(bytes: Uint8Array): void {
     this.bytesReceived += bytes.length;
-    this.requestMessages?.push(bytes);
-    this.#mirrors?.write(bytes);
-    if (this.#forwarding) this.upstreamBytesSent += bytes.length;
-    this.#body.onData(bytes);
+    try {
+      this.requestMessages?.push(bytes);
+      this.#mirrors?.write(bytes);
+      if (this.#forwarding) this.upstreamBytesSent += bytes.length;
+      this.#body.onData(bytes);
+    } catch (error) {
+      this.onException(error);
+    }
   }
 
   onEnd(trailers?: HeaderList): void {
-    this.#mirrors?.end(trailers);
-    this.#body.onEnd(trailers);
-    this.#forwarding?.onRequestEnd();
+    try {
+      this.#mirrors?.end(trailers);
+      this.#body.onEnd(trailers);
+      this.#forwarding?.onRequestEnd();
+    } catch (error) {
+      this.onException(error);
+    }
   }
 
   onDrain(): void {
-    this.#response.onDrain();
+    try {
+      this.#response.onDrain();
+    } catch (error) {
+      this.onException(error);
+    }
   }
 
   onClose(error?: Error): void {
@@ -211,11 +275,22 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.#over = true;
     if (this.responseStatus === 101) this.#onTunnel?.(this, false);
     this.times.end = performance.now();
-    if (error && !this.#flags?.has('UT') && this.failure === undefined) this.#noteClient(error);
+    if (error && !this.#gaveUp && !this.#flags?.has('UT') && this.failure === undefined) this.#noteClient(error);
     this.#body.abort();
     if (!this.#body.ended) this.#mirrors?.abort();
-    this.#forwarding?.end();
-    for (const filter of this.#place.filters) filter.onFinish?.(this);
+    try {
+      this.#forwarding?.end();
+    } catch (thrown) {
+      this.onException(thrown);
+    }
+    for (const filter of this.#place.filters) {
+      // Each on its own: what one of them counts does not depend on the others.
+      try {
+        filter.onFinish?.(this);
+      } catch (thrown) {
+        this.onException(thrown, filter.name);
+      }
+    }
   }
 
   /** The client gave up, or broke the protocol: then the codec may have answered. */
@@ -303,7 +378,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
       try {
         result = filter.onRequest?.(this);
       } catch (error) {
-        this.#reply(filterFailed(filter, error));
+        this.onException(error, filter.name);
         return;
       }
       if (result === undefined) continue;
@@ -312,18 +387,25 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
         return;
       }
       result.then(
-        (reply) => {
-          if (this.#over || this.#responded) return;
-          if (reply) this.#reply(reply);
-          else this.#filter(i + 1);
-        },
+        (reply) => this.#goOn(reply, i + 1),
         (error: unknown) => {
-          if (!this.#over && !this.#responded) this.#reply(filterFailed(filter, error));
+          if (!this.#over && !this.#responded) this.onException(error, filter.name);
         },
       );
       return;
     }
     this.#act();
+  }
+
+  /** After a filter that waited. */
+  #goOn(reply: LocalReply | undefined, next: number): void {
+    if (this.#over || this.#responded) return;
+    try {
+      if (reply) this.#reply(reply);
+      else this.#filter(next);
+    } catch (error) {
+      this.onException(error);
+    }
   }
 
   #act(): void {
@@ -407,10 +489,8 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
       destination: { address: connection.destinationAddress, port: connection.destinationPort },
     };
     if (rule.mirrors) {
-      const { random, clock } = services;
-      const timeoutMs = rule.timeoutMs ?? 0;
-      const copy = { head: request, ends: this.#body.isEmpty, client, random, clock, timeoutMs };
-      this.#mirrors = new Mirrors(services.upstreams, rule.mirrors, copy);
+      const copy = { head: request, ends: this.#body.isEmpty, client, timeoutMs: rule.timeoutMs ?? 0 };
+      this.#mirrors = new Mirrors(services, rule.mirrors, copy);
       for (const bytes of this.#body.keptSoFar) this.#mirrors.write(bytes);
       if (this.#body.ended && !copy.ends) this.#mirrors.end(undefined);
     }
@@ -444,21 +524,31 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
       this.#exchange.reset(new Error(reply.reason));
       return;
     }
+    const { head, body } = this.#decide(reply);
+    this.#throughFilters(head, () => this.#send(head, body));
+  }
+
+  /** The answer will be this one, whatever was to be the answer before. */
+  #decide(reply: LocalReply): RenderedReply {
+    this.#responded = true;
     this.#forwarding?.end();
     this.#body.forget();
     if (reply.flag !== '') this.flags.add(reply.flag);
     this.responseDetails = reply.details;
     if (this.reason === '') this.reason = reply.reason;
-    const { head, body } = renderReply(reply, { isGrpc: this.isGrpc, tellsReason: this.#place.tellsReason });
+    const rendered = renderReply(reply, { isGrpc: this.isGrpc, tellsReason: this.#place.tellsReason });
+    const { head } = rendered;
     this.grpcStatus = head.headers.get('grpc-status');
     if (this.route?.responseHeaders) changeResponseHeaders(head.headers, this.route.responseHeaders, this);
-    this.#responded = true;
     this.responseHead = head;
-    this.#throughFilters(head, () => {
-      this.responseStatus = head.status;
-      this.bytesSent += body?.length ?? 0;
-      sendReply(this.#exchange, head, body);
-    });
+    return rendered;
+  }
+
+  #send(head: ResponseHead, body: Uint8Array | undefined): void {
+    this.responseStatus = head.status;
+    this.bytesSent = body?.length ?? 0;
+    this.#headSent = true;
+    sendReply(this.#exchange, head, body);
   }
 
   #answer(head: ResponseHead, ends: boolean): void {
@@ -468,6 +558,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.#response.hold();
     this.#throughFilters(head, () => {
       this.responseStatus = head.status;
+      this.#headSent = true;
       this.#exchange.respond(head, ends);
       this.#response.release();
       if (head.status === 101 && !this.#over) this.#onTunnel?.(this, true);
@@ -478,36 +569,37 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   #throughFilters(head: ResponseHead, send: () => void): void {
     const { filters } = this.#place;
     for (let i = filters.length - 1; i >= 0; i--) {
-      const result = filters[i]?.onResponse?.(this, head);
+      const filter = filters[i] as HttpFilter;
+      let result;
+      try {
+        result = filter.onResponse?.(this, head);
+      } catch (error) {
+        this.onException(error, filter.name);
+        return;
+      }
       if (result === undefined) continue;
-      void this.#throughRest(result, i - 1, head, send);
+      void this.#throughRest(result, i, head, send);
       return;
     }
     send();
   }
 
-  async #throughRest(first: Promise<void>, next: number, head: ResponseHead, send: () => void): Promise<void> {
+  /** The filter at `index` waits for `first`. Never rejects. */
+  async #throughRest(first: Promise<void>, index: number, head: ResponseHead, send: () => void): Promise<void> {
     const { filters } = this.#place;
+    let part = enginePart;
     try {
-      await first;
-      for (let i = next; i >= 0; i--) await filters[i]?.onResponse?.(this, head);
+      for (let i = index; i >= 0; i--) {
+        const filter = filters[i] as HttpFilter;
+        part = filter.name;
+        await (i === index ? first : filter.onResponse?.(this, head));
+      }
+      part = enginePart;
+      if (!this.#over && !this.#gaveUp) send();
     } catch (error) {
-      this.responseDetails = 'filter_failed';
-      this.reason = messageOf(error);
-      this.#exchange.reset(new Error(this.reason));
-      return;
+      if (!this.#over) this.onException(error, part);
     }
-    if (!this.#over) send();
   }
-}
-
-function filterFailed(filter: HttpFilter, error: unknown): LocalReply {
-  return {
-    status: 500,
-    flag: '',
-    details: `filter_failed{${filter.name}}`,
-    reason: `filter ${filter.name} failed: ${messageOf(error)}`,
-  };
 }
 
 function requestIdOf(request: RequestHead): string {

@@ -1,10 +1,11 @@
 /** One try of one request at one host. What comes after it was given up is nobody's. */
 import type { HeaderList } from '../../http/header-list.ts';
 import type { ResponseHead } from '../../http/message.ts';
+import type { ExceptionOwner } from './exceptions.ts';
 import type { UpstreamExchange, UpstreamFailure, UpstreamHost, UpstreamReader } from '../upstream/upstream.ts';
 
-/** Whoever tries: the run. */
-export interface AttemptOwner {
+/** Whoever tries: the run. What its callbacks throw comes to `onException`. */
+export interface AttemptOwner extends ExceptionOwner {
   onHost(host: UpstreamHost): void;
   onInformational(head: ResponseHead): void;
   onUpstreamResponse(attempt: Attempt, head: ResponseHead, ends: boolean): void;
@@ -15,9 +16,11 @@ export interface AttemptOwner {
 }
 
 export class Attempt implements UpstreamReader {
-  #owner: AttemptOwner | undefined;
-  /** Set right after the attempt was opened. */
-  exchange!: UpstreamExchange;
+  readonly #owner: AttemptOwner;
+  /** Its answers count. */
+  #counts = true;
+  /** Undefined as long as it is being opened. */
+  #exchange: UpstreamExchange | undefined;
   host: UpstreamHost | undefined;
   /** The final head has come. */
   answered = false;
@@ -29,51 +32,99 @@ export class Attempt implements UpstreamReader {
     this.#owner = owner;
   }
 
+  /** There once it was opened. */
+  get exchange(): UpstreamExchange {
+    return this.#exchange as UpstreamExchange;
+  }
+
+  /** False: it was given up while it was being opened. */
+  opened(exchange: UpstreamExchange): boolean {
+    this.#exchange = exchange;
+    if (!this.#counts) exchange.reset();
+    return this.#counts;
+  }
+
   /** Its answers count no more. `timeout`: it took too long. */
   giveUp(reason?: 'timeout'): void {
     this.cancelTimeout?.();
-    if (this.#owner === undefined) return;
-    this.#owner = undefined;
-    this.exchange.reset(reason);
+    if (!this.#counts) return;
+    this.#counts = false;
+    this.#exchange?.reset(reason);
   }
+
+  // Called by the upstream, where an exception would be everybody's.
 
   onHost(host: UpstreamHost): void {
     this.host = host;
-    this.#owner?.onHost(host);
+    if (!this.#counts) return;
+    try {
+      this.#owner.onHost(host);
+    } catch (error) {
+      this.#owner.onException(error);
+    }
   }
 
   onInformational(head: ResponseHead): void {
-    this.#owner?.onInformational(head);
+    if (!this.#counts) return;
+    try {
+      this.#owner.onInformational(head);
+    } catch (error) {
+      this.#owner.onException(error);
+    }
   }
 
   onResponse(head: ResponseHead, ends: boolean): void {
     this.answered = true;
     this.complete = ends;
     this.cancelTimeout?.();
-    this.#owner?.onUpstreamResponse(this, head, ends);
+    if (!this.#counts) return;
+    try {
+      this.#owner.onUpstreamResponse(this, head, ends);
+    } catch (error) {
+      this.#owner.onException(error);
+    }
   }
 
   onData(bytes: Uint8Array): void {
-    this.#owner?.onUpstreamData(bytes);
+    if (!this.#counts) return;
+    try {
+      this.#owner.onUpstreamData(bytes);
+    } catch (error) {
+      this.#owner.onException(error);
+    }
   }
 
   onEnd(trailers?: HeaderList): void {
     this.complete = true;
-    this.#owner?.onUpstreamEnd(trailers);
+    if (!this.#counts) return;
+    try {
+      this.#owner.onUpstreamEnd(trailers);
+    } catch (error) {
+      this.#owner.onException(error);
+    }
   }
 
   onDrain(): void {
-    this.#owner?.onUpstreamDrain();
+    if (!this.#counts) return;
+    try {
+      this.#owner.onUpstreamDrain();
+    } catch (error) {
+      this.#owner.onException(error);
+    }
   }
 
   onClose(failure?: UpstreamFailure): void {
     this.cancelTimeout?.();
-    const owner = this.#owner;
-    this.#owner = undefined;
-    if (!owner || this.complete) return;
-    owner.onUpstreamFailure(
-      this,
-      failure ?? { kind: 'connection-termination', flag: 'UC', message: 'the connection ended', sent: 'maybe' },
-    );
+    if (!this.#counts) return;
+    this.#counts = false;
+    if (this.complete) return;
+    try {
+      this.#owner.onUpstreamFailure(
+        this,
+        failure ?? { kind: 'connection-termination', flag: 'UC', message: 'the connection ended', sent: 'maybe' },
+      );
+    } catch (error) {
+      this.#owner.onException(error);
+    }
   }
 }

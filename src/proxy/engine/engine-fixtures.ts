@@ -11,7 +11,7 @@ import type {
   ServerExchangeReader,
 } from '../../http/message.ts';
 import { createFakeClock } from '../../lib/fake-clock.ts';
-import { silentLog } from '../../lib/log.ts';
+import { silentLog, type Log } from '../../lib/log.ts';
 import { MeshState } from '../../mesh/index.ts';
 import { meshWorkload } from '../../mesh/fixtures.ts';
 import { writeResult, type WriteResult } from '../../net/channel.ts';
@@ -104,6 +104,7 @@ export class FakeAttempt implements UpstreamExchange {
   body = '';
   ended: boolean;
   wasReset = false;
+  isAnswered = false;
   credited = 0;
   full = false;
 
@@ -132,6 +133,7 @@ export class FakeAttempt implements UpstreamExchange {
   }
 
   answer(status: number, body = '', fields: Record<string, string> = {}): void {
+    this.isAnswered = true;
     this.reader.onResponse({ status, headers: HeaderList.from(fields) }, body === '');
     if (body === '') return;
     this.reader.onData(Buffer.from(body));
@@ -202,12 +204,17 @@ export interface Bench {
   readonly run: (exchange: FakeExchange) => ActiveRun;
 }
 
-export function engineBench(
-  options: { readonly rules?: HttpRule[]; readonly filters?: HttpFilter[]; readonly random?: () => number } = {},
-): Bench {
+export interface BenchOptions {
+  readonly rules?: HttpRule[];
+  readonly filters?: HttpFilter[];
+  readonly random?: () => number;
+  readonly log?: Log;
+}
+
+export function engineBench(options: BenchOptions = {}): Bench {
   const clock = createFakeClock();
   const upstreams = new FakeUpstreams();
-  const log = silentLog();
+  const log = options.log ?? silentLog();
   const table: RouteTable = {
     kind: 'routes',
     name: 'test',

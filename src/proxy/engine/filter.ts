@@ -26,7 +26,10 @@ export interface LocalReply {
 /** Undefined: go on. */
 export type FilterResult = LocalReply | undefined | Promise<LocalReply | undefined>;
 
-/** One filter under one configuration, shared by all requests of its place. Callbacks never throw; a rejection refuses the request (500). */
+/**
+ * One filter under one configuration, shared by all requests of its place. What a callback throws or rejects with refuses the request
+ * (500), ends its tunnel, or is only told of once the request is over.
+ */
 export interface HttpFilter {
   readonly name: string;
   /** Before the request goes on. The route is there (`run.route`); after changes that it depends on, call `run.reroute()`. */

@@ -108,6 +108,10 @@ export class Forwarding implements AttemptOwner {
     this.#options.owner.onUpstreamDrain();
   }
 
+  onException(error: unknown): void {
+    this.#options.owner.onException(error);
+  }
+
   onUpstreamFailure(attempt: Attempt, failure: UpstreamFailure): void {
     const { owner, retry } = this.#options;
     if (attempt.answered) {
@@ -127,7 +131,7 @@ export class Forwarding implements AttemptOwner {
     this.#attempt = attempt;
     const number = this.#attempts++;
     owner.onAttempt(this.#attempts);
-    attempt.exchange = services.upstreams.open(
+    const exchange = services.upstreams.open(
       backend,
       {
         head,
@@ -141,7 +145,8 @@ export class Forwarding implements AttemptOwner {
       },
       attempt,
     );
-    if (!body.isEmpty) body.sendTo(attempt.exchange, retry !== undefined && number < retry.attempts);
+    if (!attempt.opened(exchange)) return;
+    if (!body.isEmpty) body.sendTo(exchange, retry !== undefined && number < retry.attempts);
     const perTryMs = retry?.perTryTimeoutMs ?? 0;
     if (perTryMs > 0)
       attempt.cancelTimeout = services.clock.after(perTryMs, () => this.#onTryTimeout(attempt, perTryMs));
@@ -157,10 +162,17 @@ export class Forwarding implements AttemptOwner {
     body.hold();
     owner.onUpstreamDrain();
     const delayMs = retryDelayMs(retry, this.#attempts, services.random());
-    this.#cancelDelay = services.clock.after(delayMs, () => {
-      if (!this.#over) this.#try();
-    });
+    this.#cancelDelay = services.clock.after(delayMs, () => this.#onDelayOver());
     return true;
+  }
+
+  #onDelayOver(): void {
+    if (this.#over) return;
+    try {
+      this.#try();
+    } catch (error) {
+      this.onException(error);
+    }
   }
 
   #endRetry(): void {
@@ -177,21 +189,29 @@ export class Forwarding implements AttemptOwner {
   #onTryTimeout(attempt: Attempt, perTryMs: number): void {
     if (this.#over || attempt !== this.#attempt || attempt.answered) return;
     const { retry, owner } = this.#options;
-    this.#noteFailed(attempt.host);
-    attempt.giveUp('timeout');
-    if (retry && this.#retries({ kind: 'timed-out' }, retry)) return;
-    this.end();
-    owner.onNoAnswer(timeoutReply(perTryMs, true), undefined);
+    try {
+      this.#noteFailed(attempt.host);
+      attempt.giveUp('timeout');
+      if (retry && this.#retries({ kind: 'timed-out' }, retry)) return;
+      this.end();
+      owner.onNoAnswer(timeoutReply(perTryMs, true), undefined);
+    } catch (error) {
+      this.onException(error);
+    }
   }
 
   #onTimeout(): void {
     if (this.#over) return;
+    const { owner } = this.#options;
     const answered = this.#attempt?.answered === true;
     const reply = timeoutReply(this.#timeoutMs, false);
-    this.end('timeout');
-    if (answered) {
-      this.#options.owner.onBrokenAnswer({ kind: 'local-reset', flag: 'UT', message: reply.reason, sent: 'maybe' });
-    } else this.#options.owner.onNoAnswer(reply, undefined);
+    try {
+      this.end('timeout');
+      if (answered) owner.onBrokenAnswer({ kind: 'local-reset', flag: 'UT', message: reply.reason, sent: 'maybe' });
+      else owner.onNoAnswer(reply, undefined);
+    } catch (error) {
+      this.onException(error);
+    }
   }
 }
 

@@ -42,6 +42,7 @@ function enter({ trust, place = {}, trustedHops = 0, path = '/a', scheme = 'http
     localIdentity: 'spiffe://cluster.local/ns/shop/sa/waypoint' as SpiffeId,
   };
   const entry = createHttpEntry({
+    services: ownPlace.services,
     connection,
     version: 'http/1.1',
     placeOf: () => ({ ...ownPlace, settings: { ...ownPlace.settings, numTrustedProxies: trustedHops }, ...place }),
@@ -103,6 +104,7 @@ describe('a request that enters', () => {
   test('at no place is answered 404, or 421 where its place is at another connection', () => {
     const statuses = [undefined, 'misdirected' as const].map((place) => {
       const entry = createHttpEntry({
+        services: engineBench().place.services,
         connection: testConnection,
         version: 'http/1.1',
         placeOf: () => place,
@@ -140,6 +142,7 @@ describe('a request that enters', () => {
     const table = { ...ownPlace.table, hosts: [{ domains: ['*'], rules }] };
     const place = { ...ownPlace, table, routes: compileRoutes(table), filters: [guard] };
     const entry = createHttpEntry({
+      services: ownPlace.services,
       connection: testConnection,
       version: 'http/1.1',
       placeOf: () => place,

@@ -1,7 +1,9 @@
 /** From a codec's request to a run: the place, the path in its normal form, and who the client is behind trusted hops. */
 import type { BadRequest, HttpVersion, RequestHead, RequestListener, ServerExchange } from '../../http/message.ts';
 import { normalizePath } from '../../http/path-normalization.ts';
+import type { ProxyServices } from '../proxy-services.ts';
 import { ActiveRun } from './active-run.ts';
+import { enginePart, exceptionReply, reportException } from './exceptions.ts';
 import { noRoute } from './failure-reply.ts';
 import type { LocalReply } from './filter.ts';
 import type { DownstreamConnection } from './http-run.ts';
@@ -16,6 +18,7 @@ import { codecRefusal, unreadExchange } from './unread-request.ts';
 export type PlaceFinder = (request: RequestHead | undefined) => HttpPlace | 'misdirected' | undefined;
 
 export interface HttpEntryOptions {
+  readonly services: ProxyServices;
   readonly connection: DownstreamConnection;
   /** What the codec speaks. */
   readonly version: HttpVersion;
@@ -34,7 +37,7 @@ export interface HttpEntry {
 }
 
 export function createHttpEntry(options: HttpEntryOptions): HttpEntry {
-  const { connection, version, placeOf, trust } = options;
+  const { services, connection, version, placeOf, trust } = options;
   const tunnels = new Set<ActiveRun>();
   const onTunnel = (run: ActiveRun, isOpen: boolean): void => {
     if (isOpen) tunnels.add(run);
@@ -55,41 +58,70 @@ export function createHttpEntry(options: HttpEntryOptions): HttpEntry {
     // A run that was begun hears by itself.
     if (problem.isKnown !== true) runWithoutPlace(unreadExchange(version))?.endRefused(codecRefusal(problem, version));
   };
+  /** Of a request that no run was begun for. */
+  const onException = (exchange: ServerExchange, error: unknown): void => {
+    reportException(services, enginePart, error);
+    const reply = exceptionReply(enginePart, error);
+    try {
+      const run = runWithoutPlace(exchange);
+      if (run) run.refuse(reply);
+      else refuse(exchange, reply, trust);
+    } catch {
+      exchange.reset(new Error(reply.reason));
+    }
+  };
+  const enter = (exchange: ServerExchange): void => {
+    const { request } = exchange;
+    const place = placeOf(request);
+    if (place === undefined || place === 'misdirected') {
+      const reply = place ? misdirected : noRoute;
+      const run = runWithoutPlace(exchange);
+      if (run) run.refuse(reply);
+      else refuse(exchange, reply, trust);
+      return;
+    }
+    last = place;
+    const originalPath = request.path;
+    const path = request.path.startsWith('/')
+      ? normalizePath(request.path, place.settings.pathNormalization)
+      : request.path;
+    if (path !== undefined) request.path = path;
+    const remoteAddress = describeClient(request, connection, place, trust);
+    const run = new ActiveRun({ exchange, connection, place, originalPath, remoteAddress, onTunnel });
+    if (path !== undefined) {
+      run.start();
+      return;
+    }
+    run.refuse(badPath);
+    options.onBadRequest(badPath.reason, badPath.status);
+  };
   const listener: RequestListener = {
     onRequest(exchange) {
-      const { request } = exchange;
-      const place = placeOf(request);
-      if (place === undefined || place === 'misdirected') {
-        const reply = place ? misdirected : noRoute;
-        const run = runWithoutPlace(exchange);
-        if (run) run.refuse(reply);
-        else refuse(exchange, reply, trust);
-        return;
+      try {
+        enter(exchange);
+      } catch (error) {
+        onException(exchange, error);
       }
-      last = place;
-      const originalPath = request.path;
-      const path = request.path.startsWith('/')
-        ? normalizePath(request.path, place.settings.pathNormalization)
-        : request.path;
-      if (path !== undefined) request.path = path;
-      const remoteAddress = describeClient(request, connection, place, trust);
-      const run = new ActiveRun({ exchange, connection, place, originalPath, remoteAddress, onTunnel });
-      if (path !== undefined) {
-        run.start();
-        return;
-      }
-      run.refuse(badPath);
-      options.onBadRequest(badPath.reason, badPath.status);
     },
-    onBadRequest,
+    onBadRequest(problem) {
+      try {
+        onBadRequest(problem);
+      } catch (error) {
+        reportException(services, enginePart, error);
+      }
+    },
     onClose: (error) => options.onClose(error),
   };
   return {
     listener,
     review() {
       for (const run of tunnels) {
-        const place = placeOf(run.entered);
-        if (place !== undefined && place !== 'misdirected') run.review(place);
+        try {
+          const place = placeOf(run.entered);
+          if (place !== undefined && place !== 'misdirected') run.review(place);
+        } catch (error) {
+          run.onException(error);
+        }
       }
     },
   };

@@ -13,11 +13,12 @@ export interface ReplyContext {
   readonly tellsReason: boolean;
 }
 
-/** The head, and the body if there is one. */
-export function renderReply(
-  reply: LocalReply,
-  { isGrpc, tellsReason }: ReplyContext,
-): { readonly head: ResponseHead; readonly body: Uint8Array | undefined } {
+export interface RenderedReply {
+  readonly head: ResponseHead;
+  readonly body: Uint8Array | undefined;
+}
+
+export function renderReply(reply: LocalReply, { isGrpc, tellsReason }: ReplyContext): RenderedReply {
   const headers = new HeaderList();
   const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body;
   if (isGrpc) {

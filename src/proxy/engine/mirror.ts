@@ -1,19 +1,34 @@
-/** Copies of a request that nobody waits for: a rule's mirrors (ambient-l7, 2.1). */
+/** Copies of a request that nobody waits for: a rule's mirrors (ambient-l7, 2.1). What goes wrong with one is no matter of the request. */
 import type { Mirror } from '../../api/l7/index.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { writeResult } from '../../net/channel.ts';
 import type { HeaderList } from '../../http/header-list.ts';
 import type { RequestHead } from '../../http/message.ts';
-import type { UpstreamClient, UpstreamExchange, UpstreamReader, Upstreams } from '../upstream/upstream.ts';
+import type { ProxyServices } from '../proxy-services.ts';
+import type { UpstreamClient, UpstreamExchange, UpstreamReader } from '../upstream/upstream.ts';
+import { reportException } from './exceptions.ts';
 
 /** Nobody gives up a copy that is not answered: it ends so long after the request does, where the rule says nothing. */
 const defaultTimeoutMs = 60_000;
 
 /** Answers are read and dropped. */
 class Shadow implements UpstreamReader {
-  exchange: UpstreamExchange | undefined;
-  closed = false;
-  cancelTimeout: (() => void) | undefined;
+  readonly #services: ProxyServices;
+  #exchange: UpstreamExchange | undefined;
+  #closed = false;
+  #cancelTimeout: (() => void) | undefined;
+
+  constructor(services: ProxyServices) {
+    this.#services = services;
+  }
+
+  start(backend: string, head: RequestHead, { ends, client }: MirroredRequest): void {
+    try {
+      const request = { head, ends, client, attempt: 0, isRetry: false };
+      this.#exchange = this.#services.upstreams.open(backend, request, this);
+    } catch (error) {
+      this.#broke(error);
+    }
+  }
 
   onHost(): void {}
   onInformational(): void {}
@@ -22,22 +37,49 @@ class Shadow implements UpstreamReader {
   onDrain(): void {}
 
   onData(bytes: Uint8Array): void {
-    this.exchange?.credit(bytes.length);
+    this.#exchange?.credit(bytes.length);
   }
 
   onClose(): void {
-    this.closed = true;
-    this.cancelTimeout?.();
+    this.#closed = true;
+    this.#cancelTimeout?.();
   }
 
-  giveUpAfter(ms: number, clock: Clock): void {
-    if (!this.closed) this.cancelTimeout = clock.after(ms, () => this.giveUp());
+  write(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    try {
+      if (this.#exchange?.write(bytes) !== writeResult.done) this.giveUp();
+    } catch (error) {
+      this.#broke(error);
+    }
+  }
+
+  end(trailers: HeaderList | undefined): void {
+    if (this.#closed) return;
+    try {
+      this.#exchange?.end(trailers);
+    } catch (error) {
+      this.#broke(error);
+    }
+  }
+
+  giveUpAfter(ms: number): void {
+    if (!this.#closed) this.#cancelTimeout = this.#services.clock.after(ms, () => this.giveUp());
   }
 
   giveUp(): void {
-    if (this.closed) return;
+    if (this.#closed) return;
     this.onClose();
-    this.exchange?.reset();
+    try {
+      this.#exchange?.reset();
+    } catch (error) {
+      reportException(this.#services, 'mirror', error);
+    }
+  }
+
+  #broke(error: unknown): void {
+    reportException(this.#services, 'mirror', error);
+    this.giveUp();
   }
 }
 
@@ -46,33 +88,26 @@ export class Mirrors {
   readonly #shadows: Shadow[] = [];
   readonly #copy: MirroredRequest;
 
-  constructor(upstreams: Upstreams, mirrors: readonly Mirror[], copy: MirroredRequest) {
+  constructor(services: ProxyServices, mirrors: readonly Mirror[], copy: MirroredRequest) {
     this.#copy = copy;
     for (const { backend, percent } of mirrors) {
-      if (copy.random() * 100 >= percent) continue;
-      const shadow = new Shadow();
+      if (services.random() * 100 >= percent) continue;
+      const shadow = new Shadow(services);
       const head: RequestHead = { ...copy.head, headers: copy.head.headers.copy() };
       // Nobody switches protocols with a copy.
       delete head.upgrade;
-      shadow.exchange = upstreams.open(
-        backend,
-        { head, ends: copy.ends, client: copy.client, attempt: 0, isRetry: false },
-        shadow,
-      );
+      shadow.start(backend, head, copy);
       this.#shadows.push(shadow);
     }
     if (copy.ends) this.#limit();
   }
 
   write(bytes: Uint8Array): void {
-    for (const shadow of this.#shadows) {
-      if (shadow.closed || shadow.exchange?.write(bytes) === writeResult.done) continue;
-      shadow.giveUp();
-    }
+    for (const shadow of this.#shadows) shadow.write(bytes);
   }
 
   end(trailers: HeaderList | undefined): void {
-    for (const shadow of this.#shadows) if (!shadow.closed) shadow.exchange?.end(trailers);
+    for (const shadow of this.#shadows) shadow.end(trailers);
     this.#limit();
   }
 
@@ -82,8 +117,7 @@ export class Mirrors {
   }
 
   #limit(): void {
-    const { timeoutMs, clock } = this.#copy;
-    for (const shadow of this.#shadows) shadow.giveUpAfter(timeoutMs || defaultTimeoutMs, clock);
+    for (const shadow of this.#shadows) shadow.giveUpAfter(this.#copy.timeoutMs || defaultTimeoutMs);
   }
 }
 
@@ -91,8 +125,6 @@ export interface MirroredRequest {
   readonly head: RequestHead;
   readonly ends: boolean;
   readonly client: UpstreamClient;
-  readonly random: () => number;
-  readonly clock: Clock;
   /** Of the rule, from the end of the request on; 0: it has none. */
   readonly timeoutMs: number;
 }

@@ -39,6 +39,7 @@ function served(version: 'http/1.1' | 'http/2', find?: (place: HttpPlace) => Htt
     const [client, channel] = memoryChannelPair();
     const placeOf = (): HttpPlace | undefined => (find ? find(place) : place);
     const { listener } = createHttpEntry({
+      services: place.services,
       connection,
       version,
       placeOf,

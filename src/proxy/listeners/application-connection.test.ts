@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpiffeId } from '../../api/names.ts';
 import { memoryChannelPair, type ByteChannel } from '../../net/index.ts';
-import { engineBench, testConnection } from '../engine/engine-fixtures.ts';
+import { engineBench, testConnection, type Bench } from '../engine/engine-fixtures.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import type { TcpFilter } from '../engine/tcp-run.ts';
 import { serveApplication } from './application-connection.ts';
@@ -32,6 +32,39 @@ function read(channel: ByteChannel): { text: string; readonly closed: Promise<Er
   return seen;
 }
 
+/** Where bytes go to `upstream`, past `filter`. */
+function tcpPlace(bench: Bench, upstream: ByteChannel, filter: TcpFilter): HttpPlace {
+  const host = { address: '10.0.0.1', port: 80, tunnelled: false };
+  const upstreams = Object.assign(bench.upstreams, {
+    connect: () => Promise.resolve({ channel: upstream, host }) as Promise<never>,
+  });
+  const destinations = [{ weight: 1, target: { kind: 'backend', backend: 'web' } as const }];
+  const origin = { kind: 'TCPRoute', namespace: 'shop', name: 'web', generation: 1 };
+  return {
+    ...bench.place,
+    protocol: 'tcp',
+    tcpFilters: [filter],
+    table: { ...bench.place.table, tcp: [{ name: 'tcp', origin, destinationSubnets: [], destinations }] },
+    services: { ...bench.place.services, upstreams },
+  };
+}
+
+function contextOf({ services }: HttpPlace, live: LiveConnections): ListenerContext {
+  const { clock, mesh } = services;
+  const ended = new AbortController().signal;
+  return {
+    services,
+    identity: 'spiffe://cluster.local/ns/shop/sa/waypoint' as SpiffeId,
+    own: () => undefined,
+    certificate: () => Promise.reject(new Error('not here')),
+    config: () => undefined,
+    ended,
+    live,
+    late: new LateNews({ mesh, clock, ended }),
+    left: new LeftWorkloads({ mesh, clock, ended, own: () => undefined, onLeave() {} }),
+  };
+}
+
 test('a connection of bytes goes on over changes of the configuration, until a policy denies it', async () => {
   const bench = engineBench();
   const [client, channel] = memoryChannelPair();
@@ -46,34 +79,9 @@ test('a connection of bytes goes on over changes of the configuration, until a p
       return denied ? { flag: '', details: 'rbac', reason: 'denied by shop/no' } : undefined;
     },
   };
-  const host = { address: '10.0.0.1', port: 80, tunnelled: false };
-  const upstreams = Object.assign(bench.upstreams, {
-    connect: () => Promise.resolve({ channel: upstream, host }) as Promise<never>,
-  });
-  const destinations = [{ weight: 1, target: { kind: 'backend', backend: 'web' } as const }];
-  const origin = { kind: 'TCPRoute', namespace: 'shop', name: 'web', generation: 1 };
-  const place: HttpPlace = {
-    ...bench.place,
-    protocol: 'tcp',
-    tcpFilters: [guard],
-    table: { ...bench.place.table, tcp: [{ name: 'tcp', origin, destinationSubnets: [], destinations }] },
-    services: { ...bench.place.services, upstreams },
-  };
-  const { clock, mesh } = place.services;
-  const ended = new AbortController().signal;
-  const context: ListenerContext = {
-    services: place.services,
-    identity: 'spiffe://cluster.local/ns/shop/sa/waypoint' as SpiffeId,
-    own: () => undefined,
-    certificate: () => Promise.reject(new Error('not here')),
-    config: () => undefined,
-    ended,
-    live,
-    late: new LateNews({ mesh, clock, ended }),
-    left: new LeftWorkloads({ mesh, clock, ended, own: () => undefined, onLeave() {} }),
-  };
+  const place = tcpPlace(bench, upstream, guard);
   const served = serveApplication({
-    context,
+    context: contextOf(place, live),
     channel,
     connection: testConnection,
     protocol: 'tcp',
@@ -97,4 +105,64 @@ test('a connection of bytes goes on over changes of the configuration, until a p
   await served;
   await Promise.all([atApplication.closed, atClient.closed]);
   assert.equal(live.size, 0);
+});
+
+test('a filter of bytes that throws at the end ends its connection alone', async () => {
+  const bench = engineBench();
+  const [client, channel] = memoryChannelPair();
+  const broken: TcpFilter = {
+    name: 'broken',
+    onFinish() {
+      throw new Error('oops');
+    },
+  };
+  const place: HttpPlace = { ...bench.place, protocol: 'tcp', tcpFilters: [broken] };
+  const live = new LiveConnections();
+  const atClient = read(client);
+  await serveApplication({
+    context: contextOf(place, live),
+    channel,
+    connection: testConnection,
+    protocol: 'tcp',
+    place,
+    placeOf: () => place,
+    tcpPlace: () => place,
+    trust: 'mesh',
+  });
+  await atClient.closed;
+  assert.equal(live.size, 0);
+  assert.match(place.services.metrics.write('text'), /ambit_proxy_exceptions_total\{part="engine"\} 1/);
+});
+
+test('a filter of bytes that throws when it reviews a connection ends it, and others are reviewed', async () => {
+  const bench = engineBench();
+  const [client, channel] = memoryChannelPair();
+  const [upstream] = memoryChannelPair();
+  const broken: TcpFilter = {
+    name: 'broken',
+    review() {
+      throw new Error('oops');
+    },
+  };
+  const live = new LiveConnections();
+  const reviewed: string[] = [];
+  const place = tcpPlace(bench, upstream, broken);
+  const served = serveApplication({
+    context: contextOf(place, live),
+    channel,
+    connection: testConnection,
+    protocol: 'tcp',
+    place,
+    placeOf: () => place,
+    tcpPlace: () => place,
+    trust: 'mesh',
+  });
+  await turns();
+  const atClient = read(client);
+  live.add({ drain() {}, review: () => void reviewed.push('other') });
+  live.review();
+  await served;
+  await atClient.closed;
+  assert.deepEqual(reviewed, ['other']);
+  assert.match(place.services.metrics.write('text'), /ambit_proxy_exceptions_total\{part="broken"\} 1/);
 });

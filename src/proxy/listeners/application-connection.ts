@@ -6,6 +6,7 @@ import type { ServerConnection } from '../../http/message.ts';
 import { sniffChannel, type SniffedChannel } from '../../http/protocol-sniff-channel.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { ByteChannel } from '../../net/channel.ts';
+import { enginePart, reportException } from '../engine/exceptions.ts';
 import { createHttpEntry, type PlaceFinder } from '../engine/http-entry.ts';
 import type { DownstreamConnection } from '../engine/http-run.ts';
 import type { HttpPlace } from '../engine/place.ts';
@@ -32,8 +33,17 @@ export interface ApplicationConnection {
 /** How long an HTTP client may take to begin: then it is served as HTTP/1, whose own timeouts end it. */
 const silenceTimeoutMs = 3_600_000;
 
-/** Serves it to its end. Never throws. */
+/** Serves it to its end. Never rejects: an exception is the end of this connection alone. */
 export async function serveApplication(options: ApplicationConnection): Promise<void> {
+  try {
+    await serve(options);
+  } catch (error) {
+    reportException(options.context.services, enginePart, error);
+    options.channel.reset(new Error('the proxy failed'));
+  }
+}
+
+async function serve(options: ApplicationConnection): Promise<void> {
   const { channel, protocol, place, connection } = options;
   if (protocol === 'tcp') return serveTcp(options, channel, connection);
   // Who only listens at first (a database) never says what it speaks. HTTP clients do, and may take their time.
@@ -63,10 +73,12 @@ export function serveHttp(
   version: 'http/1' | 'http/2',
 ): void {
   const { context, connection, placeOf, isWanted, trust } = options;
-  const { log, clock } = context.services;
+  const { services } = context;
+  const { log, clock } = services;
   let remove: (() => void) | undefined;
   let closed = false;
   const entry = createHttpEntry({
+    services,
     connection,
     version: version === 'http/1' ? 'http/1.1' : 'http/2',
     placeOf,
@@ -103,7 +115,13 @@ async function serveTcp(
     review() {
       const review = ++reviews;
       for (const filter of tcpPlace()?.tcpFilters ?? []) {
-        const verdict = filter.review?.(connection, signal);
+        let verdict: ReturnType<NonNullable<typeof filter.review>>;
+        try {
+          verdict = filter.review?.(connection, signal);
+        } catch (error) {
+          reportException(context.services, filter.name, error);
+          return end(messageOf(error));
+        }
         if (verdict instanceof Promise) {
           verdict.then(
             // What a configuration said that was replaced meanwhile counts no more.

@@ -6,6 +6,7 @@ import { acceptTls, spiffeParts } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { tlsChannel, type AcceptedSocket } from '../../net/index.ts';
 import type { DownstreamConnection } from '../engine/http-run.ts';
+import { enginePart, reportException } from '../engine/exceptions.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import { serveApplication } from './application-connection.ts';
 import type { ListenerContext } from './listener-context.ts';
@@ -52,7 +53,7 @@ export class WaypointServer {
       let remove: (() => void) | undefined;
       const session = serveHbone(tlsChannel(peer.socket), {
         clock: services.clock,
-        onConnect: (request) => void this.#connect(request, client),
+        onConnect: (request) => void this.#serveConnect(request, client),
         onRefused: (problem) => services.log.warn('refused a CONNECT', { client: remoteAddress, reason: problem }),
         onClose: () => remove?.(),
       });
@@ -67,6 +68,17 @@ export class WaypointServer {
       }
     } finally {
       this.#handshakes--;
+    }
+  }
+
+  /** Never rejects: an exception is the end of this tunnel alone. */
+  async #serveConnect(request: ConnectRequest, client: TunnelClient): Promise<void> {
+    try {
+      await this.#connect(request, client);
+    } catch (error) {
+      reportException(this.#context.services, enginePart, error);
+      // What comes behind its acceptance never rejects.
+      this.#refuse(request, client, waypointFailed);
     }
   }
 
@@ -165,6 +177,7 @@ export class WaypointServer {
   }
 }
 
+const waypointFailed: TargetRefusal = { kind: 'refused', status: 503, reason: 'the waypoint failed' };
 const goingAway: TargetRefusal = { kind: 'refused', status: 503, reason: 'the waypoint is going away' };
 
 type ServedTarget = Exclude<WaypointTarget, TargetRefusal>;
