@@ -12,7 +12,8 @@ import type { DerivedBackendTls } from './backend-tls-policy-derive.ts';
 import type { BackendNeed, BoundRoutes, PolicyTarget, ProxyResourceOf, TargetedPolicy } from './contracts.ts';
 import { deriveBackends, type PlacedNeed } from './derive-backends.ts';
 import { deriveEdgeTables } from './derive-edge-tables.ts';
-import { deriveServiceTables, parentKey, type HasSubset } from './derive-service-tables.ts';
+import { derivePlacedRoutes, type HasSubset } from './derive-placed-routes.ts';
+import { deriveServiceTables } from './derive-service-tables.ts';
 import { deriveVirtualServices } from './derive-virtual-services.ts';
 import { deriveDestinationRules } from './destination-rules.ts';
 import type { L7Services } from './l7-services.ts';
@@ -56,7 +57,6 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
   const gateways = deriveProxyGateways(graph, inputs);
   const virtualServices = deriveVirtualServices(graph, inputs);
   const allRoutes = graph.join('bound routes', [virtualServices.routes, inputs.routes]);
-  const routes = graph.index('routes by parent', allRoutes, ({ parent }) => [parentKey(parent)]);
   const policies = graph.index(
     'L7 policies by target',
     graph.join('targeted policies', inputs.policies),
@@ -75,9 +75,10 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
     const service = read.get(services.all, key);
     return service !== undefined && rules.of(service, gateway, read)?.subsets.has(subset) === true;
   };
-  const tables = deriveServiceTables(graph, { gateways, services, routes, meshConfigs, hasSubset });
+  const placed = derivePlacedRoutes(graph, { gateways, services, routes: allRoutes, hasSubset });
+  const tables = deriveServiceTables(graph, { gateways, services, placed, meshConfigs });
   const listeners = inputs.edgeListeners;
-  const edgeTables = deriveEdgeTables(graph, { gateways, services, routes, listeners, hasSubset });
+  const edgeTables = deriveEdgeTables(graph, { placed, listeners });
 
   const ofGateways = graph.flatMap('resources of gateways', gateways, (gateway, _, read) => {
     const settings = settingsOf(gateway, inputs, read);
