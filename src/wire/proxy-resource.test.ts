@@ -145,7 +145,6 @@ const samples: readonly ProxyResource[] = [
               unmatchedPreflights: 'ignore',
             },
             sessionPersistence: { type: 'cookie', name: 'session', lifetime: 'permanent', absoluteTimeoutMs: 1000 },
-            rateLimits: ['login'],
           },
           {
             name: 'redirect',
@@ -440,6 +439,39 @@ const samples: readonly ProxyResource[] = [
 ];
 
 for (const sample of samples) {
+  test('route tables are written as any JSON, also when their rules were written before', () => {
+    for (const sample of samples) {
+      if (sample.kind !== 'routes') continue;
+      for (const table of [sample, { ...sample, hosts: [...sample.hosts, ...sample.hosts] }]) {
+        const { json } = fromBinary(ResourceSchema, encodeProxyResource(table));
+        assert.equal(json, JSON.stringify(table));
+      }
+    }
+  });
+
+  test('rules that a table had before are the same objects in the next one, and no others', () => {
+    const table = samples.find((sample) => sample.kind === 'routes');
+    assert.ok(table);
+    const [host] = table.hosts;
+    const [first, ...others] = host?.rules ?? [];
+    assert.ok(host && first && others.length > 0);
+    const next = { ...table, hosts: [{ ...host, rules: [...others, { ...first, name: 'changed' }] }] };
+    const read = (value: ProxyResource, before?: ProxyResource) => {
+      const decoded = decodeProxyResource(proxyResourceName(value), encodeProxyResource(value), before);
+      assert.deepEqual(decoded, value);
+      return decoded.kind === 'routes' ? (decoded.hosts[0]?.rules ?? []) : [];
+    };
+    const before = decodeProxyResource(proxyResourceName(table), encodeProxyResource(table));
+    assert.ok(before.kind === 'routes');
+    const had = before.hosts[0]?.rules ?? [];
+    const rules = read(next, before);
+    assert.deepEqual(
+      rules.map((rule) => had.indexOf(rule)),
+      [...others.map((_, i) => i + 1), -1],
+    );
+    assert.ok(read(next).every((rule) => !had.includes(rule)));
+  });
+
   test(`${proxyResourceName(sample)} is read as it was written`, () => {
     assert.deepEqual(decodeProxyResource(proxyResourceName(sample), encodeProxyResource(sample)), sample);
   });

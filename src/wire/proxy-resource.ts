@@ -22,7 +22,7 @@ import {
 } from './proxy-resource-fields.ts';
 import { destinationService, listener } from './proxy-resource-listener.ts';
 import { authentication, authorization, extension, provider, rateLimit, telemetry } from './proxy-resource-policies.ts';
-import { retryPolicy, routeTable } from './proxy-resource-routes.ts';
+import { retryPolicy, routeTable, routeTableText } from './proxy-resource-routes.ts';
 
 export const proxyResourceTypeUrl: string = `type.googleapis.com/${ResourceSchema.typeName}`;
 
@@ -60,11 +60,12 @@ const secret = object<TlsSecret>({
   caCertificates: optional(text),
 });
 
-const decoders: { readonly [Kind in ProxyResourceKind]: Decoder<Extract<ProxyResource, { readonly kind: Kind }>> } = {
+type PlainKind = Exclude<ProxyResourceKind, 'routes'>;
+
+const decoders: { readonly [Kind in PlainKind]: Decoder<Extract<ProxyResource, { readonly kind: Kind }>> } = {
   settings,
   listener,
   service: destinationService,
-  routes: routeTable,
   backend,
   authorization,
   authentication,
@@ -84,13 +85,18 @@ export function proxyResourceName({ kind, name: own }: Pick<ProxyResource, 'kind
 
 /** The same value always gives the same bytes, as long as its fields come in the same order. */
 export function encodeProxyResource(resource: ProxyResource): Uint8Array {
-  return serializeMessage(ResourceSchema, { kind: resource.kind, json: JSON.stringify(resource, blocksAsText) });
+  const json = resource.kind === 'routes' ? routeTableText(resource) : JSON.stringify(resource, blocksAsText);
+  return serializeMessage(ResourceSchema, { kind: resource.kind, json });
 }
 
-/** Throws `wire.*`, naming the field. `resourceName` is the one on the wire; the resource must agree with it. */
-export function decodeProxyResource(resourceName: string, bytes: Uint8Array): ProxyResource {
+/**
+ * Throws `wire.*`, naming the field. `resourceName` is the one on the wire; the resource must agree with it. With `before`, what the name
+ * stood for until now, the parts of a route table that did not change are the same objects.
+ */
+export function decodeProxyResource(resourceName: string, bytes: Uint8Array, before?: ProxyResource): ProxyResource {
   const { kind, json } = parseMessage(ResourceSchema, bytes);
-  const decode = decodersByKind.get(kind);
+  const table = before?.kind === 'routes' ? before : undefined;
+  const decode = kind === 'routes' ? routeTable(table) : decodersByKind.get(kind);
   if (!decode) {
     throw wireError(
       'unknown-enum',

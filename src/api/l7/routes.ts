@@ -34,8 +34,6 @@ export interface HttpRule {
   readonly mirrors?: readonly Mirror[];
   readonly cors?: CorsPolicy;
   readonly sessionPersistence?: SessionPersistence;
-  /** Values that rate limits refer to; by descriptor key. */
-  readonly rateLimits?: readonly string[];
 }
 
 /** All that is there must hold. */

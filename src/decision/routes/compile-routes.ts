@@ -78,11 +78,20 @@ function pickRule(
 function compileHost(virtualHost: VirtualHost): CompiledHost {
   return {
     virtualHost,
-    rules: virtualHost.rules.map((rule) => ({
-      rule,
-      alternatives: rule.matches.map((match) => ({ match, test: compileMatch(match) })),
-    })),
+    rules: virtualHost.rules.map(compileRule),
   };
+}
+
+/** Rules of a table are mostly those of the one before. */
+const compiledRules = new WeakMap<HttpRule, CompiledRule>();
+
+function compileRule(rule: HttpRule): CompiledRule {
+  let compiled = compiledRules.get(rule);
+  if (!compiled) {
+    const alternatives = rule.matches.map((match) => ({ match, test: compileMatch(match) }));
+    compiledRules.set(rule, (compiled = { rule, alternatives }));
+  }
+  return compiled;
 }
 
 /** Hosts by domain: the exact one, then the longest `*.suffix`, then `*`; with the request's port before without. */

@@ -67,7 +67,7 @@ export function createConfigStore({ clock, check = () => {} }: ConfigStoreOption
       // The same version is the same content: the object stays, and all that was made from it.
       const held = told.get(name);
       if (held?.version === version) continue;
-      told.set(name, { version, toldAtMs: clock.nowMs(), content: contentOf(name, body) });
+      told.set(name, { version, toldAtMs: clock.nowMs(), content: contentOf(name, body, held) });
     }
     for (const name of removed) told.delete(name);
     refusal = accept();
@@ -130,9 +130,10 @@ export function createConfigStore({ clock, check = () => {} }: ConfigStoreOption
   };
 }
 
-function contentOf(name: string, body: Uint8Array): Told['content'] {
+function contentOf(name: string, body: Uint8Array, before: Told | undefined): Told['content'] {
   try {
-    return { resource: decodeProxyResource(name, body) };
+    const known = before && 'resource' in before.content ? before.content.resource : undefined;
+    return { resource: decodeProxyResource(name, body, known) };
   } catch (error) {
     return { fault: messageOf(error) };
   }
