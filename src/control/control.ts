@@ -47,6 +47,7 @@ import { createPolicyAdmission } from './policy-admission.ts';
 import { createProxySources } from './proxy-source.ts';
 import { resourceNameOf, type ReplicaReport } from './replica-report.ts';
 import { startReplicas, type Replicas } from './replicas.ts';
+import { startRevocationConfigMaps } from './revocation-config-maps.ts';
 import { startRootCertConfigMaps, type Trust } from './root-cert-config-maps.ts';
 import { issueServingCertificate } from './serving-certificate.ts';
 import { followStatus, statusKinds } from './status-kinds.ts';
@@ -208,6 +209,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     log,
     onStarted() {
       rootCerts.check();
+      revocations.check();
       registration?.check();
       untaint.check();
       gateways.lead();
@@ -229,6 +231,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     }
   };
   const rootCerts = startRootCertConfigMaps({ client, trust, isLeader, signal, log });
+  const revocations = startRevocationConfigMaps({ client, namespace, isLeader, signal, log });
   const untaint = startNodeUntaint({ client, namespace, isLeader, signal, log });
   const informers = startInformers({
     client,
@@ -251,7 +254,10 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     log,
   });
   discovery.namespaces.subscribe((changes) => {
-    for (const [key, { after }] of changes) rootCerts.namespaceChanged(nameOfKey(key), after);
+    for (const [key, { after }] of changes) {
+      rootCerts.namespaceChanged(nameOfKey(key), after);
+      revocations.namespaceChanged(nameOfKey(key), after);
+    }
   });
 
   const callers = createCallerAuthenticator({ client, clock: systemClock, trustDomain });

@@ -8,9 +8,11 @@ export {
   type CertificateStatus,
 } from './certificate-manager.ts';
 export { validToMs, verifyChain } from './chain.ts';
+export { countRejections, createCountedRevocations } from './counted-revocations.ts';
 export { createCsr, type CertificateSigningRequest } from './csr.ts';
 export { acceptTls, connectTls, type HandshakeOptions, type TrustedPeer } from './handshake.ts';
 export { splitCertificates } from './pem.ts';
+export { followRevocationFile, type RevocationFileOptions } from './revocation-file.ts';
 export { parseRevocationLists } from './revocation-list.ts';
 export { createRevocations, type PeerRole, type Revocations } from './revocations.ts';
 export { parseSpiffeId, spiffeParts, tryParseSpiffeId, type SpiffeParts } from './spiffe.ts';

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp, createServer, type AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { testIdentity } from '../../test/support/certificates.ts';
-import { openOpensslRoot, type OpensslAuthority } from '../../test/support/openssl-authority.ts';
+import { openOpensslRoot, workloadCertificateOf } from '../../test/support/openssl-authority.ts';
 import { acceptTls, connectTls, type TrustedPeer } from './handshake.ts';
 import { parseRevocationLists } from './revocation-list.ts';
 import { createRevocations, type Revocations } from './revocations.ts';
-import { acceptCertificate, type WorkloadCertificate } from './workload-certificate.ts';
+import type { WorkloadCertificate } from './workload-certificate.ts';
 
 const skip = spawnSync('openssl', ['version']).status !== 0;
 const web = testIdentity('shop/web');
@@ -63,7 +63,7 @@ describe('a revoked certificate', { skip }, () => {
   test('is refused in either direction, by leaf and by intermediate', async () => {
     using root = openOpensslRoot('mesh');
     using signer = root.intermediate('signer');
-    const [server, dialler] = [issue(signer, root, web), issue(signer, root, client)];
+    const [server, dialler] = [workloadCertificateOf(signer, root, web), workloadCertificateOf(signer, root, client)];
     const revocations = createRevocations({ onRevoked: () => {} });
     await assertTrusted(server, dialler, revocations);
     signer.revoke(dialler.chainPem[0] ?? '');
@@ -71,19 +71,22 @@ describe('a revoked certificate', { skip }, () => {
     const refusal = { code: 'identity.revoked', message: /the peer's certificate, serial [0-9a-f]+, is revoked/ };
     await assert.rejects((await shake(server, dialler, revocations)).accepted, refusal);
     await assert.rejects((await shake(dialler, server, revocations)).dialled, refusal);
-    await assertTrusted(server, issue(signer, root, client), revocations);
+    await assertTrusted(server, workloadCertificateOf(signer, root, client), revocations);
     root.revoke(signer.certPem);
     revocations.update(parseRevocationLists(Buffer.concat([signer.crl(), root.crl()])));
     const blind = createRevocations({ onRevoked: () => {} });
-    await assert.rejects((await shake(server, issue(signer, root, client), revocations, blind)).accepted, {
-      message: /issuing certificate "O=signer", serial [0-9a-f]+, is revoked/,
-    });
+    await assert.rejects(
+      (await shake(server, workloadCertificateOf(signer, root, client), revocations, blind)).accepted,
+      {
+        message: /issuing certificate "O=signer", serial [0-9a-f]+, is revoked/,
+      },
+    );
   });
 
   test('a list that its issuer did not sign revokes nothing', async () => {
     using root = openOpensslRoot('mesh');
     using impostor = openOpensslRoot('mesh');
-    const [server, dialler] = [issue(root, root, web), issue(root, root, client)];
+    const [server, dialler] = [workloadCertificateOf(root, root, web), workloadCertificateOf(root, root, client)];
     impostor.revoke(dialler.chainPem[0] ?? '');
     const revocations = createRevocations({ onRevoked: () => {} });
     revocations.update(parseRevocationLists(impostor.crl()));
@@ -92,11 +95,9 @@ describe('a revoked certificate', { skip }, () => {
 
   test('ends the live connections that showed it, and no other', async () => {
     using root = openOpensslRoot('mesh');
-    const [server, dialler, other] = [web, client, testIdentity('shop/other')].map((id) => issue(root, root, id)) as [
-      WorkloadCertificate,
-      WorkloadCertificate,
-      WorkloadCertificate,
-    ];
+    const [server, dialler, other] = [web, client, testIdentity('shop/other')].map((id) =>
+      workloadCertificateOf(root, root, id),
+    ) as [WorkloadCertificate, WorkloadCertificate, WorkloadCertificate];
     const cut: string[] = [];
     const revocations = createRevocations({ onRevoked: (role) => cut.push(role) });
     const doomed = await trusted(server, dialler, revocations);
@@ -112,13 +113,6 @@ describe('a revoked certificate', { skip }, () => {
     for (const socket of [doomed.dialled, unharmed.dialled, unharmed.accepted]) socket.destroy();
   });
 });
-
-function issue(signer: OpensslAuthority, root: OpensslAuthority, identity: typeof web): WorkloadCertificate {
-  const { certPem, keyPem } = signer.leaf(identity);
-  const intermediates = signer === root ? [] : [signer.certPem];
-  const answer = [certPem, ...intermediates, root.certPem];
-  return acceptCertificate({ identity, key: createPrivateKey(keyPem), answer, generation: 1, nowMs: Date.now() });
-}
 
 async function shake(
   server: WorkloadCertificate,

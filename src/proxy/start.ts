@@ -1,7 +1,12 @@
 /** `ambit proxy`: the L7 proxy with what feeds it (discovery, certificates) and what shows it (admin, metrics, readiness). */
 import { systemClock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
-import { createCaClient, createCertificateManager } from '../identity/index.ts';
+import {
+  createCaClient,
+  createCertificateManager,
+  createCountedRevocations,
+  followRevocationFile,
+} from '../identity/index.ts';
 import { MeshState } from '../mesh/index.ts';
 import { NameResolver, systemNameQuery } from '../net/index.ts';
 import { createLogLevels, Readiness } from '../telemetry/admin/index.ts';
@@ -64,6 +69,13 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
   });
   // Renewed from now on, whether or not anybody connects.
   certificates.retain(identity);
+  const revocations = createCountedRevocations(metrics);
+  if (config.crlPath !== undefined) {
+    const { crlPath: path } = config;
+    const onLists = revocations.update.bind(revocations);
+    // Before the first listener: nobody revoked gets in at the start.
+    await followRevocationFile({ path, onLists, metrics, clock, log: log.child('certificates'), signal });
+  }
   const mesh = new MeshState();
   const names = new NameResolver({ query: systemNameQuery(), clock, random: Math.random, timeoutMs: nameTimeoutMs });
   const nodeId = `${config.role}~${config.instanceIp}~${config.podName}.${config.namespace}~${config.namespace}.svc.cluster.local`;
@@ -79,6 +91,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     network,
     identity,
     certificates,
+    revocations,
     trustDomainAliases: () => proxy.snapshot?.settings.trustDomainAliases ?? [],
     resolve: (hostname, allowed, preferred) => names.resolve(hostname, allowed, preferred),
   });
@@ -114,7 +127,9 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     identity,
     own: () => mesh.workloadOfPod(pod),
     certificate: (abort) => certificates.certificate(identity, abort),
+    revocations,
     host: '::',
+    ...(config.maxConnections === undefined ? {} : { maxConnections: config.maxConnections }),
     onReady: (isReady) => readiness.set('configuration', isReady),
   });
   const quit = Promise.withResolvers<void>();

@@ -272,6 +272,38 @@ describe('the control plane', () => {
     await admin.delete(kinds.Namespace, 'later');
   });
 
+  it('copies revocation lists into every namespace, and keeps the copies when they are deleted', async () => {
+    const copied = (namespace: string, wanted: string): Promise<true> =>
+      eventually(async () => {
+        const { data } = await admin.get(kinds.ConfigMap, 'istio-ca-crl', namespace);
+        return data?.['ca-crl.pem'] === wanted ? (true as const) : undefined;
+      }, `the lists of ${namespace}`);
+    await ensure(kinds.Namespace, { metadata: { name: 'listed' } });
+    const metadata = { name: 'istio-ca-crl', namespace: 'istio-system' };
+    await admin.create(kinds.ConfigMap, { metadata, data: { 'ca-crl.pem': 'one' } });
+    await copied('listed', 'one');
+    await admin.patch(
+      kinds.ConfigMap,
+      'istio-ca-crl',
+      'istio-system',
+      { data: { 'ca-crl.pem': 'two' } },
+      { type: 'merge' },
+    );
+    await copied('listed', 'two');
+    await admin.patch(kinds.ConfigMap, 'istio-ca-crl', 'listed', { data: { 'ca-crl.pem': '' } }, { type: 'merge' });
+    await copied('listed', 'two');
+    await admin.delete(kinds.ConfigMap, 'istio-ca-crl', 'listed');
+    await copied('listed', 'two');
+    await admin.delete(kinds.ConfigMap, 'istio-ca-crl', 'istio-system');
+    await ensure(kinds.Namespace, { metadata: { name: 'later' } });
+    await eventually(
+      async () => (await admin.get(kinds.ConfigMap, 'istio-ca-root-cert', 'later')).metadata.name,
+      'the control plane has been in the namespace',
+    );
+    assert.equal((await admin.get(kinds.ConfigMap, 'istio-ca-crl', 'listed')).data?.['ca-crl.pem'], 'two');
+    for (const name of ['listed', 'later']) await admin.delete(kinds.Namespace, name);
+  });
+
   it('signs for pods of the node, and refuses everything else by name', async () => {
     const sign = async (tokenPath: string, identity: string, csrPem?: string): Promise<string> => {
       const client = createCaClient(endpoint(tokenPath));

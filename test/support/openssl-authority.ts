@@ -1,8 +1,11 @@
 /** An authority run by the `openssl` program: certificates, intermediates and revocation lists that our own code did not make. */
 import { execFileSync } from 'node:child_process';
+import { createPrivateKey } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SpiffeId } from '../../src/api/names.ts';
+import { acceptCertificate, type WorkloadCertificate } from '../../src/identity/index.ts';
 
 export interface OpensslAuthority extends Disposable {
   readonly certPem: string;
@@ -44,6 +47,14 @@ export function openOpensslRoot(name: string, key: KeyKind = 'ec'): OpensslAutho
     '-addext',
     'keyUsage=critical,keyCertSign,cRLSign',
   );
+  return authorityIn(folder);
+}
+
+/** One that is there already: to say what of it is revoked. */
+export function openOpensslAuthority({ certPem, keyPem }: { certPem: string; keyPem: string }): OpensslAuthority {
+  const folder = mkdtempSync(join(tmpdir(), 'ambit-openssl-'));
+  writeFileSync(join(folder, 'ca.pem'), certPem);
+  writeFileSync(join(folder, 'ca.key'), keyPem);
   return authorityIn(folder);
 }
 
@@ -97,10 +108,7 @@ function authorityIn(folder: string): OpensslAuthority {
         key,
         'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\n',
       );
-      const inner = mkdtempSync(join(tmpdir(), 'ambit-openssl-'));
-      writeFileSync(join(inner, 'ca.pem'), certPem);
-      writeFileSync(join(inner, 'ca.key'), keyPem);
-      return authorityIn(inner);
+      return openOpensslAuthority({ certPem, keyPem });
     },
     revoke(certPem) {
       sections('');
@@ -116,6 +124,18 @@ function authorityIn(folder: string): OpensslAuthority {
     },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+/** A workload's certificate, signed by a root or by an intermediate under it. */
+export function workloadCertificateOf(
+  signer: OpensslAuthority,
+  root: OpensslAuthority,
+  identity: SpiffeId,
+): WorkloadCertificate {
+  const { certPem, keyPem } = signer.leaf(identity);
+  const intermediates = signer === root ? [] : [signer.certPem];
+  const answer = [certPem, ...intermediates, root.certPem];
+  return acceptCertificate({ identity, key: createPrivateKey(keyPem), answer, generation: 1, nowMs: Date.now() });
 }
 
 function openssl(...args: readonly string[]): void {

@@ -4,6 +4,7 @@ import type { Container, EnvVar, PodSpec, Volume, VolumeMount } from '../../api/
 import type { Gateway } from '../../api/gateway.ts';
 import type { GatewayObjects } from '../../discovery/index.ts';
 import { gatewayLabels, gatewaySelector, infrastructure, ownedMetadata } from './gateway-metadata.ts';
+import { revocationConfigMap } from '../revocation-config-maps.ts';
 import type { Placement, ProxyValues } from './proxy-values.ts';
 
 /** What a proxy is told of its mesh. */
@@ -239,6 +240,11 @@ const mounted: readonly Mounted[] = [
   {
     volume: { name: 'istiod-ca-cert', configMap: { name: 'istio-ca-root-cert' } },
     mountPath: '/var/run/secrets/istio',
+  },
+  {
+    // Only meshes whose authority revokes have one.
+    volume: { name: 'istio-ca-crl', configMap: { name: revocationConfigMap, optional: true } },
+    mountPath: crlFolder,
   },
 ];
 

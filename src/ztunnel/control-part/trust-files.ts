@@ -1,8 +1,7 @@
 /** The files that say whom to trust, followed: roots and signer of the mesh, and revocation lists. */
 import { dirname, join } from 'node:path';
-import { parseRevocationLists, type CertificateManager } from '../../identity/index.ts';
+import { followRevocationFile, type CertificateManager } from '../../identity/index.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { messageOf } from '../../lib/errors.ts';
 import { watchFile, type FileState } from '../../lib/file-watch.ts';
 import type { Log } from '../../lib/log.ts';
 import type { MetricsRegistry } from '../../telemetry/index.ts';
@@ -31,12 +30,10 @@ export interface TrustFiles {
 /** Beside the roots, where Ambit's control plane wrote them: which certificate signs now. */
 const signerFile = 'signer.sha256';
 const rootsEveryMs = 5000;
-const listsEveryMs = 2000;
 
 export function followTrustFiles(options: TrustFilesOptions): TrustFiles {
   const { rootCertPath, crlPath, certificates, broadcast, metrics, clock, log, signal } = options;
   let lists: Uint8Array | undefined;
-  let isBad = false;
 
   if (isPath(rootCertPath)) {
     for (const path of [rootCertPath, join(dirname(rootCertPath), signerFile)]) {
@@ -53,42 +50,22 @@ export function followTrustFiles(options: TrustFilesOptions): TrustFiles {
     }
   }
 
-  const takeLists = (state: FileState): void => {
-    const problem = state.kind === 'read' ? tryParse(state.bytes) : { reason: state.reason };
-    // Nobody gave any: a mount that is optional. Once there were some, their going is no way to forget them.
-    if (state.kind === 'unreadable' && state.isAbsent && !lists) {
-      isBad = false;
-      return log.info('no revocation lists: nothing counts as revoked', { path: crlPath });
-    }
-    isBad = 'reason' in problem;
-    if ('reason' in problem) {
-      const meanwhile = lists ? 'the last good lists stay in force' : 'nothing counts as revoked';
-      return log.error('revocation lists cannot be used', { path: crlPath, error: problem.reason, meanwhile });
-    }
-    if (state.kind !== 'read') return;
-    log.info('revocation lists read', { path: crlPath, ...problem });
-    if (problem.late > 0) log.warn('revocation lists are late: what they revoke stays revoked', { late: problem.late });
-    lists = new Uint8Array(state.bytes);
-    broadcast({ kind: 'revocations', lists });
-  };
-  const tryParse = (bytes: Buffer): { lists: number; revoked: number; late: number } | { reason: string } => {
-    try {
-      const parsed = parseRevocationLists(bytes);
-      const late = parsed.filter(({ nextUpdateMs = Infinity }) => nextUpdateMs < clock.nowMs()).length;
-      return { lists: parsed.length, revoked: parsed.reduce((sum, { serials }) => sum + serials.size, 0), late };
-    } catch (error) {
-      return { reason: messageOf(error) };
-    }
-  };
-  if (crlPath !== undefined) {
-    metrics.gauge('ambit_crl_unusable', 'Revocation lists that are there cannot be used', () => (isBad ? 1 : 0));
-  }
   return {
     snapshot: () => (lists ? [{ kind: 'revocations', lists }] : []),
     read:
       crlPath === undefined
         ? Promise.resolve()
-        : watchFile({ path: crlPath, everyMs: listsEveryMs, clock, signal, onChange: takeLists }),
+        : followRevocationFile({
+            path: crlPath,
+            onLists(_, bytes) {
+              lists = new Uint8Array(bytes);
+              broadcast({ kind: 'revocations', lists });
+            },
+            metrics,
+            clock,
+            log,
+            signal,
+          }),
   };
 }
 

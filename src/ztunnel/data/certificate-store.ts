@@ -1,9 +1,8 @@
-/** A data part's certificates: asked of the control part once, kept until they are renewed or end; and whose are revoked. */
+/** A data part's certificates: asked of the control part once, kept until they are renewed or end. */
 import type { SpiffeId } from '../../api/names.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { AmbitError } from '../../lib/errors.ts';
-import { createRevocations, type Revocations, type WorkloadCertificate } from '../../identity/index.ts';
-import type { MetricsRegistry } from '../../telemetry/index.ts';
+import type { WorkloadCertificate } from '../../identity/index.ts';
 
 export interface CertificateStoreOptions {
   readonly clock: Clock;
@@ -82,25 +81,6 @@ export class CertificateStore {
     for (const identity of this.#certificates.keys())
       if (!identities.has(identity)) this.#certificates.delete(identity);
   }
-}
-
-/** Peers that are refused or cut for it are counted, by the side that we are of the connection. */
-export function createCountedRevocations(metrics: MetricsRegistry): Revocations {
-  const rejections = metrics.group({
-    metrics: {
-      rejections: {
-        name: 'istio_crl_policy_rejections',
-        help: 'The total number of connections rejected or ended because a certificate is revoked',
-        kind: 'counter',
-      },
-    },
-    labelNames: ['reporter'],
-  });
-  return createRevocations({
-    onRevoked(role) {
-      rejections.record([role === 'server' ? 'destination' : 'source'], (values) => values.rejections++);
-    },
-  });
 }
 
 function unavailable(identity: SpiffeId, reason: string): AmbitError {

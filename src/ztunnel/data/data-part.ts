@@ -3,7 +3,7 @@ import { systemClock, type Clock } from '../../lib/clock.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { spiffeId, type NetworkId, type SpiffeId } from '../../api/names.ts';
-import { parseRevocationLists, type Revocations } from '../../identity/index.ts';
+import { createCountedRevocations, parseRevocationLists, type Revocations } from '../../identity/index.ts';
 import { MeshState } from '../../mesh/index.ts';
 import { netnsIdentity, type NameQuery } from '../../net/index.ts';
 import {
@@ -14,7 +14,7 @@ import {
   type AccessLog,
 } from '../../telemetry/index.ts';
 import { createAuthorizer, type Authorizer } from './authorize.ts';
-import { CertificateStore, createCountedRevocations } from './certificate-store.ts';
+import { CertificateStore } from './certificate-store.ts';
 import { ConnectionRegistry } from './connections.ts';
 import { createDataContext, dataDefaults, type DataContext, type DataLimits } from './data-context.ts';
 import { shareDns, type DnsSettings } from '../dns/dns-shared.ts';
