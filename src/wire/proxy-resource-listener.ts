@@ -31,9 +31,6 @@ const waypoint = object<WaypointListener>({
   port,
   trafficType: oneOf('service', 'workload', 'all', 'none'),
   policies: policyAttachment,
-  inboundBinding: optional(
-    object<NonNullable<WaypointListener['inboundBinding']>>({ protocol: oneOf('none', 'proxy'), port }),
-  ),
   includesClientIdentity: flag,
   origin,
 });

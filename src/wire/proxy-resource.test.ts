@@ -55,7 +55,6 @@ const samples: readonly ProxyResource[] = [
     port: 15008,
     trafficType: 'all',
     policies: { ...noPolicies, authorization: ['shop/deny'] },
-    inboundBinding: { protocol: 'proxy', port: 15088 },
     includesClientIdentity: true,
     origin,
   },

@@ -23,8 +23,6 @@ export interface WaypointListener {
   readonly trafficType: 'service' | 'workload' | 'all' | 'none';
   /** Of policies that target the Gateway or its class: they bind all that passes. */
   readonly policies: PolicyAttachment;
-  /** Whether a proxy in front (a ztunnel) hands connections over, and how (`ambient.istio.io/waypoint-inbound-binding`). */
-  readonly inboundBinding?: { readonly protocol: 'none' | 'proxy'; readonly port: number };
   /** `ambient.istio.io/xfcc-include-client-identity`. */
   readonly includesClientIdentity: boolean;
   readonly origin: Origin;

@@ -4,7 +4,7 @@ import type { ProxySettings, WaypointListener } from '../../api/l7/index.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { ClusterId, NetworkId } from '../../api/names.ts';
 import type { Collection, Graph, Reader } from '../../collection/index.ts';
-import { gatewayRole, hbonePort, inboundBinding } from '../gateway-role.ts';
+import { gatewayRole, hbonePort } from '../gateway-role.ts';
 import { clusterOfKey } from '../object-key.ts';
 import type { Waypoint } from '../waypoint.ts';
 import { originOf } from './l7-services.ts';
@@ -56,7 +56,6 @@ function waypointListener(
   gatewayClass: GatewayClass | undefined,
   waypoint: Waypoint | undefined,
 ): Omit<WaypointListener, 'policies'> {
-  const binding = inboundBinding(gateway, gatewayClass);
   const annotation = 'ambient.istio.io/xfcc-include-client-identity';
   return {
     kind: 'listener',
@@ -64,7 +63,6 @@ function waypointListener(
     name: 'mesh',
     port: hbonePort,
     trafficType: waypoint?.trafficType ?? 'service',
-    ...(binding ? { inboundBinding: binding } : {}),
     includesClientIdentity:
       (gateway.metadata.annotations?.[annotation] ?? gatewayClass?.metadata.annotations?.[annotation]) === 'true',
     origin: originOf('Gateway', gateway),
