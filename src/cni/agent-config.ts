@@ -33,6 +33,9 @@ export function parseNodeAgentConfig(env: Environment): NodeAgentConfig {
   const runDir = env['CNI_RUN_DIR'] || undefined;
   const dnsCapture = oneOf('DNS_CAPTURE', ['auto', 'on', 'off'] as const);
   const ruleProgram = oneOf('RULE_PROGRAM', ['nft', 'iptables'] as const);
+  const probeMark = Number(env['PROBE_MARK'] || 0);
+  if (!Number.isInteger(probeMark) || probeMark < 0 || probeMark > 0xffff_ffff)
+    problems.push(`PROBE_MARK is "${env['PROBE_MARK']}", no mark`);
   const config: NodeAgentConfig = {
     nodeName,
     netnsFolder: env['NETNS_DIR'] ?? '/var/run/netns',
@@ -45,6 +48,7 @@ export function parseNodeAgentConfig(env: Environment): NodeAgentConfig {
     excludedNamespaces,
     ...(env['HOST_PROBE_SNAT_IP'] ? { probeIp4: env['HOST_PROBE_SNAT_IP'] } : {}),
     ...(env['HOST_PROBE_SNAT_IPV6'] ? { probeIp6: env['HOST_PROBE_SNAT_IPV6'] } : {}),
+    ...(probeMark === 0 ? {} : { probeMark }),
     ...(dnsCapture === undefined ? {} : { dnsCapture }),
     ...(ruleProgram === undefined ? {} : { ruleProgram }),
     clusterDns: clusterDnsOf(env, procFolder),

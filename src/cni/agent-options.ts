@@ -33,6 +33,8 @@ export interface NodeAgentOptions {
   readonly excludedNamespaces?: readonly string[];
   readonly probeIp4?: string;
   readonly probeIp6?: string;
+  /** Of the connections by which the kubelet probes; absent: it has none, and whatever connects from the node is taken for it. */
+  readonly probeMark?: number;
   /** DNS of pods that say nothing themselves; `auto`: where the ztunnel can ask the resolvers that the pod asked. */
   readonly dnsCapture?: 'auto' | 'on' | 'off';
   readonly clusterDns?: ClusterDns;

@@ -16,6 +16,7 @@ import { watchNetnsFolder } from './find/netns-watch.ts';
 import { PodNetnsFinder } from './find/pod-netns.ts';
 import { FollowedObjects } from './followed-objects.ts';
 import { PodHealth } from './health/pod-health.ts';
+import { testProbePath } from './health/probe-path.ts';
 import { ProbeExemption } from './health/probe-exemption.ts';
 import { HolderLink } from './holder-link.ts';
 import { NodePlugin } from './plugin/node-plugin.ts';
@@ -105,7 +106,8 @@ class Agent {
       log,
       signal,
     });
-    this.#probes = new ProbeRules({ program: writer.program, probeIp4, probeIp6 });
+    const probing = options.probeMark === undefined ? {} : { mark: options.probeMark };
+    this.#probes = new ProbeRules({ program: writer.program, probeIp4, probeIp6, ...probing });
     this.#holder = new HolderLink({
       path: options.holderPath ?? besideSocket('listener-holder.sock'),
       log: log.child('holder'),
@@ -150,6 +152,7 @@ class Agent {
       subjects: () => this.#enrolments.all(),
       onChange: (uid) => this.#enrolments.get(uid)?.wake(),
       countProbe: (result) => this.#metrics.probe(result),
+      test: (target) => testProbePath({ ...target, ...probing }),
       log: log.child('health'),
     });
     this.#enrolments = new PodEnrolments({

@@ -10,13 +10,16 @@ export interface ProbeRulesOptions {
   readonly probeIp4: string;
   readonly probeIp6: string;
   readonly program: RuleProgram;
+  /** Of the connections by which the kubelet probes; absent: every connection of the node is taken for one. */
+  readonly mark?: number;
   /** Absent: the process's own namespace, which is the node's. */
   readonly netns?: number;
 }
 
 /**
  * The table `inet ambit-host` with the addresses of enrolled pods. What connects from the node itself (it has a socket
- * here; forwarded packets have none) to one of them comes from the marker address, which the pod's rules leave alone.
+ * here; forwarded packets have none), with the kubelet's mark if that has one, to one of them comes from the marker address, which
+ * the pod's rules leave alone.
  */
 export class ProbeRules {
   readonly #options: ProbeRulesOptions;
@@ -91,13 +94,13 @@ export class ProbeRules {
   }
 
   async #writeIptables(ips: readonly string[], where: { readonly netns?: number }): Promise<void> {
-    const { probeIp4, probeIp6 } = this.#options;
+    const { probeIp4, probeIp6, mark } = this.#options;
     for (const family of ['IPv4', 'IPv6'] as const) {
       const own = ips.filter((ip) => ip.includes(':') === (family === 'IPv6'));
       try {
         const needsJump = !(await listIptables({ family, ...where })).split('\n').includes(jump);
         if (own.length === 0 && needsJump) continue;
-        const script = probeIptablesScript(own, family === 'IPv4' ? probeIp4 : probeIp6, needsJump);
+        const script = probeIptablesScript(own, family === 'IPv4' ? probeIp4 : probeIp6, needsJump, mark);
         await applyIptables({ family, script, ...where });
       } catch (error) {
         // A node without IPv6 has no probes of it.
@@ -110,9 +113,15 @@ export class ProbeRules {
 const jump = '-A POSTROUTING -j ISTIO_POSTRT';
 
 /** The script that replaces the chain ISTIO_POSTRT; with the jump to it where there is none. */
-export function probeIptablesScript(podIps: readonly string[], probeIp: string, needsJump: boolean): string {
+export function probeIptablesScript(
+  podIps: readonly string[],
+  probeIp: string,
+  needsJump: boolean,
+  mark?: number,
+): string {
+  const marked = mark === undefined ? '' : ` -m mark --mark 0x${mark.toString(16)}`;
   const rules = podIps.map(
-    (ip) => `-A ISTIO_POSTRT -d ${ip} -p tcp -m owner --socket-exists -j SNAT --to-source ${probeIp}`,
+    (ip) => `-A ISTIO_POSTRT -d ${ip} -p tcp -m owner --socket-exists${marked} -j SNAT --to-source ${probeIp}`,
   );
   return ['*nat', ':ISTIO_POSTRT - [0:0]', ...(needsJump ? [jump] : []), ...rules, 'COMMIT', ''].join('\n');
 }
@@ -120,12 +129,13 @@ export function probeIptablesScript(podIps: readonly string[], probeIp: string, 
 /** The script that replaces the table. */
 export function probeScript(
   podIps: readonly string[],
-  options: Pick<ProbeRulesOptions, 'probeIp4' | 'probeIp6'>,
+  options: Pick<ProbeRulesOptions, 'probeIp4' | 'probeIp6' | 'mark'>,
 ): string {
   const set = (name: string, type: string, ips: readonly string[]): string =>
     `  set ${name} {\n    type ${type}\n${ips.length > 0 ? `    elements = { ${ips.join(', ')} }\n` : ''}  }\n`;
   // Any owner: only packets of a local socket have one.
-  const local = 'meta skuid 0-4294967294';
+  const marked = options.mark === undefined ? '' : ` meta mark 0x${options.mark.toString(16)}`;
+  const local = `meta skuid 0-4294967294${marked}`;
   return `table inet ${hostTable} { }
 delete table inet ${hostTable}
 table inet ${hostTable} {

@@ -23,13 +23,15 @@ export async function testProbePath(options: {
   readonly netns: number;
   readonly ip: string;
   readonly port: number;
+  /** As the kubelet's own connections have it. */
+  readonly mark?: number;
 }): Promise<ProbePath> {
-  const { ip, port } = options;
+  const { ip, port, mark } = options;
   // Enrolment may close its own while we connect, and the number be another namespace's.
   let netns: number | undefined;
   try {
     netns = duplicateDescriptor(options.netns);
-    const socket = await dial({ host: ip, port, timeoutMs });
+    const socket = await dial({ host: ip, port, timeoutMs, ...(mark === undefined ? {} : { mark }) });
     try {
       const arrived = readSocketTable(netns).find(
         (row) => row.remotePort === socket.localPort && (row.localPort === port || row.localPort === plaintextPort),

@@ -98,6 +98,17 @@ test('the probe rules hold each address in the set of its family', () => {
   );
 });
 
+test('where the kubelet marks its probes, no other connection of the node is taken for one', () => {
+  const script = probeScript(['10.0.0.1'], { probeIp4: '169.254.7.127', probeIp6: 'fd16::1', mark: 0xabc });
+  const rules = script.split('\n').filter((line) => line.includes('snat ip'));
+  equal(rules.length, 2);
+  for (const rule of rules) match(rule, /meta mark 0xabc /);
+  match(
+    probeIptablesScript(['10.0.0.1'], '169.254.7.127', true, 0xabc),
+    /--socket-exists -m mark --mark 0xabc -j SNAT/,
+  );
+});
+
 test('marks are stable, differ between pods and nodes, and are none of the well-known', () => {
   const secret = 'ab'.repeat(32);
   equal(podMark(secret, 'uid-1'), podMark(secret, 'uid-1'));

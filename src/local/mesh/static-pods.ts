@@ -6,6 +6,7 @@ import { systemNamespace, type Pod, type PodSpec, type Volume } from '../../api/
 import { agentKubeconfigPath } from './credentials.ts';
 import { writeFileAtomic, type StatePaths } from './state-dir.ts';
 import { controlAddress } from './system-objects.ts';
+import { probeMark } from '../runtime/probe-mark.ts';
 
 /** The image of Ambit itself: the node runtime's image table knows it. */
 const ambitImage = 'ambit/ambit:latest';
@@ -64,6 +65,7 @@ function nodeAgent(paths: StatePaths): SystemPod {
             { name: 'ZTUNNEL_SOCKET', value: '/var/run/ztunnel/ztunnel.sock' },
             { name: 'NETNS_DIR', value: '/var/run/netns' },
             { name: 'CNI_RUN_DIR', value: '/var/run/istio-cni' },
+            { name: 'PROBE_MARK', value: String(probeMark) },
           ],
           readinessProbe: { httpGet: { path: '/readyz', port: 8000 }, periodSeconds: 1 },
           volumeMounts: [

@@ -17,6 +17,7 @@ import { openPodSandbox, type PodSandbox, type PodSandboxOptions } from './pod-s
 import { computePodStatus } from './pod-status.ts';
 import { PodTokens } from './pod-tokens.ts';
 import { PodVolumes } from './pod-volumes.ts';
+import { probeMark } from './probe-mark.ts';
 import { podBackoff, systemBackoff } from './restart-backoff.ts';
 import type { AttachTarget } from './streaming/attach.ts';
 
@@ -410,6 +411,7 @@ export class PodWorker {
       probeTarget: () => ({
         container: supervisor.container,
         podIp: this.#sandbox?.podIp ?? '127.0.0.1',
+        mark: probeMark,
         exec: async (command, timeoutMs) => {
           const running = this.running(name);
           if (!running) throw new Error('the container does not run');

@@ -1,11 +1,14 @@
 /** One probe, run once, from the node's own network namespace as kubelet does: httpGet, tcpSocket, grpc, exec. */
+import { lookup } from 'node:dns/promises';
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
-import { request as httpsRequest } from 'node:https';
-import { connect } from 'node:net';
+import { isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Container, Probe } from '../../api/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { formatHostPort } from '../../lib/ip.ts';
+import { dial } from '../../net/index.ts';
 
 export interface ProbeOutcome {
   readonly ok: boolean;
@@ -16,6 +19,8 @@ export interface ProbeOutcome {
 export interface ProbeTarget {
   readonly container: Container;
   readonly podIp: string;
+  /** Packet mark of the connections; absent: none. */
+  readonly mark?: number;
   /** Runs a command inside the container. Resolves to its exit code and the beginning of its output. */
   readonly exec: (command: readonly string[], timeoutMs: number) => Promise<{ exitCode: number; output: string }>;
 }
@@ -31,9 +36,11 @@ export async function checkProbe(probe: Probe, target: ProbeTarget): Promise<Pro
     if (probe.httpGet) return await checkHttp(probe.httpGet, target, timeoutMs);
     if (probe.tcpSocket) {
       const port = resolvePort(probe.tcpSocket.port, target.container);
-      return await checkTcp(probe.tcpSocket.host ?? target.podIp, port, timeoutMs);
+      const socket = await connect(target, { host: probe.tcpSocket.host, port, timeoutMs });
+      socket.destroy();
+      return success;
     }
-    if (probe.grpc) return await checkGrpc(target.podIp, probe.grpc.port, probe.grpc.service ?? '', timeoutMs);
+    if (probe.grpc) return await checkGrpc(probe.grpc, target, timeoutMs);
     const { exitCode, output } = await target.exec(probe.exec?.command ?? [], timeoutMs);
     return exitCode === 0 ? success : failure(`exit code ${exitCode}: ${output.slice(0, excerptLimit).trim()}`);
   } catch (error) {
@@ -50,66 +57,91 @@ export function resolvePort(port: number | string, container: Container): number
   throw new Error(`container "${container.name}" has no port named "${port}"`);
 }
 
-function checkHttp(
+interface Address {
+  /** Absent: the pod's. */
+  readonly host?: string | undefined;
+  readonly port: number;
+  readonly timeoutMs: number;
+}
+
+async function connect(target: ProbeTarget, { host, port, timeoutMs }: Address): Promise<Socket> {
+  const name = host || target.podIp;
+  const address = isIP(name) === 0 ? await addressOf(name, timeoutMs) : name;
+  return dial({ host: address, port, timeoutMs, ...(target.mark === undefined ? {} : { mark: target.mark }) });
+}
+
+async function addressOf(name: string, timeoutMs: number): Promise<string> {
+  const late = once(AbortSignal.timeout(timeoutMs), 'abort').then(() => {
+    throw new Error(`no address of "${name}" within ${timeoutMs} ms`);
+  });
+  return (await Promise.race([lookup(name), late])).address;
+}
+
+async function checkHttp(
   action: NonNullable<Probe['httpGet']>,
   target: ProbeTarget,
   timeoutMs: number,
 ): Promise<ProbeOutcome> {
+  const deadlineMs = performance.now() + timeoutMs;
   const host = action.host || target.podIp;
   const port = resolvePort(action.port, target.container);
   const headers: Record<string, string> = { 'user-agent': 'kube-probe/1.33', accept: '*/*', connection: 'close' };
   for (const { name, value } of action.httpHeaders ?? []) headers[name.toLowerCase()] = value;
   const secure = action.scheme === 'HTTPS';
-  return new Promise((resolve) => {
-    const request = (secure ? httpsRequest : httpRequest)(
-      {
-        host,
-        port,
-        path: action.path ?? '/',
-        method: 'GET',
-        headers,
-        agent: false,
-        ...(secure ? { rejectUnauthorized: false } : {}),
-      },
-      (response) => {
-        const status = response.statusCode ?? 0;
-        finish(status >= 200 && status < 400 ? success : failure(`HTTP probe failed with statuscode: ${status}`));
-        response.destroy();
-      },
-    );
-    const timer = setTimeout(() => finish(failure(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    function finish(outcome: ProbeOutcome): void {
-      clearTimeout(timer);
-      resolve(outcome);
-      request.destroy();
-    }
-    request.on('error', (error) => finish(failure(messageOf(error))));
-    request.end();
-  });
+  const socket = await connect(target, { host, port, timeoutMs });
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise((resolve, reject) => {
+      const late = (): void => reject(new Error(`no answer within ${timeoutMs} ms`));
+      timer = setTimeout(late, Math.max(deadlineMs - performance.now(), 1));
+      const request = httpRequest(
+        {
+          host,
+          port,
+          path: action.path ?? '/',
+          method: 'GET',
+          headers,
+          defaultPort: secure ? 443 : 80,
+          createConnection: () => (secure ? openTls(socket, headers['host'] ?? host) : socket.resume()),
+        },
+        (response) => {
+          const status = response.statusCode ?? 0;
+          resolve(status >= 200 && status < 400 ? success : failure(`HTTP probe failed with statuscode: ${status}`));
+          response.destroy();
+        },
+      );
+      request.on('error', reject);
+      request.end();
+    });
+  } finally {
+    clearTimeout(timer);
+    socket.destroy();
+  }
 }
 
-function checkTcp(host: string, port: number, timeoutMs: number): Promise<ProbeOutcome> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const timer = setTimeout(() => finish(failure(`no connection within ${timeoutMs} ms`)), timeoutMs);
-    function finish(outcome: ProbeOutcome): void {
-      clearTimeout(timer);
-      resolve(outcome);
-      socket.destroy();
-    }
-    socket.on('connect', () => finish(success));
-    socket.on('error', (error) => finish(failure(messageOf(error))));
-  });
+/** A probe asks whether somebody answers, not who. */
+function openTls(socket: Socket, host: string): Socket {
+  const name = host.replace(/:\d+$/, '');
+  return connectTls({ socket, rejectUnauthorized: false, ...(isIP(name) === 0 ? { servername: name } : {}) });
 }
 
 /** `grpc.health.v1.Health/Check`, whose messages are small enough to write by hand. */
-function checkGrpc(host: string, port: number, service: string, timeoutMs: number): Promise<ProbeOutcome> {
+async function checkGrpc(
+  { port, service = '' }: NonNullable<Probe['grpc']>,
+  target: ProbeTarget,
+  timeoutMs: number,
+): Promise<ProbeOutcome> {
+  const deadlineMs = performance.now() + timeoutMs;
   const name = Buffer.from(service);
   const message = name.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
   const frame = Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]);
+  const socket = await connect(target, { port, timeoutMs });
+  const leftMs = Math.max(deadlineMs - performance.now(), 1);
   return new Promise((resolve) => {
-    const session = connectHttp2(`http://${formatHostPort(host, port)}`);
-    const timer = setTimeout(() => finish(failure(`no answer within ${timeoutMs} ms`)), timeoutMs);
+    const session = connectHttp2(`http://${formatHostPort(target.podIp, port)}`, {
+      createConnection: () => socket.resume(),
+    });
+    const timer = setTimeout(() => finish(failure(`no answer within ${timeoutMs} ms`)), leftMs);
     function finish(outcome: ProbeOutcome): void {
       clearTimeout(timer);
       resolve(outcome);
