@@ -1,7 +1,7 @@
 /**
  * Prints every TCP segment with payload that an interface of this network namespace carries, one JSON line each:
  * `{source, sourcePort, destination, destinationPort, payload (base64)}`. First line: `{"ready":true}`.
- * Argument: interface name. Ends with SIGTERM.
+ * Argument: interface name. With SIGTERM it prints what was carried before, and ends.
  */
 import { read } from 'node:fs';
 import koffi from 'koffi';
@@ -11,9 +11,12 @@ const libc = koffi.load('libc.so.6');
 const socket = libc.func('int socket(int, int, int)');
 const interfaceIndex = libc.func('unsigned int if_nametoindex(const char *)');
 const bind = libc.func('int bind(int, const uint8_t *, uint32_t)');
+const sendto = libc.func('int sendto(int, const uint8_t *, size_t, int, const uint8_t *, uint32_t)');
 const packetFamily = 17;
 const rawSocket = 3;
 const everyProtocol = 0x0300;
+/** Local experimental (IEEE 802): a frame of our own, behind everything that was carried before it. */
+const lastEtherType = 0x88b5;
 
 // Not from /sys: its mount shows the interfaces of another namespace.
 const index = interfaceIndex(name) as number;
@@ -25,14 +28,23 @@ address.writeUInt16LE(packetFamily, 0);
 address.writeUInt16LE(everyProtocol, 2);
 address.writeInt32LE(index, 4);
 if ((bind(descriptor, address, address.length) as number) !== 0) throw new Error(`Cannot bind to ${name}`);
-process.on('SIGTERM', () => process.exit(0));
+const last = Buffer.alloc(60);
+last.writeUInt16BE(lastEtherType, 12);
+last.writeUInt32BE(process.pid, 14);
+// By another socket, as one does not hear itself.
+const sender = socket(packetFamily, rawSocket, 0) as number;
+process.on('SIGTERM', () => {
+  if ((sendto(sender, last, last.length, 0, address, address.length) as number) < 0) process.exit(0);
+});
 console.log('{"ready":true}');
 
 const frame = Buffer.alloc(70_000);
 const next = (): void =>
   read(descriptor, frame, 0, frame.length, null, (error, size) => {
     if (error) throw error;
-    print(frame.subarray(0, size));
+    const packet = frame.subarray(0, size);
+    if (packet.subarray(0, 18).equals(last.subarray(0, 18))) process.exit(0);
+    print(packet);
     next();
   });
 next();
