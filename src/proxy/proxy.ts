@@ -3,6 +3,7 @@ import type { SpiffeId } from '../api/names.ts';
 import type { MeshWorkload } from '../api/workload.ts';
 import type { Revocations, WorkloadCertificate } from '../identity/index.ts';
 import { messageOf } from '../lib/errors.ts';
+import { descriptorLimit } from '../net/index.ts';
 import type { DeltaClientType } from '../xds/index.ts';
 import type { ProxySnapshot } from './config/snapshot.ts';
 import { createConfigStore, type ConfigStatus } from './config/store.ts';
@@ -12,6 +13,7 @@ import type { FilterKind } from './engine/filter.ts';
 import { LateNews } from './listeners/late-news.ts';
 import { LeftWorkloads } from './listeners/left-workloads.ts';
 import { LiveConnections, type ListenerContext } from './listeners/listener-context.ts';
+import { ConnectionCap, defaultMaxConnections } from './listeners/connection-cap.ts';
 import { createListeners, type ListenerAddress } from './listeners/listeners.ts';
 import type { ProxyServices } from './proxy-services.ts';
 
@@ -25,6 +27,8 @@ export interface ProxyOptions {
   readonly revocations?: Revocations;
   /** Where to listen: IP literal; `::` for all addresses. */
   readonly host: string;
+  /** Most connections of clients at once; absent: as many as the process's descriptors allow. */
+  readonly maxConnections?: number;
   /** Descriptor of the network namespace to listen in; absent: the process's own. */
   readonly netns?: number;
   /** Listeners of the configuration are open, or not any more. */
@@ -71,7 +75,9 @@ export function createProxy(options: ProxyOptions): Proxy {
       ended: ended.signal,
     }),
   };
-  const listeners = createListeners({ context, host, ...(netns === undefined ? {} : { netns }) });
+  const max = options.maxConnections ?? defaultMaxConnections(descriptorLimit());
+  const cap = new ConnectionCap({ max, services });
+  const listeners = createListeners({ context, cap, host, ...(netns === undefined ? {} : { netns }) });
   const store = createConfigStore({
     clock,
     check: (next) => {

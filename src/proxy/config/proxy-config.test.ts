@@ -14,12 +14,14 @@ test('a proxy is what its pod says, with defaults for the rest', () => {
   assert.equal(config.network, 'n1');
   assert.deepEqual(config.metadata, { NETWORK: 'n1' });
   assert.equal(config.terminationDeadlineMs, 55_000);
+  assert.equal(config.maxConnections, undefined);
+  assert.equal(parseProxyConfig('waypoint', { ...env, MAX_CONNECTIONS: '500' }).maxConnections, 500);
   assert.equal(ownIdentity(config), 'spiffe://cluster.local/ns/shop/sa/wp');
 });
 
 test('all problems are named at once', () => {
   assert.throws(
-    () => parseProxyConfig('x', { CA_ADDR: 'http://a' }),
-    /the role is "x".*; POD_NAME is not set; POD_NAMESPACE is not set; SERVICE_ACCOUNT is not set; CA_ADDR is "http:\/\/a"/,
+    () => parseProxyConfig('x', { CA_ADDR: 'http://a', MAX_CONNECTIONS: '0' }),
+    /the role is "x".*; POD_NAME is not set; POD_NAMESPACE is not set; SERVICE_ACCOUNT is not set; CA_ADDR is "http:\/\/a"[^;]*; MAX_CONNECTIONS is "0"/,
   );
 });

@@ -24,6 +24,8 @@ export interface ProxyProcessConfig {
   readonly secretTtlSeconds: number;
   /** File of revocation lists. */
   readonly crlPath?: string;
+  /** Most connections of clients at once; absent: as many as the process's descriptors allow. */
+  readonly maxConnections?: number;
   /** From SIGTERM to the end of what still runs. */
   readonly terminationDeadlineMs: number;
   readonly logLevel: string;
@@ -59,6 +61,7 @@ export function parseProxyConfig(role: string, env: Environment): ProxyProcessCo
     tokenPath: text('AUTH_TOKEN', '/var/run/secrets/tokens/istio-token'),
     secretTtlSeconds: 24 * 3600,
     ...(env['CRL_PATH'] ? { crlPath: env['CRL_PATH'] } : {}),
+    ...connectionsOf(env, problems),
     terminationDeadlineMs: deadlineMs(env['TERMINATION_GRACE_PERIOD_SECONDS']),
     logLevel: text('LOG_LEVEL', 'info'),
     metadata: metadataOf(env),
@@ -90,6 +93,15 @@ function controlPlaneOf(env: Environment, problems: string[]): ProxyProcessConfi
     rootCertPath: env['CA_ROOT_CA'] || '/var/run/secrets/istio/root-cert.pem',
     ...(name ? { tlsServerName: name } : {}),
   };
+}
+
+function connectionsOf(env: Environment, problems: string[]): Pick<ProxyProcessConfig, 'maxConnections'> {
+  const text = env['MAX_CONNECTIONS'];
+  if (text === undefined || text === '') return {};
+  const maxConnections = Number(text);
+  if (Number.isInteger(maxConnections) && maxConnections > 0) return { maxConnections };
+  problems.push(`MAX_CONNECTIONS is "${text}", not a number of connections`);
+  return {};
 }
 
 /** A little less than what the kubelet grants. */

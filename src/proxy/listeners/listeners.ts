@@ -3,6 +3,7 @@ import { messageOf } from '../../lib/errors.ts';
 import { listen, type AcceptedSocket, type Listener as Socket } from '../../net/index.ts';
 import type { Listener } from '../../api/l7/index.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
+import type { ConnectionCap } from './connection-cap.ts';
 import { EdgeServer } from './edge-server.ts';
 import type { ListenerContext } from './listener-context.ts';
 import { WaypointServer } from './waypoint-server.ts';
@@ -24,6 +25,7 @@ export interface Listeners {
 
 export interface ListenersOptions {
   readonly context: ListenerContext;
+  readonly cap: ConnectionCap;
   /** IP literal; `::` for all. */
   readonly host: string;
   /** Descriptor of the network namespace to listen in; absent: the process's own. */
@@ -33,7 +35,7 @@ export interface ListenersOptions {
 /** A port that cannot be bound is tried again after this. */
 const retryMs = 1000;
 
-export function createListeners({ context, host, netns }: ListenersOptions): Listeners {
+export function createListeners({ context, cap, host, netns }: ListenersOptions): Listeners {
   const open = new Map<string, { readonly port: number; readonly type: Listener['type']; readonly socket: Socket }>();
   const failed = new Set<string>();
   let applied: ProxySnapshot | undefined;
@@ -48,7 +50,9 @@ export function createListeners({ context, host, netns }: ListenersOptions): Lis
         ...(netns === undefined ? {} : { netns }),
         host,
         port,
-        onConnection: (accepted: AcceptedSocket) => void server.serve(accepted),
+        onConnection: (accepted: AcceptedSocket) => {
+          if (cap.admit(accepted, name)) void server.serve(accepted);
+        },
         onError: (error) =>
           context.services.log.error('a listener failed', { listener: name, error: messageOf(error) }),
       });
