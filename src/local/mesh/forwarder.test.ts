@@ -105,6 +105,26 @@ describe('forwarder', () => {
     await new Promise((resolve) => lonely.close(resolve));
   });
 
+  for (const kind of ['TCP', 'unix'] as const) {
+    it(`lives on when there is nobody for a connection by ${kind}`, async () => {
+      const nobody = await startForwarder({
+        listen: kind === 'TCP' ? { host: '127.0.0.1', port: 0 } : { path: join(folder, 'nobody.sock') },
+        target: () => undefined,
+        log: silentLog(),
+      });
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const address = nobody.address();
+        const client = connect(
+          typeof address === 'string' ? { path: address } : { port: (address as AddressInfo).port, host: '127.0.0.1' },
+        );
+        client.on('error', () => undefined);
+        client.resume();
+        await new Promise((resolve) => client.once('close', resolve));
+      }
+      await new Promise((resolve) => nobody.close(resolve));
+    });
+  }
+
   it('fails when its port is taken', async () => {
     const { port } = forwarder.address() as AddressInfo;
     const taken = startForwarder({

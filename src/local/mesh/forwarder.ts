@@ -17,7 +17,7 @@ export function startForwarder(options: ForwarderOptions): Promise<Server> {
   const { listen, target, log } = options;
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     const to = typeof target === 'function' ? target() : target;
-    if (!to) return void client.on('error', () => {}).resetAndDestroy();
+    if (!to) return refuse(client, 'path' in listen);
     const upstream = connect({ ...to, allowHalfOpen: true });
     join(client, upstream);
     join(upstream, client);
@@ -30,6 +30,13 @@ export function startForwarder(options: ForwarderOptions): Promise<Server> {
       resolve(server);
     });
   });
+}
+
+/** A unix socket knows no reset: its client hears an end. */
+function refuse(client: Socket, isUnix: boolean): void {
+  client.on('error', () => {});
+  if (isUnix) client.destroy();
+  else client.resetAndDestroy();
 }
 
 function join(from: Socket, to: Socket): void {
