@@ -4,10 +4,10 @@ import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { request, type Agent } from 'node:https';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../support/free-port.ts';
 import { adminToken } from './apiserver-process.ts';
 
 export interface Oracle {
@@ -73,7 +73,7 @@ export async function startOracle(binary: string): Promise<Oracle> {
   ]);
   const close = async (): Promise<void> => {
     for (const child of [server, etcd]) {
-      const ended = child.exitCode === null ? once(child, 'exit') : undefined;
+      const ended = child.exitCode === null && child.signalCode === null ? once(child, 'exit') : undefined;
       child.kill('SIGKILL');
       await ended;
     }
@@ -135,13 +135,4 @@ function tryParse(text: string): Record<string, unknown> | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

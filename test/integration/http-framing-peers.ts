@@ -9,6 +9,7 @@ import { serveHttp1 } from '../../src/http/h1/index.ts';
 import { HeaderList } from '../../src/http/header-list.ts';
 import type { ServerConnection, ServerExchange } from '../../src/http/message.ts';
 import { tcpChannel } from '../../src/net/tcp-channel.ts';
+import { freePort } from '../support/free-port.ts';
 
 /** One request as somebody has read it. */
 export interface SeenMessage {
@@ -319,14 +320,6 @@ function findCommand(name: string): string | undefined {
     }
   }
   return undefined;
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -3,6 +3,7 @@
  * server is the embedded one, or Kubernetes' own where test/support/mesh.ts is told to take it.
  */
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -107,20 +108,45 @@ describe('streams into pods', () => {
       env: { KUBECONFIG: mesh.kubeconfig },
     });
   };
-  /** Resolves to a program that forwards, once it says that it does. */
-  const forwarder = async (command: readonly string[], env: Record<string, string>): Promise<AsyncDisposable> => {
+  /** A program that forwards. */
+  interface Forwarder extends AsyncDisposable {
+    readonly ports: readonly number[];
+    readonly exit: Promise<unknown[]>;
+    said(): string;
+  }
+  /** Resolves once the program says which `count` ports of the loopback it forwards. */
+  const forwarder = async (
+    command: readonly string[],
+    count: number,
+    env: Record<string, string> = {},
+  ): Promise<Forwarder> => {
     const child = start(command, { env });
     let said = '';
     child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
     child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
     const exit = once(child, 'exit');
-    await eventually(async () => (said.includes('Forwarding') ? true : undefined), 'the ports to be there');
-    return {
-      async [Symbol.asyncDispose]() {
-        child.kill('SIGINT');
-        await exit;
-      },
+    const end = async (): Promise<void> => {
+      child.kill('SIGINT');
+      await exit;
     };
+    const ports = (): number[] => [...said.matchAll(/127\.0\.0\.1:(\d+)/g)].map(([, port]) => Number(port));
+    try {
+      await eventually(async () => ports().length === count, `${count} ports to be there: ${said}`);
+    } catch (error) {
+      await end();
+      throw error;
+    }
+    return { ports: ports(), said: () => said, exit, [Symbol.asyncDispose]: end };
+  };
+  /** Runs a program as long as `work` does. */
+  const beside = async (child: ChildProcess, work: () => Promise<unknown>): Promise<void> => {
+    const exit = once(child, 'exit');
+    try {
+      await work();
+    } finally {
+      child.kill('SIGKILL');
+      await exit;
+    }
   };
 
   it('a command has streams, environment, folder and exit code of its own', async () => {
@@ -272,9 +298,9 @@ describe('streams into pods', () => {
 
   it('ambit port-forward leads to a pod and to a Service, many at a time', async () => {
     const command = [join(import.meta.dirname, '../../ambit'), 'port-forward', '--state', mesh.state];
-    await using _ = await forwarder([...command, 'svc/box', '17080:80', '17081:tcp'], {});
+    await using forwarding = await forwarder([...command, 'svc/box', ':80', ':tcp'], 2);
     const data = Array.from({ length: 8 }, () => randomBytes(2_000_000));
-    const answers = await Promise.all(data.map((each, i) => echo(i % 2 === 0 ? 17080 : 17081, each)));
+    const answers = await Promise.all(data.map((each, i) => echo(forwarding.ports[i % 2] ?? 0, each)));
     assert.deepEqual(answers, data.map(digest));
     const refused = await mesh.ambit(['port-forward', 'box', 'nothing']);
     assert.match(refused.stderr, /^ambit: No port "nothing" in pod\/box\n$/);
@@ -308,28 +334,18 @@ describe('streams into pods', () => {
   });
 
   it('a refused port is told, and the others go on', async () => {
-    const child = start([
-      join(import.meta.dirname, '../../ambit'),
-      'port-forward',
-      '--state',
-      mesh.state,
-      'box',
-      '17082:7000',
-      '17083:7',
-    ]);
-    let said = '';
-    child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    await eventually(async () => (said.includes(':17083') ? true : undefined), 'the ports to be there');
-    await once(connect({ host: '127.0.0.1', port: 17083 }).resume(), 'close');
-    await eventually(
-      async () => (/Cannot forward to port 7 .*ECONNREFUSED/.test(said) ? true : undefined),
-      'the refusal',
-    );
-    const data = randomBytes(100_000);
-    assert.equal(await echo(17082, data), digest(data));
-    child.kill('SIGINT');
-    assert.deepEqual(await once(child, 'exit'), [0, null]);
+    const command = [join(import.meta.dirname, '../../ambit'), 'port-forward', '--state', mesh.state];
+    const forwarding = await forwarder([...command, 'box', ':7000', ':7'], 2);
+    try {
+      const [open = 0, refused = 0] = forwarding.ports;
+      await once(connect({ host: '127.0.0.1', port: refused }).resume(), 'close');
+      await eventually(async () => /Cannot forward to port 7 .*ECONNREFUSED/.test(forwarding.said()), 'the refusal');
+      const data = randomBytes(100_000);
+      assert.equal(await echo(open, data), digest(data));
+    } finally {
+      await forwarding[Symbol.asyncDispose]();
+    }
+    assert.deepEqual(await forwarding.exit, [0, null]);
   });
 
   it('who may not run commands is refused before anything runs', async () => {
@@ -435,12 +451,9 @@ describe('streams into pods', () => {
         let err = '';
         child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()));
         child.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()));
-        await eventually(
-          async () => (/out \d+\nout \d+\n/.test(out) && /err \d+\n/.test(err) ? true : undefined),
-          'output of the container',
+        await beside(child, () =>
+          eventually(async () => /out \d+\nout \d+\n/.test(out) && /err \d+\n/.test(err), 'output of the container'),
         );
-        child.kill('SIGKILL');
-        await once(child, 'exit');
       });
 
       it(`attach with input over ${name}`, async () => {
@@ -485,9 +498,9 @@ describe('streams into pods', () => {
       });
 
       it(`port-forward over ${name}: ten connections at once, 50 MB`, async () => {
-        const port = isWebSocket === 'true' ? 17084 : 17085;
-        const command = [...(kubectl ?? []), 'port-forward', 'svc/box', `${port}:80`];
-        await using _ = await forwarder(command, { ...env(), ...settings });
+        const command = [...(kubectl ?? []), 'port-forward', '--address=127.0.0.1', 'svc/box', ':80'];
+        await using forwarding = await forwarder(command, 1, { ...env(), ...settings });
+        const [port = 0] = forwarding.ports;
         const data = Array.from({ length: 10 }, () => randomBytes(5_000_000));
         assert.deepEqual(await Promise.all(data.map((each) => echo(port, each))), data.map(digest));
       });
@@ -498,9 +511,7 @@ describe('streams into pods', () => {
       const child = start([...(kubectl ?? []), 'logs', '-f', 'box', '-c', 'talker', '--tail=1'], { env: env() });
       let said = '';
       child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
-      await eventually(async () => (said.split('\n').length > 4 ? true : undefined), 'lines as they are written');
-      child.kill('SIGKILL');
-      await once(child, 'exit');
+      await beside(child, () => eventually(async () => said.split('\n').length > 4, 'lines as they are written'));
       const previous = await eventually(async () => {
         const result = await call('logs restarted --previous');
         return result.code === 0 && result.stdout.includes('run of') ? result : undefined;

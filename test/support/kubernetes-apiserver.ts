@@ -3,11 +3,11 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent } from 'undici';
+import { freePort } from './free-port.ts';
 
 export interface KubernetesApiServer extends AsyncDisposable {
   /** `https://127.0.0.1:port`; its certificate is self-signed. */
@@ -101,12 +101,4 @@ async function ready(url: string, children: readonly (ChildProcess & { readonly 
   } finally {
     await agent.close();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
