@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { accessLine, metricSum } from '../support/access-log.ts';
+import { accessLine, metricSum, tunnelsTo } from '../support/access-log.ts';
 import { captureLink, carries } from '../support/capture.ts';
 import {
   documents,
@@ -55,6 +55,7 @@ describe('a request from a pod on node-1 to a Service whose pod is on node-2', (
 
   it('crosses the link inside TLS to port 15008 once the namespace is in the mesh', async () => {
     await mesh.enrol('default');
+    await tunnelsTo(mesh, 'node-1', 'server');
     const segments = await captureLink(mesh, 'node-1', async () => {
       const { url, client } = await ask('hidden-secret');
       assert.equal(url, '/hidden-secret');

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { canonicalIp } from '../../src/lib/ip.ts';
-import { accessLine } from '../support/access-log.ts';
+import { accessLine, tunnelsTo } from '../support/access-log.ts';
 import { captureLink, carries } from '../support/capture.ts';
 import { documents, openTestMesh, programPod, programs, serviceAccount, type TestMesh } from '../support/mesh.ts';
 
@@ -63,6 +63,7 @@ describe('a mesh with IPv4 and IPv6', () => {
 
   it('carries it in mutual TLS between pods inside, by address, by Service and by name', async () => {
     await mesh.enrol('default');
+    await tunnelsTo(mesh, 'node-1', 'server');
     const ip6 = await serviceIp6();
     const targets = [
       [serverIp6, '8080'],

@@ -1,4 +1,5 @@
-/** Access log lines and metrics of the ztunnels, as a user reads them. */
+/** Access log lines and metrics of the ztunnels. */
+import { callAdmin } from '../../src/cli/admin-call.ts';
 import { eventually } from './run.ts';
 import type { TestMesh } from './mesh.ts';
 
@@ -16,8 +17,10 @@ export async function accessLines(
 ): Promise<string[]> {
   return eventually(
     async () => {
-      const { stdout } = await mesh.ambit(['logs', 'ztunnel', '--node', node]);
-      const lines = stdout.split('\n');
+      const [namespace, pod] = (await mesh.systemPod('ztunnel', node)).split('/');
+      const path = `/api/v1/namespaces/${namespace}/pods/${pod}/log`;
+      const { body } = await mesh.client.raw({ method: 'GET', path });
+      const lines = (await body.text()).split('\n');
       const found = wanted.map((parts) => lines.findLast((line) => parts.every((part) => line.includes(part))));
       return found.every((line) => line !== undefined) ? found : undefined;
     },
@@ -25,12 +28,20 @@ export async function accessLines(
   );
 }
 
+/** Waits until the node's ztunnel knows that it reaches `pod` by a tunnel: a moment after the pod is enrolled. */
+export async function tunnelsTo(mesh: TestMesh, node: string, pod: string): Promise<void> {
+  await eventually(async () => {
+    const { stdout } = await mesh.ambit(['ztunnel-config', 'workloads', '--node', node, '-o', 'json']);
+    const rows = JSON.parse(stdout) as { readonly name: string; readonly protocol: string }[];
+    return rows.some(({ name, protocol }) => name === pod && protocol === 'HBONE');
+  }, `${node} tunnels to ${pod}`);
+}
+
 /** Sum of a metric's series on a node's ztunnel whose labels have every one of `parts`. */
 export async function metricSum(mesh: TestMesh, node: string, name: string, parts: readonly string[]): Promise<number> {
-  const script = 'fetch("http://127.0.0.1:15020/metrics").then((r) => r.text()).then((t) => process.stdout.write(t))';
-  const { stdout, stderr, code } = await mesh.ambit(['exec', '--node', node, '--', process.execPath, '-e', script]);
-  if (code !== 0) throw new Error(`Cannot read metrics: ${stderr}`);
-  return stdout
+  const [namespace = '', pod = ''] = (await mesh.systemPod('ztunnel', node)).split('/');
+  const metrics = await callAdmin(mesh.client, { pod, namespace }, { method: 'GET', path: '/metrics' }, 15020);
+  return metrics
     .split('\n')
     .filter((line) => line.startsWith(`${name}{`) && parts.every((part) => line.includes(part)))
     .reduce(

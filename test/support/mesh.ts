@@ -3,8 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { spawn, type ChildProcess } from 'node:child_process';
+import { text } from 'node:stream/consumers';
 import { kinds, systemNamespace, type Pod } from '../../src/api/index.ts';
-import { loadKubeconfig, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
+import { loadKubeconfig, openExec, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { planEnterPod, statePaths } from '../../src/local/mesh/index.ts';
 import { eventually, run, start, type RunOptions, type RunResult } from './run.ts';
@@ -24,7 +25,7 @@ export interface TestMesh extends AsyncDisposable {
   ambit(args: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Applies YAML by `ambit up -f`, and waits for its pods. */
   apply(yaml: string): Promise<void>;
-  /** Runs a command in a pod and gives its output; fails when it fails. */
+  /** Runs a command in the first container of a pod, through the API server, and gives its output; fails when it fails. */
   exec(pod: string, command: readonly string[]): Promise<string>;
   /** Starts a command in a pod, past the API server, which may end meanwhile. The command has to end with its standard input. */
   startInPod(pod: string, command: readonly string[]): Promise<ChildProcess>;
@@ -101,10 +102,6 @@ export async function openTestMesh(options: TestMeshOptions = {}): Promise<TestM
       `namespace ${namespace} ${mode === null ? 'out of' : 'in'} the mesh`,
     );
   };
-  const podArgs = (pod: string, command: readonly string[]): string[] => {
-    const [namespace, name] = splitPod(pod);
-    return ['exec', '-n', namespace, name, '--', ...command];
-  };
   return {
     state,
     kubeconfig,
@@ -114,7 +111,14 @@ export async function openTestMesh(options: TestMeshOptions = {}): Promise<TestM
       await mustRun(['up', '-f', await writeManifests(yaml)]);
     },
     async exec(pod, command) {
-      return (await mustRun(podArgs(pod, command))).stdout;
+      const [namespace, name] = splitPod(pod);
+      const { spec } = await client.get(kinds.Pod, name, namespace);
+      const container = spec.containers[0]?.name ?? '';
+      const target = { namespace, pod: name, container, command, stdin: false, tty: false };
+      const { stdout, stderr, exitCode } = await openExec(client, target);
+      const [said, complaints, code] = await Promise.all([text(stdout), text(stderr), exitCode]);
+      if (code !== 0) throw new Error(`${command.join(' ')} in ${pod} ended with ${code}: ${complaints}\n${said}`);
+      return said;
     },
     async startInPod(pod, command) {
       const [ns, name] = splitPod(pod);
