@@ -97,7 +97,7 @@ describe('kinds by definition', { skip: noKubectl }, () => {
       ok('apply -f -', definition()),
       'customresourcedefinition.apiextensions.k8s.io/crontabs.stable.example.com created',
     );
-    ok('wait --for=condition=Established crd/crontabs.stable.example.com --timeout=5s');
+    ok('wait --for=condition=Established crd/crontabs.stable.example.com --timeout=60s');
     equal(
       json('get crd crontabs.stable.example.com', '{.status.storedVersions} {.status.acceptedNames.kind}'),
       '["v1"] CronTab',
@@ -198,13 +198,13 @@ describe('kinds by definition', { skip: noKubectl }, () => {
       json('get crd others.stable.example.com', `{.status.conditions[?(@.type=="${type}")].status}`);
     deepEqual([of('NamesAccepted'), of('Established')], ['False', 'False']);
     isTrue(!ok('api-resources --api-group stable.example.com').includes('Other'));
-    ok('delete crd others.stable.example.com --timeout=10s');
+    ok('delete crd others.stable.example.com --timeout=60s');
   });
 
   test('a namespace takes its custom objects with it', () => {
     ok('create namespace toys');
     ok('apply -n toys -f -', cronTab('image: x'));
-    ok('delete namespace toys --timeout=20s');
+    ok('delete namespace toys --timeout=60s');
     equal(ok('get ct -A -o name').includes('toys'), false);
   });
 
@@ -217,7 +217,7 @@ describe('kinds by definition', { skip: noKubectl }, () => {
     let seen = '';
     watch.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString()));
     const until = async (text: string, meanwhile: () => void): Promise<void> => {
-      for (const endMs = Date.now() + 20_000; !seen.includes(text); await delay(100)) {
+      for (const endMs = Date.now() + 60_000; !seen.includes(text); await delay(100)) {
         isTrue(Date.now() < endMs, `no ${text} in: ${seen}`);
         meanwhile();
       }
@@ -236,7 +236,7 @@ describe('kinds by definition', { skip: noKubectl }, () => {
       /create not allowed while custom resource definition is terminating/,
     );
     ok(['patch', 'ct', 'a', '--type=merge', '-p', '{"metadata":{"finalizers":null}}']);
-    ok('wait --for=delete crd/crontabs.stable.example.com --timeout=10s');
+    ok('wait --for=delete crd/crontabs.stable.example.com --timeout=60s');
     await ended;
     match(refused('get ct'), /doesn't have a resource type|could not find the requested resource/);
   });

@@ -158,11 +158,11 @@ describe('kubectl', { skip: noKubectl }, () => {
   });
 
   test('wait for a condition and for deletion', async () => {
-    ok('wait --for=jsonpath={.spec.replicas}=7 deployment/web --timeout=5s');
+    ok('wait --for=jsonpath={.spec.replicas}=7 deployment/web --timeout=60s');
     ok('create -f -', '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"short-lived"}}');
     const waiting = spawn(
       kubectlPath,
-      [...kubectlWords, 'wait', '--for=delete', 'configmap/short-lived', '--timeout=15s'],
+      [...kubectlWords, 'wait', '--for=delete', 'configmap/short-lived', '--timeout=60s'],
       {
         env: { PATH: process.env['PATH'], HOME: stateDir, KUBECONFIG: server.kubeconfig },
         stdio: 'ignore',

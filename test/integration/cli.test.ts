@@ -411,8 +411,10 @@ describe('a mesh', () => {
     process.kill(record.init.pid, 'SIGKILL');
     await eventually(async () => ((await inMesh(['status'])).code === 1 ? true : undefined), 'the mesh is gone');
     assert.equal((await inMesh(['up', '-f', join(folder, 'more.yaml')])).code, 0);
-    assert.deepEqual(await podsOf(), before);
-    assert.equal((await inMesh(['exec', 'bare', '--', 'hostname'])).stdout, 'bare\n');
+    await eventually(async () => {
+      assert.deepEqual(await podsOf(), before);
+      return (await inMesh(['exec', 'bare', '--', 'hostname'])).stdout === 'bare\n';
+    }, 'the same pods run again');
   });
 
   it('down ends a mesh whose folder was removed under it', async () => {

@@ -4,9 +4,9 @@ import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { kinds } from '../../src/api/index.ts';
 import { dial } from '../../src/net/index.ts';
-import { ambient, annotation, CniNode, EchoClient, eventually } from './cni-node.ts';
+import { ambient, annotation, CniNode, EchoClient, eventually, timings } from './cni-node.ts';
 
-describe('node agent', { timeout: 80_000 }, () => {
+describe('node agent', { timeout: 160_000 }, () => {
   let node: CniNode;
 
   before(async () => {
@@ -37,8 +37,8 @@ describe('node agent', { timeout: 80_000 }, () => {
       'alpha left',
       () => !node.ztunnel.served.has(pod.uid) && !node.rulesOf(pod).includes('istio-ambient'),
     );
-    equal(await node.redirectionOf(pod), undefined);
-    equal((await pod.namespace.exec('ip', 'rule')).includes('0x111'), false);
+    await eventually('its annotation is gone', async () => (await node.redirectionOf(pod)) === undefined);
+    await eventually('so is the return path', () => !node.inside(pod, 'ip', 'rule').includes('0x111'));
     const direct = await EchoClient.open(other.netns, pod.ip, 8080);
     await direct.check();
     equal(node.ztunnel.relayed, before + 1);
@@ -111,6 +111,9 @@ describe('node agent', { timeout: 80_000 }, () => {
   });
 
   test('a connection that does not end after un-enrolment is served until the deadline alone', async () => {
+    await node.stopAgent();
+    await node.startAgent({ timings: { ...timings, drainDeadlineMs: 5000 } });
+    await node.reconnectZtunnel();
     const [server, peer] = [await node.createPod('stubborn', { labels: ambient }), await node.createPod('talker')];
     await eventually('stubborn is enrolled', async () => (await node.redirectionOf(server)) === 'enabled');
     const relayed = await EchoClient.open(peer.netns, server.ip, 8080);
@@ -121,6 +124,9 @@ describe('node agent', { timeout: 80_000 }, () => {
     ok(node.ztunnel.served.has(server.uid));
     await eventually('ztunnel is told at the deadline', () => !node.ztunnel.served.has(server.uid));
     relayed.close();
+    await node.stopAgent();
+    await node.startAgent();
+    await node.reconnectZtunnel();
   });
 
   test("a namespace label enrols all its pods, and the pod's own label wins", async () => {

@@ -36,6 +36,14 @@ import { joinPod, openTestNamespace, type TestNamespace } from './net-namespaces
 
 export const adminToken = 'admin-of-this-test';
 export const annotation = 'ambient.istio.io/redirection';
+/** Often, so that tests are soon over; but for the deadline, which only a failure reaches. */
+export const timings: Required<NonNullable<NodeAgentOptions['timings']>> = {
+  releaseGraceMs: 200,
+  drainPollMs: 50,
+  drainDeadlineMs: 100_000,
+  ruleCheckMs: 300,
+  resyncMs: 1000,
+};
 const log = process.env['AMBIT_TEST_LOG'] === undefined ? silentLog() : openLog({ scope: 'test', level: 'debug' });
 
 /** A ztunnel as far as the agent can tell: takes pods, relays what is redirected, and dies on request. */
@@ -155,7 +163,7 @@ export class EchoClient {
   #failure: Error | undefined;
 
   static async open(netns: number, host: string, port: number): Promise<EchoClient> {
-    const socket = await dial({ netns, host, port, timeoutMs: 2000 });
+    const socket = await dial({ netns, host, port, timeoutMs: 10_000 });
     return new EchoClient(socket);
   }
 
@@ -202,9 +210,9 @@ function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Asks again until `probe` is true, for at most 10 s. */
+/** Asks again until `probe` is true, for at most 60 s. */
 export async function eventually(what: string, probe: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 10_000;
+  const deadlineMs = Date.now() + 60_000;
   while (!(await probe())) {
     if (Date.now() > deadlineMs) throw new Error(`Did not happen: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -280,7 +288,7 @@ export class CniNode {
       socketPath: this.socketPath,
       readinessPort: 0,
       metricsPort: 0,
-      timings: { releaseGraceMs: 200, drainPollMs: 50, drainDeadlineMs: 5000, ruleCheckMs: 300, resyncMs: 1000 },
+      timings,
       ...this.#settings,
       ...more,
       client: this.client,

@@ -25,7 +25,7 @@ interface PluginRun {
 
 const primary = { cniVersion: '1.0.0', name: 'mesh-net', plugins: [{ type: 'bridge', bridge: 'cni0' }] };
 
-describe('CNI plugin', { timeout: 100_000 }, () => {
+describe('CNI plugin', { timeout: 160_000 }, () => {
   let node: CniNode;
   const at = (name: string): string => join(node.folder, name);
   const listFile = (): string => join(at('net.d'), '02-istio-cni.conflist');
@@ -198,7 +198,9 @@ describe('CNI plugin', { timeout: 100_000 }, () => {
     await eventually('an Event tells', async () =>
       (await node.eventsOf(late)).some(({ reason }) => reason === 'EnrolledLate'),
     );
-    match(await node.metrics(), /istio_cni_repair_pods_repaired_total\{type="enrol",result="success"\} 1/);
+    await eventually('it is counted', async () =>
+      /istio_cni_repair_pods_repaired_total\{type="enrol",result="success"\} 1/.test(await node.metrics()),
+    );
     equal((await call('ADD', { name: 'waiting' }, network)).code, 0);
   });
 
@@ -208,8 +210,11 @@ describe('CNI plugin', { timeout: 100_000 }, () => {
     await eventually('the new plugins are in', () => readFileSync(listFile(), 'utf8').includes('portmap'));
     rmSync(listFile());
     await eventually('the list is back', () => existsSync(listFile()));
-    match(await node.metrics(), /istio_cni_installs_total\{result="success"\} [2-9]/);
-    match(await node.metrics(), /istio_cni_install_ready 1/);
+    await eventually('both are counted', async () =>
+      /istio_cni_installs_total\{result="success"\} [2-9][^]*istio_cni_install_ready 1|istio_cni_install_ready 1[^]*istio_cni_installs_total\{result="success"\} [2-9]/.test(
+        await node.metrics(),
+      ),
+    );
   });
 
   test("a pod's namespace is found by its processes, and nobody else's is taken for it", async () => {

@@ -68,8 +68,11 @@ describe('workloads', () => {
       first.map(({ metadata }) => metadata.name),
       ['db-0', 'db-1'],
     );
-    for (const { metadata } of first)
-      assert.match(await log(metadata.name ?? ''), new RegExp(`I am ${metadata.name}\n`));
+    for (const { metadata } of first) {
+      // A container that runs says it a moment later.
+      const said = async (): Promise<boolean> => (await log(metadata.name ?? '')).includes(`I am ${metadata.name}\n`);
+      await eventually(said, `${metadata.name} says its name`);
+    }
 
     const patch = { spec: { template: { metadata: { annotations: { rolled: 'yes' } } } } };
     await mesh.client.patch(kinds.StatefulSet, 'db', namespace, patch, { type: 'merge' });

@@ -196,8 +196,8 @@ describe('the deployer', () => {
     assert.deepEqual(container?.args?.slice(0, 2), ['proxy', 'waypoint']);
     assert.equal(spec.serviceAccountName, 'wp');
     assert.equal(spec.automountServiceAccountToken, false);
-    assert.ok(await find(kinds.ServiceAccount, 'wp'));
-    const service = await find(kinds.Service, 'wp');
+    await eventually(() => find(kinds.ServiceAccount, 'wp'), 'the account');
+    const service = await eventually(() => find(kinds.Service, 'wp'), 'the Service');
     assert.equal(service?.spec?.type, 'ClusterIP');
     assert.deepEqual(
       service?.spec?.ports?.map(({ name, port, appProtocol }) => [name, port, appProtocol]),
@@ -333,8 +333,11 @@ describe('the deployer', () => {
     await put(kinds.Gateway, waypoint('scaled', {}, { infrastructure: { parametersRef, labels: { team: 'b' } } }));
     const annotations = (): Promise<Record<string, string>> =>
       eventually(async () => (await find(kinds.Deployment, 'scaled'))?.spec.template.metadata?.annotations, 'deployed');
-    assert.equal((await annotations())['from'], 'gateway');
-    assert.equal((await annotations())['tier'], 'class');
+    // The ConfigMaps may be heard of after the Gateway.
+    await eventually(async () => {
+      const { from, tier } = await annotations();
+      return from === 'gateway' && tier === 'class';
+    }, 'both overlays');
     const scaler = await eventually(() => find(kinds.HorizontalPodAutoscaler, 'scaled'), 'the autoscaler');
     assert.deepEqual(
       [scaler.spec.scaleTargetRef.name, scaler.spec.minReplicas, scaler.spec.maxReplicas],

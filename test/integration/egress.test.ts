@@ -20,7 +20,7 @@ const run = async (...args: string[]): Promise<string> =>
   ).stdout;
 /** Prints what a TCP server says, or the error; says `hello` first. */
 const call = (host: string, port: number): string =>
-  `const s=require('node:net').connect(${port},'${host}');s.setTimeout(9000,()=>s.destroy(new Error('timeout')));s.on('data',(d)=>process.stdout.write(d));s.on('connect',()=>s.end('hello'));s.on('error',(e)=>process.stdout.write(e.code||e.message));`;
+  `const s=require('node:net').connect(${port},'${host}');s.setTimeout(20000,()=>s.destroy(new Error('timeout')));s.on('data',(d)=>process.stdout.write(d));s.on('connect',()=>s.end('hello'));s.on('error',(e)=>process.stdout.write(e.code||e.message));`;
 
 if (!isInside) {
   describe('the way out', { timeout: 600_000 }, () => {
@@ -33,7 +33,7 @@ if (!isInside) {
   });
 } else {
   // The network namespace that the test is in plays the host.
-  describe('the way out, inside', { timeout: 270_000 }, () => {
+  describe('the way out, inside', { timeout: 570_000 }, () => {
     const state = mkdtempSync('/tmp/ambit-egress-');
     const hostAddress = '198.51.100.1';
     const closers: (() => void)[] = [];
@@ -185,9 +185,8 @@ if (!isInside) {
       await eventually('the pod', async () =>
         (await inPod('console.log(1)').catch(() => '')).includes('1') ? true : undefined,
       );
-      const started = performance.now();
+      // Not by its own timeout, as it would be without a word.
       match(await inPod(call(hostAddress, ports.own)), /ENETUNREACH|EHOSTUNREACH|ECONNREFUSED/);
-      ok(performance.now() - started < 5000);
       deepEqual(record['publish'], ['18080:default/web:http']);
     });
   });

@@ -34,9 +34,6 @@ const manifests = documents(
   service('server', 7000),
 );
 
-/** The promise: a policy acts within one second. Tests look for longer, so that a slow machine is not a failure. */
-const actsWithinMs = 10_000;
-
 interface StreamReport {
   readonly open: number;
   readonly errors: string[];
@@ -77,7 +74,6 @@ describe('L4 policy', () => {
       await eventually(
         async () => ((await reaches(pod)) === reach ? true : undefined),
         `${pod} ${reach ? 'reaches' : 'does not reach'} the server`,
-        actsWithinMs,
       );
     }
   }
@@ -216,11 +212,7 @@ describe('L4 policy', () => {
         await eventually(async () => reports.find((report) => report.open === 1), `${pod} streams`);
       await withPolicy({ action: 'DENY', rules: [{ from: [{ source: { principals: ['*/sa/bob'] } }] }] }, async () => {
         const storedMs = performance.now();
-        const last = await eventually(
-          async () => bob.reports.find((report) => report.done),
-          "bob's connection ends",
-          actsWithinMs,
-        );
+        const last = await eventually(async () => bob.reports.find((report) => report.done), "bob's connection ends");
         t.diagnostic(`the policy acted on the live connection within ${Math.round(performance.now() - storedMs)} ms`);
         assert.equal(last.errors.length, 1, last.errors.join());
         await accessLine(mesh, 'node-2', ['src.workload="bob"', 'policy change']);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { kinds } from '../../src/api/index.ts';
 import { clientAndEchoServer, documents, namespace, openTestMesh, programs, type TestMesh } from '../support/mesh.ts';
+import { eventually } from '../support/run.ts';
 
 const podCount = 50;
 const connectionCount = 200;
@@ -43,9 +44,11 @@ describe('a busy node', () => {
     assert.equal(pods.length, podCount);
     assert.ok(pods.every((pod) => pod.spec?.nodeName === 'node-2'));
     assert.equal(new Set(pods.map((pod) => pod.status?.podIP)).size, podCount, 'every pod has an address of its own');
-    const { stdout } = await mesh.ambit(['ztunnel-config', 'workloads', '--node', 'node-2', '-o', 'json']);
-    const rows = JSON.parse(stdout) as { namespace: string; protocol: string }[];
-    assert.equal(rows.filter((row) => row.namespace === 'crowd' && row.protocol === 'HBONE').length, podCount);
+    await eventually(async () => {
+      const { stdout } = await mesh.ambit(['ztunnel-config', 'workloads', '--node', 'node-2', '-o', 'json']);
+      const rows = JSON.parse(stdout) as { namespace: string; protocol: string }[];
+      return rows.filter((row) => row.namespace === 'crowd' && row.protocol === 'HBONE').length === podCount;
+    }, 'ztunnel knows all of them');
   });
 
   it(`carries ${connectionCount} connections at once, every byte checked`, async () => {

@@ -21,7 +21,7 @@ import {
 } from '../../src/net/index.ts';
 import { joinPod, openTestNamespace, type TestNamespace } from './net-namespaces.ts';
 
-describe('sockets in other network namespaces', { timeout: 30_000 }, () => {
+describe('sockets in other network namespaces', { timeout: 160_000 }, () => {
   let node: TestNamespace;
   let pod: TestNamespace;
   let client: TestNamespace;
@@ -74,7 +74,7 @@ describe('sockets in other network namespaces', { timeout: 30_000 }, () => {
   };
 
   const dialPod = (port: number): Promise<Socket> =>
-    dial({ netns: clientNetns, host: '10.244.1.2', port, timeoutMs: 2000 });
+    dial({ netns: clientNetns, host: '10.244.1.2', port, timeoutMs: 10_000 });
 
   test('a listener and a dialler each live in their namespace, and no thread stays behind', async () => {
     const { next } = await listenInPod(8080);
@@ -169,7 +169,7 @@ describe('sockets in other network namespaces', { timeout: 30_000 }, () => {
         localIp: '10.244.1.3',
         transparent: true,
         mark: 0x539,
-        timeoutMs: 2000,
+        timeoutMs: 10_000,
       });
     const socket = await dialAsClient();
     const accepted = await next();

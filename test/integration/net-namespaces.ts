@@ -23,6 +23,7 @@ export async function openTestNamespace(): Promise<TestNamespace> {
   const holder = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && echo ready && exec cat'], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  const ended = once(holder, 'exit');
   await once(holder.stdout, 'data');
   const pid = holder.pid as number;
   const path = `/proc/${pid}/ns/net`;
@@ -39,7 +40,6 @@ export async function openTestNamespace(): Promise<TestNamespace> {
     },
     async close() {
       for (const child of children) child.kill('SIGKILL');
-      const ended = once(holder, 'exit');
       holder.stdin.end();
       await ended;
     },

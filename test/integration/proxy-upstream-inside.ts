@@ -45,7 +45,7 @@ function updateOf(...workloads: MeshWorkload[]): MeshAddress[] {
   return workloads.map((workload) => ({ kind: 'workload', workload }));
 }
 
-describe('upstream', { timeout: 100_000 }, () => {
+describe('upstream', { timeout: 160_000 }, () => {
   let pods: TestPods;
   let authority: TestAuthority;
   let ztunnel: TestDataPart;

@@ -15,7 +15,7 @@ import { createMeshNetwork, createNodeNetwork, nodeName } from '../../src/local/
 
 const repository = join(import.meta.dirname, '../..');
 /** Then the namespaces are ended, and with them everything in them. */
-const insideTimeoutMs = 280_000;
+const insideTimeoutMs = 580_000;
 const insideVariable = 'AMBIT_TEST_INSIDE';
 
 /** Whether this process is the one that `runInside` started. */
@@ -153,7 +153,7 @@ export async function openTestCluster(options: { nodes: number }): Promise<TestC
         server = await startServer();
       }
     },
-    podIs: (name, what, holds, timeoutMs = 30_000) => podIs(cluster, name, what, holds, timeoutMs),
+    podIs: (name, what, holds, timeoutMs = 60_000) => podIs(cluster, name, what, holds, timeoutMs),
     async log(name, query = '') {
       const response = await client.raw({
         method: 'GET',
@@ -215,7 +215,7 @@ export async function openTestCluster(options: { nodes: number }): Promise<TestC
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadlineMs = Date.now() + timeoutMs;
   for (;;) {

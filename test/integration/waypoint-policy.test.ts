@@ -93,14 +93,10 @@ describe('the policies of a waypoint', () => {
 
   const statusOf = (kind: KindRef, wanted: Readonly<Record<string, string>>): Promise<unknown> => {
     let last: unknown;
-    return eventually(
-      async () => {
-        last = await conditionsOf(kind, 'under-test');
-        return isDeepStrictEqual(last, wanted);
-      },
-      'the status says it',
-      15_000,
-    ).catch((error: unknown) => {
+    return eventually(async () => {
+      last = await conditionsOf(kind, 'under-test');
+      return isDeepStrictEqual(last, wanted);
+    }, 'the status says it').catch((error: unknown) => {
       throw new Error(`the conditions are ${JSON.stringify(last)}`, { cause: error });
     });
   };

@@ -242,11 +242,10 @@ describe('a waypoint', () => {
               return eventually(
                 async () => (await spans(provider)).find(({ spanId }) => spanId === own),
                 'the span came',
-                12_000,
               );
             },
             `a span by ${provider}`,
-            40_000,
+            120_000,
           );
           assert.equal(found.traceId, traceId);
           assert.equal(found.parentSpanId, callerSpan);
@@ -312,9 +311,12 @@ describe('a waypoint', () => {
     assert.match(await config('secret', 'waypoint.shop'), /default +Cert Chain +AVAILABLE +true +\d+/);
     assert.match(await config('log', 'waypoint.shop', '--level', 'debug'), /current log level is debug/);
     assert.doesNotMatch(await config('all', 'waypoint.shop', '-o', 'json'), /PRIVATE KEY/);
-    const status = await l7.mesh.ambit(['proxy-status']);
-    assert.match(status.stdout, new RegExp(`${pod}\\.shop +waypoint +shop/waypoint +\\S+ +in step `));
-    assert.match(status.stdout, /ztunnel-node-1\.istio-system +ztunnel +node-1 +\S+ +in step /);
+    const waypoint = new RegExp(`${pod}\\.shop +waypoint +shop/waypoint +\\S+ +in step `);
+    const ztunnel = /ztunnel-node-1\.istio-system +ztunnel +node-1 +\S+ +in step /;
+    await eventually(async () => {
+      const { stdout } = await l7.mesh.ambit(['proxy-status']);
+      return waypoint.test(stdout) && ztunnel.test(stdout);
+    }, 'both are in step');
     const other = await l7.mesh.ambit(['proxy-config', 'routes', 'ztunnel-node-1.istio-system']);
     assert.match(other.stderr, /it is a ztunnel: see 'ambit ztunnel-config'/);
   });

@@ -129,7 +129,7 @@ export function startTestDataPart(
         };
         const timer = setTimeout(
           () => reject(new Error(`No access log line matches ${pattern} in:\n${log.join('\n')}`)),
-          5000,
+          60_000,
         );
         logWaiters.add(look);
         look();

@@ -33,7 +33,7 @@ function workloadOf(pod: TestPod, more: Partial<MeshWorkload> = {}): MeshWorkloa
   return meshWorkload({ name, namespace, serviceAccount, addresses: [ip4, ip6], ...more });
 }
 
-describe('inbound', { timeout: 60_000 }, () => {
+describe('inbound', { timeout: 160_000 }, () => {
   let pods: TestPods;
   let authority: TestAuthority;
   let part: TestDataPart;
@@ -47,14 +47,14 @@ describe('inbound', { timeout: 60_000 }, () => {
     pods = await TestPods.open();
     peer = await pods.add('front/peer', 2);
     app = await pods.add('shop/app', 3);
-    part = startTestDataPart(authority, { maxPodConnections: 20, halfCloseTimeoutMs: 800 });
+    part = startTestDataPart(authority, { maxPodConnections: 20, halfCloseTimeoutMs: 2500 });
     await pods.enrol(app, part);
     await pods.echo(app, 9080);
     const certificate = await authority.certificate('front/peer');
     const expected = ['spiffe://cluster.local/ns/shop/sa/app' as SpiffeId];
     pool = createHbonePool({
       async dial({ ip }) {
-        const socket = await dial({ netns: peer.netns, host: ip, port: 15008, timeoutMs: 3000 });
+        const socket = await dial({ netns: peer.netns, host: ip, port: 15008, timeoutMs: 10_000 });
         return tlsChannel((await connectTls({ socket, certificate, expected })).socket);
       },
     });
@@ -209,7 +209,7 @@ describe('inbound', { timeout: 60_000 }, () => {
     for (let i = 0; ; i++) {
       const answer = await ask(`${app.ip4}:9080`);
       if (answer === 'app:ping') break;
-      assert.ok(i < 50, answer);
+      assert.ok(i < 1000, answer);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   });
@@ -221,6 +221,6 @@ describe('inbound', { timeout: 60_000 }, () => {
     socket.resume();
     socket.end('x');
     assert.equal(await over, true);
-    await part.logLine(/error="connection closed: one side ended, and the other was silent for 0\.8 s"/);
+    await part.logLine(/error="connection closed: one side ended, and the other was silent for 2\.5 s"/);
   });
 });

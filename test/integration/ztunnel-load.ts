@@ -132,7 +132,7 @@ export function sample(exposition: string, pattern: RegExp): number {
 }
 
 /** Tries again until `check` does not throw. */
-export async function eventually(check: () => Promise<void> | void, timeoutMs = 20_000): Promise<void> {
+export async function eventually(check: () => Promise<void> | void, timeoutMs = 60_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     try {

@@ -19,7 +19,7 @@ function workloadOf(
   return meshWorkload({ name, namespace, serviceAccount, addresses: [ip4, ip6], ...more });
 }
 
-describe('peers that vanish', { timeout: 100_000 }, () => {
+describe('peers that vanish', { timeout: 160_000 }, () => {
   let pods: TestPods;
   let authority: TestAuthority;
   let near: TestDataPart;

@@ -51,6 +51,8 @@ describe('telemetry of two data parts', () => {
   let authority: TestAuthority;
   let client: TestDataPart;
   let server: TestDataPart;
+  /** For what nobody answers. */
+  let hasty: TestDataPart;
   let application: Server;
   let applicationPort: number;
   const open = new Set<Socket>();
@@ -89,15 +91,15 @@ describe('telemetry of two data parts', () => {
     application.listen(0, serverIp);
     await once(application, 'listening');
     applicationPort = (application.address() as AddressInfo).port;
-    const limits = { handshakeTimeoutMs: 500, connectTimeoutMs: 500, tryTimeoutMs: 500 };
     // One identity is never issued: the test says so itself.
     const issuing = {
       certificate: (identity: string) =>
         identity.endsWith('/sa/unissued') ? new Promise<never>(() => {}) : authority.certificate(identity),
     };
-    client = startTestDataPart(issuing, limits);
-    server = startTestDataPart(issuing, limits);
-    for (const part of [client, server]) part.setAddresses(...workloads(applicationPort));
+    client = startTestDataPart(issuing);
+    server = startTestDataPart(issuing);
+    hasty = startTestDataPart(issuing, { handshakeTimeoutMs: 500, connectTimeoutMs: 500, tryTimeoutMs: 500 });
+    for (const part of [client, server, hasty]) part.setAddresses(...workloads(applicationPort));
     await client.serve({
       pod: { uid: 'client-uid', name: 'client', namespace: 'front', serviceAccount: 'caller' },
       listenAt: {
@@ -121,7 +123,7 @@ describe('telemetry of two data parts', () => {
 
   after(async () => {
     for (const socket of open) socket.destroy();
-    await Promise.all([client.drain(10), server.drain(10)]);
+    await Promise.all([client, server, hasty].map((part) => part.drain(10)));
     application.close();
   });
 
@@ -281,7 +283,7 @@ describe('telemetry of two data parts', () => {
     const rules = `add table ip t\nadd chain ip t in { type filter hook input priority 0; }\nadd rule ip t in ip daddr ${silentIp} tcp dport 15008 drop\n`;
     assert.equal(spawnSync('nft', ['-f', '-'], { input: rules }).status, 0);
     const silentKey = serviceKey('shop', 'silent.shop.svc.cluster.local');
-    client.setAddresses(
+    hasty.setAddresses(
       meshWorkload({
         uid: 'Kubernetes//Pod/shop/silent' as never,
         name: 'silent',
@@ -303,8 +305,8 @@ describe('telemetry of two data parts', () => {
         addresses: ['127.0.82.4'],
       }),
     );
-    await client.applied();
-    await client.serve({
+    await hasty.applied();
+    await hasty.serve({
       pod: { uid: 'other-uid', name: 'other', namespace: 'front', serviceAccount: 'caller' },
       listenAt: {
         ...at,
@@ -313,12 +315,12 @@ describe('telemetry of two data parts', () => {
       },
     });
     await refused('127.0.82.4');
-    await client.logLine(/dst\.workload="silent".*error=".*NetworkPolicy.*port 15008/);
-    assert.equal((await failures(client)).get('NETWORK_POLICY')?.['destination_workload'], 'silent');
+    await hasty.logLine(/dst\.workload="silent".*error=".*NetworkPolicy.*port 15008/);
+    assert.equal((await failures(hasty)).get('NETWORK_POLICY')?.['destination_workload'], 'silent');
   });
 
   test('a certificate that is not issued is IDENTITY_ERROR', async () => {
-    client.setAddresses(
+    hasty.setAddresses(
       meshWorkload({
         uid: 'Kubernetes//Pod/front/unissued' as never,
         name: 'unissued',
@@ -327,8 +329,8 @@ describe('telemetry of two data parts', () => {
         addresses: ['127.0.82.5'],
       }),
     );
-    await client.applied();
-    await client.serve({
+    await hasty.applied();
+    await hasty.serve({
       pod: { uid: 'unissued-uid', name: 'unissued', namespace: 'front', serviceAccount: 'unissued' },
       listenAt: {
         ...at,
@@ -337,8 +339,8 @@ describe('telemetry of two data parts', () => {
       },
     });
     await refused('127.0.82.5');
-    await client.logLine(/src\.workload="unissued".*error=".*control plane must be reachable on port 15012/);
-    assert.ok((await failures(client)).has('IDENTITY_ERROR'));
+    await hasty.logLine(/src\.workload="unissued".*error=".*control plane must be reachable on port 15012/);
+    assert.ok((await failures(hasty)).has('IDENTITY_ERROR'));
   });
 
   test("promtool finds nothing but the names that are upstream's own", async (context) => {

@@ -49,7 +49,7 @@ export function kubectlOf(options: { readonly home: string; readonly kubeconfig:
     const { status, stdout, stderr } = spawnSync(program, [...first, ...words], {
       input,
       encoding: 'utf8',
-      timeout: 20_000,
+      timeout: 60_000,
       env: { ...base, ...more },
     });
     return { code: status ?? -1, stdout: stdout.trim(), stderr: stderr.trim() };

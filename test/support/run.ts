@@ -38,18 +38,21 @@ export function start(command: readonly string[], options: RunOptions = {}): Chi
   return spawn(program, args, { env: { ...process.env, ...options.env }, stdio: 'pipe', cwd: options.cwd });
 }
 
-/** Asks again until `probe` gives something. Fails with what `describe` says after `withinMs`. */
+/**
+ * Asks again until `probe` gives something that is neither undefined nor false. Fails with what `describe` says after
+ * `withinMs`, which is long, as a machine may be slow: only a failure takes it.
+ */
 export async function eventually<T>(
-  probe: () => Promise<T | undefined>,
+  probe: () => Promise<T | false | undefined>,
   describe: string,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<T> {
   const deadlineMs = Date.now() + withinMs;
   let last: unknown;
   for (;;) {
     try {
       const found = await probe();
-      if (found !== undefined) return found;
+      if (found !== undefined && found !== false) return found;
     } catch (error) {
       last = error;
     }
