@@ -1,4 +1,5 @@
 /** The control plane: certificate authority, discovery, statuses. */
-export { startControl, type RunningControl } from './control.ts';
+export type { RunningControl } from './control-options.ts';
+export { startControl } from './control.ts';
 export { parseProxyValues } from './deployer/index.ts';
 export type { ClientStatus, SyncStatus } from './sync-status.ts';
