@@ -1,5 +1,6 @@
 /** Runs the project's tools one after another, says how long each took, and stops at the first failure. */
 import { spawn } from 'node:child_process';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 
 export const root: string = dirname(import.meta.dirname);
@@ -39,10 +40,16 @@ export async function runLanes(lanes: readonly (readonly Step[])[]): Promise<boo
 /** A test that takes longer failed; what follows it (meshes taken down) still runs. */
 const longestTestMs = 180_000;
 
+/**
+ * Test files at the same time. Each brings up what it needs in namespaces of its own, and mostly waits; more than two
+ * starve each other of processors, and of memory on small machines.
+ */
+const filesAtOnce = availableParallelism() >= 2 ? 2 : 1;
+
 /** `node --test` over files, with a limit so that a leaked handle is a failure and not a hang. */
 export function testCommand(patterns: readonly string[], isolation: 'none' | 'process', shard?: string): string[] {
   const command = ['node', '--test', `--test-isolation=${isolation}`, '--test-reporter=spec'];
-  if (isolation === 'process') command.push('--test-concurrency=1', `--test-timeout=${longestTestMs}`);
+  if (isolation === 'process') command.push(`--test-concurrency=${filesAtOnce}`, `--test-timeout=${longestTestMs}`);
   if (shard !== undefined) command.push(`--test-shard=${shard}`);
   return [...command, ...patterns];
 }
