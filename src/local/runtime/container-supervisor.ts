@@ -1,11 +1,12 @@
 /** One container of a pod from its first start to its last end: starts, probes, restarts, stops. */
-import type { Container, ContainerState, ContainerStatus, LifecycleHandler, RestartPolicy } from '../../api/index.ts';
+import type { Container, ContainerStatus, LifecycleHandler, RestartPolicy } from '../../api/index.ts';
 import { sleep, type Clock } from '../../lib/clock.ts';
 import { codeOf, messageOf } from '../../lib/errors.ts';
-import { containerFacts } from './container-facts.ts';
+import { runContainerProbes } from './container-probes.ts';
 import type { ContainerExit, ContainerProcess } from './container-process.ts';
-import { checkProbe, type ProbeOutcome, type ProbeTarget } from './probe-check.ts';
-import { runProbeLoop } from './probe-loop.ts';
+import { containerStatus, endOf, type ContainerEnd, type ContainerPhase } from './container-status.ts';
+import { postStartTimeoutMs, runLifecycleHook } from './lifecycle-hook.ts';
+import type { ProbeTarget } from './probe-check.ts';
 import { RestartBackoff, type RestartBackoffOptions } from './restart-backoff.ts';
 
 /** What a container is made from. Its image may change while it runs, and its command with it. */
@@ -39,26 +40,8 @@ export interface ContainerSupervisorOptions {
   readonly onEvent: (type: 'Normal' | 'Warning', reason: string, message: string) => void;
 }
 
-type Phase =
-  | { readonly kind: 'waiting'; readonly reason: string; readonly message?: string }
-  | { readonly kind: 'running'; readonly startedAtMs: number; readonly process: ContainerProcess }
-  | { readonly kind: 'terminated'; readonly end: End };
-
-interface End {
-  readonly exitCode: number;
-  readonly signal?: number;
-  readonly reason: string;
-  readonly message?: string;
-  readonly startedAtMs: number;
-  readonly finishedAtMs: number;
-}
-
 /** How long a container waits for something it refers to before it looks again. */
 const configRetryMs = 1_000;
-/** kubelet sets no limit to a postStart; these keep a server that never answers, and a forgotten command, from being waited for. */
-const postStartRequestMs = 30_000;
-const postStartCommandMs = 24 * 3_600_000;
-
 export class ContainerSupervisor {
   readonly #options: ContainerSupervisorOptions;
   #definition: ContainerDefinition;
@@ -68,8 +51,8 @@ export class ContainerSupervisor {
   readonly #stopping = new AbortController();
   readonly #firstStart = Promise.withResolvers<boolean>();
   readonly #firstHook = Promise.withResolvers<void>();
-  #phase: Phase = { kind: 'waiting', reason: 'PodInitializing' };
-  #last: End | undefined;
+  #phase: ContainerPhase = { kind: 'waiting', reason: 'PodInitializing' };
+  #last: ContainerEnd | undefined;
   #restartCount: number;
   #hasStarted = false;
   #isReady = false;
@@ -175,25 +158,22 @@ export class ContainerSupervisor {
   }
 
   status(): ContainerStatus {
-    const { container } = this;
-    const status: ContainerStatus = {
-      name: container.name,
-      state: this.#state(),
-      lastState: this.#last ? { terminated: this.#terminated(this.#last, this.#restartCount - 1) } : {},
-      ready: this.#options.isInit ? this.end?.exitCode === 0 : this.#isReady,
+    const { podUid, isInit, user } = this.#options;
+    return containerStatus({
+      container: this.container,
+      podUid,
+      isInit,
+      phase: this.#phase,
+      last: this.#last,
       restartCount: this.#restartCount,
-      image: container.image ?? '',
-      imageID: container.image ?? '',
-      started: this.#hasStarted,
-    };
-    if (this.#phase.kind !== 'waiting') status.containerID = this.#id(this.#restartCount);
-    // Until its first start there is nothing to tell.
-    if (this.#phase.kind === 'waiting' && !this.#last) return status;
-    return Object.assign(status, containerFacts(container, this.isRunning ? this.#options.user(container) : undefined));
+      hasStarted: this.#hasStarted,
+      isReady: this.#isReady,
+      user,
+    });
   }
 
   /** Starts it and follows it. Undefined when it was stopped before it could start. */
-  async #runOnce(): Promise<End | undefined> {
+  async #runOnce(): Promise<ContainerEnd | undefined> {
     const { clock, onEvent } = this.#options;
     const { container, imageProblem } = this.#definition;
     const signal = AbortSignal.any([this.#stopping.signal, this.#changed.signal]);
@@ -231,7 +211,7 @@ export class ContainerSupervisor {
   }
 
   /** From `running` to its end. */
-  async #follow(process: ContainerProcess, startedAtMs: number): Promise<End> {
+  async #follow(process: ContainerProcess, startedAtMs: number): Promise<ContainerEnd> {
     const { clock, onEvent } = this.#options;
     const { container } = this;
     const over = new AbortController();
@@ -269,67 +249,25 @@ export class ContainerSupervisor {
     };
   }
 
-  async #runProbes(process: ContainerProcess, signal: AbortSignal): Promise<void> {
-    const { onEvent } = this.#options;
+  #runProbes(process: ContainerProcess, signal: AbortSignal): Promise<void> {
+    const { onEvent, onChange, probeTarget } = this.#options;
     const { container } = this;
-    const { startupProbe, livenessProbe, readinessProbe } = container;
-    const started = new AbortController();
-    const check = (probe: typeof startupProbe) => (): Promise<ProbeOutcome> =>
-      checkProbe(probe ?? {}, this.#options.probeTarget());
-    const unhealthy = (kind: string) => (message: string) =>
-      onEvent('Warning', 'Unhealthy', `${kind} probe failed: ${message}`);
-    const restart = (kind: string, graceSeconds: number | undefined): void => {
-      onEvent('Normal', 'Killing', `Container ${container.name} failed ${kind} probe, will be restarted`);
-      void this.#stopProcess(process, (graceSeconds ?? this.#graceMs / 1000) * 1000, signal);
-    };
-
-    if (startupProbe) {
-      await runProbeLoop({
-        probe: startupProbe,
-        check: check(startupProbe),
-        eager: true,
-        signal: AbortSignal.any([signal, started.signal]),
-        onFailure: unhealthy('Startup'),
-        onVerdict(ok) {
-          if (ok) started.abort();
-          else restart('startup', startupProbe.terminationGracePeriodSeconds);
-        },
-      });
-      if (signal.aborted) return;
-    }
-    this.#hasStarted = true;
-    this.#firstStart.resolve(true);
-    const loops: Promise<void>[] = [];
-    if (livenessProbe) {
-      loops.push(
-        runProbeLoop({
-          probe: livenessProbe,
-          check: check(livenessProbe),
-          eager: false,
-          signal,
-          onFailure: unhealthy('Liveness'),
-          onVerdict: (ok) => {
-            if (!ok) restart('liveness', livenessProbe.terminationGracePeriodSeconds);
-          },
-        }),
-      );
-    }
-    if (readinessProbe) {
-      loops.push(
-        runProbeLoop({
-          probe: readinessProbe,
-          check: check(readinessProbe),
-          eager: true,
-          signal,
-          onFailure: unhealthy('Readiness'),
-          onVerdict: (ok) => this.#setReady(ok && !this.#stopping.signal.aborted),
-        }),
-      );
-      this.#options.onChange();
-    } else {
-      this.#setReady(!this.#stopping.signal.aborted);
-    }
-    await Promise.all(loops);
+    return runContainerProbes({
+      container,
+      target: probeTarget,
+      onStarted: () => {
+        this.#hasStarted = true;
+        this.#firstStart.resolve(true);
+      },
+      onReady: (isReady) => this.#setReady(isReady && !this.#stopping.signal.aborted),
+      onAwaitReady: onChange,
+      onGivenUp: (kind, graceSeconds) => {
+        onEvent('Normal', 'Killing', `Container ${container.name} failed ${kind} probe, will be restarted`);
+        void this.#stopProcess(process, (graceSeconds ?? this.#graceMs / 1000) * 1000, signal);
+      },
+      onFailure: (kind, message) => onEvent('Warning', 'Unhealthy', `${kind} probe failed: ${message}`),
+      signal,
+    });
   }
 
   /** Resolves once SIGKILL was sent, or the container ended by itself (`over`). */
@@ -355,7 +293,7 @@ export class ContainerSupervisor {
     if (!hook) return true;
     const { onEvent } = this.#options;
     try {
-      await this.#runHook(hook, hook.httpGet ? postStartRequestMs : postStartCommandMs, over);
+      await this.#runHook(hook, postStartTimeoutMs(hook), over);
       return !over.aborted;
     } catch (error) {
       // What ends takes its hook along.
@@ -367,13 +305,11 @@ export class ContainerSupervisor {
     }
   }
 
-  async #runHook(hook: LifecycleHandler, timeoutMs: number, signal: AbortSignal): Promise<void> {
-    if (hook.sleep) return sleep(Math.min(hook.sleep.seconds * 1000, timeoutMs), signal);
-    const outcome = await checkProbe({ ...hook, timeoutSeconds: timeoutMs / 1000 }, this.#options.probeTarget());
-    if (!outcome.ok) throw new Error(outcome.message);
+  #runHook(hook: LifecycleHandler, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    return runLifecycleHook({ hook, target: this.#options.probeTarget(), timeoutMs, signal });
   }
 
-  async #waitToRestart(delayMs: number, end: End): Promise<void> {
+  async #waitToRestart(delayMs: number, end: ContainerEnd): Promise<void> {
     const { onEvent } = this.#options;
     const { container } = this;
     const message = `back-off ${Math.round(delayMs / 1000)}s restarting failed container=${container.name}`;
@@ -386,7 +322,7 @@ export class ContainerSupervisor {
     await sleep(delayMs, AbortSignal.any([this.#stopping.signal, this.#changed.signal]));
   }
 
-  #restarts(end: End): boolean {
+  #restarts(end: ContainerEnd): boolean {
     switch (this.#options.restartPolicy) {
       case 'Always':
         return true;
@@ -397,7 +333,7 @@ export class ContainerSupervisor {
     }
   }
 
-  #set(phase: Phase): void {
+  #set(phase: ContainerPhase): void {
     this.#phase = phase;
     this.#options.onChange();
   }
@@ -407,44 +343,4 @@ export class ContainerSupervisor {
     this.#isReady = ready;
     this.#options.onChange();
   }
-
-  #state(): ContainerState {
-    const phase = this.#phase;
-    switch (phase.kind) {
-      case 'waiting':
-        return {
-          waiting:
-            phase.message === undefined ? { reason: phase.reason } : { reason: phase.reason, message: phase.message },
-        };
-      case 'running':
-        return { running: { startedAt: timestamp(phase.startedAtMs) } };
-      case 'terminated':
-        return { terminated: this.#terminated(phase.end, this.#restartCount) };
-    }
-  }
-
-  #terminated(end: End, attempt: number): NonNullable<ContainerState['terminated']> {
-    return {
-      exitCode: end.exitCode,
-      ...(end.signal === undefined ? {} : { signal: end.signal }),
-      reason: end.reason,
-      ...(end.message === undefined ? {} : { message: end.message }),
-      startedAt: timestamp(end.startedAtMs),
-      finishedAt: timestamp(end.finishedAtMs),
-      containerID: this.#id(attempt),
-    };
-  }
-
-  #id(attempt: number): string {
-    return `ambit://${this.#options.podUid}/${this.container.name}/${attempt}`;
-  }
-}
-
-/** A time as Kubernetes writes it: RFC 3339 in whole seconds. */
-export function timestamp(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
-}
-
-function endOf(exit: ContainerExit): Pick<End, 'exitCode' | 'signal' | 'reason'> {
-  return { ...exit, reason: exit.exitCode === 0 ? 'Completed' : 'Error' };
 }

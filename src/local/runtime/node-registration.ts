@@ -6,7 +6,7 @@ import { sleep, type Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { isKubeError, type KubeClient } from '../../kube/index.ts';
-import { timestamp } from './container-supervisor.ts';
+import { timestamp } from './container-status.ts';
 
 export interface NodeRegistrationOptions {
   readonly client: KubeClient;

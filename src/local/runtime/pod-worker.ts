@@ -1,24 +1,23 @@
 /** One pod on this node, from its sandbox to its end. Everything in it happens in one order; nothing of it throws. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Container, ContainerStatus, CoreCondition, ObjectReference, Pod, PodStatus } from '../../api/index.ts';
+import type { ContainerStatus, CoreCondition, ObjectReference, Pod, PodStatus } from '../../api/index.ts';
 import { createBackoff } from '../../lib/backoff.ts';
 import { sleep } from '../../lib/clock.ts';
-import { AmbitError, messageOf } from '../../lib/errors.ts';
-import { confinementOf, refusedPrivileges, isSystemPod, userFault, type ContainerTarget } from './confinement.ts';
-import { execInContainer } from './container-exec.ts';
-import { startContainer, type StartedContainer } from './container-start.ts';
-import { ContainerSupervisor, timestamp, type ContainerDefinition } from './container-supervisor.ts';
+import { messageOf } from '../../lib/errors.ts';
+import { confinementOf, isSystemPod, type ContainerTarget } from './confinement.ts';
+import type { StartedContainer } from './container-start.ts';
+import { aborted, runContainers } from './container-sequence.ts';
+import { timestamp } from './container-status.ts';
+import type { ContainerSupervisor } from './container-supervisor.ts';
 import type { PodFacts } from './field-path.ts';
-import { findContainerCommand } from './image-table.ts';
 import { awaitMesh } from './mesh-admission.ts';
 import type { NodeContext } from './node-context.ts';
+import { defineContainer, superviseContainer, type ContainerHost } from './pod-container.ts';
 import { openPodSandbox, type PodSandbox, type PodSandboxOptions } from './pod-sandbox.ts';
 import { computePodStatus } from './pod-status.ts';
 import { PodTokens } from './pod-tokens.ts';
 import { PodVolumes } from './pod-volumes.ts';
-import { probeMark } from './probe-mark.ts';
-import { podBackoff, systemBackoff } from './restart-backoff.ts';
 import type { AttachTarget } from './streaming/attach.ts';
 
 export interface PodWorkerOptions {
@@ -99,8 +98,9 @@ export class PodWorker {
       log: node.log,
       forbidden: this.isSystem ? [] : node.forbidden,
     });
-    this.#init = (pod.spec.initContainers ?? []).map((container) => this.#supervise(container, true));
-    this.#main = pod.spec.containers.map((container) => this.#supervise(container, false));
+    const host = this.#containerHost();
+    this.#init = (pod.spec.initContainers ?? []).map((container) => superviseContainer(container, true, host));
+    this.#main = pod.spec.containers.map((container) => superviseContainer(container, false, host));
     this.done = this.#run();
   }
 
@@ -134,7 +134,7 @@ export class PodWorker {
       const supervisor = [...this.#init, ...this.#main].find((each) => each.container.name === container.name);
       // What the API has of a static pod is a copy; its manifest decides.
       if (this.isStatic || !supervisor || supervisor.container.image === container.image) continue;
-      supervisor.change(this.#define(container));
+      supervisor.change(defineContainer(container, this.#node.images));
     }
     const gates = (pod.spec.readinessGates ?? []).length > 0;
     if (isAnother || isNewer || gates) this.#report();
@@ -246,46 +246,19 @@ export class PodWorker {
       if (signal.aborted) return;
       this.#report();
       await this.#prepareVolumes();
-      await this.#runContainers();
+      await runContainers({
+        init: this.#init,
+        main: this.#main,
+        onInitialized: () => {
+          this.#isInitialized = true;
+          this.#report();
+        },
+        graceMs: () => this.#graceMs,
+        clock: this.#node.clock,
+        signal,
+      });
     } finally {
       cancelDeadline();
-    }
-  }
-
-  async #runContainers(): Promise<void> {
-    const { signal } = this.#ending;
-    const sidecars = new Map<ContainerSupervisor, Promise<void>>();
-    // Main containers end first; sidecars serve them to the last.
-    const stopOthers = (): void => {
-      for (const each of [...this.#init, ...this.#main]) if (!sidecars.has(each)) each.stop(this.#graceMs);
-    };
-    if (signal.aborted) stopOthers();
-    else signal.addEventListener('abort', stopOthers, { once: true });
-    try {
-      const isInitialized = await this.#initialize(sidecars);
-      if (!isInitialized) return;
-      this.#isInitialized = true;
-      this.#report();
-      const runs: Promise<void>[] = [];
-      for (const each of this.#main) {
-        runs.push(each.run());
-        // kubelet starts the next one after that: proxies hold their applications back with it.
-        if (each.container.lifecycle?.postStart) await each.firstHook;
-      }
-      await Promise.all(runs);
-    } finally {
-      signal.removeEventListener('abort', stopOthers);
-      await this.#stopSidecars(sidecars);
-    }
-  }
-
-  /** In the reverse order of their start, so that what one needs is there while it stops; all in one grace period. */
-  async #stopSidecars(sidecars: ReadonlyMap<ContainerSupervisor, Promise<void>>): Promise<void> {
-    const { clock } = this.#node;
-    const deadlineMs = clock.nowMs() + this.#graceMs;
-    for (const [each, ended] of [...sidecars].reverse()) {
-      each.stop(Math.max(deadlineMs - clock.nowMs(), 0));
-      await ended;
     }
   }
 
@@ -300,22 +273,6 @@ export class PodWorker {
       this.#event('Normal', 'DeadlineExceeded', message);
       this.#endContainers(this.#graceMs);
     });
-  }
-
-  /** Init containers one after another; those that go on are put into `sidecars`. Resolves to whether all came through. */
-  async #initialize(sidecars: Map<ContainerSupervisor, Promise<void>>): Promise<boolean> {
-    const { signal } = this.#ending;
-    for (const each of this.#init) {
-      if (signal.aborted) return false;
-      if (each.container.restartPolicy === 'Always') {
-        sidecars.set(each, each.run());
-        if (!(await this.#orEnding(each.firstStart))) return false;
-        continue;
-      }
-      await each.run();
-      if (each.end?.exitCode !== 0) return false;
-    }
-    return !signal.aborted;
   }
 
   async #openSandbox(): Promise<void> {
@@ -380,105 +337,25 @@ export class PodWorker {
     }
   }
 
-  #supervise(container: Container, isInit: boolean): ContainerSupervisor {
-    const node = this.#node;
-    const isSidecar = isInit && container.restartPolicy === 'Always';
-    const podPolicy = this.#pod.spec.restartPolicy ?? 'Always';
-    const ofInit = podPolicy === 'Never' ? 'Never' : 'OnFailure';
-    const { name } = container;
-    const statuses = isInit ? this.#pod.status?.initContainerStatuses : this.#pod.status?.containerStatuses;
-    const before = statuses?.find((each) => each.name === name);
-    const ranBefore = before?.containerID !== undefined || before?.lastState?.terminated !== undefined;
-    const event = (type: 'Normal' | 'Warning', reason: string, message: string): void => {
-      this.#event(type, reason, message, `spec.${isInit ? 'initContainers' : 'containers'}{${name}}`);
-    };
-    const supervisor: ContainerSupervisor = new ContainerSupervisor({
-      definition: this.#define(container),
+  #containerHost(): ContainerHost {
+    return {
+      node: this.#node,
+      uid: this.uid,
+      isSystem: this.isSystem,
       graceMs: this.#graceMs,
-      podUid: this.uid,
-      isInit: isInit && !isSidecar,
-      restartPolicy: isSidecar ? 'Always' : isInit ? ofInit : podPolicy,
-      backoff: this.isSystem ? systemBackoff : podBackoff,
-      restartCount: ranBefore ? before.restartCount + 1 : 0,
-      clock: node.clock,
+      memoryFolder: this.#memoryFolder,
+      logFolder: this.logFolder,
+      volumes: this.#volumes,
+      pod: () => this.#pod,
+      sandbox: () => this.#sandbox,
+      facts: () => this.#facts(),
+      hostPid: () => this.#hostPid,
+      started: (name) => this.#started.get(name),
+      onStarted: (name, started) => this.#started.set(name, started),
+      running: (name) => this.running(name),
       onChange: () => this.#report(),
-      onEvent: event,
-      endMessage: async (exit) => (await this.#started.get(name)?.endMessage(exit)) ?? '',
-      user: (current) => {
-        const confinement = confinementOf(this.#pod, current, this.isSystem);
-        return confinement.kind === 'confined' ? confinement : { user: 0, group: 0 };
-      },
-      probeTarget: () => ({
-        container: supervisor.container,
-        podIp: this.#sandbox?.podIp ?? '127.0.0.1',
-        mark: probeMark,
-        exec: async (command, timeoutMs) => {
-          const running = this.running(name);
-          if (!running) throw new Error('the container does not run');
-          return execInContainer({ target: running, command, timeoutMs });
-        },
-      }),
-      start: async (attempt) => {
-        const sandbox = this.#sandbox;
-        const current = supervisor.container;
-        const lookup = findContainerCommand(current, node.images);
-        if (!sandbox || lookup.kind === 'unknown') throw new Error('A container starts in a sandbox, with a command');
-        const fault = userFault(this.#pod, current);
-        if (fault !== undefined) throw new AmbitError(fault, { code: 'runtime.config', blame: 'downstream' });
-        this.#warnOfPrivileges(current, event);
-        event('Normal', 'Pulled', `Container image "${current.image ?? ''}" already present on machine`);
-        const started = await startContainer({
-          node,
-          facts: this.#facts(),
-          sandbox,
-          volumes: this.#volumes,
-          container: current,
-          confinement: confinementOf(this.#pod, current, this.isSystem),
-          hostPid: this.#hostPid,
-          command: lookup.command,
-          attempt,
-          memoryFolder: join(this.#memoryFolder, 'containers'),
-          logFolder: this.logFolder,
-        });
-        this.#started.set(name, started);
-        event('Normal', 'Created', `Created container ${name}`);
-        return started.process;
-      },
-    });
-    return supervisor;
-  }
-
-  #define(container: Container): ContainerDefinition {
-    const lookup = findContainerCommand(container, this.#node.images);
-    return { container, imageProblem: lookup.kind === 'unknown' ? lookup.message : undefined };
-  }
-
-  /** Says what a container asks for and does not get. */
-  #warnOfPrivileges(
-    container: Container,
-    event: (type: 'Normal' | 'Warning', reason: string, message: string) => void,
-  ): void {
-    const user = container.securityContext?.runAsUser ?? this.#pod.spec.securityContext?.runAsUser ?? 0;
-    if (user !== 0) {
-      event(
-        'Normal',
-        'UserEmulated',
-        `Container ${container.name} sees itself as user ${user}; its files belong to the one user that the pods of this machine share`,
-      );
-    }
-    if (this.isSystem) return;
-    const { hostPID, hostIPC } = this.#pod.spec;
-    const refused = [
-      refusedPrivileges(container),
-      ...(hostPID ? ['hostPID'] : []),
-      ...(hostIPC ? ['hostIPC'] : []),
-    ].filter((each) => each !== '');
-    if (refused.length === 0) return;
-    event(
-      'Warning',
-      'PrivilegesRefused',
-      `Container ${container.name} runs without what it asks for (${refused.join(', ')}): pods of this machine are kept apart, only those of the node's own manifests get more`,
-    );
+      onEvent: (type, reason, message, fieldPath) => this.#event(type, reason, message, fieldPath),
+    };
   }
 
   /** The mesh's own pods are not kept apart from it, so that they have no processes to share. */
@@ -517,10 +394,6 @@ export class PodWorker {
     this.#node.events.emit(about, type, reason, message);
   }
 
-  async #orEnding(what: Promise<boolean>): Promise<boolean> {
-    return Promise.race([what, aborted(this.#ending.signal).then(() => false)]);
-  }
-
   get #memoryFolder(): string {
     return join(this.#node.memoryFolder, 'pods', this.uid);
   }
@@ -528,11 +401,4 @@ export class PodWorker {
   get #diskFolder(): string {
     return join(this.#node.diskFolder, 'pods', this.uid);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }
