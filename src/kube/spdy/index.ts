@@ -10,6 +10,6 @@ export {
   words,
   type FrameHandler,
 } from './frames.ts';
-export { headerDictionary, HeaderReader, HeaderWriter, spdyError, type HeaderBlock } from './headers.ts';
+export { HeaderReader, HeaderWriter, spdyError, type HeaderBlock } from './headers.ts';
 export { openForwardedStream } from './forwarded-stream.ts';
 export { openWebSocketTunnel, tunnelProtocol } from './web-socket-tunnel.ts';
