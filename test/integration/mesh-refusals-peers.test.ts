@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { kinds, type AuthorizationPolicy } from '../../src/api/index.ts';
-import { errorCode, frameType } from '../../src/http/h2/constants.ts';
+import { errorCode, frameFlag, frameType } from '../../src/http/h2/constants.ts';
+import { rawFrame } from '../../src/http/h2/raw-peer.ts';
 import type { WorkloadCertificate } from '../../src/identity/index.ts';
 import { systemClock, type Clock } from '../../src/lib/clock.ts';
 import { accessLines, metricSum } from '../support/access-log.ts';
@@ -280,10 +281,15 @@ describe('refusals by an enrolled pod', () => {
     expectRefusals(
       'CONNECT',
       malformed.map(([reason, fields]) => ({
-        question: { tls: certificate, send: http2Request(fields).toString('base64'), timeoutMs: 1500 },
+        question: {
+          tls: certificate,
+          send: Buffer.concat([http2Request(fields), ping(0)]).toString('base64'),
+          until: ping(frameFlag.ack).toString('base64'),
+        },
         reason,
         check({ received, closed }) {
-          const frames = framesOf(Buffer.from(received, 'base64')).filter(({ streamId }) => streamId === 1);
+          const bytes = Buffer.from(received, 'base64');
+          const frames = framesOf(bytes).filter(({ streamId }) => streamId === 1);
           assert.deepEqual(
             frames.map(({ type }) => type),
             [frameType.headers, frameType.rstStream],
@@ -291,7 +297,8 @@ describe('refusals by an enrolled pod', () => {
           // Entry 12 of the static table of HPACK (RFC 7541 appendix A): `:status: 400`.
           assert.equal(frames[0]?.payload[0], 0x80 | 12);
           assert.equal(frames[1]?.payload.readUInt32BE(0), errorCode.protocolError);
-          assert.equal(closed, false, 'the connection serves on');
+          assert.equal(closed, false);
+          assert.ok(bytes.includes(ping(frameFlag.ack)), 'the connection serves on');
         },
       })),
     ));
@@ -310,6 +317,7 @@ describe('refusals by an enrolled pod', () => {
     ]));
 });
 
+const ping = (flags: number): Buffer => rawFrame(frameType.ping, flags, 0, Buffer.from('8 bytes.'));
 const http1Request = Buffer.from('CONNECT server:7000 HTTP/1.1\r\nhost: server:7000\r\n\r\n').toString('base64');
 
 /** Requests that break HTTP/2 (RFC 9113 sections 8.2, 8.3 and 8.5), and how. */

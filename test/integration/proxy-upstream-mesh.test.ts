@@ -36,8 +36,7 @@ describe('backends behind a waypoint', () => {
     withPolicy({ connectionPool: { tcp: { maxConnections: 1 }, http: { http1MaxPendingRequests: 1 } } }, async () => {
       const answers = await eventually(
         async () => {
-          const all = await Promise.all(Array.from({ length: 10 }, () => send({ url: `${url}/delay/2000` })));
-          const found = all.flat();
+          const found = await send({ url: `${url}/delay/2000`, times: 10, atOnce: true });
           return found.some(({ status }) => status === 503) ? found : undefined;
         },
         'one of ten requests at once is refused',

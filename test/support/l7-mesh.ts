@@ -28,6 +28,8 @@ export interface HttpRequest {
   /** So many letters instead of `body`. */
   readonly bodyBytes?: number;
   readonly times?: number;
+  /** All of its times together. */
+  readonly atOnce?: boolean;
   readonly upgrade?: string;
 }
 
@@ -111,14 +113,10 @@ export async function openL7Mesh(options: TestMeshOptions = {}): Promise<L7Mesh>
     async until(pod, request, wanted, what) {
       let last: HttpAnswer | undefined;
       try {
-        return await eventually(
-          async () => {
-            [last] = await send(pod, request);
-            return last && wanted(last) ? last : undefined;
-          },
-          what,
-          30_000,
-        );
+        return await eventually(async () => {
+          [last] = await send(pod, request);
+          return last && wanted(last) ? last : undefined;
+        }, what);
       } catch (error) {
         throw new Error(`${what}: the last answer was ${JSON.stringify(last)}`, { cause: error });
       }

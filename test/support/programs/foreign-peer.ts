@@ -23,8 +23,10 @@ export interface PeerQuestion {
   readonly send?: string;
   /** One HTTP/2 request, sent by Node's own client. Only with TLS, and instead of `send`. */
   readonly request?: Readonly<Record<string, string>>;
-  /** How long the answer waits for the other end to close; default 5 s. */
+  /** How long the answer waits, once connected, for the other end to close; default 5 s. Nobody waits longer than 30 s to connect. */
   readonly timeoutMs?: number;
+  /** Base64: with these bytes at the end of what came, the answer does not wait any longer. */
+  readonly until?: string;
 }
 
 export interface PeerAnswer {
@@ -49,7 +51,7 @@ export interface PeerResponse {
 }
 
 await answerQuestions(async (question: PeerQuestion): Promise<PeerAnswer> => {
-  const { host, port, tls, send, request, timeoutMs = 5000 } = question;
+  const { host, port, tls, send, request, timeoutMs = 5000, until = '' } = question;
   const tcp = connectTcp({ host, port });
   const socket = tls ? secure(tcp, tls) : tcp;
   const done = tls ? 'secureConnect' : 'connect';
@@ -59,8 +61,21 @@ await answerQuestions(async (question: PeerQuestion): Promise<PeerAnswer> => {
   let failure: string | undefined;
   const received: Buffer[] = [];
   tcp.once('connect', () => (localPort = tcp.localPort ?? 0));
+  if (request === undefined) socket.on('data', (chunk: Buffer) => received.push(chunk));
   const over = new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, timeoutMs);
+    let timer = setTimeout(resolve, 30_000);
+    tcp.once('connect', () => {
+      clearTimeout(timer);
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    if (until !== '') {
+      const last = Buffer.from(until, 'base64');
+      socket.on('data', () => {
+        if (!Buffer.concat(received).subarray(-last.length).equals(last)) return;
+        clearTimeout(timer);
+        resolve();
+      });
+    }
     const end = (): void => {
       closed = true;
       clearTimeout(timer);
@@ -78,7 +93,6 @@ await answerQuestions(async (question: PeerQuestion): Promise<PeerAnswer> => {
   });
   let response: PeerResponse | undefined;
   if (request === undefined) {
-    socket.on('data', (chunk: Buffer) => received.push(chunk));
     await over;
   } else {
     await Promise.race([connected, over]);

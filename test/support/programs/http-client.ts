@@ -1,6 +1,7 @@
 /**
  * Sends requests one after another and prints a line of JSON: a list of what came back. Argument: JSON, a list of
- * `{ url, method?, headers?, body?, bodyBytes?, times?, upgrade? }`; with `upgrade`, that text is sent once the protocol was switched.
+ * `{ url, method?, headers?, body?, bodyBytes?, times?, atOnce?, upgrade? }`; with `upgrade`, that text is sent once the protocol was
+ * switched.
  */
 import { request, type IncomingMessage } from 'node:http';
 
@@ -12,6 +13,8 @@ interface Wanted {
   /** So many letters instead of `body`. */
   readonly bodyBytes?: number;
   readonly times?: number;
+  /** All of its times together. */
+  readonly atOnce?: boolean;
   readonly upgrade?: string;
 }
 
@@ -49,6 +52,8 @@ function send({ url, method = 'GET', headers = {}, body, bodyBytes, upgrade }: W
 
 const answers: Answer[] = [];
 for (const wanted of JSON.parse(process.argv[2] ?? '[]') as Wanted[]) {
-  for (let i = 0; i < (wanted.times ?? 1); i++) answers.push(await send(wanted));
+  const { times = 1, atOnce = false } = wanted;
+  if (atOnce) answers.push(...(await Promise.all(Array.from({ length: times }, () => send(wanted)))));
+  else for (let i = 0; i < times; i++) answers.push(await send(wanted));
 }
 process.stdout.write(`${JSON.stringify(answers)}\n`, () => process.exit(0));
