@@ -40,7 +40,7 @@ async function writeUntilKilled(
   }
 }
 
-test('kill -9 in the middle of many writes loses no acknowledged one', { timeout: 60_000 }, async (t) => {
+test('kill -9 in the middle of many writes loses no acknowledged one', { timeout: 170_000 }, async (t) => {
   const stateDir = createState();
   t.after(() => removeState(stateDir));
   const acknowledged: Acknowledged = new Map();
@@ -82,7 +82,7 @@ test('kill -9 in the middle of many writes loses no acknowledged one', { timeout
   ok(totalWrites > 1000, `${totalWrites} writes were acknowledged`);
 });
 
-test('an informer lives through kill -9 and a restart of the server', { timeout: 60_000 }, async (t) => {
+test('an informer lives through kill -9 and a restart of the server', { timeout: 170_000 }, async (t) => {
   const stateDir = createState();
   t.after(() => removeState(stateDir));
   let server = await startServerProcess(stateDir);

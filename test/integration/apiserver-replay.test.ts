@@ -244,7 +244,7 @@ test('ten thousand writes, five kills, and watches that resume', { timeout: 170_
     }
     const missing = (): string[] =>
       [...(cluster.acknowledged.get(collection) ?? [])].filter((rv) => !follower?.seen.has(rv));
-    for (let i = 0; i < 200 && (missing().length > 0 || follower?.fold.size !== stored.size); i++) await sleep(50);
+    for (let i = 0; i < 1200 && (missing().length > 0 || follower?.fold.size !== stored.size); i++) await sleep(50);
     deepEqual(follower?.problems, [], collection);
     deepEqual(missing(), [], `${collection}: acknowledged writes that the watch did not see`);
     const invented = [...(follower?.seen ?? [])].filter((rv) => cluster.acknowledged.get(collection)?.has(rv) !== true);

@@ -62,7 +62,6 @@ describe('the start of a pod', () => {
           .split('\n')
           .find((line) => line.includes('direction="inbound"') && line.includes(`/sa/${name}"`)),
       `the access log tells of ${name}`,
-      20_000,
     );
   }
 
@@ -91,7 +90,6 @@ describe('the start of a pod', () => {
     await eventually(
       async () => ((await mesh.pod('default', 'plain')).status?.phase === 'Running' ? true : undefined),
       'the pod runs',
-      30_000,
     );
   });
 
@@ -117,7 +115,6 @@ describe('the start of a pod', () => {
     await eventually(
       async () => (/ambit_cni_probe_checks_total\{result="open"\} [1-9]/.test(await metrics()) ? true : undefined),
       'the way of probes is tested',
-      30_000,
     );
     const conditions = async (): Promise<readonly { type: string; message?: string }[]> =>
       (await mesh.pod('shop', 'probed')).status?.conditions ?? [];

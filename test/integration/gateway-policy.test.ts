@@ -52,14 +52,10 @@ describe('the policies of a gateway at the edge', () => {
     what: string,
   ): Promise<HttpAnswer> => {
     let last: HttpAnswer | undefined;
-    return eventually(
-      async () => {
-        last = await ask(request);
-        return wanted(last) ? last : undefined;
-      },
-      what,
-      60_000,
-    ).catch((error: unknown) => {
+    return eventually(async () => {
+      last = await ask(request);
+      return wanted(last) ? last : undefined;
+    }, what).catch((error: unknown) => {
       throw new Error(`${what}: the last answer was ${JSON.stringify(last)}`, { cause: error });
     });
   };

@@ -289,7 +289,7 @@ describe(`informers on a bad line to ${kubernetes ? "Kubernetes' own API server"
           deepEqual(digest(informer.store.values()), wanted, name);
           return name;
         },
-        30_000,
+        60_000,
       );
       deepEqual(fold.mistakes, [], name);
       deepEqual(digest(fold.held.values()), wanted, `what the handlers of ${name} were told`);
@@ -299,7 +299,7 @@ describe(`informers on a bad line to ${kubernetes ? "Kubernetes' own API server"
       await eventually(
         () => informer.health().phase === 'watching',
         () => `${name} watches`,
-        10_000,
+        60_000,
       );
     }
     const faults = [...proxy.counts].map(([kind, count]) => `${kind}: ${count}`);

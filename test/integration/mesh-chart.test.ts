@@ -100,7 +100,7 @@ describe('a mesh installed by its chart', { skip }, () => {
     // It ends as soon as its last connection did, long before its time is over.
     const replaced = async (): Promise<true | undefined> =>
       (await mesh.systemPod('ztunnel', 'node-1')) === earlier ? undefined : true;
-    await eventually(replaced, 'the earlier ztunnel ends', 20_000);
+    await eventually(replaced, 'the earlier ztunnel ends');
     assert.ok(result.answered > 20, said);
     assert.deepEqual(result.failures, {}, said);
     assert.deepEqual((await webhook()).metadata.generation, before.metadata.generation);
@@ -117,7 +117,7 @@ describe('a mesh installed by its chart', { skip }, () => {
   });
 
   it('deploys a waypoint that serves', async () => {
-    const { code, stdout, stderr } = await mesh.ambit(['waypoint', 'apply', '--wait', '--waypoint-timeout', '60']);
+    const { code, stdout, stderr } = await mesh.ambit(['waypoint', 'apply', '--wait', '--waypoint-timeout', '150']);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /waypoint default\/waypoint is ready/);
     const { spec } = await mesh.client.get(kinds.Deployment, 'waypoint', 'default');

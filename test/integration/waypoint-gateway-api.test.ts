@@ -122,15 +122,11 @@ describe('routes of Services', () => {
     const wanted = [{ host: 'by-name.shop', port: 443, servername: 'secure.internal', ca: authority.rootPem }];
     const command = [process.execPath, join(programs, 'tls-client.ts'), JSON.stringify(wanted)];
     let last = '';
-    const answer = await eventually(
-      async () => {
-        last = await l7.mesh.exec('front/client', command);
-        const [found] = JSON.parse(last) as { readonly status: number; readonly body: string }[];
-        return found?.status === 200 ? found : undefined;
-      },
-      'TLS comes through',
-      30_000,
-    ).catch((error: unknown) => {
+    const answer = await eventually(async () => {
+      last = await l7.mesh.exec('front/client', command);
+      const [found] = JSON.parse(last) as { readonly status: number; readonly body: string }[];
+      return found?.status === 200 ? found : undefined;
+    }, 'TLS comes through').catch((error: unknown) => {
       throw new Error(`the last answer was ${last}`, { cause: error });
     });
     assert.equal((JSON.parse(answer.body) as { readonly servername: string }).servername, 'secure.internal');

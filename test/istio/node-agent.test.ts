@@ -87,7 +87,7 @@ describe("Ambit's ztunnel on Istio's node agent", { skip }, () => {
       JSON.stringify(event),
       'http://agent/cmdadd',
     ];
-    await eventually(async () => (await mesh.exec(agent, curl), true), `the agent enrols ${name}`, 30_000);
+    await eventually(async () => (await mesh.exec(agent, curl), true), `the agent enrols ${name}`);
   }
 
   it('carries connections between pods that the agent enrolled', async () => {

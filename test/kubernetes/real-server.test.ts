@@ -70,7 +70,7 @@ describe("a mesh on Kubernetes' own server", { skip }, () => {
     const renewed = async (): Promise<string> =>
       (await mesh.client.get(kinds.Lease, 'node-1', 'kube-node-lease')).spec?.renewTime ?? '';
     const first = await renewed();
-    await eventually(async () => ((await renewed()) > first ? true : undefined), 'the lease is renewed', 30_000);
+    await eventually(async () => ((await renewed()) > first ? true : undefined), 'the lease is renewed');
     for (const node of (await mesh.client.list(kinds.Node)).items) assert.deepEqual(node.spec?.taints ?? [], []);
   });
 
