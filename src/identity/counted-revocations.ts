@@ -1,14 +1,9 @@
 /** Revocations of a process, whose refusals its metrics tell. */
 import type { MetricsRegistry } from '../telemetry/index.ts';
-import { createRevocations, type PeerRole, type Revocations } from './revocations.ts';
+import { createRevocations, type Revocations } from './revocations.ts';
 
 /** Peers that are refused or cut for a revoked certificate are counted, by the side that we are of the connection. */
 export function createCountedRevocations(metrics: MetricsRegistry): Revocations {
-  return createRevocations({ onRevoked: countRejections(metrics) });
-}
-
-/** For revocations that are not the mesh's as well: once a registry. */
-export function countRejections(metrics: MetricsRegistry): (role: PeerRole) => void {
   const rejections = metrics.group({
     metrics: {
       rejections: {
@@ -19,7 +14,9 @@ export function countRejections(metrics: MetricsRegistry): (role: PeerRole) => v
     },
     labelNames: ['reporter'],
   });
-  return (role) => {
-    rejections.record([role === 'server' ? 'destination' : 'source'], (values) => values.rejections++);
-  };
+  return createRevocations({
+    onRevoked(role) {
+      rejections.record([role === 'server' ? 'destination' : 'source'], (values) => values.rejections++);
+    },
+  });
 }

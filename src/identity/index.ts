@@ -8,7 +8,7 @@ export {
   type CertificateStatus,
 } from './certificate-manager.ts';
 export { validToMs, verifyChain } from './chain.ts';
-export { countRejections, createCountedRevocations } from './counted-revocations.ts';
+export { createCountedRevocations } from './counted-revocations.ts';
 export { createCsr, type CertificateSigningRequest } from './csr.ts';
 export { acceptTls, connectTls, type HandshakeOptions, type TrustedPeer } from './handshake.ts';
 export { splitCertificates } from './pem.ts';

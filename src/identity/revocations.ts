@@ -114,12 +114,15 @@ function pathOf(socket: TLSSocket, rootsPem: string): X509Certificate[] {
   return path;
 }
 
-let parsedRoots: { readonly pem: string; readonly certificates: X509Certificate[] } | undefined;
+/** The mesh's bundle, and at a gateway one for each set of authorities that clients come from. */
+const parsedRoots = new Map<string, X509Certificate[]>();
+const maxParsedRoots = 32;
 
-/** One bundle is all that a process has at a time, but for the moment of a rotation. */
 function rootsOf(pem: string): X509Certificate[] {
-  if (parsedRoots?.pem !== pem) {
-    parsedRoots = { pem, certificates: splitCertificates(pem).map((block) => new X509Certificate(block)) };
-  }
-  return parsedRoots.certificates;
+  const known = parsedRoots.get(pem);
+  if (known) return known;
+  const certificates = splitCertificates(pem).map((block) => new X509Certificate(block));
+  for (const [oldest] of parsedRoots) if (parsedRoots.size >= maxParsedRoots) parsedRoots.delete(oldest);
+  parsedRoots.set(pem, certificates);
+  return certificates;
 }

@@ -10,6 +10,7 @@ import { createConfigStore, type ConfigStatus } from './config/store.ts';
 import { closeFilters, compileConfig, passthroughBackend, type CompiledConfig } from './engine/compiled-config.ts';
 import { registerExceptions } from './engine/exceptions.ts';
 import type { FilterKind } from './engine/filter.ts';
+import { ClientRevocations } from './listeners/client-revocations.ts';
 import { LateNews } from './listeners/late-news.ts';
 import { LeftWorkloads } from './listeners/left-workloads.ts';
 import { LiveConnections, type ListenerContext } from './listeners/listener-context.ts';
@@ -57,12 +58,14 @@ export function createProxy(options: ProxyOptions): Proxy {
   const live = new LiveConnections();
   let compiled: CompiledConfig | undefined;
   let candidate: CompiledConfig | undefined;
+  const clientRevocations = new ClientRevocations({ onRevoked: (role) => revocations?.refused(role), log });
   const context: ListenerContext = {
     services,
     identity,
     own: () => options.own(),
     certificate: (signal) => options.certificate(signal),
     ...(revocations ? { revocations } : {}),
+    clientRevocations,
     config: () => compiled,
     ended: ended.signal,
     live,
@@ -93,6 +96,7 @@ export function createProxy(options: ProxyOptions): Proxy {
     if (before) closeFilters(before, compiled);
     const backends = new Map(snapshot.backends).set(passthroughBackend.name, passthroughBackend);
     upstreams.apply(backends, snapshot.secrets);
+    clientRevocations.apply(snapshot.secrets);
     live.review();
     context.late.look();
     listeners.apply(snapshot).then(

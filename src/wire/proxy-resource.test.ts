@@ -434,6 +434,7 @@ const samples: readonly ProxyResource[] = [
     certificateChain: 'PEM',
     privateKey: 'PEM',
     caCertificates: 'PEM',
+    revocations: 'PEM',
   },
 ];
 

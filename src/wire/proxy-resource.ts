@@ -58,6 +58,7 @@ const secret = object<TlsSecret>({
   certificateChain: optional(text),
   privateKey: optional(text),
   caCertificates: optional(text),
+  revocations: optional(text),
 });
 
 type PlainKind = Exclude<ProxyResourceKind, 'routes'>;

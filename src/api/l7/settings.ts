@@ -33,4 +33,6 @@ export interface TlsSecret {
   readonly certificateChain?: string;
   readonly privateKey?: string;
   readonly caCertificates?: string;
+  /** Revocation lists of the CAs, PEM. */
+  readonly revocations?: string;
 }

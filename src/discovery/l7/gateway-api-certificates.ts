@@ -10,7 +10,15 @@ import type { GatewayView } from './gateway-listeners-view.ts';
 import type { CertificateScope } from './gateway-listeners-tls.ts';
 import { gatewayGroup } from './gateway-listeners.ts';
 import { permits, type ReferenceFrom, type ReferenceTo } from './reference-grant.ts';
-import { readCaOfConfigMap, readCaOfSecret, readCertificate, type Certificate } from './secrets.ts';
+import {
+  readCaOfConfigMap,
+  readCaOfSecret,
+  readCertificate,
+  readRevocations,
+  type Certificate,
+  type Revocations,
+  type Unusable,
+} from './secrets.ts';
 
 export interface DerivedCertificates {
   readonly scopeOf: (gateway: Gateway, cluster: string, read: Reader) => CertificateScope;
@@ -46,6 +54,19 @@ export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCerti
       blame: 'downstream',
     });
   });
+  // Thrown, so that the last good ones stay.
+  const goodLists = (key: string, read: Revocations | Unusable | undefined): Revocations | undefined => {
+    if (read?.kind !== 'unusable') return read;
+    throw new AmbitError(`Cannot use ${key}: it ${read.problem}`, { code: 'discovery.bad-crl', blame: 'downstream' });
+  };
+  const lists = {
+    Secret: graph.map('revocation lists in Secrets', secrets, ({ data }, key) =>
+      goodLists(`Secret ${key}`, readRevocations({ kind: 'Secret', data })),
+    ),
+    ConfigMap: graph.map('revocation lists in ConfigMaps', configMaps, ({ data }, key) =>
+      goodLists(`ConfigMap ${key}`, readRevocations({ kind: 'ConfigMap', data })),
+    ),
+  };
   return {
     isGranted,
     scopeOf(gateway, cluster, read) {
@@ -63,6 +84,11 @@ export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCerti
           const found = read.get(secrets, caKey);
           return found && readCaOfSecret(found);
         },
+        revocations(kind, of, name) {
+          const found = read.get(kind === 'Secret' ? secrets : configMaps, `${cluster}/${of}/${name}`);
+          return found && readRevocations({ kind, data: found.data });
+        },
+        lastRevocations: (kind, of, name) => read.get(lists[kind], `${cluster}/${of}/${name}`),
         lastGood: (of, name) => read.get(good, `${cluster}/${of}/${name}`),
       };
     },
@@ -71,7 +97,7 @@ export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCerti
         const gateway = `${view.namespace}/${view.name}`;
         const programmed = view.listeners.filter(({ isProgrammed }) => isProgrammed);
         const secretsByName = new Map<string, TlsSecret>();
-        for (const { tls, clientCertificates } of programmed) {
+        for (const { tls, clientCertificates, clientRevocations } of programmed) {
           for (const name of tls?.certificates ?? []) {
             const certificate = read.get(good, `${clusterOfKey(key)}/${name}`);
             if (!certificate) continue;
@@ -80,7 +106,12 @@ export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCerti
           }
           const name = tls?.clientCa?.secret;
           if (name !== undefined && clientCertificates !== undefined) {
-            secretsByName.set(name, { kind: 'secret', name, caCertificates: clientCertificates });
+            secretsByName.set(name, {
+              kind: 'secret',
+              name,
+              caCertificates: clientCertificates,
+              ...(clientRevocations ? { revocations: clientRevocations } : {}),
+            });
           }
         }
         return [...secretsByName].map(

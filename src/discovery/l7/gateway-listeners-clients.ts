@@ -5,6 +5,7 @@
 import type { Gateway } from '../../api/gateway.ts';
 import type { EdgeTls } from '../../api/l7/index.ts';
 import { modeOption, type CertificateScope } from './gateway-listeners-tls.ts';
+import type { Revocations } from './secrets.ts';
 
 type Frontend = NonNullable<NonNullable<Gateway['spec']['tls']>['frontend']>['default'];
 type CaRef = NonNullable<Frontend['validation']>['caCertificateRefs'][number];
@@ -20,6 +21,17 @@ export interface ClientValidation {
   readonly clientCa?: NonNullable<EdgeTls['clientCa']>;
   /** PEM of the secret that `clientCa` names. */
   readonly certificates: string;
+  /** PEM of the lists that come with them; "": none. */
+  readonly revocations: string;
+  readonly problem?: ClientCaProblem;
+}
+
+/** An authority: its certificates, and whose it revoked. */
+interface ClientCa {
+  readonly kind: 'ca';
+  readonly certificates: string;
+  readonly revocations: string;
+  /** Lists cannot be used: the last good ones are here. */
   readonly problem?: ClientCaProblem;
 }
 
@@ -43,16 +55,19 @@ function optionValidation(
   const mode = tls?.options?.[modeOption];
   if (mode !== 'MUTUAL' && mode !== 'OPTIONAL_MUTUAL') return undefined;
   const [ref] = tls?.certificateRefs ?? [];
-  if (!ref) return { certificates: '' };
+  if (!ref) return { certificates: '', revocations: '' };
   const { namespace } = ref;
   const secret = { group: '', kind: 'Secret', ...(namespace === undefined ? {} : { namespace }) };
   const own = readRef({ ...secret, name: ref.name }, scope);
-  const found = typeof own === 'string' ? own : readRef({ ...secret, name: `${ref.name}-cacert` }, scope);
-  if (typeof found !== 'string') return { certificates: '', problem: found };
+  const hasOwn = scope.ca('Secret', namespace ?? scope.from.namespace, ref.name)?.kind === 'ca';
+  const found = hasOwn ? own : readRef({ ...secret, name: `${ref.name}-cacert` }, scope);
+  if (!('kind' in found)) return { certificates: '', revocations: '', problem: found };
   const required = mode === 'MUTUAL';
   return {
     clientCa: { secret: `${metadata.namespace}/${metadata.name}.client-ca.${name}`, required },
-    certificates: `${found.trimEnd()}\n`,
+    certificates: found.certificates,
+    revocations: found.revocations,
+    ...(found.problem ? { problem: found.problem } : {}),
   };
 }
 
@@ -67,23 +82,24 @@ function frontendValidation(
   const { validation } = ofPort ? ofPort.tls : frontend.default;
   if (!validation) return undefined;
   let problem: ClientCaProblem | undefined;
-  const certificates = validation.caCertificateRefs.flatMap((ref) => {
+  const authorities = validation.caCertificateRefs.flatMap((ref) => {
     const found = readRef(ref, scope);
-    if (typeof found === 'string') return [found];
-    problem ??= found;
-    return [];
+    const isThere = 'kind' in found;
+    problem ??= isThere ? found.problem : found;
+    return isThere ? [found] : [];
   });
   const secret = `${metadata.namespace}/${metadata.name}.client-ca${ofPort ? `.${port}` : ''}`;
   return {
-    ...(certificates.length > 0
+    ...(authorities.length > 0
       ? { clientCa: { secret, required: (validation.mode ?? 'AllowValidOnly') === 'AllowValidOnly' } }
       : {}),
-    certificates: certificates.map((pem) => `${pem.trimEnd()}\n`).join(''),
+    certificates: authorities.map(({ certificates }) => certificates).join(''),
+    revocations: authorities.map(({ revocations }) => revocations).join(''),
     ...(problem ? { problem } : {}),
   };
 }
 
-function readRef({ group, kind, name, namespace }: CaRef, scope: CertificateScope): string | ClientCaProblem {
+function readRef({ group, kind, name, namespace }: CaRef, scope: CertificateScope): ClientCa | ClientCaProblem {
   const { from } = scope;
   const of = namespace ?? from.namespace;
   if (group !== '' || (kind !== 'ConfigMap' && kind !== 'Secret')) {
@@ -96,7 +112,25 @@ function readRef({ group, kind, name, namespace }: CaRef, scope: CertificateScop
     return { reason: 'RefNotPermitted', message };
   }
   const found = scope.ca(kind, of, name);
-  if (found?.kind === 'ca') return found.certificates;
-  const message = `${kind} ${of}/${name} ${found ? found.problem : 'does not exist'}`;
-  return { reason: 'InvalidCACertificateRef', message };
+  if (found?.kind !== 'ca') {
+    const message = `${kind} ${of}/${name} ${found ? found.problem : 'does not exist'}`;
+    return { reason: 'InvalidCACertificateRef', message };
+  }
+  const certificates = `${found.certificates.trimEnd()}\n`;
+  const lists = scope.revocations(kind, of, name);
+  if (lists?.kind !== 'unusable') return { kind: 'ca', certificates, revocations: pemOf(lists) };
+  // Nobody says whom the authority has revoked: it stands for nobody, unless it was known before.
+  const message = `${kind} ${of}/${name} ${lists.problem}`;
+  const last = scope.lastRevocations(kind, of, name);
+  if (!last) return { reason: 'InvalidCACertificateRef', message };
+  const problem = {
+    reason: 'InvalidCACertificateRef',
+    message: `${message}; the last good lists stay in force`,
+  } as const;
+  return { kind: 'ca', certificates, revocations: pemOf(last), problem };
+}
+
+function pemOf(revocations: Revocations | undefined): string {
+  const lists = revocations?.lists.trim() ?? '';
+  return lists === '' ? '' : `${lists}\n`;
 }

@@ -4,7 +4,7 @@ import type { Secret } from '../../api/core.ts';
 import type { Gateway } from '../../api/gateway.ts';
 import type { EdgeTls } from '../../api/l7/index.ts';
 import type { ReferenceFrom, ReferenceTo } from './reference-grant.ts';
-import { readCertificate, type CaCertificates, type Certificate, type Unusable } from './secrets.ts';
+import { readCertificate, type CaCertificates, type Certificate, type Revocations, type Unusable } from './secrets.ts';
 
 type GatewayListener = Gateway['spec']['listeners'][number];
 type CertificateRef = NonNullable<NonNullable<GatewayListener['tls']>['certificateRefs']>[number];
@@ -18,6 +18,14 @@ export interface CertificateScope {
   readonly lastGood: (namespace: string, name: string) => Certificate | undefined;
   /** CA certificates; undefined: the object does not exist. */
   readonly ca: (kind: 'ConfigMap' | 'Secret', namespace: string, name: string) => CaCertificates | Unusable | undefined;
+  /** Revocation lists beside them; undefined: there are none. */
+  readonly revocations: (
+    kind: 'ConfigMap' | 'Secret',
+    namespace: string,
+    name: string,
+  ) => Revocations | Unusable | undefined;
+  /** The last lists of the object that could be used, if it had any. */
+  readonly lastRevocations: (kind: 'ConfigMap' | 'Secret', namespace: string, name: string) => Revocations | undefined;
 }
 
 export interface ListenerTls {

@@ -1,11 +1,13 @@
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { before, describe, it } from 'node:test';
 import { X509CertificateGenerator } from '@peculiar/x509';
 import type { Secret } from '../../api/core.ts';
 import type { Gateway } from '../../api/gateway.ts';
 import { createTestAuthority } from '../../../test/support/certificates.ts';
+import { openOpensslRoot } from '../../../test/support/openssl-authority.ts';
 import { gatewayClass, service, waypoint } from '../fixtures.ts';
 import {
   edgeGateway,
@@ -420,6 +422,62 @@ describe('the clients of an HTTPS listener', () => {
       ['shop/cert', secret],
     );
   });
+
+  const skip = spawnSync('openssl', ['version']).status !== 0;
+  it(
+    'are told from those that the authorities have revoked; lists that are broken are said, and the last good hold',
+    { skip },
+    () => {
+      using root = openOpensslRoot('clients');
+      const lists = root.crl().toString();
+      const world = validated({ default: { validation: ca() } });
+      const put = (crl: string): void =>
+        world.put(world.sources.configMaps, {
+          metadata: { name: 'ca', namespace: 'shop' },
+          data: { 'ca.crt': root.certPem, 'ca.crl': crl },
+        });
+      const told = (): string | undefined =>
+        world.secrets('edge').find(({ name }) => name.includes('client-ca'))?.revocations;
+      put(lists);
+      assert.equal(told(), `${lists.trim()}\n`);
+      assert.deepEqual(faults(world, 'https'), []);
+      put('broken');
+      assert.equal(told(), `${lists.trim()}\n`);
+      assert.deepEqual(faults(world, 'https'), ['ResolvedRefs=InvalidCACertificateRef']);
+      put('');
+      assert.equal(told(), undefined);
+      assert.deepEqual(faults(world, 'https'), []);
+    },
+  );
+
+  it(
+    "are told apart by the lists in the listener's own Secret too; without any that can be read nobody is let in",
+    { skip },
+    () => {
+      using root = openOpensslRoot('clients');
+      const withLists = (crl: string): GatewayWorld => {
+        const listener = https('a.b', 'cert');
+        const world = openWith({
+          ...listener,
+          tls: { ...listener.tls, options: { 'gateway.istio.io/tls-terminate-mode': 'MUTUAL' } },
+        });
+        const { data, ...secret } = secretOf('cert', ecdsa);
+        world.put(world.sources.secrets, {
+          ...secret,
+          data: { ...data, 'ca.crt': base64(root.certPem), 'ca.crl': base64(crl) },
+        });
+        return world;
+      };
+      const lists = root.crl().toString();
+      assert.equal(withLists(lists).secrets('edge').at(-1)?.revocations, `${lists.trim()}\n`);
+      const broken = withLists('broken');
+      assert.deepEqual(faults(broken, 'https')[0], 'Accepted=NoValidCACertificate');
+      assert.deepEqual(servers(broken), []);
+      const beside = { 'ca.crt': base64(rootPem) };
+      broken.put(broken.sources.secrets, { metadata: { name: 'cert-cacert', namespace: 'shop' }, data: beside });
+      assert.deepEqual(servers(broken), [], 'no other authority takes the place of one whose lists are broken');
+    },
+  );
 
   it('are not let in while there is no authority', () => {
     const shut = (more: object, reason: string): GatewayWorld => {

@@ -28,6 +28,8 @@ export interface ListenerView {
   readonly tls?: EdgeTls;
   /** PEM of the secret that `tls.clientCa` names. */
   readonly clientCertificates?: string;
+  /** PEM of the revocation lists of those authorities. */
+  readonly clientRevocations?: string;
   /** Whether a proxy opens it. */
   readonly isProgrammed: boolean;
   /** By type: Accepted, Conflicted, Programmed, ResolvedRefs. */
@@ -72,7 +74,9 @@ export function viewListeners(
       supportedKinds: accepted.status === 'True' ? kinds.supported : [],
       allowed: allowedNamespaces(listener),
       ...(tls.tls ? { tls: { ...tls.tls, ...(clients?.clientCa ? { clientCa: clients.clientCa } : {}) } } : {}),
-      ...(clients?.clientCa ? { clientCertificates: clients.certificates } : {}),
+      ...(clients?.clientCa
+        ? { clientCertificates: clients.certificates, clientRevocations: clients.revocations }
+        : {}),
       isProgrammed: isServed,
       conditions: {
         Accepted: conflict && accepted.status === 'True' ? no(conflict.reason, conflict.message) : accepted,

@@ -2,6 +2,7 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { ConfigMap, Secret } from '../../api/core.ts';
+import { parseRevocationLists } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 
 export interface Certificate {
@@ -63,6 +64,12 @@ export interface CaCertificates {
   readonly certificates: string;
 }
 
+export interface Revocations {
+  readonly kind: 'revocations';
+  /** PEM; "": nothing is revoked. */
+  readonly lists: string;
+}
+
 /** `ca.crt` of a ConfigMap, or of a Secret (also `cacert`). */
 export function readCaOfConfigMap({ data = {} }: ConfigMap): CaCertificates | Unusable {
   return readCa(data['ca.crt'] ?? '');
@@ -70,6 +77,24 @@ export function readCaOfConfigMap({ data = {} }: ConfigMap): CaCertificates | Un
 
 export function readCaOfSecret({ data = {} }: Secret): CaCertificates | Unusable {
   return readCa(textOf(data['ca.crt'] ?? data['cacert']));
+}
+
+/** PEM; undefined: the object has none. Of `ca.crl`, or `crl` as Istio's own kind of credential has it. */
+export function readRevocations(
+  object:
+    | { readonly kind: 'Secret'; readonly data: Secret['data'] }
+    | { readonly kind: 'ConfigMap'; readonly data: ConfigMap['data'] },
+): Revocations | Unusable | undefined {
+  const { kind, data = {} } = object;
+  const written = data['ca.crl'] ?? data['crl'];
+  if (written === undefined) return undefined;
+  const lists = kind === 'Secret' ? textOf(written) : written;
+  try {
+    parseRevocationLists(Buffer.from(lists));
+  } catch (error) {
+    return unusable(`has a ca.crl that cannot be used: ${messageOf(error)}`);
+  }
+  return { kind: 'revocations', lists };
 }
 
 function readCa(certificates: string): CaCertificates | Unusable {

@@ -108,6 +108,7 @@ export class EdgeServer {
     await handshake(secure);
     this.#handshakes.delete(socket);
     if (clientCertificate === 'required') refuseStrangers(secure);
+    if (server.tls.clientCa) this.#refuseRevoked(secure, server.tls.clientCa.secret);
     const channel = tlsChannel(secure);
     const secured = { ...connection, isTls: true };
     if (isHttp) {
@@ -119,6 +120,19 @@ export class EdgeServer {
     }
     const common = { context, connection: secured, placeOf: () => place, tcpPlace, trust: 'edge' as const };
     await serveApplication({ ...common, channel, protocol: 'tcp', place });
+  }
+
+  /** Also where a client needs no certificate: one that it shows must hold. */
+  #refuseRevoked(socket: TLSSocket, secret: string): void {
+    const lists = this.#context.clientRevocations?.of(secret);
+    if (!lists || !socket.getPeerX509Certificate()) return;
+    const rootsPem = this.#secrets().get(secret)?.caCertificates ?? '';
+    const peer = { socket, rootsPem, role: 'server' } as const;
+    const problem = lists.kind === 'lists' ? lists.revocations.problemOf(peer) : lists.reason;
+    if (lists.kind === 'lists' && problem === undefined) return lists.revocations.track(peer);
+    if (lists.kind === 'lists') lists.revocations.refused('server');
+    socket.destroy();
+    throw new Error(`the client's certificate is refused: ${problem}`);
   }
 
   /** Where its connections are handled by the configuration of then. */

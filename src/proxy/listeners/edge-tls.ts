@@ -1,4 +1,5 @@
 /** Secure contexts of gateways' servers, made once a set of secrets. */
+import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { EdgeTls, TlsSecret } from '../../api/l7/index.ts';
 
@@ -24,7 +25,10 @@ export function serverContext(tls: EdgeTls, secrets: ReadonlyMap<string, TlsSecr
       key: certificates.map(({ privateKey }) => privateKey),
       minVersion: tls.minVersion,
       ...(tls.cipherSuites.length > 0 ? { ciphers: tls.cipherSuites.join(':') } : {}),
-      ...(ca === undefined ? {} : { ca }),
+      // A session that is resumed shows less of the client's chain than its first one: whoever is to be checked begins anew.
+      ...(ca === undefined
+        ? {}
+        : { ca, secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION }),
     }),
     clientCertificate: tls.clientCa ? (tls.clientCa.required ? 'required' : 'optional') : 'none',
   };

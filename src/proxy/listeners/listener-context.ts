@@ -4,6 +4,7 @@ import type { MeshWorkload } from '../../api/workload.ts';
 import type { Revocations, WorkloadCertificate } from '../../identity/index.ts';
 import type { CompiledConfig } from '../engine/compiled-config.ts';
 import type { ProxyServices } from '../proxy-services.ts';
+import type { ClientRevocations } from './client-revocations.ts';
 import type { LateNews } from './late-news.ts';
 import type { LeftWorkloads } from './left-workloads.ts';
 
@@ -15,6 +16,8 @@ export interface ListenerContext {
   own(): MeshWorkload | undefined;
   certificate(signal: AbortSignal): Promise<WorkloadCertificate>;
   readonly revocations?: Revocations;
+  /** Of clients at the edge; absent: nobody's. */
+  readonly clientRevocations?: ClientRevocations;
   /** Of now; undefined before the first. */
   config(): CompiledConfig | undefined;
   /** The end of the process: what still lives is cut. */

@@ -1,0 +1,169 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { connect, type TLSSocket } from 'node:tls';
+import { testIdentity } from '../../../test/support/certificates.ts';
+import { openOpensslRoot, type OpensslAuthority } from '../../../test/support/openssl-authority.ts';
+import type { TlsSecret } from '../../api/l7/index.ts';
+import { silentLog } from '../../lib/log.ts';
+import { listen } from '../../net/index.ts';
+import { engineBench } from '../engine/engine-fixtures.ts';
+import { ClientRevocations } from './client-revocations.ts';
+import { EdgeServer } from './edge-server.ts';
+import { LiveConnections, type ListenerContext } from './listener-context.ts';
+
+const skip = spawnSync('openssl', ['version']).status !== 0;
+
+interface Edge extends AsyncDisposable {
+  /** The configuration of now has these lists. */
+  useLists(revocations: string | undefined): void;
+  /** "in" once the server has taken a request, else "out". */
+  visit(leaf: { readonly certPem: string; readonly keyPem: string } | undefined, session?: Buffer): Promise<Visit>;
+  readonly refusals: string[];
+  readonly errors: string[];
+}
+
+interface Visit {
+  readonly outcome: 'in' | 'out';
+  readonly socket: TLSSocket;
+  readonly closed: Promise<void>;
+}
+
+/** A gateway's HTTPS port whose own certificate and whose clients are of one authority. */
+async function openEdge(root: OpensslAuthority, required: boolean, lists?: string): Promise<Edge> {
+  const { place } = engineBench();
+  const own = root.leaf(testIdentity('shop/edge'));
+  const server = {
+    name: 'https',
+    protocol: 'https',
+    hostname: '*',
+    tls: {
+      mode: 'terminate',
+      certificates: ['shop/cert'],
+      minVersion: 'TLSv1.2',
+      cipherSuites: [],
+      clientCa: { secret: 'shop/ca', required },
+    },
+  };
+  const places = [{ ...place, server }];
+  const refusals: string[] = [];
+  const errors: string[] = [];
+  const log = {
+    ...silentLog(),
+    warn: (_: string, fields?: { reason?: unknown }) => void refusals.push(String(fields?.reason)),
+    error: (_: string, fields?: { meanwhile?: unknown }) => void errors.push(String(fields?.meanwhile)),
+  };
+  const clientRevocations = new ClientRevocations({ onRevoked: (role) => void refusals.push(`counted: ${role}`), log });
+  let secrets: ReadonlyMap<string, TlsSecret> = new Map();
+  const useLists = (revocations: string | undefined): void => {
+    const cert = { kind: 'secret', name: 'shop/cert', certificateChain: own.certPem, privateKey: own.keyPem } as const;
+    const ca: TlsSecret = {
+      kind: 'secret',
+      name: 'shop/ca',
+      caCertificates: root.certPem,
+      ...(revocations === undefined ? {} : { revocations }),
+    };
+    secrets = new Map([
+      [cert.name, cert],
+      [ca.name, ca],
+    ]);
+    clientRevocations.apply(secrets);
+  };
+  useLists(lists);
+  const context = {
+    services: { ...place.services, log },
+    identity: testIdentity('shop/edge'),
+    config: () => ({ serverPlaces: () => places, snapshot: { listeners: new Map(), secrets } }) as never,
+    clientRevocations,
+    ended: new AbortController().signal,
+    live: new LiveConnections(),
+  } as Partial<ListenerContext> as ListenerContext;
+  const edge = new EdgeServer(context, 'https');
+  const served: Promise<void>[] = [];
+  const sockets: TLSSocket[] = [];
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    onConnection: (accepted) => void served.push(edge.serve(accepted)),
+  });
+  return {
+    useLists,
+    refusals,
+    errors,
+    async visit(leaf, session) {
+      const socket = connect({
+        host: '127.0.0.1',
+        port: listener.address.port,
+        servername: 'shop.example',
+        rejectUnauthorized: false,
+        ALPNProtocols: ['h2'],
+        ...(session ? { session } : {}),
+        ...(leaf ? { cert: leaf.certPem, key: leaf.keyPem } : {}),
+      });
+      sockets.push(socket);
+      socket.on('error', () => {});
+      const closed = once(socket, 'close').then(() => {});
+      // The settings of HTTP/2 come first from who serves it.
+      const outcome = await Promise.race([
+        once(socket, 'data').then(() => 'in' as const),
+        closed.then(() => 'out' as const),
+      ]);
+      return { outcome, socket, closed };
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await Promise.all(served);
+      await listener.close();
+    },
+  };
+}
+
+describe('a gateway whose clients show certificates', { skip }, () => {
+  it('refuses and cuts who is revoked, and lets the others be', async () => {
+    using root = openOpensslRoot('clients');
+    const [ann, bob] = [root.leaf(testIdentity('a/ann')), root.leaf(testIdentity('a/bob'))];
+    await using edge = await openEdge(root, true, root.crl().toString());
+    const [before, other] = [await edge.visit(ann), await edge.visit(bob)];
+    assert.deepEqual([before.outcome, other.outcome], ['in', 'in']);
+    root.revoke(ann.certPem);
+    edge.useLists(root.crl().toString());
+    await before.closed;
+    assert.equal((await edge.visit(ann)).outcome, 'out');
+    assert.match(edge.refusals.at(-1) ?? '', /client's certificate is refused: .* serial [0-9a-f]+, is revoked/);
+    assert.equal(edge.refusals.filter((line) => line === 'counted: server').length, 2);
+    assert.equal((await edge.visit(bob)).outcome, 'in');
+    assert.equal(other.socket.destroyed, false);
+  });
+
+  it('lists that cannot be read leave the last good ones in force, and without any refuse everybody', async () => {
+    using root = openOpensslRoot('clients');
+    const [ann, bob] = [root.leaf(testIdentity('a/ann')), root.leaf(testIdentity('a/bob'))];
+    root.revoke(ann.certPem);
+    await using edge = await openEdge(root, true, root.crl().toString());
+    edge.useLists('broken');
+    assert.deepEqual(edge.errors, ['the last good lists stay in force']);
+    assert.deepEqual([(await edge.visit(ann)).outcome, (await edge.visit(bob)).outcome], ['out', 'in']);
+    edge.useLists(undefined);
+    assert.equal((await edge.visit(ann)).outcome, 'in', 'who takes them away revokes nothing any more');
+    await using fresh = await openEdge(root, true, 'broken');
+    assert.equal((await fresh.visit(bob)).outcome, 'out');
+  });
+
+  it('resumes no session: each handshake shows the whole chain', async () => {
+    using root = openOpensslRoot('clients');
+    const ann = root.leaf(testIdentity('a/ann'));
+    await using edge = await openEdge(root, true);
+    const { socket } = await edge.visit(ann);
+    const again = await edge.visit(ann, socket.getSession());
+    assert.deepEqual([again.outcome, again.socket.isSessionReused()], ['in', false]);
+  });
+
+  it('refuses a revoked certificate where none is needed as well', async () => {
+    using root = openOpensslRoot('clients');
+    const ann = root.leaf(testIdentity('a/ann'));
+    root.revoke(ann.certPem);
+    await using edge = await openEdge(root, false, root.crl().toString());
+    assert.deepEqual([(await edge.visit(ann)).outcome, (await edge.visit(undefined)).outcome], ['out', 'in']);
+  });
+});
