@@ -1,32 +1,30 @@
-/** One request from its head to its end: filters, route, attempts, answer. */
-import { randomUUID } from 'node:crypto';
+/** One request from its head to its end: what becomes of it, and what is known of it by then. */
 import type { DestinationService, HttpRule, WeightedDestination } from '../../api/l7/index.ts';
 import type { WorkloadUid } from '../../api/names.ts';
-import { drawDestination, redirectLocation, rewritePath, type PickedRule } from '../../decision/routes/index.ts';
+import type { PickedRule } from '../../decision/routes/index.ts';
 import { HeaderList } from '../../http/header-list.ts';
-import {
-  ExchangeError,
-  type RequestHead,
-  type ResponseHead,
-  type ServerExchange,
-  type ServerExchangeReader,
-} from '../../http/message.ts';
-import { messageOf } from '../../lib/errors.ts';
-import { tryParseSpiffeId, spiffeParts } from '../../identity/index.ts';
+import type { RequestHead, ResponseHead, ServerExchange, ServerExchangeReader } from '../../http/message.ts';
+import { clientOf } from '../own-calls.ts';
 import type { UpstreamFailure, UpstreamHost } from '../upstream/upstream.ts';
 import type { Attempt } from './attempt.ts';
+import { chooseDestination } from './choose-destination.ts';
+import { ClientAnswer } from './client-answer.ts';
+import { noteClientEnd } from './client-end.ts';
 import { enginePart, exceptionReply, reportException } from './exceptions.ts';
-import { noRoute } from './failure-reply.ts';
-import type { HttpFilter, LocalReply } from './filter.ts';
+import type { LocalReply } from './filter.ts';
+import { filterAnswer, filterRequest, finishFilters, type ChainRun } from './filter-chain.ts';
 import { Forwarding, type ForwardingOwner } from './forwarding.ts';
 import { GrpcMessages } from './grpc-messages.ts';
-import { changeRequestHeaders, changeResponseHeaders } from './header-changes.ts';
-import type { DownstreamConnection, HttpRun, RunTimes, VerifiedToken } from './http-run.ts';
-import { reasonHeader, renderReply, sendReply, type RenderedReply } from './local-reply.ts';
+import { changeResponseHeaders } from './header-changes.ts';
+import type { DownstreamConnection, RunTimes, VerifiedToken } from './http-run.ts';
+import { renderReply } from './local-reply.ts';
 import { Mirrors } from './mirror.ts';
+import { pickRoute } from './pick-route.ts';
 import type { HttpPlace } from './place.ts';
 import { RequestBody } from './request-body.ts';
-import { ResponseBody } from './response-body.ts';
+import { requestIdOf } from './request-id.ts';
+import { changeAnswer, changeRequest } from './rule-changes.ts';
+import { replyOfRule, replyWithoutDestination } from './rule-reply.ts';
 
 /** What the listener found out before the run. */
 export interface RunOptions {
@@ -40,7 +38,7 @@ export interface RunOptions {
   readonly onTunnel?: (run: ActiveRun, isOpen: boolean) => void;
 }
 
-export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner {
+export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwner {
   readonly connection: DownstreamConnection;
   readonly request: RequestHead;
   readonly originalPath: string;
@@ -76,14 +74,10 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   readonly #exchange: ServerExchange;
   readonly #place: HttpPlace;
   readonly #body: RequestBody;
-  readonly #response: ResponseBody;
+  readonly #answer: ClientAnswer;
   #picked: PickedRule | undefined;
   #forwarding: Forwarding | undefined;
   #mirrors: Mirrors | undefined;
-  /** A final head is decided on, and may wait for filters. */
-  #responded = false;
-  /** It went out. */
-  #headSent = false;
   /** We ended it, not the client. */
   #gaveUp = false;
   #over = false;
@@ -105,14 +99,14 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.requestMessages = this.isGrpc ? new GrpcMessages() : undefined;
     this.responseMessages = this.isGrpc ? new GrpcMessages() : undefined;
     this.#body = new RequestBody(exchange);
-    this.#response = new ResponseBody(exchange);
+    this.#answer = new ClientAnswer(exchange);
   }
 
   start(): void {
     try {
       this.#exchange.read(this);
       this.reroute();
-      this.#filter(0);
+      filterRequest(this.#place.filters, 0, this);
     } catch (error) {
       this.onException(error);
     }
@@ -140,9 +134,8 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.reason = reply.reason;
     this.#gaveUp = true;
     try {
-      if (!this.#headSent) {
-        const { head, body } = this.#decide(reply);
-        this.#send(head, body);
+      if (!this.#answer.isSent) {
+        this.#send(this.#decide(reply));
         return;
       }
       this.#forwarding?.end();
@@ -187,21 +180,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   }
 
   reroute(): void {
-    const { request, connection } = this;
-    const { sourceIdentity } = connection;
-    this.#picked = this.#place.routes.pick({
-      method: request.method,
-      scheme: request.scheme,
-      authority: request.authority,
-      path: request.path,
-      headers: request.headers,
-      port: connection.destinationPort,
-      sourceNamespace:
-        sourceIdentity !== undefined && tryParseSpiffeId(sourceIdentity)
-          ? spiffeParts(sourceIdentity).namespace
-          : undefined,
-      claims: this.token?.claims,
-    });
+    this.#picked = pickRoute(this.#place.routes, this);
   }
 
   async bufferBody(maxBytes: number): Promise<{ readonly bytes: Uint8Array; readonly whole: boolean }> {
@@ -264,7 +243,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
 
   onDrain(): void {
     try {
-      this.#response.onDrain();
+      this.#answer.onDrain();
     } catch (error) {
       this.onException(error);
     }
@@ -275,7 +254,9 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.#over = true;
     if (this.responseStatus === 101) this.#onTunnel?.(this, false);
     this.times.end = performance.now();
-    if (error && !this.#gaveUp && !this.#flags?.has('UT') && this.failure === undefined) this.#noteClient(error);
+    if (error && !this.#gaveUp && !this.#flags?.has('UT') && this.failure === undefined) {
+      noteClientEnd(this, error, this.#answer.isDecided);
+    }
     this.#body.abort();
     if (!this.#body.ended) this.#mirrors?.abort();
     try {
@@ -283,27 +264,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     } catch (thrown) {
       this.onException(thrown);
     }
-    for (const filter of this.#place.filters) {
-      // Each on its own: what one of them counts does not depend on the others.
-      try {
-        filter.onFinish?.(this);
-      } catch (thrown) {
-        this.onException(thrown, filter.name);
-      }
-    }
-  }
-
-  /** The client gave up, or broke the protocol: then the codec may have answered. */
-  #noteClient(error: Error): void {
-    const isBroken = error instanceof ExchangeError && error.reason === 'protocol-error';
-    this.flags.add(isBroken ? 'DPE' : 'DC');
-    if (!this.#responded) {
-      this.responseDetails = isBroken ? 'downstream_protocol_error' : 'downstream_remote_disconnect';
-      if (isBroken) this.responseStatus = error.status;
-    }
-    if (this.reason !== '') return;
-    const what = isBroken ? 'the client sent a malformed request' : 'the client gave up';
-    this.reason = `${what}: ${messageOf(error)}`;
+    finishFilters(this.#place.filters, this);
   }
 
   // The backend's side.
@@ -318,7 +279,7 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
   }
 
   onInformational(head: ResponseHead): void {
-    if (!this.#responded && !this.#over) this.#exchange.sendInformational(head);
+    if (!this.isDecided) this.#exchange.sendInformational(head);
   }
 
   onAnswer(attempt: Attempt, head: ResponseHead, ends: boolean): void {
@@ -326,28 +287,23 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.host = attempt.host ?? this.host;
     if (this.responseDetails === '') this.responseDetails = 'via_upstream';
     this.grpcStatus = head.headers.get('grpc-status');
-    this.#response.begin(attempt.exchange);
-    head.headers.set('server', 'istio-envoy');
-    // What a waypoint behind us tells callers in the mesh is not for strangers.
-    if (!this.#place.tellsReason) head.headers.remove(reasonHeader);
-    const elapsed = Math.round(this.times.firstResponseByte - this.times.upstreamStart);
-    head.headers.set('x-envoy-upstream-service-time', String(Math.max(0, elapsed)));
-    const { destination, route } = this;
-    if (destination?.responseHeaders) changeResponseHeaders(head.headers, destination.responseHeaders, this);
-    if (route?.responseHeaders) changeResponseHeaders(head.headers, route.responseHeaders, this);
-    this.#answer(head, ends);
+    changeAnswer(this, head, this.#place.tellsReason);
+    if (this.#over) return;
+    this.#answer.decide(attempt.exchange, ends);
+    this.responseHead = head;
+    filterAnswer(this.#place.filters, head, this);
   }
 
   onUpstreamData(bytes: Uint8Array): void {
     this.upstreamBytesReceived += bytes.length;
     this.bytesSent += bytes.length;
     this.responseMessages?.push(bytes);
-    this.#response.onData(bytes);
+    this.#answer.onData(bytes);
   }
 
   onUpstreamEnd(trailers: HeaderList | undefined): void {
     if (trailers) this.grpcStatus = trailers.get('grpc-status') ?? this.grpcStatus;
-    this.#response.onEnd(trailers);
+    this.#answer.onEnd(trailers);
   }
 
   onUpstreamDrain(): void {
@@ -368,131 +324,54 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.#exchange.reset(new Error(failure.message));
   }
 
-  // From the head to the answer.
+  // The chain's side.
 
-  #filter(index: number): void {
-    const { filters } = this.#place;
-    for (let i = index; i < filters.length; i++) {
-      const filter = filters[i] as HttpFilter;
-      let result;
-      try {
-        result = filter.onRequest?.(this);
-      } catch (error) {
-        this.onException(error, filter.name);
-        return;
-      }
-      if (result === undefined) continue;
-      if (!(result instanceof Promise)) {
-        this.#reply(result);
-        return;
-      }
-      result.then(
-        (reply) => this.#goOn(reply, i + 1),
-        (error: unknown) => {
-          if (!this.#over && !this.#responded) this.onException(error, filter.name);
-        },
-      );
-      return;
-    }
-    this.#act();
+  get isDecided(): boolean {
+    return this.#over || this.#answer.isDecided;
   }
 
-  /** After a filter that waited. */
-  #goOn(reply: LocalReply | undefined, next: number): void {
-    if (this.#over || this.#responded) return;
-    try {
-      if (reply) this.#reply(reply);
-      else this.#filter(next);
-    } catch (error) {
-      this.onException(error);
-    }
+  get isGivenUp(): boolean {
+    return this.#over || this.#gaveUp;
   }
 
-  #act(): void {
-    const { request } = this;
-    const picked = this.#picked;
-    if (!picked || (request.method === 'CONNECT' && request.upgrade === undefined)) {
-      this.#reply(noRoute);
-      return;
-    }
-    if (request.upgrade !== undefined && request.upgrade !== 'websocket') {
-      this.#reply({
-        status: 403,
-        flag: '',
-        details: 'upgrade_failed',
-        reason: `upgrading to ${request.upgrade} is not allowed`,
-      });
-      return;
-    }
-    const { rule, match } = picked;
-    const { action } = rule;
-    switch (action.kind) {
-      case 'respond':
-        this.#reply({
-          status: action.status,
-          ...(action.body === undefined ? {} : { body: action.body }),
-          ...(action.contentType === undefined ? {} : { contentType: action.contentType }),
-          flag: '',
-          details: 'direct_response',
-          reason: '',
-        });
-        return;
-      case 'redirect': {
-        const at = {
-          scheme: request.scheme,
-          authority: request.authority,
-          path: request.path,
-          port: this.connection.destinationPort,
-        };
-        const headers = new HeaderList(['location', redirectLocation(at, action, match)]);
-        this.#reply({ status: action.status, headers, flag: '', details: 'direct_response', reason: '' });
-        return;
-      }
-      case 'forward':
-        this.#forward(picked, action.destinations);
-    }
+  onFilterReply(reply: LocalReply): void {
+    this.#reply(reply);
   }
 
-  #forward({ rule, match }: PickedRule, destinations: readonly WeightedDestination[]): void {
+  onFiltered(): void {
+    const reply = replyOfRule(this.#picked, this.request, this.connection.destinationPort);
+    if (reply) this.#reply(reply);
+    else this.#forward(this.#picked as PickedRule);
+  }
+
+  onAnswerFiltered(head: ResponseHead): void {
+    this.#send(head);
+  }
+
+  // From the filters to the answer.
+
+  #forward(picked: PickedRule): void {
     const { services, settings } = this.#place;
+    const { rule } = picked;
     const { request } = this;
-    const destination = this.#ofSession(destinations) ?? drawDestination(destinations, services.random());
+    const destinations = rule.action.kind === 'forward' ? rule.action.destinations : [];
+    const destination = chooseDestination(destinations, this.preferredBackend, services.random);
     if (!destination || destination.target.kind === 'invalid') {
-      const invalid = destination?.target.kind === 'invalid' ? destination.target : undefined;
-      this.#reply({
-        status: invalid?.status ?? 500,
-        // GRPCRoute: UNAVAILABLE.
-        headers: new HeaderList(['grpc-status', '14']),
-        flag: invalid?.status === 503 ? 'NC' : '',
-        details: invalid ? 'cluster_not_found' : 'no_destination',
-        reason: invalid?.reason ?? `rule ${rule.name} has no destination with a weight`,
-      });
+      this.#reply(replyWithoutDestination(rule, destination));
       return;
     }
     this.destination = destination;
     this.backend = destination.target.backend;
     if (request.upgrade !== undefined) this.#entered = { ...request, headers: request.headers.copy() };
-    if (destination.requestHeaders) changeRequestHeaders(request, destination.requestHeaders, this);
-    if (rule.requestHeaders) changeRequestHeaders(request, rule.requestHeaders, this);
-    const rewrite = destination.rewrite ?? (rule.action.kind === 'forward' ? rule.action.rewrite : undefined);
-    if (rewrite?.authority !== undefined) request.authority = rewrite.authority;
-    if (rewrite?.path) {
-      const path = rewritePath(request.path, rewrite.path, match);
-      if (path !== request.path) request.headers.set('x-envoy-original-path', request.path);
-      request.path = path;
-    }
-    const { connection } = this;
-    const client = {
-      address: connection.sourceAddress,
-      port: connection.sourcePort,
-      ...(connection.sourceIdentity === undefined ? {} : { identity: connection.sourceIdentity }),
-      destination: { address: connection.destinationAddress, port: connection.destinationPort },
-    };
+    changeRequest(this, picked, destination);
+    const client = clientOf(this);
     if (rule.mirrors) {
-      const copy = { head: request, ends: this.#body.isEmpty, client, timeoutMs: rule.timeoutMs ?? 0 };
-      this.#mirrors = new Mirrors(services, rule.mirrors, copy);
-      for (const bytes of this.#body.keptSoFar) this.#mirrors.write(bytes);
-      if (this.#body.ended && !copy.ends) this.#mirrors.end(undefined);
+      this.#mirrors = new Mirrors(services, rule.mirrors, {
+        head: request,
+        body: this.#body,
+        client,
+        timeoutMs: rule.timeoutMs ?? 0,
+      });
     }
     this.#forwarding = new Forwarding({
       owner: this,
@@ -509,28 +388,14 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     this.#forwarding.start();
   }
 
-  /** The destination that the client's session is at. */
-  #ofSession(destinations: readonly WeightedDestination[]): WeightedDestination | undefined {
-    const { preferredBackend } = this;
-    if (preferredBackend === undefined) return undefined;
-    return destinations.find(
-      ({ weight, target }) => weight > 0 && target.kind === 'backend' && target.backend === preferredBackend,
-    );
-  }
-
   #reply(reply: LocalReply): void {
     if (this.#over) return;
-    if (this.#responded) {
-      this.#exchange.reset(new Error(reply.reason));
-      return;
-    }
-    const { head, body } = this.#decide(reply);
-    this.#throughFilters(head, () => this.#send(head, body));
+    if (this.#answer.isDecided) this.#exchange.reset(new Error(reply.reason));
+    else filterAnswer(this.#place.filters, this.#decide(reply), this);
   }
 
   /** The answer will be this one, whatever was to be the answer before. */
-  #decide(reply: LocalReply): RenderedReply {
-    this.#responded = true;
+  #decide(reply: LocalReply): ResponseHead {
     this.#forwarding?.end();
     this.#body.forget();
     if (reply.flag !== '') this.flags.add(reply.flag);
@@ -538,74 +403,17 @@ export class ActiveRun implements HttpRun, ServerExchangeReader, ForwardingOwner
     if (this.reason === '') this.reason = reply.reason;
     const rendered = renderReply(reply, { isGrpc: this.isGrpc, tellsReason: this.#place.tellsReason });
     const { head } = rendered;
+    this.#answer.decideOwn(rendered);
     this.grpcStatus = head.headers.get('grpc-status');
     if (this.route?.responseHeaders) changeResponseHeaders(head.headers, this.route.responseHeaders, this);
     this.responseHead = head;
-    return rendered;
+    return head;
   }
 
-  #send(head: ResponseHead, body: Uint8Array | undefined): void {
+  #send(head: ResponseHead): void {
     this.responseStatus = head.status;
-    this.bytesSent = body?.length ?? 0;
-    this.#headSent = true;
-    sendReply(this.#exchange, head, body);
+    this.bytesSent = this.#answer.ownBytes ?? this.bytesSent;
+    this.#answer.send(head);
+    if (head.status === 101 && !this.#over) this.#onTunnel?.(this, true);
   }
-
-  #answer(head: ResponseHead, ends: boolean): void {
-    if (this.#over) return;
-    this.#responded = true;
-    this.responseHead = head;
-    this.#response.hold();
-    this.#throughFilters(head, () => {
-      this.responseStatus = head.status;
-      this.#headSent = true;
-      this.#exchange.respond(head, ends);
-      this.#response.release();
-      if (head.status === 101 && !this.#over) this.#onTunnel?.(this, true);
-    });
-  }
-
-  /** Runs the filters backwards, then `send`: at once, unless a filter waits. */
-  #throughFilters(head: ResponseHead, send: () => void): void {
-    const { filters } = this.#place;
-    for (let i = filters.length - 1; i >= 0; i--) {
-      const filter = filters[i] as HttpFilter;
-      let result;
-      try {
-        result = filter.onResponse?.(this, head);
-      } catch (error) {
-        this.onException(error, filter.name);
-        return;
-      }
-      if (result === undefined) continue;
-      void this.#throughRest(result, i, head, send);
-      return;
-    }
-    send();
-  }
-
-  /** The filter at `index` waits for `first`. Never rejects. */
-  async #throughRest(first: Promise<void>, index: number, head: ResponseHead, send: () => void): Promise<void> {
-    const { filters } = this.#place;
-    let part = enginePart;
-    try {
-      for (let i = index; i >= 0; i--) {
-        const filter = filters[i] as HttpFilter;
-        part = filter.name;
-        await (i === index ? first : filter.onResponse?.(this, head));
-      }
-      part = enginePart;
-      if (!this.#over && !this.#gaveUp) send();
-    } catch (error) {
-      if (!this.#over) this.onException(error, part);
-    }
-  }
-}
-
-function requestIdOf(request: RequestHead): string {
-  const given = request.headers.get('x-request-id');
-  if (given !== undefined && given !== '') return given;
-  const id = randomUUID();
-  request.headers.set('x-request-id', id);
-  return id;
 }

@@ -6,6 +6,7 @@ import type { RequestHead } from '../../http/message.ts';
 import type { ProxyServices } from '../proxy-services.ts';
 import type { UpstreamClient, UpstreamExchange, UpstreamReader } from '../upstream/upstream.ts';
 import { reportException } from './exceptions.ts';
+import type { RequestBody } from './request-body.ts';
 
 /** Nobody gives up a copy that is not answered: it ends so long after the request does, where the rule says nothing. */
 const defaultTimeoutMs = 60_000;
@@ -21,9 +22,9 @@ class Shadow implements UpstreamReader {
     this.#services = services;
   }
 
-  start(backend: string, head: RequestHead, { ends, client }: MirroredRequest): void {
+  start(backend: string, head: RequestHead, { body, client }: MirroredRequest): void {
     try {
-      const request = { head, ends, client, attempt: 0, isRetry: false };
+      const request = { head, ends: body.isEmpty, client, attempt: 0, isRetry: false };
       this.#exchange = this.#services.upstreams.open(backend, request, this);
     } catch (error) {
       this.#broke(error);
@@ -99,7 +100,10 @@ export class Mirrors {
       shadow.start(backend, head, copy);
       this.#shadows.push(shadow);
     }
-    if (copy.ends) this.#limit();
+    const { body } = copy;
+    for (const bytes of body.keptSoFar) this.write(bytes);
+    if (body.isEmpty) this.#limit();
+    else if (body.ended) this.end(undefined);
   }
 
   write(bytes: Uint8Array): void {
@@ -123,7 +127,8 @@ export class Mirrors {
 
 export interface MirroredRequest {
   readonly head: RequestHead;
-  readonly ends: boolean;
+  /** What is here of it goes to the copies at once; what comes is for the owner to write. */
+  readonly body: Pick<RequestBody, 'isEmpty' | 'ended' | 'keptSoFar'>;
   readonly client: UpstreamClient;
   /** Of the rule, from the end of the request on; 0: it has none. */
   readonly timeoutMs: number;
