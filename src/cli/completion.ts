@@ -18,7 +18,16 @@ _ambit() {
 }
 compdef _ambit ambit
 `,
-  fish: `complete -c ambit -a '((commandline -opc)[1] complete -- (commandline -opc)[2..] 2>/dev/null)'
+  fish: `function __ambit_candidates
+  set -l words (commandline -opc)
+  set -l found ($words[1] complete -- $words[2..] 2>/dev/null)
+  if set -q found[1]
+    string join -- \\n $found
+  else
+    __fish_complete_path (commandline -ct)
+  end
+end
+complete -c ambit -f -a '(__ambit_candidates)'
 `,
 };
 
@@ -49,7 +58,7 @@ export function candidates(program: Command, words: readonly string[]): string[]
   const names = program.commands.map((candidate) => candidate.name()).filter((candidate) => candidate !== 'complete');
   if (name === undefined) return [...names, 'help'];
   if (name === 'help') return rest.length === 0 ? names : [];
-  const command = program.commands.find((candidate) => candidate.name() === name);
+  const command = program.commands.find((candidate) => candidate.name() === name || candidate.aliases().includes(name));
   // What follows `--` is the command of `exec`: no word of ours.
   if (!command || rest.includes('--')) return [];
   const pending = valueOption(command, rest.at(-1));
