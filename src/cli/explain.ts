@@ -19,6 +19,7 @@ import {
   type ClusterOptions,
   type OutputFormat,
 } from './context.ts';
+import { findPod } from './find-pod.ts';
 
 interface Options extends ClusterOptions {
   readonly from: string;
@@ -35,7 +36,10 @@ export function explainCommand(context: CliContext): Command {
   return new Command('explain')
     .description('tell what would become of a request, and why: capture, waypoint, route, policies, endpoints')
     .addOption(
-      new Option('--from <pod>', 'the pod that asks, as NAME, NAME.NAMESPACE or NAMESPACE/NAME').makeOptionMandatory(),
+      new Option(
+        '--from <pod>',
+        'the pod that asks, as NAME, NAME.NAMESPACE or NAMESPACE/NAME; or deploy/NAME',
+      ).makeOptionMandatory(),
     )
     .addOption(
       new Option(
@@ -55,7 +59,7 @@ export function explainCommand(context: CliContext): Command {
     .addHelpText(
       'after',
       '\nExit code 0: the request gets to an endpoint; 1: it is refused on the way.\n' +
-        '\nExamples:\n  ambit explain --from productpage-v1-abc --to reviews:9080 --path /reviews/0\n' +
+        '\nExamples:\n  ambit explain --from deploy/productpage-v1 --to reviews:9080 --path /reviews/0\n' +
         '  ambit explain -n shop --from client.front --to app --method PUT -H "x-user: tester" -o json',
     )
     .action((options: Options) => run(context, options));
@@ -65,7 +69,6 @@ async function run(context: CliContext, options: Options): Promise<void> {
   const { explain, readWorld } = await import('../explain/index.ts');
   const to = parseDestination(options.to);
   const question = {
-    from: parsePod(options.from, options.namespace),
     ...to,
     request: {
       method: options.method.toUpperCase(),
@@ -78,7 +81,8 @@ async function run(context: CliContext, options: Options): Promise<void> {
   let explanation: Explanation;
   try {
     const meshConfig = await readMeshConfig(client);
-    explanation = explain(await readWorld(client, meshConfig ? { meshConfig } : {}), question);
+    const from = await findSource(client, options.from, options.namespace);
+    explanation = explain(await readWorld(client, meshConfig ? { meshConfig } : {}), { ...question, from });
   } finally {
     await client.close();
   }
@@ -99,7 +103,21 @@ async function readMeshConfig(client: KubeClient): Promise<MeshConfig | undefine
   }
 }
 
-function parsePod(text: string, namespace: string): { readonly namespace: string; readonly pod: string } {
+interface Source {
+  readonly namespace: string;
+  readonly pod: string;
+}
+
+/** A pod as it is written, of a Deployment one that runs. */
+async function findSource(client: KubeClient, text: string, namespace: string): Promise<Source> {
+  const [, of] = /^deploy(?:ment)?\/(.+)$/.exec(text) ?? [];
+  if (of === undefined) return parsePod(text, namespace);
+  const deployment = parsePod(of, namespace);
+  const pod = await findPod(client, { kind: 'deploy', name: deployment.pod }, deployment.namespace);
+  return { namespace: deployment.namespace, pod: pod.metadata.name ?? '' };
+}
+
+function parsePod(text: string, namespace: string): Source {
   const slash = text.indexOf('/');
   if (slash > 0) return { namespace: text.slice(0, slash), pod: text.slice(slash + 1) };
   const dot = text.lastIndexOf('.');

@@ -1,5 +1,5 @@
 /** What a waypoint makes of a request: the Service it stands for, the route, the policies, the endpoints. */
-import type { HttpAuthorization, HttpRule, RouteTable, WaypointListener } from '../api/l7/index.ts';
+import type { HttpAuthorization, HttpRule, RouteTable, UpstreamTls, WaypointListener } from '../api/l7/index.ts';
 import { serviceKey, spiffeId, type SpiffeId } from '../api/names.ts';
 import type { MeshService, MeshWorkload } from '../api/workload.ts';
 import { backendHosts } from '../decision/balance/index.ts';
@@ -69,6 +69,10 @@ export function explainWaypoint(steps: Steps, world: World, at: AtWaypoint): voi
       'authentication',
       `tokens are checked by ${tokens.join(', ')}: a request without one goes on, a bad one is answered 401`,
     );
+  }
+  const extensions = [...listener.policies.extensions, ...destination.policies.extensions];
+  if (isHttp && extensions.length > 0) {
+    steps.note('extensions', `${extensions.join(', ')} may change or answer it: what they do is not known here`);
   }
   const limits = [...listener.policies.rateLimits, ...destination.policies.rateLimits];
   if (isHttp && limits.length > 0) steps.note('rate limit', `counted by ${limits.join(', ')}`);
@@ -220,6 +224,13 @@ function describeRule({ name, origin }: HttpRule): string {
   return origin.name === '' ? `rule ${name}` : `${origin.kind} ${origin.namespace}/${origin.name}${where} (${name})`;
 }
 
+/** Whether the server will do is not known before it is asked. */
+function describeTls({ mode, sni, ca }: UpstreamTls): string {
+  const trusted = { system: 'the authorities of the system', secret: 'the authorities of a Secret', none: 'anybody' };
+  const from = ca.kind === 'secret' ? `${trusted.secret}, ${ca.secret}` : trusted[ca.kind];
+  return `by TLS${mode === 'mutual' ? ', with a certificate of ours' : ''}, to ${sni ?? 'the host of the request'}, trusting ${from}`;
+}
+
 type Destinations = Extract<HttpRule['action'], { kind: 'forward' }>['destinations'];
 
 function explainDestinations(
@@ -233,10 +244,12 @@ function explainDestinations(
   const { waypoint } = at;
   const by = spiffeId(waypoint.trustDomain, waypoint.namespace, waypoint.serviceAccount);
   let first: { readonly workload: MeshWorkload; readonly port: number } | undefined;
+  let answer = 'HTTP 503 no healthy upstream';
   const lines: string[] = [];
   for (const { weight, target } of destinations) {
     const share = destinations.length === 1 ? '' : ` (${Math.round((100 * weight) / total)} %)`;
     if (target.kind === 'invalid') {
+      answer = `HTTP ${target.status} ${target.reason}`;
       lines.push(`${target.reason}${share}: HTTP ${target.status}`);
       continue;
     }
@@ -246,6 +259,7 @@ function explainDestinations(
       : { hosts: [] };
     const healthy = hosts.filter((host) => host.healthy);
     lines.push(`${target.backend}${share}: ${healthy.length} of ${hosts.length} endpoints are healthy`);
+    if (backend?.tls) lines.push(`  ${describeTls(backend.tls)}`);
     for (const host of hosts) {
       const at = formatHostPort(host.address ?? host.workload.hostname, host.port);
       lines.push(
@@ -256,7 +270,7 @@ function explainDestinations(
     if (one) first ??= { workload: one.workload, port: one.port };
   }
   if (!first) {
-    steps.stop('endpoints', 'nobody is there to take it', 'HTTP 503 no healthy upstream', lines);
+    steps.stop('endpoints', 'nobody is there to take it', answer, lines);
     return;
   }
   steps.pass('endpoints', `goes on as ${by}`, lines);
