@@ -86,6 +86,7 @@ describe('command line', () => {
     [/Cannot use --image "x": write PATTERN=COMMAND/, 'up', '--image', 'x'],
     [/missing required argument 'component'/, 'logs'],
     [/Allowed choices are control, ztunnel, [a-z, -]+: run 'ambit help logs'/, 'logs', 'nothing'],
+    [/'--port <port>' argument 'x' is invalid.*from 1 to 65535/, 'proxy-config', 'routes', 'wp', '--port', 'x'],
     [/Which node\? Add --node NAME/, 'logs', 'node-runtime'],
     [/Allowed choices are table, json, yaml/, 'status', '-o', 'xml'],
     [/write one of all, certificates, connections/, 'ztunnel-config', 'secrets'],
@@ -119,6 +120,9 @@ describe('command line', () => {
     const json = await ambit('status', '-o', 'json');
     assert.deepEqual([json.code, json.stdout], [1, '[]\n']);
   });
+
+  it('says of which mesh there is a log of etcd', () =>
+    fails(1, /etcd runs only where .* --kubernetes/, 'logs', 'etcd'));
 
   it('takes a mesh down that is not there', async () => {
     const { code, stderr } = await ambit('down', '--purge');
@@ -162,6 +166,7 @@ describe('completion', () => {
     assert.ok(!(await candidates('ztunnel-config', 'workloads')).includes('services'));
     assert.ok((await candidates('ztunnel-config', '--node', 'node-1')).includes('services'));
     assert.deepEqual((await candidates('completion')).slice(0, 3), ['bash', 'zsh', 'fish']);
+    assert.deepEqual(await candidates('zc'), config);
   });
 
   it('offers the values of an option, and files where there are none', async () => {

@@ -58,7 +58,7 @@ export function logsCommand(context: CliContext): Command {
     .action(async (component: string, options: LogsOptions) => {
       const app = podComponents[component];
       if (app === undefined || (component === 'control' && isLocalProcess(context, options)))
-        return printFile(context, logPath(context, component, options), options.follow ?? false);
+        return printFile(context, { component, path: logPath(context, component, options), follow: options.follow });
       const client = openCluster(context, options);
       try {
         await printPodLogs(context, client, { app, options });
@@ -132,7 +132,13 @@ function logPath(context: CliContext, component: string, options: LogsOptions): 
   return join(logs, `node-runtime-${options.node}.log`);
 }
 
-async function printFile(context: CliContext, path: string, follow: boolean): Promise<void> {
+/** Processes of Kubernetes' own server. */
+const ofKubernetes: ReadonlySet<string> = new Set(['etcd', 'controller-manager', 'scheduler']);
+
+async function printFile(
+  context: CliContext,
+  { component, path, follow }: { component: string; path: string; follow: boolean | undefined },
+): Promise<void> {
   let offset = 0;
   const printRest = async (): Promise<void> => {
     for await (const chunk of createReadStream(path, { start: offset })) {
@@ -143,7 +149,10 @@ async function printFile(context: CliContext, path: string, follow: boolean): Pr
   try {
     statSync(path);
   } catch {
-    throw new AmbitError(`No log at ${path}: has the mesh been started?`, { code: 'cli.no-log', blame: 'downstream' });
+    const why = ofKubernetes.has(component)
+      ? `${component} runs only where 'ambit up' was given --kubernetes`
+      : 'has the mesh been started?';
+    throw new AmbitError(`No log at ${path}: ${why}`, { code: 'cli.no-log', blame: 'downstream' });
   }
   await printRest();
   if (!follow) return;

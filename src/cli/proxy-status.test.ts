@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pod } from '../api/index.ts';
-import { connected, withAbsent } from './proxy-status.ts';
+import { connected, only, withAbsent } from './proxy-status.ts';
 import type { ClientStatus } from './proxy-status-replicas.ts';
 
 function client(proxy: string, connectedAt: string): ClientStatus {
@@ -55,4 +55,19 @@ test('proxies that run and that no replica knows are listed as such', () => {
       ['ztunnel-a.istio-system', 'ztunnel', '', undefined],
     ],
   );
+});
+
+test('a proxy is meant by the name of its pod or of its Gateway', () => {
+  const rows = connected([
+    {
+      replica: 'a',
+      clients: [client('wp-1.shop', '2026-01-01T00:00:00Z'), client('wp-2.shop', '2026-01-01T00:00:00Z')],
+    },
+  ]);
+  const meant = (word: string): string[] => only(rows, word).map(({ proxy }) => proxy);
+  assert.deepEqual(meant('wp-1'), ['wp-1.shop']);
+  assert.deepEqual(meant('wp-1.shop'), ['wp-1.shop']);
+  assert.deepEqual(meant('wp'), ['wp-1.shop', 'wp-2.shop']);
+  assert.deepEqual(meant('wp.shop'), ['wp-1.shop', 'wp-2.shop']);
+  assert.throws(() => meant('wp.other'), /No proxy "wp.other"/);
 });

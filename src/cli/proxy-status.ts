@@ -30,12 +30,15 @@ export function proxyStatusCommand(context: CliContext): Command {
   return new Command('proxy-status')
     .alias('ps')
     .description('list ztunnels and L7 proxies: where they get their configuration, and whether they are in step')
-    .argument('[proxy]', 'only this one, with what it holds and refuses: POD or POD.NAMESPACE')
+    .argument(
+      '[proxy]',
+      'only this one, with what it holds and refuses: POD or the name of a Gateway, with .NAMESPACE or without',
+    )
     .addOption(outputOption())
     .addOption(stateOption())
     .addOption(kubeconfigOption())
     .addOption(contextOption())
-    .addHelpText('after', '\nExamples:\n  ambit proxy-status\n  ambit proxy-status waypoint-7d4f8-x2x7q.bookinfo')
+    .addHelpText('after', '\nExamples:\n  ambit proxy-status\n  ambit proxy-status waypoint.bookinfo')
     .action(async (proxy: string | undefined, options: Options) => {
       const client = openCluster(context, options);
       try {
@@ -94,8 +97,14 @@ async function proxyPods(client: KubeClient): Promise<Pod[]> {
   );
 }
 
-function only(rows: readonly Row[], word: string): Row[] {
-  const found = rows.filter(({ proxy, namespace }) => proxy === word || proxy === `${word}.${namespace}`);
+/** Pods of that name, else those of the Gateway of that name. Throws `cli.no-proxy`. */
+export function only(rows: readonly Row[], word: string): Row[] {
+  const isMeant = (name: string, namespace: string): boolean => word === name || word === `${name}.${namespace}`;
+  const pods = rows.filter(({ proxy, namespace }) => isMeant(proxy.slice(0, -namespace.length - 1), namespace));
+  const found =
+    pods.length > 0
+      ? pods
+      : rows.filter(({ gateway, namespace }) => isMeant(gateway?.slice(namespace.length + 1) ?? '', namespace));
   if (found.length > 0) return found;
   throw new AmbitError(`No proxy "${word}": see 'ambit proxy-status' for all, and write NAME.NAMESPACE`, {
     code: 'cli.no-proxy',

@@ -1,6 +1,6 @@
 /** `ambit proxy-config`: what an L7 proxy holds, read from its admin port, in the verbs of istioctl and Ambit's own words. */
 import { readFileSync } from 'node:fs';
-import { Argument, Command } from 'commander';
+import { Argument, Command, InvalidArgumentError } from 'commander';
 import type { KubeClient } from '../../kube/index.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { callAdmin, type PodName } from '../admin-call.ts';
@@ -51,7 +51,7 @@ export function proxyConfigCommand(context: CliContext): Command {
     .addArgument(new Argument('<what>', 'what to show').choices(Object.keys(verbs)).argParser(parseVerb))
     .addArgument(new Argument('[proxy]', 'POD, deploy/NAME or the name of a Gateway, each with .NAMESPACE or without'))
     .option('-n, --namespace <ns>', 'namespace of the proxy', 'default')
-    .option('--port <port>', 'only what is of this port')
+    .option('--port <port>', 'only what is of this port', parsePort)
     .option('--fqdn <host>', 'only what is of this host')
     .option('--name <name>', 'only what has this name')
     .option('--file <dump>', 'read a /config_dump from a file')
@@ -153,6 +153,12 @@ function readFile(path: string): Fields {
 
 function noProxy(message: string, cause?: unknown): AmbitError {
   return new AmbitError(message, { code: 'cli.no-proxy', blame: 'upstream', cause });
+}
+
+/** Stays a text, as rows have it. */
+function parsePort(text: string): string {
+  if (/^[1-9]\d{0,4}$/.test(text) && Number(text) <= 65_535) return text;
+  throw new InvalidArgumentError('It must be a number from 1 to 65535.');
 }
 
 function parseVerb(word: string): string {

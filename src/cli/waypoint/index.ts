@@ -147,14 +147,21 @@ function print(
   options: Options,
 ): void {
   const rows = all.filter(({ name }) => names.length === 0 || names.includes(name));
-  if (rows.length === 0 && options.output === 'table') context.out.write('No waypoints found.\n');
-  else {
-    const where = options.allNamespaces ? [column('NAMESPACE', 'namespace')] : [];
-    printList(context, rows, { format: options.output, columns: [...where, ...columns[verb]] });
+  if (rows.length === 0 && options.output === 'table') {
+    if (names.length === 0) context.out.write('No waypoints found.\n');
+  } else {
+    const namespaces = options.allNamespaces ? [column('NAMESPACE', 'namespace')] : [];
+    printList(context, rows, { format: options.output, columns: [...namespaces, ...columns[verb]] });
   }
   // So that a script may ask whether all is well.
-  const missing = names.some((name) => !rows.some((row) => row.name === name));
-  if (verb === 'status' && (missing || rows.some(({ programmed }) => programmed !== 'True'))) throw new ExitCode(1);
+  const missing = names.filter((name) => !rows.some((row) => row.name === name));
+  for (const name of missing) context.err.write(`ambit: there is no waypoint "${name}"${where(options)}\n`);
+  if (verb === 'status' && (missing.length > 0 || rows.some(({ programmed }) => programmed !== 'True')))
+    throw new ExitCode(1);
+}
+
+function where({ allNamespaces, namespace }: Options): string {
+  return allNamespaces ? '' : ` in namespace "${namespace}"`;
 }
 
 const columns: Readonly<Record<'list' | 'status', readonly Column<WaypointRow>[]>> = {
