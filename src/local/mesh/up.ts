@@ -15,7 +15,7 @@ import { askSocket } from './node-socket.ts';
 import { parsePublishedPort } from './published-ports.ts';
 import { createStateDir, readMeshRecord, writeMeshRecord, type MeshRecord, type StatePaths } from './state-dir.ts';
 import type { MeshStatus } from './supervisor.ts';
-import { waitForWorkloads } from './workloads-ready.ts';
+import { waitForRevived, waitForWorkloads } from './workloads-ready.ts';
 
 export interface UpOptions {
   readonly paths: StatePaths;
@@ -42,6 +42,9 @@ export interface UpOptions {
   readonly signal: AbortSignal;
 }
 
+/** How long pods of an earlier life are waited for. */
+const revivedWithinMs = 30_000;
+
 /** Resolves when every component is ready, the manifests are applied and their pods Ready. Throws `local.*` with the reason. */
 export async function up(options: UpOptions): Promise<void> {
   const { paths, onProgress } = options;
@@ -51,22 +54,27 @@ export async function up(options: UpOptions): Promise<void> {
   if (options.kubeconfig !== undefined) tryReadKubeconfig(options.kubeconfig);
   createStateDir(paths);
   const release = lock(paths);
+  let isRevived: boolean;
   try {
-    await ensureRunning(options, deadlineMs);
+    isRevived = await ensureRunning(options, deadlineMs);
   } finally {
     release();
   }
   if (options.kubeconfig !== undefined) writeUserKubeconfig(paths, options.kubeconfig);
-  if (options.manifests.length === 0) return;
+  if (options.manifests.length === 0 && !isRevived) return;
   const client = openMeshClient(paths);
   try {
-    onProgress('applying the manifests');
+    if (options.manifests.length > 0) onProgress('applying the manifests');
     const applied = await applyManifests(client, options.manifests);
     onProgress('waiting for the pods');
     // On a bare mesh nobody deploys a Gateway.
     const isBare = readMeshRecord(paths)?.bare === true;
     const awaited = isBare ? applied.filter(({ kind }) => kind !== 'Gateway') : applied;
     await waitForWorkloads(client, awaited, { deadlineMs, onProgress, signal: options.signal });
+    if (!isRevived) return;
+    const revivedByMs = Math.min(deadlineMs, Date.now() + revivedWithinMs);
+    const late = await waitForRevived(client, { deadlineMs: revivedByMs, onProgress, signal: options.signal });
+    if (late.length > 0) onProgress(`not ready yet: ${late.join(', ')}`);
   } finally {
     await client.close();
   }
@@ -77,7 +85,8 @@ export function openMeshClient(paths: StatePaths): KubeClient {
   return openKubeClient(loadKubeconfig(paths.kubeconfig), { log: silentLog() });
 }
 
-async function ensureRunning(options: UpOptions, deadlineMs: number): Promise<void> {
+/** Resolves to whether it started a mesh that there was before. */
+async function ensureRunning(options: UpOptions, deadlineMs: number): Promise<boolean> {
   const { paths } = options;
   const existing = readMeshRecord(paths);
   if (existing && isInitRunning(existing)) {
@@ -92,7 +101,8 @@ async function ensureRunning(options: UpOptions, deadlineMs: number): Promise<vo
       throw alreadyRuns('with other published ports');
     if (options.egress !== undefined && options.egress !== (existing.egress !== undefined))
       throw alreadyRuns(options.egress ? 'without --egress' : 'with --egress');
-    return waitForMesh(options, existing, deadlineMs);
+    await waitForMesh(options, existing, deadlineMs);
+    return false;
   }
   const kubernetes = options.kubernetes ?? existing?.kubernetes;
   const publish = options.publish?.length ? options.publish : (existing?.publish ?? []);
@@ -119,6 +129,7 @@ async function ensureRunning(options: UpOptions, deadlineMs: number): Promise<vo
     await killInit(init);
     throw error;
   }
+  return existing !== undefined;
 }
 
 async function waitForMesh(options: UpOptions, record: MeshRecord, deadlineMs: number): Promise<void> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Pod, PodStatus } from '../../api/index.ts';
 import { withoutReadiness } from './stale-status.ts';
-import { gatewayTrouble, podTrouble } from './workloads-ready.ts';
+import { gatewayTrouble, isAwaited, podTrouble } from './workloads-ready.ts';
 
 const pod = (status: PodStatus): Pod => ({
   apiVersion: 'v1',
@@ -67,5 +67,22 @@ describe('gatewayTrouble', () => {
     assert.equal(trouble('True', 2), undefined);
     assert.equal(trouble('True', 1), 'nobody has looked at it yet');
     assert.equal(trouble('False', 2), 'no proxy is ready');
+  });
+});
+
+describe('isAwaited', () => {
+  const pod = (phase: string, ready: 'True' | 'False', deletionTimestamp?: string): Pod =>
+    ({
+      metadata: { name: 'a', ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }) },
+      status: { phase, conditions: [{ type: 'Ready', status: ready, lastTransitionTime: 'then' }] },
+    }) as unknown as Pod;
+
+  it('is so of pods that are to be ready and are not', () => {
+    assert.equal(isAwaited(pod('Running', 'False')), true);
+    assert.equal(isAwaited(pod('Pending', 'False')), true);
+    assert.equal(isAwaited(pod('Running', 'True')), false);
+    assert.equal(isAwaited(pod('Succeeded', 'False')), false);
+    assert.equal(isAwaited(pod('Failed', 'False')), false);
+    assert.equal(isAwaited(pod('Running', 'False', '2026-01-01T00:00:00Z')), false);
   });
 });

@@ -62,6 +62,23 @@ export async function waitForWorkloads(
   }
 }
 
+/** Waits a while for the pods that the API has from an earlier life of the mesh. Resolves to those that are not Ready by then: what did not run before may not run now. */
+export async function waitForRevived(client: KubeClient, options: WaitOptions): Promise<string[]> {
+  for (;;) {
+    const waiting = (await client.list(kinds.Pod)).items.filter(isAwaited);
+    const names = waiting.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+    if (names.length === 0 || options.signal.aborted || Date.now() > options.deadlineMs) return names;
+    options.onProgress(`waiting for the pods (${names.length} to go)`);
+    await sleep(100);
+  }
+}
+
+/** Pure: it is to be Ready, and is not. */
+export function isAwaited(pod: Pod): boolean {
+  const hasEnded = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+  return !hasEnded && pod.metadata.deletionTimestamp === undefined && !isPodReady(pod);
+}
+
 function isDeploymentReady(deployment: Deployment): boolean {
   const wanted = deployment.spec?.replicas ?? 1;
   const status = deployment.status;
