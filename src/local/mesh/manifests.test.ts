@@ -64,7 +64,7 @@ describe('manifests', () => {
       (error: Error & { code?: string }) => {
         assert.equal(error.code, 'local.manifest');
         for (const part of [
-          `${broken}: `,
+          `${broken}, line 2: deficient indentation`,
           `${wrong}, document 2: it has no apiVersion and kind`,
           `${wrong}, document 3: Pod has no metadata.name`,
           `${wrong}, document 4: it has no apiVersion and kind`,

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { loadAll } from 'js-yaml';
+import { loadAll, YAMLException } from 'js-yaml';
 import type { KindRef, KubeObject } from '../../api/index.ts';
 import { isKubeError, type KubeClient } from '../../kube/index.ts';
 import { sleep } from '../../lib/clock.ts';
@@ -193,7 +193,8 @@ function readFile(file: string, problems: string[]): Manifest[] {
   try {
     documents = loadAll(readFileSync(file, 'utf8'));
   } catch (error) {
-    problems.push(`${file}: ${messageOf(error)}`);
+    const where = error instanceof YAMLException && error.mark ? `${file}, line ${error.mark.line + 1}` : file;
+    problems.push(`${where}: ${error instanceof YAMLException ? error.reason : messageOf(error)}`);
     return [];
   }
   return documents.flatMap((document, index) => {
