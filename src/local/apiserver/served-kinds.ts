@@ -38,10 +38,12 @@ export class ServedKinds {
     return findBuiltin(group, version, plural) ?? this.#custom.find(group, version, plural);
   }
 
-  /** Every group with the versions that any of its kinds has. */
+  /** Every group with the versions that any of its kinds has: those of definitions by name, so that of equal names of kinds clients always find the same first. */
   groups(): ServedGroup[] {
     const groups = new Map<string, Set<string>>();
-    for (const { group, version } of this.#all()) groups.set(group, (groups.get(group) ?? new Set()).add(version));
+    const custom = [...this.#custom.all()].toSorted((a, b) => (a.group < b.group ? -1 : Number(a.group > b.group)));
+    for (const { group, version } of [...builtinKinds, ...custom])
+      groups.set(group, (groups.get(group) ?? new Set()).add(version));
     return [...groups].map(([group, versions]) => ({ group, versions: [...versions].toSorted(byPriority) }));
   }
 
