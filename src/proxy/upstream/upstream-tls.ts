@@ -62,7 +62,7 @@ export function connectUpstreamTls(options: UpstreamTlsOptions): Promise<TLSSock
       settle();
       resolve(socket);
     };
-    const onError = (error: Error): void => fail(messageOf(error), error);
+    const onError = (error: Error): void => fail(reasonOf(error), error);
     const onClose = (): void => fail('the server closed the connection');
     const onAbort = (): void => fail('given up');
     socket.on('secureConnect', onSecure).on('error', onError).on('close', onClose);
@@ -125,4 +125,10 @@ function badConfig(problem: string): AmbitError {
     code: 'upstream.tls-config',
     blame: 'internal',
   });
+}
+
+/** OpenSSL's messages are made of addresses and source lines; its reason is what they say. */
+function reasonOf(error: Error): string {
+  if (!('reason' in error) || typeof error.reason !== 'string') return messageOf(error);
+  return error.reason === 'wrong version number' ? 'the server speaks no TLS' : error.reason;
 }
