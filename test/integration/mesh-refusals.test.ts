@@ -13,6 +13,7 @@ import { converse, type Conversation } from '../support/conversation.ts';
 import { programs, type TestMesh } from '../support/mesh.ts';
 import type { CertificateAnswer, CertificateQuestion } from '../support/programs/certificate-caller.ts';
 import { openRefusalsMesh, type RefusalsMesh } from '../support/refusals-mesh.ts';
+import { eventually } from '../support/run.ts';
 
 const clientId = spiffeId('cluster.local', 'default', 'client');
 const serverId = spiffeId('cluster.local', 'default', 'server');
@@ -129,8 +130,11 @@ describe('refusals by the control plane', () => {
         'rpc.permission-denied',
         new RegExp(reason),
       );
-      const { stdout } = await mesh.ambit(['logs', 'control']);
-      assert.ok(stdout.split('\n').some((line) => line.includes('certificate refused') && line.includes('node-1')));
+      const isLogged = async (): Promise<boolean> => {
+        const { stdout } = await mesh.ambit(['logs', 'control']);
+        return stdout.split('\n').some((line) => line.includes('certificate refused') && line.includes('node-1'));
+      };
+      await eventually(isLogged, 'the log says so');
     });
 
     it('gives the identity that is granted, whatever the request itself names', () =>
