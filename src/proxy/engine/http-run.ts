@@ -1,4 +1,4 @@
-/** One request on its way through the proxy: what filters see and may change. The engine (`http-engine.ts`) drives it. */
+/** One request on its way through the proxy: what filters see and may change. `active-run.ts` drives it. */
 import type { DestinationService, HttpRule, WeightedDestination } from '../../api/l7/index.ts';
 import type { SpiffeId, WorkloadUid } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';

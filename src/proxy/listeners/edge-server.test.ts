@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict';
-import { Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { test } from 'node:test';
 import type { SpiffeId } from '../../api/names.ts';
-import { memoryChannelPair } from '../../net/index.ts';
+import { listen, memoryChannelPair } from '../../net/index.ts';
 import { engineBench, testConnection } from '../engine/engine-fixtures.ts';
+import type { HttpRun } from '../engine/http-run.ts';
 import { serveApplication } from './application-connection.ts';
 import { EdgeServer } from './edge-server.ts';
 import { LateNews } from './late-news.ts';
 import { LeftWorkloads } from './left-workloads.ts';
 import { LiveConnections, type ListenerContext } from './listener-context.ts';
 
-function contextOf(): { readonly context: ListenerContext; readonly bench: ReturnType<typeof engineBench> } {
+function contextOf(more: object = {}): {
+  readonly context: ListenerContext;
+  readonly bench: ReturnType<typeof engineBench>;
+} {
   const bench = engineBench();
   const places = [{ ...bench.place, server: { protocol: 'https', hostname: '*' } }];
   const { clock, mesh } = bench.place.services;
@@ -20,7 +24,7 @@ function contextOf(): { readonly context: ListenerContext; readonly bench: Retur
     identity: 'spiffe://cluster.local/ns/shop/sa/edge' as SpiffeId,
     own: () => undefined,
     certificate: () => Promise.reject(new Error('not here')),
-    config: () => ({ serverPlaces: () => places, snapshot: { listeners: new Map() } }) as never,
+    config: () => ({ serverPlaces: () => places, snapshot: { listeners: new Map() }, ...more }) as never,
     ended,
     live: new LiveConnections(),
     late: new LateNews({ mesh, clock, ended }),
@@ -55,4 +59,27 @@ test('a client of HTTP that never begins is not waited for without end', async (
   bench.clock.advance(3_601_000);
   await new Promise((resolve) => void setImmediate(resolve));
   assert.equal(context.live.size, 0);
+});
+
+test('a client that speaks no HTTP is told of where requests to nobody are', async (t) => {
+  const told: string[] = [];
+  const onFinish = ({ responseStatus, reason }: HttpRun): void => void told.push(`${responseStatus} ${reason}`);
+  const { place } = engineBench({ filters: [{ name: 'witness', onFinish }] });
+  const { context } = contextOf({
+    serverPlaces: () => [{ ...place, filters: [], server: { name: 'web', protocol: 'http', hostname: '*' } }],
+    unmatchedPlace: () => place,
+  });
+  const server = new EdgeServer(context, 'http');
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    onConnection: (accepted) => void server.serve(accepted),
+  });
+  t.after(() => listener.close());
+  const client = connect(listener.address.port, '127.0.0.1');
+  t.after(() => client.destroy());
+  const answered = new Promise<string>((resolve) => void client.once('data', (data) => resolve(String(data))));
+  client.write('GET / HTTP/1.1\r\n\r\n');
+  assert.match(await answered, /^HTTP\/1\.1 400 /);
+  assert.deepEqual(told, ['400 the request is not valid HTTP/1.1: There is no Host']);
 });
