@@ -4,7 +4,7 @@ import type { SpiffeId } from '../../api/names.ts';
 import { memoryChannelPair, type ByteChannel } from '../../net/index.ts';
 import { engineBench, testConnection, type Bench } from '../engine/engine-fixtures.ts';
 import type { HttpPlace } from '../engine/place.ts';
-import type { TcpFilter } from '../engine/tcp-run.ts';
+import type { TcpFilter, TcpRefusal } from '../engine/tcp-run.ts';
 import { serveApplication } from './application-connection.ts';
 import { LateNews } from './late-news.ts';
 import { LeftWorkloads } from './left-workloads.ts';
@@ -165,4 +165,49 @@ test('a filter of bytes that throws when it reviews a connection ends it, and ot
   await atClient.closed;
   assert.deepEqual(reviewed, ['other']);
   assert.match(place.services.metrics.write('text'), /ambit_proxy_exceptions_total\{part="broken"\} 1/);
+});
+
+test('a filter that has to ask first ends a connection when it has its answer, if that is still asked for', async () => {
+  const bench = engineBench();
+  const [client, channel] = memoryChannelPair();
+  const [upstream, application] = memoryChannelPair();
+  const answers: PromiseWithResolvers<TcpRefusal | undefined>[] = [];
+  let signal: AbortSignal | undefined;
+  const asking: TcpFilter = {
+    name: 'asking',
+    review(_, ofConnection) {
+      signal = ofConnection;
+      const answer = Promise.withResolvers<TcpRefusal | undefined>();
+      answers.push(answer);
+      return answer.promise;
+    },
+  };
+  const live = new LiveConnections();
+  const place = tcpPlace(bench, upstream, asking);
+  const served = serveApplication({
+    context: contextOf(place, live),
+    channel,
+    connection: testConnection,
+    protocol: 'tcp',
+    place,
+    placeOf: () => place,
+    tcpPlace: () => place,
+    trust: 'mesh',
+  });
+  await turns();
+  const atApplication = read(application);
+  const atClient = read(client);
+  const denied: TcpRefusal = { flag: 'UAEX', details: 'ext_authz_denied', reason: 'authorizer "x" denied it' };
+  live.review();
+  live.review();
+  answers[0]?.resolve(denied);
+  await turns();
+  client.write(Buffer.from('hello'));
+  await turns();
+  assert.equal(atApplication.text, 'hello', 'the first answer is of a configuration that was replaced');
+  assert.equal(signal?.aborted, false);
+  answers[1]?.resolve(denied);
+  await served;
+  await Promise.all([atApplication.closed, atClient.closed]);
+  assert.equal(signal.aborted, true);
 });
