@@ -211,3 +211,34 @@ test('a filter that has to ask first ends a connection when it has its answer, i
   await Promise.all([atApplication.closed, atClient.closed]);
   assert.equal(signal.aborted, true);
 });
+
+test('a client that was silent while a policy came is held to it', async () => {
+  const bench = engineBench();
+  const [client, channel] = memoryChannelPair();
+  const [upstream] = memoryChannelPair();
+  const open = { ...tcpPlace(bench, upstream, { name: 'open' }), protocol: 'auto' as const };
+  const seen: string[] = [];
+  const closing: TcpFilter = {
+    name: 'closing',
+    onConnection: () => ({ flag: '', details: 'rbac', reason: 'denied by shop/no' }),
+    onFinish: ({ reason }) => void seen.push(reason),
+  };
+  let now: HttpPlace = open;
+  const served = serveApplication({
+    context: contextOf(open, new LiveConnections()),
+    channel,
+    connection: testConnection,
+    protocol: 'auto',
+    place: open,
+    placeOf: () => now,
+    tcpPlace: () => now,
+    trust: 'mesh',
+  });
+  await turns();
+  now = { ...open, tcpFilters: [closing] };
+  const atClient = read(client);
+  client.write(Buffer.from([0, 1, 2, 3]));
+  await served;
+  await atClient.closed;
+  assert.deepEqual(seen, ['denied by shop/no']);
+});

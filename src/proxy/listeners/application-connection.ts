@@ -133,7 +133,8 @@ async function serveTcp(
     },
   });
   try {
-    await forwardTcp({ channel, connection, place, signal });
+    // A client may have been silent for a while: the policies of now decide.
+    await forwardTcp({ channel, connection, place: tcpPlace() ?? place, signal });
   } finally {
     remove();
     cut.abort();
