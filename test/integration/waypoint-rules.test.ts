@@ -57,16 +57,12 @@ describe('at a waypoint', () => {
     }
   }
   const condition = (kind: RuleObject['kind'], name: string, wanted: (text: string) => boolean): Promise<string> =>
-    eventually(
-      async () => {
-        const found = await l7.mesh.client.get<WithConditions>(kinds[kind], name, 'shop');
-        const status = found.status?.conditions?.find(({ type }) => type === 'WaypointAccepted');
-        const text = `${status?.status} ${status?.reason} ${status?.message}`;
-        return wanted(text) ? text : undefined;
-      },
-      `the status of ${kind} ${name}`,
-      20_000,
-    );
+    eventually(async () => {
+      const found = await l7.mesh.client.get<WithConditions>(kinds[kind], name, 'shop');
+      const status = found.status?.conditions?.find(({ type }) => type === 'WaypointAccepted');
+      const text = `${status?.status} ${status?.reason} ${status?.message}`;
+      return wanted(text) ? text : undefined;
+    }, `the status of ${kind} ${name}`);
 
   it('a VirtualService rewrites, fills in headers, delegates and mirrors', () =>
     withRules(
@@ -138,7 +134,6 @@ describe('at a waypoint', () => {
         await eventually(
           async () => versions(await l7.send('front/client', as('jason', 8))).length === 1 || undefined,
           'one endpoint for one user',
-          20_000,
         );
         const many = await l7.send('front/client', ...Array.from({ length: 24 }, (_, i) => as(`user-${i}`, 1)));
         assert.deepEqual(
@@ -173,25 +168,18 @@ describe('at a waypoint', () => {
         }),
       ],
       async () => {
-        await eventually(
-          async () => {
-            const answers = await Promise.all(Array.from({ length: 3 }, () => ask('/delay/1500')));
-            const statuses = answers.map(({ status }) => status);
-            return (statuses.includes(200) && statuses.includes(503)) || undefined;
-          },
-          'one request at a time',
-          30_000,
-        );
-        await eventually(
-          async () => {
-            const failed = await ask('/status/500');
-            const rest = await l7.send('front/client', { url: 'http://app.shop/', times: 10 });
-            const seen = versions(rest.filter(({ status }) => status === 200));
-            return (seen.length === 1 && seen[0] !== told(failed).version) || undefined;
-          },
-          'the other endpoint takes everything',
-          30_000,
-        );
+        await eventually(async () => {
+          const url = 'http://app.shop/delay/1500';
+          const answers = await l7.send('front/client', { url, times: 3, atOnce: true });
+          const statuses = answers.map(({ status }) => status);
+          return (statuses.includes(200) && statuses.includes(503)) || undefined;
+        }, 'one request at a time');
+        await eventually(async () => {
+          const failed = await ask('/status/500');
+          const rest = await l7.send('front/client', { url: 'http://app.shop/', times: 10 });
+          const seen = versions(rest.filter(({ status }) => status === 200));
+          return (seen.length === 1 && seen[0] !== told(failed).version) || undefined;
+        }, 'the other endpoint takes everything');
       },
     ));
 
