@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createServer as createPlainServer, type AddressInfo } from 'node:net';
 import { before, describe, test } from 'node:test';
 import { createTestAuthority, type TestAuthority } from '../../../test/support/certificates.ts';
 import type { Backend, TlsSecret, UpstreamTls } from '../../api/l7/index.ts';
@@ -123,6 +124,24 @@ describe('TLS to the application', () => {
     const blind = upstreamsTo(app.port, { tls: simple({ sni: 'any', ca: { kind: 'none' } }) });
     assert.equal((await ask(blind)).head?.status, 200);
     blind.upstreams.close();
+  });
+
+  test('says of a server without TLS that it has none', async () => {
+    const app = createPlainServer(
+      (socket) =>
+        void socket
+          .on('error', () => {})
+          .resume()
+          .end('HTTP/1.1 400 Bad Request\r\n\r\n'),
+    );
+    await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+    const tested = upstreamsTo((app.address() as AddressInfo).port, { tls: simple({ sni: 'web.shop' }) }, [ca]);
+    assert.match(
+      (await ask(tested)).failure?.message ?? '',
+      /Cannot finish the TLS handshake with web.shop: the server speaks no TLS$/,
+    );
+    tested.upstreams.close();
+    await new Promise((resolve) => app.close(resolve));
   });
 
   test('shows our certificate where that is asked for', async () => {
