@@ -134,7 +134,8 @@ describe('a mesh whose parts are replaced', () => {
       // Those that the killed one had accepted end with it.
       const { ECONNRESET: cut = 0, ...others } = failures;
       assert.deepEqual(others, {}, node);
-      assert.ok(cut <= 2, `${cut} were cut`);
+      // One every 25 ms: a quarter of a second's worth, where the ztunnel is away for longer.
+      assert.ok(cut <= 10, `${cut} were cut`);
       assert.ok(answered > 20, `${answered} answered`);
     }
   });

@@ -179,12 +179,12 @@ describe(`isolation${isRoot ? '' : ', in a user namespace'}`, () => {
 });
 
 if (isRoot) {
-  it('the same holds in a mesh of an ordinary user', async () => {
+  it('the same holds in a mesh of an ordinary user', { timeout: 600_000 }, async () => {
     const drop = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
     const node = [process.execPath, '--test', '--test-isolation=none', '--test-reporter=spec', import.meta.filename];
     // A reporter of the parent's would make the child speak its protocol instead of text.
     const command = ['env', '-u', 'NODE_TEST_CONTEXT', 'HOME=/tmp', ...drop, ...node];
-    const { code, stdout, stderr } = await run(command);
+    const { code, stdout, stderr } = await run(command, { timeoutMs: 590_000 });
     assert.equal(code, 0, stdout + stderr);
   });
 }
