@@ -14,8 +14,9 @@ import type { ClientConnection, ServerExchange } from '../../src/http/message.ts
 import { systemClock } from '../../src/lib/clock.ts';
 import { dial, tcpChannel } from '../../src/net/index.ts';
 import type { HttpFilter } from '../../src/proxy/engine/filter.ts';
+import type { TcpFilter, TcpVerdict } from '../../src/proxy/engine/tcp-run.ts';
 import { extAuthzFilter } from '../../src/proxy/filters/ext-authz/filter.ts';
-import { placeFor, runFor, type TestRun } from '../../src/proxy/filters/filter-fixtures.ts';
+import { connectionFor, placeFor, runFor, type TestRun } from '../../src/proxy/filters/filter-fixtures.ts';
 import { rateLimitFilter } from '../../src/proxy/filters/rate-limit/filter.ts';
 import type { Upstreams } from '../../src/proxy/upstream/upstream.ts';
 import { readCheckRequest, writeCheckResponse } from '../../src/wire/policy-service-fixtures.ts';
@@ -115,6 +116,7 @@ describe("policy services with Envoy's messages", { skip }, () => {
   let client: ClientConnection;
   let closed: Promise<void>;
   let extAuthz: HttpFilter;
+  let ofConnections: TcpFilter;
   let limits: HttpFilter;
 
   before(async () => {
@@ -133,6 +135,7 @@ describe("policy services with Envoy's messages", { skip }, () => {
       { clock: systemClock, upstreams: upstreamsOver(client), backends: [backend] },
     );
     extAuthz = extAuthzFilter.build(place) as HttpFilter;
+    ofConnections = extAuthzFilter.buildTcp?.(place) as TcpFilter;
     limits = rateLimitFilter.build(place) as HttpFilter;
   });
 
@@ -192,6 +195,18 @@ describe("policy services with Envoy's messages", { skip }, () => {
     });
     assert.equal(run.request.headers.has('x-ext-authz'), false);
     assert.deepEqual(fieldsOf(extAuthz, run), { 'x-checked': 'yes' });
+  });
+
+  it('an authorizer is told of connections without HTTP who is at their ends', async () => {
+    const decide = (sni: string): TcpVerdict =>
+      ofConnections.onConnection?.(connectionFor({ sni }), new AbortController().signal);
+    assert.equal(await decide('db.example'), undefined);
+    const refusal = await decide('other.example');
+    assert.equal(refusal?.details, 'ext_authz_denied');
+    assert.match(
+      refusal.reason,
+      /not spiffe:\/\/cluster\.local\/ns\/web\/sa\/front to address:"10\.96\.0\.9"\s+port_value:80/,
+    );
   });
 
   it('an authorizer denies, plainly or with an answer of its own', async () => {

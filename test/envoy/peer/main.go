@@ -63,12 +63,16 @@ func serve() error {
 	return server.Serve(listener)
 }
 
-// authorizer decides by the header x-ext-authz: allow, deny, redirect, fail or wait; it tells the application what it was asked.
+// authorizer decides by the header x-ext-authz: allow, deny, redirect, fail or wait; it tells the application what it was asked. Of
+// connections without HTTP it lets those pass that are for the server name db.example.
 type authorizer struct {
 	authv3.UnimplementedAuthorizationServer
 }
 
 func (*authorizer) Check(ctx context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+	if request.GetAttributes().GetRequest() == nil {
+		return checkConnection(request.GetAttributes()), nil
+	}
 	headers := request.GetAttributes().GetRequest().GetHttp().GetHeaders()
 	switch headers["x-ext-authz"] {
 	case "allow":
@@ -101,6 +105,14 @@ func (*authorizer) Check(ctx context.Context, request *authv3.CheckRequest) (*au
 	default:
 		return &authv3.CheckResponse{Status: &status.Status{Code: int32(codes.PermissionDenied), Message: "not you"}}, nil
 	}
+}
+
+func checkConnection(attributes *authv3.AttributeContext) *authv3.CheckResponse {
+	if attributes.GetTlsSession().GetSni() == "db.example" {
+		return &authv3.CheckResponse{Status: &status.Status{Code: int32(codes.OK)}}
+	}
+	message := fmt.Sprintf("not %s to %s", attributes.GetSource().GetPrincipal(), attributes.GetDestination().GetAddress().GetSocketAddress())
+	return &authv3.CheckResponse{Status: &status.Status{Code: int32(codes.PermissionDenied), Message: message}}
 }
 
 func option(name, value string) *corev3.HeaderValueOption {
