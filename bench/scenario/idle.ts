@@ -1,6 +1,8 @@
 /** What a ztunnel holds while it does nothing: by itself, and for each tunnelled connection that is open. */
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { bundle } from '../../scripts/bundle.ts';
+import { root } from '../../scripts/run.ts';
 import { startChild } from '../lib/child.ts';
 import { processMemory } from '../lib/memory.ts';
 import type { ProxyPair } from '../lib/pair.ts';
@@ -49,29 +51,23 @@ async function collect({ pids }: ProxyPair): Promise<void> {
   }
 }
 
-/** A whole ztunnel whose control plane and node agent are away, with a warm compile cache, as the image has it. */
+/** A whole ztunnel whose control plane and node agent are away, from a bundle, as the image has it. */
 export async function measureIdleProcess(dir: string): Promise<MemoryRow[]> {
-  const start = (): ReturnType<typeof startChild> =>
-    startChild({
-      command: process.execPath,
-      args: [join(import.meta.dirname, '../../src/bin/ztunnel.ts')],
-      outputFile: join(dir, 'idle.log'),
-      env: {
-        NODE_COMPILE_CACHE: join(dir, 'compile-cache'),
-        NODE_NAME: 'bench',
-        XDS_ADDRESS: 'https://127.0.0.1:9',
-        CA_ADDRESS: 'https://127.0.0.1:9',
-        XDS_ROOT_CA: join(dir, 'root-cert.pem'),
-        CA_ROOT_CA: join(dir, 'root-cert.pem'),
-        INPOD_UDS: join(dir, 'nobody.sock'),
-      },
-    });
-  const first = start();
-  await settle();
-  // The cache is written at an orderly end.
-  process.kill(first.pid, 'SIGTERM');
-  await first.ended;
-  const ztunnel = start();
+  const image = join(root, '.cache/bundle');
+  await bundle(image);
+  const ztunnel = startChild({
+    command: process.execPath,
+    args: [join(image, 'dist/bin/ambit.js'), 'ztunnel'],
+    outputFile: join(dir, 'idle.log'),
+    env: {
+      NODE_NAME: 'bench',
+      XDS_ADDRESS: 'https://127.0.0.1:9',
+      CA_ADDRESS: 'https://127.0.0.1:9',
+      XDS_ROOT_CA: join(dir, 'root-cert.pem'),
+      CA_ROOT_CA: join(dir, 'root-cert.pem'),
+      INPOD_UDS: join(dir, 'nobody.sock'),
+    },
+  });
   await settle();
   const { rssKb, privateDirtyKb } = processMemory(ztunnel.pid);
   await ztunnel.stop();

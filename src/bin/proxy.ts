@@ -1,7 +1,7 @@
 /** `ambit proxy waypoint|router`: the L7 proxy of a Gateway. Configured by its environment; what it serves comes from discovery. */
-import { readFileSync } from 'node:fs';
 import { messageOf } from '../lib/errors.ts';
 import { openLog } from '../lib/log.ts';
+import { packageVersion } from '../lib/program.ts';
 import { parseProxyConfig, startProxy } from '../proxy/index.ts';
 
 const log = openLog({ scope: 'proxy', level: 'debug' });
@@ -37,11 +37,4 @@ try {
 } catch (error) {
   log.error('Cannot run the proxy', { error: messageOf(error) });
   process.exit(1);
-}
-
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return version;
 }

@@ -1,7 +1,7 @@
 /** `ambit ztunnel`: the L4 proxy of one node. Configured by its environment. */
-import { readFileSync } from 'node:fs';
 import { messageOf } from '../lib/errors.ts';
 import { openLog } from '../lib/log.ts';
+import { packageVersion } from '../lib/program.ts';
 import { parseZtunnelConfig, startZtunnel } from '../ztunnel/index.ts';
 
 const log = openLog({ scope: 'ztunnel', level: 'debug' });
@@ -34,11 +34,4 @@ try {
 } catch (error) {
   log.error('Cannot run ztunnel', { error: messageOf(error) });
   process.exit(1);
-}
-
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string;
-  };
-  return version;
 }

@@ -2,6 +2,7 @@
 import { chmod, copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
+import { isBundled, programPath } from '../../lib/program.ts';
 import { pluginType } from './conflist.ts';
 
 export interface LauncherOptions {
@@ -13,7 +14,8 @@ export interface LauncherOptions {
 }
 
 const sourceRoot = resolve(import.meta.dirname, '../..');
-const entry = join(sourceRoot, 'bin', 'cni-plugin.ts');
+const entry = programPath('bin/cni-plugin');
+const pluginPath = join('lib', 'bin', 'cni-plugin.js');
 const folderName = `${pluginType}.d`;
 
 /** Installs or updates it; every file is replaced in one step, so that a plugin that runs meanwhile is whole. Resolves to whether anything changed. */
@@ -24,7 +26,7 @@ export async function installLauncher({ binDir, hostBinDir, nodePath }: Launcher
   for (const [path, text] of await pluginModules()) changed = (await write(join(folder, path), text, 0o644)) || changed;
   changed = (await write(join(folder, 'package.json'), '{ "type": "module" }\n', 0o644)) || changed;
   // The kernel reads the first line: no shell takes part.
-  const launcher = `#!${hostFolder}/node\nimport('${hostFolder}/${modulePath(entry)}');\n`;
+  const launcher = `#!${hostFolder}/node\nimport('${hostFolder}/${pluginPath}');\n`;
   return (await write(join(binDir, pluginType), launcher, 0o755)) || changed;
 }
 
@@ -33,8 +35,9 @@ export async function removeLauncher(binDir: string): Promise<void> {
   await rm(join(binDir, folderName), { recursive: true, force: true });
 }
 
-/** The plugin and what it imports, as JavaScript by relative path: it then starts without the compiler. */
+/** The plugin and what it imports, as JavaScript by relative path: it then starts without the compiler. A bundle has it as one file. */
 export async function pluginModules(): Promise<Map<string, string>> {
+  if (isBundled()) return new Map([[pluginPath, await readFile(entry, 'utf8')]]);
   const modules = new Map<string, string>();
   const waiting = [entry];
   for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {

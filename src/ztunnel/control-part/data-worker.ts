@@ -1,6 +1,7 @@
 /** A data part in a worker thread, as the control part sees it. */
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../../lib/log.ts';
+import { programPath } from '../../lib/program.ts';
 import type { NetworkId } from '../../api/names.ts';
 import type { AccessLogFormat } from '../../telemetry/index.ts';
 import type { DataLimits } from '../data/data-context.ts';
@@ -35,7 +36,7 @@ export function startDataWorker(worker: number, options: DataWorkerOptions, even
     dns,
     logLevels: levels.describe(),
   };
-  const thread = new Worker(new URL('../data/worker.ts', import.meta.url), { name: `data-${worker}`, workerData });
+  const thread = new Worker(programPath('ztunnel/data/worker'), { name: `data-${worker}`, workerData });
   // What the process serves keeps it alive, not its threads.
   thread.unref();
   const say = (message: ToWorker): void => thread.postMessage(message);

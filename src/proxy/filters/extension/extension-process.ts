@@ -1,12 +1,12 @@
 /** One extension's process: started, asked, bounded in time and memory, started again when it ends. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Extension } from '../../../api/l7/index.ts';
 import { createBackoff, type Backoff } from '../../../lib/backoff.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { AmbitError } from '../../../lib/errors.ts';
 import type { Log } from '../../../lib/log.ts';
+import { programPath } from '../../../lib/program.ts';
 import type { RequestVerdict, ResponseVerdict } from './interface.ts';
 import type { FromExtension, ToExtension, WireRequest } from './messages.ts';
 
@@ -41,7 +41,7 @@ const memoryCheckMs = 1000;
 const loadTimeoutMs = 10_000;
 /** Who does not answer a ping by then is stuck. */
 const pingTimeoutMs = 1000;
-const host = fileURLToPath(new URL('../../../bin/extension-host.ts', import.meta.url));
+const host = programPath('bin/extension-host');
 
 export class ExtensionProcess {
   readonly #options: ExtensionProcessOptions;
