@@ -7,6 +7,7 @@ import { Http2Session, type Http2Limits, type ReceiveBudget } from '../http/h2/i
 import { ConnectAttempt, connectHead, type TunnelChannel, type TunnelRequest } from './connect-attempt.ts';
 import { dialFailed, dialTimeout, hboneAborted, hboneClosed } from './errors.ts';
 import type { PoolKey } from './pool-key.ts';
+import { hboneLimits } from './settings.ts';
 
 export interface HbonePoolLimits {
   /** Tunnels on one connection, if the peer allows as many. */
@@ -233,7 +234,7 @@ class Pool<K extends PoolKey> implements HbonePool<K> {
     const session: Http2Session = new Http2Session({
       role: 'client',
       channel,
-      ...(settings ? { limits: settings } : {}),
+      limits: hboneLimits(settings),
       ...(clock ? { clock } : {}),
       ...(budget ? { budget } : {}),
       handler: {

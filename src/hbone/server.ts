@@ -10,6 +10,7 @@ import {
   type StreamHandler,
 } from '../http/h2/index.ts';
 import { reasonHeader } from './errors.ts';
+import { hboneLimits } from './settings.ts';
 import { Tunnel } from './tunnel.ts';
 
 export interface HboneServerOptions {
@@ -38,7 +39,7 @@ export function serveHbone(channel: ByteChannel, options: HboneServerOptions): H
   const session = new Http2Session({
     role: 'server',
     channel,
-    ...(settings ? { limits: settings } : {}),
+    limits: hboneLimits(settings),
     ...(clock ? { clock } : {}),
     ...(budget ? { budget } : {}),
     handler: {

@@ -4,6 +4,7 @@ import type { ByteChannel } from '../net/channel.ts';
 import { Http2Session, type Http2Limits, type ReceiveBudget } from '../http/h2/index.ts';
 import { ConnectAttempt, connectHead, type TunnelChannel, type TunnelRequest } from './connect-attempt.ts';
 import { dialFailed, dialTimeout, hboneAborted, hboneClosed } from './errors.ts';
+import { hboneLimits } from './settings.ts';
 
 export interface SingleTunnelOptions {
   /** TLS and its checks done, ALPN h2, nothing read. Owned from here on, also when it fails. */
@@ -42,7 +43,7 @@ export function connectSingleTunnel(options: SingleTunnelOptions): Promise<Tunne
       role: 'client',
       channel,
       clock,
-      ...(settings ? { limits: settings } : {}),
+      limits: hboneLimits(settings),
       ...(budget ? { budget } : {}),
       handler: {
         onReady() {

@@ -2,11 +2,21 @@
 
 const smallestPiece = 1024;
 const largestPiece = 64 * 1024;
+/** From here on a rest is bulk data: it fills pieces of the pool, because memory of its own would keep the collector busy. */
+const pooledFrom = 32 * 1024;
+const maxSpare = 32;
+const spare: Buffer[] = [];
 
 /** Holds copies in few buffers: a queue of 1-byte pieces costs about what its bytes cost. */
 export class ByteQueue {
+  readonly #reuses: boolean;
   #pieces: { readonly bytes: Buffer; start: number; end: number }[] = [];
   #length = 0;
+
+  /** `reuses`: nobody refers to what `peek` gave once it is consumed, so its memory serves the next. */
+  constructor(reuses = false) {
+    this.#reuses = reuses;
+  }
 
   get length(): number {
     return this.#length;
@@ -21,7 +31,15 @@ export class ByteQueue {
       tail.bytes.set(bytes.subarray(0, from), tail.end);
       tail.end += from;
     }
-    if (from === bytes.length) return;
+    if (this.#reuses) {
+      for (; bytes.length - from >= pooledFrom; from += largestPiece) {
+        const piece = spare.pop() ?? Buffer.allocUnsafeSlow(largestPiece);
+        const end = Math.min(bytes.length - from, largestPiece);
+        piece.set(bytes.subarray(from, from + end), 0);
+        this.#pieces.push({ bytes: piece, start: 0, end });
+      }
+    }
+    if (from >= bytes.length) return;
     const rest = bytes.length - from;
     const doubled = tail ? Math.min(tail.bytes.length * 2, largestPiece) : smallestPiece;
     const piece = Buffer.allocUnsafeSlow(tail ? Math.max(rest, doubled) : rest);
@@ -41,11 +59,18 @@ export class ByteQueue {
     if (!head) return;
     head.start += byteCount;
     this.#length -= byteCount;
-    if (head.start === head.end) this.#pieces.shift();
+    if (head.start < head.end) return;
+    this.#pieces.shift();
+    if (this.#reuses) giveBack(head.bytes);
   }
 
   clear(): void {
+    if (this.#reuses) for (const { bytes } of this.#pieces) giveBack(bytes);
     this.#pieces = [];
     this.#length = 0;
   }
+}
+
+function giveBack(piece: Buffer): void {
+  if (piece.length === largestPiece && spare.length < maxSpare) spare.push(piece);
 }

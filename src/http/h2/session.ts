@@ -56,6 +56,8 @@ export interface Http2SessionOptions {
 /** Our PINGs: keepalive, and the round trip of a graceful shutdown. */
 const keepalivePing = Buffer.from('ambit-ka');
 const drainPing = Buffer.from('ambit-gw');
+/** As much as one read of a bulk flow brings; a larger frame saves nothing more. */
+const largestSentFrame = 256 * 1024;
 /** How long a graceful shutdown waits for that round trip. */
 const drainPingTimeoutMs = 1_000;
 
@@ -380,7 +382,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     const windowBefore = this.#peer.initialWindowSize;
     applySettings(this.#peer, source, start, end, this.role === 'client' ? 'server' : 'client');
     this.#headSender.setPeerTableSize(this.#peer.headerTableSize);
-    this.#sendFrameSize = Math.min(this.#peer.maxFrameSize, defaultMaxFrameSize);
+    this.#sendFrameSize = Math.min(this.#peer.maxFrameSize, largestSentFrame);
     this.outbox.frame(frameType.settings, frameFlag.ack, 0, 0);
     const change = this.#peer.initialWindowSize - windowBefore;
     if (change !== 0) {

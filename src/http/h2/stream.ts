@@ -127,7 +127,7 @@ export class Http2Stream implements SendWaiter, TurnTask {
     }
     const sent = outbox.isOverflowing ? 0 : this.#frame(bytes);
     if (sent < bytes.length) {
-      (this.#rest ??= new ByteQueue()).append(sent === 0 ? bytes : bytes.subarray(sent));
+      (this.#rest ??= new ByteQueue(true)).append(sent === 0 ? bytes : bytes.subarray(sent));
       countUnsent(bytes.length - sent);
       this.#waitForRoom();
     } else if (outbox.isFull) this.#waitForRoom();
@@ -294,7 +294,10 @@ export class Http2Stream implements SendWaiter, TurnTask {
 
   #close(): void {
     this.#closed = true;
-    if (this.#rest) countUnsent(-this.#rest.length);
+    if (this.#rest) {
+      countUnsent(-this.#rest.length);
+      this.#rest.clear();
+    }
     this.#rest = undefined;
     this.#trailers = undefined;
     this.#receiveWindow.dispose();
