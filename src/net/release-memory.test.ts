@@ -19,7 +19,8 @@ test('what is garbage is gone, and the young generation is small again', () => {
 });
 
 test('code that is not in use is not resident', () => {
-  const residentKb = (): number => Number(/^RssFile:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]);
+  const residentKb = (): number =>
+    Number(/^RssFile:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]);
   const before = residentKb();
   releaseMemory();
   assert.ok(residentKb() < before, `${residentKb()} of ${before} KB are left`);
