@@ -18,6 +18,9 @@ export function channelDuplex(channel: ByteChannel): Duplex {
   let over = false;
   const duplex = new Duplex({
     allowHalfOpen: true,
+    // Once both sides ended, TLS may still have bytes for a reader that pauses: it destroys this stream when they are read, while a
+    // stream that closes by itself would take them along.
+    autoDestroy: false,
     read() {
       if (uncredited > 0) channel.credit(uncredited);
       uncredited = 0;
