@@ -28,7 +28,10 @@ export function formatSample({ seconds, rssMb, heldMb, descriptors, handles }: S
   return `${String(seconds).padStart(5)} s  RSS ${mb(rssMb)} MB  held ${mb(heldMb)} MB  descriptors ${descriptors}  handles ${handles}`;
 }
 
-/** Compares the last quarter with the second one: the first is for warming up. Generous, as churn is never the same twice. */
+/**
+ * Compares the last quarter with the second one: the first is for warming up. Their medians, because a sample may catch a burst of
+ * downloads under way, and a leak moves all of them. Generous, as churn is never the same twice.
+ */
 export function flatnessProblems(samples: readonly Sample[]): string[] {
   const quarter = Math.floor(samples.length / 4);
   if (quarter < 1) return ['too short to tell'];
@@ -42,10 +45,12 @@ export function flatnessProblems(samples: readonly Sample[]): string[] {
       ['handles', 40, 0.2],
     ] as const
   ).flatMap(([what, slack, share]) => {
-    const [before, after] = [early, late].map(
-      (part) => part.reduce((sum, sample) => sum + sample[what], 0) / part.length,
-    );
+    const [before, after] = [early, late].map((part) => median(part.map((sample) => sample[what])));
     if (before === undefined || after === undefined || after <= before * (1 + share) + slack) return [];
     return [`${what} grew from ${before.toFixed(1)} to ${after.toFixed(1)}`];
   });
+}
+
+function median(values: readonly number[]): number | undefined {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
