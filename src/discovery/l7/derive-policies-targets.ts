@@ -28,7 +28,7 @@ export interface TargetService {
 }
 
 export interface ResolvedTarget {
-  /** `Gateway.gateway.networking.k8s.io:shop/waypoint`, as statuses name it. */
+  /** `Gateway.gateway.networking.k8s.io:shop/waypoint`, `Service:shop/web`, as statuses name it. */
   readonly ancestor: string;
   /** Several for an entry with several hosts; none where there is nothing to bind. */
   readonly targets: readonly PolicyTarget[];
@@ -58,7 +58,7 @@ export function targetRefsOf(
 
 export function resolveTarget(ref: TargetRef, namespace: string, scope: TargetScope): ResolvedTarget {
   const { group = '', kind, name } = ref;
-  const ancestor = `${kind}.${group}:${kind === 'GatewayClass' ? '' : `${namespace}/`}${name}`;
+  const ancestor = `${group === '' ? kind : `${kind}.${group}`}:${kind === 'GatewayClass' ? '' : `${namespace}/`}${name}`;
   const refuse = (reason: TargetProblem['reason'], message: string): ResolvedTarget => ({
     ancestor,
     targets: [],

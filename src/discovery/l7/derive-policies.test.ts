@@ -65,7 +65,7 @@ describe('the policies of a waypoint', () => {
       world.names('shop/wp').filter((name) => name.startsWith('authorization/')),
       ['authorization/istio-system/of-class', 'authorization/shop/of-gateway', 'authorization/shop/of-service'],
     );
-    assert.equal(verdict(world, 'shop/of-service'), 'True Accepted: bound to Service.:shop/web');
+    assert.equal(verdict(world, 'shop/of-service'), 'True Accepted: bound to Service:shop/web');
     assert.equal(
       verdict(world, 'shop/of-gateway'),
       'True Accepted: bound to Gateway.gateway.networking.k8s.io:shop/wp',
@@ -105,7 +105,7 @@ describe('the policies of a waypoint', () => {
       world.put(world.sources.authorizationPolicies, policy(name, { targetRefs }));
       return verdict(world, `shop/${name}`);
     };
-    assert.match(put('a', { kind: 'Service', name: 'gone' }) ?? '', /^False TargetNotFound: Service\.:shop\/gone/);
+    assert.match(put('a', { kind: 'Service', name: 'gone' }) ?? '', /^False TargetNotFound: Service:shop\/gone/);
     assert.match(put('b', { ...toGateway, name: 'gone' }) ?? '', /^False TargetNotFound/);
     assert.match(put('c', { kind: 'Service', name: 'plain' }) ?? '', /^False AncestorNotBound/);
     assert.match(put('d', toClass) ?? '', /^False Invalid: .*istio-system/);

@@ -50,7 +50,7 @@ describe('a RateLimit', () => {
     assert.deepEqual(world.resource('shop/wp', 'listener', 'mesh').policies.rateLimits, ['shop/limits']);
     assert.equal(
       verdict(world),
-      'True Accepted: bound to Service.:shop/web, Gateway.gateway.networking.k8s.io:shop/wp',
+      'True Accepted: bound to Service:shop/web, Gateway.gateway.networking.k8s.io:shop/wp',
     );
   });
 

@@ -62,7 +62,7 @@ describe('Telemetry', () => {
     assert.deepEqual(ofService(world), ['shop/all', 'shop/one']);
     const scopeOf = (name: string): string => world.resource('shop/wp', 'telemetry', name).scope;
     assert.deepEqual(['istio-system/mesh', 'shop/all', 'shop/one'].map(scopeOf), ['mesh', 'namespace', 'target']);
-    assert.equal(verdict(world, 'shop/one'), 'True Accepted: bound to Service.:shop/reviews');
+    assert.equal(verdict(world, 'shop/one'), 'True Accepted: bound to Service:shop/reviews');
     assert.equal(verdict(world, 'shop/all'), undefined);
   });
 
