@@ -2,7 +2,7 @@
  * What users change in the objects of a Gateway: a ConfigMap with a strategic merge patch for each, as `kubectl patch`
  * takes it (ambient-l7, 1.4). Heavy, for the schemas: imported where there is one.
  */
-import { loadAll } from 'js-yaml';
+import { loadAll, YAMLException } from 'js-yaml';
 import type { ConfigMap } from '../../api/core.ts';
 import { apiVersionOf } from '../../api/kinds.ts';
 import type { KubeObject } from '../../api/meta.ts';
@@ -32,7 +32,12 @@ function readPatch(text: string, source: string, part: DeployedPart): JsonObject
   try {
     documents = loadAll(text);
   } catch (error) {
-    throw fault({ source, part }, `is no YAML: ${messageOf(error)}`);
+    // The exception's message is a picture of many lines.
+    const { line, reason } =
+      error instanceof YAMLException
+        ? { line: error.mark ? `, line ${error.mark.line + 1},` : '', reason: error.reason }
+        : { line: '', reason: messageOf(error) };
+    throw overlayError(`ConfigMap ${source}: ${part}${line} is no YAML: ${reason}`);
   }
   if (documents.length > 1) throw fault({ source, part }, 'has several documents');
   // An empty text asks for the object as it is.

@@ -158,9 +158,10 @@ describe('what a Gateway is deployed as', () => {
       [{ deployment: 'spec: { template: { spec: { containers: [{ image: x }] } } }' }, /declared merge key: name/],
       [{ deployment: '$patch: explode' }, /unknown patch type/],
       [{ deployment: '[]' }, /deployment is no object/],
+      [{ deployment: 'spec:\n  replicas: [1' }, /^ConfigMap shop\/o: deployment, line 2, is no YAML: [^\n(|^]+$/],
     ];
     for (const [data, message] of wrong) {
-      assert.throws(() => render(gateway(), { overlays: [overlay(data)] }), message);
+      assert.throws(() => render(gateway(), { overlays: [overlay(data)] }), { message });
     }
   });
 });
