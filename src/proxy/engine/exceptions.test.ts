@@ -183,7 +183,7 @@ const faults: readonly {
     name: 'the upstream, when an attempt is opened',
     outcome: 500,
     provoke({ upstreams, run }, exchange) {
-      const { open } = upstreams;
+      const open = upstreams.open.bind(upstreams);
       upstreams.open = oops;
       run(exchange);
       upstreams.open = open;
@@ -267,7 +267,7 @@ const faults: readonly {
       exchange.reader.onEnd();
       upstreams.last.fail('remote-reset');
       upstreams.last.wasReset = true;
-      const { open } = upstreams;
+      const open = upstreams.open.bind(upstreams);
       upstreams.open = oops;
       clock.advance(10);
       upstreams.open = open;
@@ -297,9 +297,8 @@ describe('an exception of', () => {
   test('a copy of a request is none of the request', () => {
     const mirrored = forwardRule({ mirrors: [{ backend: 'shadow', percent: 100 }] });
     const at = scene({ rules: [mirrored] });
-    const { open } = at.upstreams;
-    at.upstreams.open = (backend, request, reader) =>
-      backend === 'shadow' ? oops() : open.call(at.upstreams, backend, request, reader);
+    const open = at.upstreams.open.bind(at.upstreams);
+    at.upstreams.open = (backend, request, reader) => (backend === 'shadow' ? oops() : open(backend, request, reader));
     const exchange = new FakeExchange();
     at.run(exchange);
     at.upstreams.last.answer(200);

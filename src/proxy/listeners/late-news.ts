@@ -36,7 +36,7 @@ export class LateNews {
 
   /** The configuration has changed. */
   look(): void {
-    for (const { look } of this.#waiting) look();
+    for (const waiting of this.#waiting) waiting.look();
   }
 
   /**
