@@ -11,6 +11,10 @@ const turns = async (): Promise<void> => {
   for (let i = 0; i < 10; i++) await new Promise((resolve) => void setImmediate(resolve));
 };
 
+function oops(): never {
+  throw new Error('a fault of the filter');
+}
+
 /** Reads what comes; tells when the channel is over. */
 function read(channel: ByteChannel): { text: string; readonly closed: Promise<Error | undefined> } {
   const closed = Promise.withResolvers<Error | undefined>();
@@ -59,7 +63,7 @@ function openBench(): {
   const asked: HttpPlace = {
     ...place,
     protocol: 'tcp',
-    tcpFilters: [asking],
+    tcpFilters: [{ name: 'faulty', onFinish: oops }, asking],
     table: { ...place.table, tcp: [{ name: 'tcp', origin, destinationSubnets: [], destinations }] },
     services: { ...place.services, upstreams: Object.assign(upstreams, { connect }) },
   };

@@ -5,6 +5,7 @@ import { spiffeParts } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { pump, type ByteChannel } from '../../net/index.ts';
 import type { UpstreamConnection, UpstreamFailure, UpstreamHost } from '../upstream/upstream.ts';
+import { reportException } from './exceptions.ts';
 import type { DownstreamConnection, RunTimes } from './http-run.ts';
 import type { HttpPlace } from './place.ts';
 import type { TcpRefusal, TcpRun } from './tcp-run.ts';
@@ -36,7 +37,18 @@ export async function forwardTcp(options: TcpForwardingOptions): Promise<void> {
     channel.reset(error as Error);
   } finally {
     run.times.end = performance.now();
-    for (const filter of place.tcpFilters) filter.onFinish?.(run);
+    finish(run, place);
+  }
+}
+
+/** Each filter on its own: what one of them counts does not depend on the others. */
+function finish(run: ActiveTcpRun, { tcpFilters, services }: HttpPlace): void {
+  for (const filter of tcpFilters) {
+    try {
+      filter.onFinish?.(run);
+    } catch (error) {
+      reportException(services, filter.name, error);
+    }
   }
 }
 
