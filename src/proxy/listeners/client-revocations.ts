@@ -10,14 +10,24 @@ export interface ClientRevocationsOptions {
   readonly log: Log;
 }
 
-/** `kind: 'unusable'`: there are lists that cannot be read, and there never were others: no client can be told from a revoked one. */
+/** `kind: 'unusable'`: there are lists that cannot be read, and none before them: no client can be told from a revoked one. */
 export type ClientLists =
   | { readonly kind: 'lists'; readonly revocations: Revocations }
   | { readonly kind: 'unusable'; readonly reason: string };
 
+interface OfSecret {
+  /** As it was told last. */
+  readonly text: string;
+  /** One from the secret's first day on, so that lists which come later reach connections that were there before. */
+  readonly revocations: Revocations;
+  /** Whether lists of somebody's are in force. */
+  readonly hasLists: boolean;
+  readonly lists: ClientLists;
+}
+
 export class ClientRevocations {
   readonly #options: ClientRevocationsOptions;
-  readonly #bySecret = new Map<string, { readonly text: string; readonly lists: ClientLists }>();
+  readonly #bySecret = new Map<string, OfSecret>();
 
   constructor(options: ClientRevocationsOptions) {
     this.#options = options;
@@ -28,29 +38,28 @@ export class ClientRevocations {
     for (const name of this.#bySecret.keys()) if (!secrets.has(name)) this.#bySecret.delete(name);
     for (const [name, { caCertificates, revocations: text = '' }] of secrets) {
       const known = this.#bySecret.get(name);
-      if (caCertificates === undefined || known?.text === text || (!known && text === '')) continue;
-      this.#bySecret.set(name, { text, lists: this.#read(name, text, known?.lists) });
+      if (caCertificates === undefined || known?.text === text) continue;
+      this.#bySecret.set(name, this.#read(name, text, known));
     }
   }
 
-  /** Undefined: the authorities of that secret revoke nothing. */
+  /** Undefined: the secret has no authorities. */
   of(secret: string): ClientLists | undefined {
     return this.#bySecret.get(secret)?.lists;
   }
 
-  #read(secret: string, text: string, before: ClientLists | undefined): ClientLists {
+  #read(secret: string, text: string, before: OfSecret | undefined): OfSecret {
     const { onRevoked, log } = this.#options;
+    const revocations = before?.revocations ?? createRevocations({ onRevoked });
     try {
-      const lists = parseRevocationLists(Buffer.from(text));
-      const revocations = before?.kind === 'lists' ? before.revocations : createRevocations({ onRevoked });
-      revocations.update(lists);
-      return { kind: 'lists', revocations };
+      revocations.update(parseRevocationLists(Buffer.from(text)));
+      return { text, revocations, hasLists: text !== '', lists: { kind: 'lists', revocations } };
     } catch (error) {
       const reason = messageOf(error);
-      const isKept = before?.kind === 'lists';
+      const isKept = before?.hasLists === true;
       const meanwhile = isKept ? 'the last good lists stay in force' : 'clients with certificates are refused';
       log.error('revocation lists cannot be used', { secret, error: reason, meanwhile });
-      return isKept ? before : { kind: 'unusable', reason };
+      return isKept ? { ...before, text } : { text, revocations, hasLists: false, lists: { kind: 'unusable', reason } };
     }
   }
 }

@@ -136,6 +136,21 @@ describe('a gateway whose clients show certificates', { skip }, () => {
     assert.equal(other.socket.destroyed, false);
   });
 
+  it('cuts who is revoked by lists that come after the connection', async () => {
+    using root = openOpensslRoot('clients');
+    const [ann, bob] = [root.leaf(testIdentity('a/ann')), root.leaf(testIdentity('a/bob'))];
+    await using edge = await openEdge(root, true);
+    const [before, other] = [await edge.visit(ann), await edge.visit(bob)];
+    edge.useLists('broken');
+    assert.deepEqual(edge.errors, ['clients with certificates are refused']);
+    assert.equal((await edge.visit(bob)).outcome, 'out');
+    root.revoke(ann.certPem);
+    edge.useLists(root.crl().toString());
+    await before.closed;
+    assert.equal(other.socket.destroyed, false);
+    assert.equal((await edge.visit(bob)).outcome, 'in');
+  });
+
   it('lists that cannot be read leave the last good ones in force, and without any refuse everybody', async () => {
     using root = openOpensslRoot('clients');
     const [ann, bob] = [root.leaf(testIdentity('a/ann')), root.leaf(testIdentity('a/bob'))];
