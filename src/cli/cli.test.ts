@@ -84,8 +84,10 @@ describe('command line', () => {
     [/'--nodes <n>' argument '0' is invalid.*at least 1: run 'ambit help up'/, 'up', '--nodes', '0'],
     [/'--timeout <seconds>' argument missing: run 'ambit help up'/, 'up', '--timeout'],
     [/Cannot use --image "x": write PATTERN=COMMAND/, 'up', '--image', 'x'],
-    [/missing required argument 'component'/, 'logs'],
-    [/Allowed choices are control, ztunnel, [a-z, -]+: run 'ambit help logs'/, 'logs', 'nothing'],
+    [/missing required argument 'target'/, 'logs'],
+    [/Cannot use "svc\/x": write POD or deploy\/NAME/, 'logs', 'svc/x'],
+    [/"ztunnel" is a component, without --namespace .*: write pod\/ztunnel/, 'logs', '-n', 'shop', 'ztunnel'],
+    [/'--tail <lines>' argument '0' is invalid/, 'logs', 'pod', '--tail', '0'],
     [/'--port <port>' argument 'x' is invalid.*from 1 to 65535/, 'proxy-config', 'routes', 'wp', '--port', 'x'],
     [/Which node\? Add --node NAME/, 'logs', 'node-runtime'],
     [/Allowed choices are table, json, yaml/, 'status', '-o', 'xml'],
@@ -106,6 +108,7 @@ describe('command line', () => {
     const advice = /^ambit: no mesh runs in .*\.ambit: start one with 'ambit up'/i;
     await fails(1, advice, 'ztunnel-config', 'workloads');
     await fails(1, advice, 'logs', 'ztunnel');
+    await fails(1, advice, 'logs', 'pod');
     await fails(1, advice, 'exec', 'pod', '--', 'true');
     await fails(1, advice, 'port-forward', 'pod', '80');
     await fails(1, advice, 'exec', '--node', 'node-1', '--', 'true');
@@ -167,6 +170,8 @@ describe('completion', () => {
     assert.ok((await candidates('ztunnel-config', '--node', 'node-1')).includes('services'));
     assert.deepEqual((await candidates('completion')).slice(0, 3), ['bash', 'zsh', 'fish']);
     assert.deepEqual(await candidates('zc'), config);
+    const logs = await candidates('logs');
+    for (const word of ['ztunnel', '--tail', '--container']) assert.ok(logs.includes(word));
   });
 
   it('offers the values of an option, and files where there are none', async () => {

@@ -18,7 +18,7 @@ import {
   type CliContext,
   type ClusterOptions,
 } from './context.ts';
-import { findPod, noPod, parseTarget, type PodTarget } from './find-pod.ts';
+import { containersOf, findPod, noContainer, noPod, parseTarget, type PodTarget } from './find-pod.ts';
 
 interface ExecCliOptions extends ClusterOptions {
   readonly namespace: string;
@@ -123,14 +123,11 @@ async function open(client: KubeClient, request: PodCommand, tty: boolean): Prom
   } catch (error) {
     if (!isKubeError(error)) throw error;
     if (error.status === 404) throw noPod({ kind: 'pod', name: pod }, namespace);
-    const containers = error.status === 400 ? await containersOf(client, pod, namespace) : undefined;
-    if (containers && options.container === undefined && containers.length > 1) return attempt(containers[0]);
-    if (containers && !containers.includes(options.container ?? '')) {
-      throw new AmbitError(`No container "${options.container}" in pod "${pod}": it has ${containers.join(', ')}`, {
-        code: 'cli.no-container',
-        blame: 'downstream',
-      });
-    }
+    const found = error.status === 400 ? await client.get(kinds.Pod, pod, namespace) : undefined;
+    const containers = found ? containersOf(found) : [];
+    const { container } = options;
+    if (container === undefined && containers.length > 1) return attempt(containers[0]);
+    if (found && container !== undefined && !containers.includes(container)) throw noContainer(container, found);
     if (/container not found/.test(error.message)) {
       const which = options.container === undefined ? 'The container' : `Container "${options.container}"`;
       throw new AmbitError(`${which} of pod "${pod}" does not run: see 'kubectl describe pod ${pod} -n ${namespace}'`, {
@@ -140,14 +137,6 @@ async function open(client: KubeClient, request: PodCommand, tty: boolean): Prom
     }
     throw error;
   }
-}
-
-/** The pod's own choice first. */
-async function containersOf(client: KubeClient, name: string, namespace: string): Promise<string[]> {
-  const pod = await client.get(kinds.Pod, name, namespace);
-  const names = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map((container) => container.name);
-  const chosen = pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'];
-  return chosen !== undefined && names.includes(chosen) ? [chosen, ...names.filter((each) => each !== chosen)] : names;
 }
 
 async function runOnNode(

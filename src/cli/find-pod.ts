@@ -35,8 +35,14 @@ export function parseTarget(word: string, allowed: readonly PodTarget['kind'][])
 
 /** The pod, or one of the Deployment's or Service's that runs, a ready one first. Throws `cli.no-pod`. */
 export async function findPod(client: KubeClient, target: PodTarget, namespace: string): Promise<Pod> {
+  const pods = await findPods(client, target, namespace);
+  return pods.find(isPodReady) ?? (pods[0] as Pod);
+}
+
+/** The pod, or all of the Deployment's or Service's that run: at least one. Throws `cli.no-pod`. */
+export async function findPods(client: KubeClient, target: PodTarget, namespace: string): Promise<readonly Pod[]> {
   try {
-    if (target.kind === 'pod') return await client.get(kinds.Pod, target.name, namespace);
+    if (target.kind === 'pod') return [await client.get(kinds.Pod, target.name, namespace)];
     const labels = await selectorOf(client, target, namespace);
     const labelSelector = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
     // A selector without labels would select all.
@@ -47,14 +53,29 @@ export async function findPod(client: KubeClient, target: PodTarget, namespace: 
     const running = pods.filter(
       (pod) => pod.status?.phase === 'Running' && pod.metadata.deletionTimestamp === undefined,
     );
-    const found = running.find(isPodReady) ?? running[0];
-    if (found) return found;
+    if (running.length > 0) return running;
   } catch (error) {
     if (!isKubeError(error) || error.status !== 404) throw error;
     throw noPod(target, namespace);
   }
   throw new AmbitError(`No pod of "${target.kind}/${target.name}" runs in namespace "${namespace}"`, {
     code: 'cli.no-pod',
+    blame: 'downstream',
+  });
+}
+
+/** Names of its containers, its own choice of a default first. */
+export function containersOf({ metadata, spec }: Pod): string[] {
+  const names = [...spec.containers, ...(spec.initContainers ?? [])].map((container) => container.name);
+  const chosen = metadata.annotations?.['kubectl.kubernetes.io/default-container'];
+  return chosen !== undefined && names.includes(chosen) ? [chosen, ...names.filter((each) => each !== chosen)] : names;
+}
+
+/** The error of a container that a pod does not have. */
+export function noContainer(container: string, pod: Pod): AmbitError {
+  const has = containersOf(pod).join(', ');
+  return new AmbitError(`No container "${container}" in pod "${pod.metadata.name}": it has ${has}`, {
+    code: 'cli.no-container',
     blame: 'downstream',
   });
 }
