@@ -48,10 +48,7 @@ describe('a RateLimit', () => {
     world.put(world.sources.rateLimits, policy([{ name: 'a', local }], { targetRefs: [target, gateway] }));
     assert.deepEqual(world.resource('shop/wp', 'service', web).policies.rateLimits, ['shop/limits']);
     assert.deepEqual(world.resource('shop/wp', 'listener', 'mesh').policies.rateLimits, ['shop/limits']);
-    assert.equal(
-      verdict(world),
-      'True Accepted: bound to Service:shop/web, Gateway.gateway.networking.k8s.io:shop/wp',
-    );
+    assert.equal(verdict(world), 'True Accepted: bound to Service:shop/web, Gateway.gateway.networking.k8s.io:shop/wp');
   });
 
   it('counts by each proxy in an interval, with a burst', () => {
