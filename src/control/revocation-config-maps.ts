@@ -34,10 +34,10 @@ export function startRevocationConfigMaps(options: RevocationConfigMapsOptions):
     if (!isLeader() || namespace === home || !active.has(namespace)) return;
     await configMaps.synced;
     const source = read(home);
-    // Whoever deletes the lists revokes no less: copies stay until there are others.
-    if (!source) return;
+    const [text, bytes] = [source?.data?.[listsKey], source?.binaryData?.[listsKey]];
+    // Whoever deletes the lists, or their key, revokes no less: copies stay until there are others.
+    if (text === undefined && bytes === undefined) return;
     const existing = read(namespace);
-    const [text, bytes] = [source.data?.[listsKey], source.binaryData?.[listsKey]];
     if (existing && existing.data?.[listsKey] === text && existing.binaryData?.[listsKey] === bytes) return;
     try {
       if (existing) {
