@@ -19,6 +19,8 @@ export interface ForwardedStreamOptions {
 const errorStream = 1;
 const dataStream = 3;
 const maxErrorBytes = 4096;
+/** Answers to pings that the server does not take. */
+const maxUnsentBytes = 64 * 1024;
 
 /** What is written waits until the pod took the stream. The caller destroys it. */
 export function openForwardedStream(options: ForwardedStreamOptions): Duplex {
@@ -33,6 +35,7 @@ class ForwardedStream extends Duplex {
   #waiting: (() => void) | undefined;
   #peerEnded = false;
   #error = '';
+  #unsentBytes = 0;
 
   constructor(options: ForwardedStreamOptions) {
     super({ allowHalfOpen: true });
@@ -118,6 +121,8 @@ class ForwardedStream extends Duplex {
     if (this.#error !== '') return this.#fail(this.#error);
     this.#peerEnded = true;
     this.push(null);
+    // Nobody asks for more, and what is no data still comes: pings, and why it failed.
+    this.#options.transport.resume();
   }
 
   #onControl(type: number, payload: Buffer): void {
@@ -141,11 +146,18 @@ class ForwardedStream extends Duplex {
         return;
       case frameType.ping:
         // Odd ones would answer pings of ours.
-        if (id % 2 === 0) transport.write(controlFrame(frameType.ping, 0, words(id)));
+        if (id % 2 === 0) this.#answerPing(id);
         return;
       default:
         throw spdyError('the server opened a stream');
     }
+  }
+
+  #answerPing(id: number): void {
+    const frame = controlFrame(frameType.ping, 0, words(id));
+    this.#unsentBytes += frame.length;
+    this.#options.transport.write(frame, () => (this.#unsentBytes -= frame.length));
+    if (this.#unsentBytes > maxUnsentBytes) this.#fail('the server takes no answers to its pings');
   }
 
   #onTaken(): void {

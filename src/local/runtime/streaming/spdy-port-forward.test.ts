@@ -6,7 +6,15 @@ import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { createFakeClock } from '../../../lib/fake-clock.ts';
 import { FakeSpdyClient } from '../../../kube/spdy/fake-spdy-client.ts';
-import { openForwardedStream } from '../../../kube/spdy/index.ts';
+import {
+  controlFrame,
+  dataHead,
+  flagFin,
+  FrameReader,
+  frameType,
+  openForwardedStream,
+  words,
+} from '../../../kube/spdy/index.ts';
 import { serveSpdyPortForward } from './spdy-port-forward.ts';
 
 /** Answers when its client has ended. */
@@ -121,4 +129,47 @@ test('our own client takes an end of the connection for no end of the data', asy
   const stream = openForwardedStream({ transport: near, port: 80, failure: (detail) => new Error(detail) });
   far.end();
   await rejects(text(stream), /the connection ended/);
+});
+
+/** Our own client against a server that the test plays: what it takes of us comes by `far`. */
+function openScripted(): { stream: Duplex; far: Duplex; [Symbol.dispose](): void } {
+  const [near, far] = duplexPair();
+  const stream = openForwardedStream({ transport: near, port: 80, failure: (detail) => new Error(detail) });
+  return {
+    stream,
+    far,
+    [Symbol.dispose]() {
+      stream.destroy();
+      far.destroy();
+    },
+  };
+}
+
+const ping = (id: number): Buffer => controlFrame(frameType.ping, 0, words(id));
+
+test('our own client goes on listening behind an end that its reader was slow to come to', async () => {
+  using scripted = openScripted();
+  const { stream, far } = scripted;
+  const answered = Promise.withResolvers<void>();
+  const reader = new FrameReader({
+    data() {},
+    control: (type) => type === frameType.ping && answered.resolve(),
+  });
+  far.on('data', (chunk: Buffer) => reader.read(chunk));
+  far.write(dataHead(3, 200_000, flagFin));
+  far.write(Buffer.alloc(200_000));
+  await once(stream, 'readable');
+  while (!stream.readableEnded) {
+    if (stream.read() === null) await new Promise((resolve) => setImmediate(resolve));
+  }
+  far.write(ping(2));
+  await answered.promise;
+});
+
+test('our own client leaves a server that asks and takes no answers', async () => {
+  using scripted = openScripted();
+  const { stream, far } = scripted;
+  const pings = Buffer.concat(Array.from({ length: 20_000 }, (_, i) => ping(2 * i + 2)));
+  far.write(pings);
+  await rejects(text(stream), /takes no answers to its pings/);
 });
