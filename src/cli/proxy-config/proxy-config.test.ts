@@ -75,13 +75,19 @@ const dump = {
       hosts: [
         {
           address: '10.0.0.1:9080',
-          workload: 'shop/reviews-1',
+          workload: 'Kubernetes//Pod/shop/reviews-1',
           health: 'healthy',
           weight: 1,
           priority: 0,
           activeRequests: 2,
           connections: 1,
         },
+        {
+          address: '10.0.0.2:9080',
+          workload: 'c/networking.istio.io/ServiceEntry/shop/vms/10.0.0.2/8',
+          health: 'healthy',
+        },
+        { address: '10.0.0.3:15008', workload: 'NetworkGateway/far/gw/15008', health: 'healthy' },
       ],
     },
   ],
@@ -151,7 +157,11 @@ test('backends and their endpoints', async () => {
   assert.deepEqual(await rows('clusters'), [[hostname, '80', '-', 'auto', 'least-request', '-', '-']]);
   assert.deepEqual(await rows('ep', '--fqdn', hostname), [
     ['10.0.0.1:9080', 'shop/reviews-1', 'healthy', '1', '0', '2', '1', backend],
+    ['10.0.0.2:9080', 'shop/vms', 'healthy', '-', '-', '-', '-', backend],
+    ['10.0.0.3:15008', 'NetworkGateway/far/gw/15008', 'healthy', '-', '-', '-', '-', backend],
   ]);
+  const { out } = await run('endpoints', '--file', whole, '-o', 'json');
+  assert.match(out, /"Kubernetes\/\/Pod\/shop\/reviews-1"/, 'which one it is, for programs');
 });
 
 test('policies say where they hold', async () => {

@@ -83,7 +83,7 @@ export const sections: Readonly<Record<string, Section>> = {
     },
     columns: [
       column('ENDPOINT', 'address'),
-      column('WORKLOAD', 'workload'),
+      { title: 'WORKLOAD', value: (row) => workloadText(text(row['workload'])) },
       column('HEALTH', 'health'),
       column('WEIGHT', 'weight'),
       column('PRIORITY', 'priority'),
@@ -118,6 +118,12 @@ export const sections: Readonly<Record<string, Section>> = {
     ],
   },
 };
+
+/** NAMESPACE/NAME of a uid `<cluster>/<group>/<kind>/<namespace>/<name>[/...]`; what is no such uid as it is. */
+function workloadText(uid: string): string {
+  const [, , , namespace, name] = uid.split('/');
+  return name === undefined ? uid : `${namespace}/${name}`;
+}
 
 /** One row a place where requests come in: a Service's port behind a waypoint, a server of a gateway. */
 function listenerRows(dump: Fields): Fields[] {
