@@ -113,7 +113,7 @@ describe('without a mesh', () => {
     assertOneLine(
       await up(await file('bad.yaml', 'a: [1\nb: 2\n')),
       1,
-      /^ambit: Cannot use the manifests: .*bad\.yaml: /,
+      /^ambit: Cannot use the manifests: .*bad\.yaml, line \d+: /,
     );
     assertOneLine(await ambit(['status', '--state', state]), 1, /no mesh runs/);
   });
