@@ -6,6 +6,7 @@ import { planOutbound, type OutboundPlan } from '../decision/index.ts';
 import { formatHostPort } from '../lib/ip.ts';
 import { AmbitError } from '../lib/errors.ts';
 import { decideAuthorization } from '../policy/index.ts';
+import { explainGateway } from './gateway.ts';
 import { Steps, type Explanation } from './steps.ts';
 import { explainWaypoint, type L7Request } from './waypoint.ts';
 import type { World } from './world.ts';
@@ -196,8 +197,13 @@ interface Arrival {
   readonly sourceIp?: string;
 }
 
-/** What the destination's ztunnel makes of the connection. */
-function explainArrival(steps: Steps, { mesh }: World, { workload, port, by, from, sourceIp }: Arrival): void {
+/** What the destination's ztunnel makes of the connection, and the Gateway whose proxy it is, if it is one. */
+function explainArrival(steps: Steps, world: World, arrival: Arrival): void {
+  explainTunnelEnd(steps, world, arrival);
+  if (!steps.stopped) explainGateway(steps, world, arrival.workload, arrival.port);
+}
+
+function explainTunnelEnd(steps: Steps, { mesh }: World, { workload, port, by, from, sourceIp }: Arrival): void {
   const stage = 'ztunnel (destination)';
   const name = `${workload.namespace}/${workload.name}`;
   if (workload.tunnelProtocol !== 'hbone') {

@@ -9,7 +9,7 @@ export type Outcome =
   | 'note';
 
 export interface Step {
-  /** Who decides: `capture`, `ztunnel (source)`, `waypoint`, `route`, `authorization`, `endpoints`, `ztunnel (destination)`. */
+  /** Who decides: `capture`, `ztunnel (source)`, `waypoint`, `route`, `authorization`, `endpoints`, `ztunnel (destination)`, `gateway`. */
   readonly stage: string;
   readonly outcome: Outcome;
   /** In one sentence. */

@@ -1,6 +1,7 @@
 /** The whole mesh as its proxies would see it, derived from the API's objects by the code that tells them. */
 import { kinds } from '../api/kinds.ts';
 import type { Pod } from '../api/core.ts';
+import type { Gateway } from '../api/gateway.ts';
 import type { ProxyResource } from '../api/l7/index.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
 import type { KindRef, KubeObject } from '../api/meta.ts';
@@ -16,6 +17,8 @@ export interface World {
   /** Of each Gateway, by `<namespace>/<name>`: what its proxies are told. */
   readonly proxies: ReadonlyMap<string, ProxySnapshot>;
   readonly pods: readonly Pod[];
+  /** With what the control plane told of them. */
+  readonly gateways: readonly Gateway[];
   readonly trustDomain: string;
 }
 
@@ -83,8 +86,9 @@ export async function readWorld(client: KubeClient, options: WorldOptions = {}):
     const snapshot = assembleSnapshot(own, undefined);
     if (snapshot) proxies.set(gateway, snapshot);
   }
-  const pods = lists.find(([name]) => name === 'pods')?.[1] as readonly Pod[] | undefined;
-  return { mesh, proxies, pods: pods ?? [], trustDomain };
+  const listed = (name: keyof DiscoverySources): readonly KubeObject[] => lists.find(([of]) => of === name)?.[1] ?? [];
+  const gateways = listed('gateways') as readonly Gateway[];
+  return { mesh, proxies, pods: listed('pods') as readonly Pod[], gateways, trustDomain };
 }
 
 async function listAll(client: KubeClient, kind: KindRef<KubeObject>): Promise<readonly KubeObject[]> {

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { kinds } from '../api/kinds.ts';
+import type { KindRef, KubeObject } from '../api/meta.ts';
+import type { KubeClient } from '../kube/index.ts';
+import { explain, readWorld, type Explanation } from './index.ts';
+
+/** A cluster that has these objects. */
+function clusterOf(objects: readonly (readonly [kind: KindRef<never>, ...of: object[]])[]): KubeClient {
+  const list = (kind: KindRef<KubeObject>): Promise<unknown> =>
+    Promise.resolve({ items: objects.flatMap(([of, ...all]) => (of === (kind as unknown) ? all : [])) });
+  return { list } as unknown as KubeClient;
+}
+
+const namespace = (name: string, labels: Record<string, string> = {}): object => ({ metadata: { name, labels } });
+const ambient = { 'istio.io/dataplane-mode': 'ambient' };
+const pod = (name: string, ip: string, labels: Record<string, string> = {}): object => ({
+  metadata: {
+    name,
+    namespace: 'shop',
+    labels,
+    annotations: labels['gateway.networking.k8s.io/gateway-name'] ? {} : { 'ambient.istio.io/redirection': 'enabled' },
+  },
+  spec: { nodeName: 'n1', containers: [{ name: 'main' }] },
+  status: { phase: 'Running', podIP: ip, podIPs: [{ ip }], conditions: [{ type: 'Ready', status: 'True' }] },
+});
+const service = (
+  name: string,
+  ip: string,
+  more: { port?: number; selector?: object; labels?: Record<string, string> },
+): object => ({
+  metadata: { name, namespace: 'shop', labels: more.labels ?? {} },
+  spec: {
+    clusterIP: ip,
+    clusterIPs: [ip],
+    selector: more.selector ?? {},
+    ports: [{ name: 'p', port: more.port ?? 80, targetPort: more.port ?? 80 }],
+  },
+});
+const slice = (name: string, ip: string, port: number): object => ({
+  metadata: { name: `${name}-1`, namespace: 'shop', labels: { 'kubernetes.io/service-name': name } },
+  addressType: 'IPv4',
+  endpoints: [
+    { addresses: [ip], conditions: { ready: true }, targetRef: { kind: 'Pod', name: `${name}-1`, namespace: 'shop' } },
+  ],
+  ports: [{ name: 'p', port }],
+});
+
+async function ask(objects: Parameters<typeof clusterOf>[0], to: string, port: number): Promise<Explanation> {
+  const request = { method: 'GET', path: '/', headers: [] };
+  const from = { namespace: 'shop', pod: 'client' };
+  return explain(await readWorld(clusterOf(objects)), { from, to, port, request });
+}
+
+describe('an explanation of what comes to a Gateway', () => {
+  const edgeLabels = { 'gateway.networking.k8s.io/gateway-name': 'edge' };
+  const fault = {
+    type: 'ResolvedRefs',
+    status: 'False',
+    reason: 'InvalidCertificateRef',
+    message: 'Secret shop/cert does not exist',
+  };
+  const unserved = { type: 'Programmed', status: 'False', reason: 'Invalid', message: 'no certificate' };
+  const told = (conditions: object[], listeners = [{ name: 'https', port: 443, protocol: 'HTTPS' }]) => [
+    [kinds.Namespace, namespace('shop', ambient)] as const,
+    [kinds.Pod, pod('client', '10.0.0.1'), pod('edge-1', '10.0.0.2', edgeLabels)] as const,
+    [kinds.Service, service('edge', '10.96.0.1', { port: 443, selector: edgeLabels })] as const,
+    [kinds.EndpointSlice, slice('edge', '10.0.0.2', 443)] as const,
+    [
+      kinds.Gateway,
+      {
+        metadata: { name: 'edge', namespace: 'shop' },
+        spec: { gatewayClassName: 'istio', listeners },
+        status: { listeners: [{ name: 'https', conditions }] },
+      },
+    ] as const,
+  ];
+
+  it('says that no listener is served, with the Secret that is missing', async () => {
+    const { verdict, answer, steps } = await ask(told([unserved, fault]) as never, 'edge', 443);
+    assert.deepEqual([verdict, answer], ['refused', 'the connection is refused'], JSON.stringify(steps));
+    assert.deepEqual(steps.at(-1)?.details, [
+      'listener https: Programmed is False, Invalid: no certificate',
+      'listener https: ResolvedRefs is False, InvalidCertificateRef: Secret shop/cert does not exist',
+    ]);
+  });
+
+  it('only mentions it where others are served, or the last good certificate is', async () => {
+    const other = [
+      { name: 'https', port: 443, protocol: 'HTTPS' },
+      { name: 'other', port: 443, protocol: 'HTTPS' },
+    ];
+    for (const objects of [told([unserved, fault], other), told([fault])]) {
+      const { verdict, steps } = await ask(objects as never, 'edge', 443);
+      assert.equal(verdict, 'reached');
+      assert.equal(steps.at(-1)?.stage, 'gateway');
+      assert.match(steps.at(-1)?.details.join() ?? '', /Secret shop\/cert does not exist/);
+    }
+    const { verdict, steps } = await ask(told([{ ...fault, status: 'True' }]) as never, 'edge', 443);
+    assert.equal(verdict, 'reached');
+    assert.ok(steps.every(({ stage }) => stage !== 'gateway'));
+  });
+});
