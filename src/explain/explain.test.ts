@@ -101,3 +101,40 @@ describe('an explanation of what comes to a Gateway', () => {
     assert.ok(steps.every(({ stage }) => stage !== 'gateway'));
   });
 });
+
+describe('an explanation of what a waypoint is asked for', () => {
+  const ofWaypoint = { 'gateway.networking.k8s.io/gateway-name': 'wp' };
+  const objects = [
+    [kinds.Namespace, namespace('shop', ambient)],
+    [
+      kinds.Pod,
+      pod('client', '10.0.0.1'),
+      pod('app-1', '10.0.0.3', { app: 'app' }),
+      pod('wp-1', '10.0.0.2', ofWaypoint),
+    ],
+    [
+      kinds.Service,
+      service('wp', '10.96.0.2', { port: 15008, selector: ofWaypoint }),
+      service('app', '10.96.0.3', { selector: { app: 'app' }, labels: { 'istio.io/use-waypoint': 'wp' } }),
+    ],
+    [kinds.EndpointSlice, slice('wp', '10.0.0.2', 15008), slice('app', '10.0.0.3', 80)],
+    [
+      kinds.Gateway,
+      {
+        metadata: { name: 'wp', namespace: 'shop' },
+        spec: { gatewayClassName: 'istio-waypoint', listeners: [{ name: 'mesh', port: 15008, protocol: 'HBONE' }] },
+        status: { addresses: [{ type: 'IPAddress', value: '10.96.0.2' }] },
+      },
+    ],
+  ] as never;
+
+  it('tells of the wait before it refuses what it does not know', async () => {
+    const known = await ask(objects, 'app', 80);
+    assert.equal(known.verdict, 'reached', JSON.stringify(known.steps));
+    assert.ok(known.steps.some(({ stage }) => stage === 'waypoint'));
+    const { answer, steps } = await ask(objects, 'app', 81);
+    assert.equal(answer, 'the connection is refused (503)', JSON.stringify(steps));
+    assert.match(steps.at(-1)?.summary ?? '', /^waypoint shop\/wp is not told how to serve app.*port 81$/);
+    assert.match(steps.at(-1)?.details.join() ?? '', /after up to 10 s/);
+  });
+});

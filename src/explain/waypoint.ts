@@ -2,6 +2,7 @@
 import type { HttpAuthorization, HttpRule, RouteTable, UpstreamTls, WaypointListener } from '../api/l7/index.ts';
 import { serviceKey, spiffeId, type SpiffeId } from '../api/names.ts';
 import type { MeshService, MeshWorkload } from '../api/workload.ts';
+import { isWaypointOf } from '../decision/index.ts';
 import { backendHosts } from '../decision/balance/index.ts';
 import { compileRoutes, pickTcpRule } from '../decision/routes/index.ts';
 import { HeaderList } from '../http/header-list.ts';
@@ -46,7 +47,15 @@ export function explainWaypoint(steps: Steps, world: World, at: AtWaypoint): voi
   const port = destination?.ports.find((candidate) => candidate.port === target.port);
   if (!destination || !port) {
     const what = service ? `${service.hostname} port ${target.port}` : formatHostPort(target.ip, target.port);
-    steps.stop('waypoint', `waypoint ${gateway} does not stand for ${what}`, 'the connection is refused (404)');
+    const of = service && world.mesh.service(serviceKey(service.namespace, service.hostname));
+    // As the waypoint itself tells the two apart.
+    const isOurs = of !== undefined && isWaypointOf(waypoint, of, world.mesh);
+    const summary = isOurs
+      ? `waypoint ${gateway} is not told how to serve ${what}`
+      : `waypoint ${gateway} does not stand for ${what}`;
+    steps.stop('waypoint', summary, `the connection is refused (${isOurs ? 503 : 404})`, [
+      'refused after up to 10 s: the waypoint waits for news that would make it its own',
+    ]);
     return;
   }
   steps.pass(
