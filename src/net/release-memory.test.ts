@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { getHeapSpaceStatistics } from 'node:v8';
-import { releaseMemory } from './release-memory.ts';
+import { releaseMemory, replaceableMappings } from './release-memory.ts';
 
 const youngBytes = (): number =>
   getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space')?.space_size ?? 0;
@@ -31,4 +31,22 @@ test('code that only starting needed is not resident', () => {
   assert.equal(stderr, '');
   const { before, after } = JSON.parse(stdout) as { before: number; after: number };
   assert.ok(after < before * 0.8, `${after} of ${before} KB are left`);
+});
+
+test('only what the file has, all of it, is let go: neither written pages, nor those that were swapped out', () => {
+  const mapping = (line: string, anonymousKb: number, swapKb: number): string =>
+    `${line}\nRss: 8 kB\nAnonymous:             ${anonymousKb} kB\nAnonHugePages: 0 kB\nSwap:                  ${swapKb} kB\nSwapPss: 0 kB\n`;
+  const smaps = [
+    mapping('1000-3000 r-xp 00001000 fe:00 1234   /usr/bin/node', 0, 0),
+    mapping('3000-4000 r--p 00003000 fe:00 1234   /usr/bin/node', 4, 0),
+    mapping('4000-5000 r--p 00004000 fe:00 1234   /usr/bin/node', 0, 4),
+    mapping('5000-6000 r--p 00005000 fe:00 1234   /usr/bin/node', 0, 0),
+    mapping('6000-7000 rw-p 00006000 fe:00 1234   /usr/bin/node', 0, 0),
+    mapping('7000-8000 r-xp 00000000 00:00 0   [vdso]', 0, 0),
+  ];
+  assert.deepEqual(replaceableMappings(smaps.join('')), [
+    { address: 0x1000, length: 0x2000 },
+    { address: 0x5000, length: 0x1000 },
+  ]);
+  assert.deepEqual(replaceableMappings(''), []);
 });

@@ -27,21 +27,34 @@ export function releaseMemory(): void {
 
 /** A mapping and its lines in /proc/PID/smaps: `55d0-55e0 r-xp 00001000 fe:00 1234   /usr/bin/node`. */
 const mappingLine = /^([0-9a-f]+)-([0-9a-f]+) (r-xp|r--p) \S+ \S+ [1-9]\d* +\/.*$/;
+/** One for pages of our own that are in memory, one for those that the kernel has swapped out. */
+const noneOfOurOwn = /^(?:Anonymous|Swap): +0 kB$/;
 
-/** Read-only mappings of files with no page of our own (relocated data is written to): nothing is lost that the file does not have. */
-function releaseCode(): void {
-  let range: { address: number; length: number } | undefined;
-  for (const line of ownMappings().split('\n')) {
-    if (/^[0-9a-f]+-/.test(line)) {
-      const [, from, to] = mappingLine.exec(line) ?? [];
-      range = from && to ? rangeOf(from, to) : undefined;
-    } else if (range && /^Anonymous: +0 kB$/.test(line)) {
-      unmapPages(range.address, range.length);
-    }
-  }
+export interface Mapping {
+  readonly address: number;
+  readonly length: number;
 }
 
-function rangeOf(from: string, to: string): { address: number; length: number } {
+function releaseCode(): void {
+  for (const { address, length } of replaceableMappings(ownMappings())) unmapPages(address, length);
+}
+
+/** Of an smaps: read-only mappings of files with no page of our own (relocated data is written to): nothing is lost that the file does not have. */
+export function replaceableMappings(smaps: string): Mapping[] {
+  const found: Mapping[] = [];
+  let mapping: Mapping | undefined;
+  let known = 0;
+  for (const line of smaps.split('\n')) {
+    if (/^[0-9a-f]+-/.test(line)) {
+      const [, from, to] = mappingLine.exec(line) ?? [];
+      mapping = from && to ? rangeOf(from, to) : undefined;
+      known = 0;
+    } else if (mapping && noneOfOurOwn.test(line) && ++known === 2) found.push(mapping);
+  }
+  return found;
+}
+
+function rangeOf(from: string, to: string): Mapping {
   const address = Number.parseInt(from, 16);
   return { address, length: Number.parseInt(to, 16) - address };
 }
