@@ -10,7 +10,7 @@ export const channelProtocol = 'v4.channel.k8s.io';
 
 const dataChannel = 0;
 const errorChannel = 1;
-/** How long a pod may be silent after our end. */
+/** How long a pod may be silent after our end, while we listen. */
 const lingerMs = 10_000;
 
 /**
@@ -20,13 +20,21 @@ const lingerMs = 10_000;
 export function openChannelForward(socket: WebSocket, failure: (detail: string) => Error): Duplex {
   const greeted = new Set<number>();
   let hasEnded = false;
+  let peerEnded = false;
   let cancelLinger = (): void => {};
   const linger = (): void => {
     cancelLinger();
-    if (hasEnded && !stream.destroyed) cancelLinger = systemClock.after(lingerMs, end);
+    if (hasEnded && !stream.destroyed) cancelLinger = systemClock.after(lingerMs, onSilence);
+  };
+  const onSilence = (): void => {
+    // It may have more to say than our reader takes.
+    if (socket.isPaused) linger();
+    else end();
   };
   const end = (): void => {
-    if (!stream.readableEnded) stream.push(null);
+    if (peerEnded) return;
+    peerEnded = true;
+    stream.push(null);
   };
   const stream = new Duplex({
     read() {
@@ -49,7 +57,7 @@ export function openChannelForward(socket: WebSocket, failure: (detail: string) 
   socket.on('message', (message: Buffer | ArrayBuffer | Buffer[]) => {
     const frame = Array.isArray(message) ? Buffer.concat(message) : Buffer.from(message as Buffer);
     const channel = frame[0];
-    if (channel === undefined) return;
+    if (channel === undefined || peerEnded) return;
     if (!greeted.has(channel)) {
       greeted.add(channel);
       return;
