@@ -355,6 +355,14 @@ describe('the deployer', () => {
       /^False InvalidParameters: .*shop\/options: deployment may not change metadata.name/,
     );
     assert.equal((await annotations())['from'], 'gateway', 'the last good one stays');
+    const { uid } = (await find(kinds.Deployment, 'scaled'))?.metadata ?? {};
+    await admin.delete(kinds.Deployment, 'scaled', namespace);
+    const again = await eventually(async () => {
+      const found = await find(kinds.Deployment, 'scaled');
+      return found && found.metadata.uid !== uid ? found : undefined;
+    }, 'what is deleted comes again');
+    assert.equal(again.spec.template.metadata?.annotations?.['from'], 'gateway', 'by the last good one');
+    await settles('scaled', 'Programmed', /^False InvalidParameters: .*; no proxy of Deployment scaled is ready$/);
     await change({ deployment: '{', podDisruptionBudget: null });
     await settles('scaled', 'Accepted', /^False InvalidParameters: .*is no YAML/);
     await change({ deployment: 'spec: { template: { metadata: { annotations: { from: again } } } }' });

@@ -33,7 +33,7 @@ export function deployedGateway(gateway: Gateway, facts: DeployedFacts): Deploye
 
 function judge(gateway: Gateway, facts: DeployedFacts): DeployedGateway | undefined {
   const { objects, reach, problem } = facts;
-  const { role, isDeployed, name } = objects;
+  const { role, isDeployed } = objects;
   if (!isDeployed) return role === 'remote' ? { conditions: { Programmed: remote } } : userDeployed(gateway, role);
   const accepted: Record<string, Verdict> =
     problem?.reason === 'InvalidParameters' ? { Accepted: no('InvalidParameters', problem.message) } : {};
@@ -42,17 +42,20 @@ function judge(gateway: Gateway, facts: DeployedFacts): DeployedGateway | undefi
   const addresses = (reached ?? told) as Addresses;
   const shared = addresses.length > 0 ? { addresses: [...addresses] } : {};
   if (problem) {
-    const serving = reached ? '; what was deployed before serves on' : '';
-    return { ...shared, conditions: { ...accepted, Programmed: no(problem.reason, `${problem.message}${serving}`) } };
+    const now = reached ? 'what was deployed before serves on' : unreached(objects, reach);
+    return { ...shared, conditions: { ...accepted, Programmed: no(problem.reason, `${problem.message}; ${now}`) } };
   }
   if (!reach || !reached) {
-    const message = !reach?.hasReadyProxy
-      ? `no proxy of Deployment ${name} is ready${told.length > 0 ? '' : ' yet'}`
-      : `Service ${name} has no address yet`;
-    return { ...shared, conditions: { Programmed: no('Pending', message) } };
+    const yet = reach?.hasReadyProxy || told.length > 0 ? '' : ' yet';
+    return { ...shared, conditions: { Programmed: no('Pending', `${unreached(objects, reach)}${yet}`) } };
   }
   const message = `proxies are ready at ${reach.ports.join(', ')}`;
   return { ...shared, conditions: { Programmed: { status: 'True', reason: 'Programmed', message } } };
+}
+
+/** Why nobody can reach a proxy now. */
+function unreached({ name }: GatewayObjects, reach: GatewayReach | undefined): string {
+  return reach?.hasReadyProxy ? `Service ${name} has no address yet` : `no proxy of Deployment ${name} is ready`;
 }
 
 /** Who names a host has the proxies already: we tell them what to do, and take the host's word. */

@@ -69,6 +69,8 @@ export function startDeployer(options: DeployerOptions): Deployer {
   const { client, discovery, cluster, isLeader, signal, log } = options;
   const controllers = ownControllers(options.hasIstioClasses);
   const problems = new Map<string, DeployProblem>();
+  /** The last ones that made sense for a Gateway, with its uid; by `namespace/name`. */
+  const lastOverlays = new Map<string, { readonly uid: string | undefined; readonly overlays: readonly Overlay[] }>();
   /** ConfigMaps that say something of a whole class, by their key. */
   const classDefaults = new Map<string, ConfigMap>();
 
@@ -92,6 +94,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
   const reconcile = async (name: string): Promise<void> => {
     const gateway = discovery.gateways.get(keyOf(name));
     if (!gateway || !isOfRevision(gateway)) {
+      lastOverlays.delete(name);
       setProblem(name, undefined);
       return;
     }
@@ -106,7 +109,8 @@ export function startDeployer(options: DeployerOptions): Deployer {
       const message = `a control plane with a newer way of deploying has it: ${versionAnnotation} says so`;
       return setProblem(name, { reason: 'Invalid', message });
     }
-    const rendered = await render(name, gateway, objects);
+    const { rendered, problem } = await render(name, gateway, objects);
+    if (problem) setProblem(name, problem);
     if (!rendered) return;
     await claim(gateway);
     const refusals: string[] = [];
@@ -114,21 +118,33 @@ export function startDeployer(options: DeployerOptions): Deployer {
       const refusal = await managed.apply(one, gateway);
       if (refusal !== undefined) refusals.push(refusal);
     }
-    setProblem(name, refusals.length > 0 ? { reason: 'Invalid', message: refusals.join('; ') } : undefined);
+    const refused = refusals.length > 0 ? ({ reason: 'Invalid', message: refusals.join('; ') } as const) : undefined;
+    setProblem(name, problem ?? refused);
     await managed.prune(gateway, rendered, discovery.gatewayReach.get(keyOf(name))?.hasReadyProxy ?? false);
   };
 
-  /** Undefined: its parameters make no sense; what was deployed stays as it is. */
-  const render = async (name: string, gateway: Gateway, objects: GatewayObjects): Promise<Rendered[] | undefined> => {
+  /** By the last parameters that made sense where those of now make none; not at all where none are known. */
+  const render = async (
+    name: string,
+    gateway: Gateway,
+    objects: GatewayObjects,
+  ): Promise<{ readonly rendered?: Rendered[] | undefined; readonly problem?: DeployProblem }> => {
     const { values } = options;
+    const { uid } = gateway.metadata;
     const system = discovery.sources.namespaces.get(objectKey(cluster, '', options.mesh.namespace));
     const mesh = { ...options.mesh, network: system?.metadata.labels?.['topology.istio.io/network'] ?? '' };
+    const by = (overlays: readonly Overlay[]): Rendered[] =>
+      renderGateway(gateway, objects, { values, mesh, overlays });
     try {
-      return renderGateway(gateway, objects, { values, mesh, overlays: await overlaysOf(gateway) });
+      const overlays = await overlaysOf(gateway);
+      const rendered = by(overlays);
+      lastOverlays.set(name, { uid, overlays });
+      return { rendered };
     } catch (error) {
       if (codeOf(error) !== 'control.overlay') throw error;
-      setProblem(name, { reason: 'InvalidParameters', message: messageOf(error) });
-      return undefined;
+      const problem = { reason: 'InvalidParameters', message: messageOf(error) } as const;
+      const last = lastOverlays.get(name);
+      return { rendered: last && last.uid === uid ? tryRender(() => by(last.overlays)) : undefined, problem };
     }
   };
 
@@ -230,6 +246,16 @@ export function startDeployer(options: DeployerOptions): Deployer {
       all();
     },
   };
+}
+
+/** Undefined: an overlay does not fit what the Gateway has become. */
+function tryRender(render: () => Rendered[]): Rendered[] | undefined {
+  try {
+    return render();
+  } catch (error) {
+    if (codeOf(error) !== 'control.overlay') throw error;
+    return undefined;
+  }
 }
 
 /** Gateways whose parameters a ConfigMap has, `namespace/name`. */
