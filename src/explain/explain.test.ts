@@ -137,4 +137,19 @@ describe('an explanation of what a waypoint is asked for', () => {
     assert.match(steps.at(-1)?.summary ?? '', /^waypoint shop\/wp is not told how to serve app.*port 81$/);
     assert.match(steps.at(-1)?.details.join() ?? '', /after up to 10 s/);
   });
+
+  it('follows it to a workload by its own address', async () => {
+    const pods = [pod('client', '10.0.0.1'), pod('app-1', '10.0.0.3', { 'istio.io/use-waypoint': 'wp' })];
+    const forWorkloads = { 'istio.io/waypoint-for': 'all' };
+    const changed = (objects as unknown as (readonly [unknown, ...object[]])[]).map(([kind, ...of]) => {
+      if (kind === kinds.Pod) return [kind, ...pods, ...of.slice(2)];
+      if (kind !== kinds.Gateway) return [kind, ...of];
+      const gateway = of[0] as KubeObject;
+      return [kind, { ...gateway, metadata: { ...gateway.metadata, labels: forWorkloads } }];
+    });
+    const { verdict, steps } = await ask(changed as never, '10.0.0.3', 8080);
+    assert.equal(verdict, 'reached', JSON.stringify(steps));
+    assert.ok(steps.some(({ summary }) => /takes it for workload shop\/app-1 port 8080/.test(summary)));
+    assert.equal(steps.at(-1)?.stage, 'ztunnel (destination)');
+  });
 });

@@ -1,5 +1,12 @@
 /** What a waypoint makes of a request: the Service it stands for, the route, the policies, the endpoints. */
-import type { HttpAuthorization, HttpRule, RouteTable, UpstreamTls, WaypointListener } from '../api/l7/index.ts';
+import type {
+  HttpAuthorization,
+  HttpRule,
+  PolicyAttachment,
+  RouteTable,
+  UpstreamTls,
+  WaypointListener,
+} from '../api/l7/index.ts';
 import { serviceKey, spiffeId, type SpiffeId } from '../api/names.ts';
 import type { MeshService, MeshWorkload } from '../api/workload.ts';
 import { isWaypointOf } from '../decision/index.ts';
@@ -43,6 +50,17 @@ export function explainWaypoint(steps: Steps, world: World, at: AtWaypoint): voi
     return;
   }
   const { gateway, snapshot, listener } = found;
+  const workload = service ? undefined : world.mesh.workloadByIp(waypoint.network, target.ip);
+  if (workload && isWaypointOf(waypoint, workload, world.mesh)) {
+    const name = `${workload.namespace}/${workload.name}`;
+    steps.pass(
+      'waypoint',
+      `waypoint ${gateway} takes it for workload ${name} port ${target.port}, as what it turns out to be`,
+    );
+    explainFilters(steps, { at, snapshot, attached: [listener.policies], isHttp: true });
+    if (!steps.stopped) at.arrive(workload, target.port, identityOf(waypoint));
+    return;
+  }
   const destination = service && snapshot.services.get(serviceKey(service.namespace, service.hostname));
   const port = destination?.ports.find((candidate) => candidate.port === target.port);
   if (!destination || !port) {
@@ -67,26 +85,39 @@ export function explainWaypoint(steps: Steps, world: World, at: AtWaypoint): voi
     steps.stop('route', `the waypoint has no routes called ${port.routes}`, 'HTTP 404');
     return;
   }
-  const names = [...new Set([...listener.policies.authorization, ...destination.policies.authorization])];
-  const policies = names.flatMap((name) => snapshot.policies.authorization.get(name) ?? []);
   const isHttp = port.protocol !== 'tcp' && port.protocol !== 'tls';
-  explainPolicies(steps, policies, at, isHttp);
+  explainFilters(steps, { at, snapshot, attached: [listener.policies, destination.policies], isHttp });
   if (steps.stopped) return;
-  const tokens = [...listener.policies.authentication, ...destination.policies.authentication];
-  if (isHttp && tokens.length > 0) {
+  if (isHttp) explainHttp(steps, world, { at, snapshot, table });
+  else explainTcp(steps, world, { at, snapshot, table });
+}
+
+interface Filters {
+  readonly at: AtWaypoint;
+  readonly snapshot: ProxySnapshot;
+  /** Of the listener, then of the Service. */
+  readonly attached: readonly PolicyAttachment[];
+  readonly isHttp: boolean;
+}
+
+function explainFilters(steps: Steps, { at, snapshot, attached, isHttp }: Filters): void {
+  const names = [...new Set(attached.flatMap(({ authorization }) => authorization))];
+  const policies = names.flatMap((name) => snapshot.policies.authorization.get(name) ?? []);
+  explainPolicies(steps, policies, at, isHttp);
+  if (steps.stopped || !isHttp) return;
+  const tokens = attached.flatMap(({ authentication }) => authentication);
+  if (tokens.length > 0) {
     steps.note(
       'authentication',
       `tokens are checked by ${tokens.join(', ')}: a request without one goes on, a bad one is answered 401`,
     );
   }
-  const extensions = [...listener.policies.extensions, ...destination.policies.extensions];
-  if (isHttp && extensions.length > 0) {
+  const extensions = attached.flatMap((policies) => policies.extensions);
+  if (extensions.length > 0) {
     steps.note('extensions', `${extensions.join(', ')} may change or answer it: what they do is not known here`);
   }
-  const limits = [...listener.policies.rateLimits, ...destination.policies.rateLimits];
-  if (isHttp && limits.length > 0) steps.note('rate limit', `counted by ${limits.join(', ')}`);
-  if (isHttp) explainHttp(steps, world, { at, snapshot, table });
-  else explainTcp(steps, world, { at, snapshot, table });
+  const limits = attached.flatMap(({ rateLimits }) => rateLimits);
+  if (limits.length > 0) steps.note('rate limit', `counted by ${limits.join(', ')}`);
 }
 
 interface Routing {
@@ -251,7 +282,7 @@ function explainDestinations(
 ): void {
   const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
   const { waypoint } = at;
-  const by = spiffeId(waypoint.trustDomain, waypoint.namespace, waypoint.serviceAccount);
+  const by = identityOf(waypoint);
   let first: { readonly workload: MeshWorkload; readonly port: number } | undefined;
   let answer = 'HTTP 503 no healthy upstream';
   const lines: string[] = [];
@@ -284,4 +315,8 @@ function explainDestinations(
   }
   steps.pass('endpoints', `goes on as ${by}`, lines);
   at.arrive(first.workload, first.port, by);
+}
+
+function identityOf({ trustDomain, namespace, serviceAccount }: MeshWorkload): SpiffeId {
+  return spiffeId(trustDomain, namespace, serviceAccount);
 }
