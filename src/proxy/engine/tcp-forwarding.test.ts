@@ -41,10 +41,13 @@ function openBench(): {
   readonly served: Promise<void>;
   readonly connects: number;
   readonly finished: TcpRun[];
+  /** Counted exceptions of the filter; undefined: none. */
+  readonly faults: () => string | undefined;
 } {
   const [client, channel] = memoryChannelPair();
   const [upstream, application] = memoryChannelPair();
   const { place, upstreams } = engineBench();
+  const { metrics } = place.services;
   const answer = Promise.withResolvers<TcpRefusal | undefined>();
   const cut = new AbortController();
   const finished: TcpRun[] = [];
@@ -78,6 +81,11 @@ function openBench(): {
       return connects;
     },
     finished,
+    faults: () =>
+      metrics
+        .write('text')
+        .match(/^ambit_proxy_exceptions_total\{part="asking"\} \d+$/m)?.[0]
+        .at(-1),
   };
 }
 
@@ -102,6 +110,7 @@ describe('a connection of bytes whose filter has to ask', () => {
     await bench.served;
     assert.ok(await atClient.closed);
     assert.equal(bench.connects, 0);
+    assert.equal(bench.faults(), undefined);
     const [run] = bench.finished;
     assert.deepEqual([[...(run?.flags ?? [])], run?.details], [['UAEX'], 'ext_authz_denied']);
     assert.equal(run?.reason, 'authorizer "x" denied it');
@@ -114,6 +123,7 @@ describe('a connection of bytes whose filter has to ask', () => {
     await bench.served;
     assert.ok(await atClient.closed);
     assert.equal(bench.connects, 0);
+    assert.equal(bench.faults(), '1');
   });
 
   it('is not let in by an answer that comes after it was cut', async () => {

@@ -8,7 +8,7 @@ import type { UpstreamConnection, UpstreamFailure, UpstreamHost } from '../upstr
 import { reportException } from './exceptions.ts';
 import type { DownstreamConnection, RunTimes } from './http-run.ts';
 import type { HttpPlace } from './place.ts';
-import type { TcpRefusal, TcpRun } from './tcp-run.ts';
+import type { TcpFilter, TcpRefusal, TcpRun, TcpVerdict } from './tcp-run.ts';
 
 export interface TcpForwardingOptions {
   /** Nothing read yet, or what was read is given again. */
@@ -25,7 +25,7 @@ export async function forwardTcp(options: TcpForwardingOptions): Promise<void> {
   const run = new ActiveTcpRun(connection, place.service);
   try {
     for (const filter of place.tcpFilters) {
-      const verdict = filter.onConnection?.(run, signal);
+      const verdict = verdictOf(filter, run, options);
       const refusal = verdict instanceof Promise ? await verdict : verdict;
       signal.throwIfAborted();
       if (refusal) throw new Refused(refusal);
@@ -38,6 +38,20 @@ export async function forwardTcp(options: TcpForwardingOptions): Promise<void> {
   } finally {
     run.times.end = performance.now();
     finish(run, place);
+  }
+}
+
+/** At once unless the filter has to ask. A fault of its own is told of, and refuses the connection. */
+function verdictOf(filter: TcpFilter, run: ActiveTcpRun, { place, signal }: TcpForwardingOptions): TcpVerdict {
+  const fault = (error: unknown): never => {
+    if (!signal.aborted) reportException(place.services, filter.name, error);
+    throw error;
+  };
+  try {
+    const verdict = filter.onConnection?.(run, signal);
+    return verdict instanceof Promise ? verdict.catch(fault) : verdict;
+  } catch (error) {
+    return fault(error);
   }
 }
 
