@@ -131,7 +131,7 @@ test('a filter of bytes that throws at the end ends its connection alone', async
   });
   await atClient.closed;
   assert.equal(live.size, 0);
-  assert.match(place.services.metrics.write('text'), /ambit_proxy_exceptions_total\{part="engine"\} 1/);
+  assert.match(place.services.metrics.write('text'), /ambit_proxy_exceptions_total\{part="broken"\} 1/);
 });
 
 test('a filter of bytes that throws when it reviews a connection ends it, and others are reviewed', async () => {
