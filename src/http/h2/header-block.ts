@@ -40,6 +40,7 @@ export class HeaderBlock {
       from += 5;
     }
     if (to < from) throw connectionError(errorCode.protocolError, 'Peer sent HEADERS with more padding than payload');
+    if (to - from > this.#maxBytes) throw blockTooLong();
     this.streamId = streamId;
     this.endStream = (flags & frameFlag.endStream) !== 0;
     this.#source = source;
@@ -52,7 +53,7 @@ export class HeaderBlock {
   append(source: Uint8Array, start: number, end: number): void {
     const length = this.#end - this.#start + end - start;
     if (++this.#continuations > maxContinuations || length > this.#maxBytes) {
-      throw connectionError(errorCode.enhanceYourCalm, 'Peer sent a header block over the limit');
+      throw blockTooLong();
     }
     const joined = Buffer.allocUnsafeSlow(length);
     joined.set(this.#source.subarray(this.#start, this.#end), 0);
@@ -81,3 +82,7 @@ export class HeaderBlock {
 }
 
 const empty = new Uint8Array(0);
+
+function blockTooLong(): Error {
+  return connectionError(errorCode.enhanceYourCalm, 'Peer sent a header block over the limit');
+}

@@ -274,6 +274,14 @@ describe('HTTP/2 server session, hostile peers', () => {
     assert.equal(peer.goaway, undefined);
   });
 
+  it('ends a header block over the limit, also where frames may be as long', async () => {
+    const { peer } = openServer({ maxFrameSize: 256 * 1024 });
+    // 200,000 times `:method: GET`, of one byte each.
+    peer.greet(true).send(rawFrame(1, endHeaders, 1, Buffer.alloc(200_000, 0x82)));
+    await turns();
+    assert.equal(peer.goaway, 'enhanceYourCalm');
+  });
+
   it('ends an endless header block', async () => {
     const { peer } = openServer();
     peer.greet(true).headers(1, get, 0);
