@@ -1,6 +1,6 @@
 /**
  * `npm run bundle [-- DIR]`: Ambit's programs as a few files of JavaScript, as the image has them, with a package.json, in DIR
- * (`dist/..` of the repository's own folder unless told). A process then reads no TypeScript, has a module where the tree has
+ * (`.cache/bundle` unless told). A process then reads no TypeScript, has a module where the tree has
  * hundreds, and holds a third less memory. Names stay as they are, so that stacks can be read.
  */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
