@@ -1,6 +1,7 @@
 /** The command line: one file a command, one place that turns failures into a line and an exit code. */
 import { Command, CommanderError } from 'commander';
 import { AmbitError, messageOf } from '../lib/errors.ts';
+import { packageVersion } from '../lib/program.ts';
 import { completionCommand } from './completion.ts';
 import { ExitCode, type CliContext } from './context.ts';
 import { demoCommand } from './demo/index.ts';
@@ -13,7 +14,7 @@ import { proxyConfigCommand } from './proxy-config/index.ts';
 import { proxyStatusCommand } from './proxy-status.ts';
 import { statusCommand } from './status.ts';
 import { upCommand } from './up.ts';
-import { readVersion, versionCommand } from './version.ts';
+import { versionCommand } from './version.ts';
 import { waypointCommand } from './waypoint/index.ts';
 import { ztunnelConfigCommand } from './ztunnel-config/index.ts';
 
@@ -48,7 +49,7 @@ export async function runCli(args: readonly string[], environment: Omit<CliConte
 function buildProgram(context: CliContext): Command {
   const program = new Command('ambit')
     .description('An ambient service mesh in TypeScript: zero trust and traffic control without sidecars.')
-    .version(`ambit ${readVersion(context)}`, '-V, --version', 'print the version of Ambit')
+    .version(`ambit ${packageVersion()}`, '-V, --version', 'print the version of Ambit')
     .helpCommand('help [command]', 'list all commands, or explain one')
     .showHelpAfterError(false);
   const commands = [

@@ -1,35 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { memoryChannelPair, type ByteChannel } from '../../net/index.ts';
+import { read, turns } from '../channel-fixtures.ts';
 import { engineBench, testConnection } from './engine-fixtures.ts';
 import type { HttpPlace } from './place.ts';
 import { forwardTcp } from './tcp-forwarding.ts';
 import type { TcpFilter, TcpRefusal, TcpRun } from './tcp-run.ts';
 
-/** Channels hand on at the ends of turns. */
-const turns = async (): Promise<void> => {
-  for (let i = 0; i < 10; i++) await new Promise((resolve) => void setImmediate(resolve));
-};
-
 function oops(): never {
   throw new Error('a fault of the filter');
-}
-
-/** Reads what comes; tells when the channel is over. */
-function read(channel: ByteChannel): { text: string; readonly closed: Promise<Error | undefined> } {
-  const closed = Promise.withResolvers<Error | undefined>();
-  const seen = { text: '', closed: closed.promise };
-  channel.read({
-    onData(bytes) {
-      seen.text += Buffer.from(bytes).toString();
-      channel.credit(bytes.length);
-      return false;
-    },
-    onEnd() {},
-    onDrain() {},
-    onClose: (error) => closed.resolve(error),
-  });
-  return seen;
 }
 
 /** A connection that waits for `answer` of a filter. */

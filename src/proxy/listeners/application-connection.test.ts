@@ -5,32 +5,11 @@ import { memoryChannelPair, type ByteChannel } from '../../net/index.ts';
 import { engineBench, testConnection, type Bench } from '../engine/engine-fixtures.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import type { TcpFilter, TcpRefusal } from '../engine/tcp-run.ts';
+import { read, turns } from '../channel-fixtures.ts';
 import { serveApplication } from './application-connection.ts';
 import { LateNews } from './late-news.ts';
 import { LeftWorkloads } from './left-workloads.ts';
 import { LiveConnections, type ListenerContext } from './listener-context.ts';
-
-/** Channels hand on at the ends of turns. */
-const turns = async (): Promise<void> => {
-  for (let i = 0; i < 10; i++) await new Promise((resolve) => void setImmediate(resolve));
-};
-
-/** Reads what comes; tells when the channel is over. */
-function read(channel: ByteChannel): { text: string; readonly closed: Promise<Error | undefined> } {
-  const closed = Promise.withResolvers<Error | undefined>();
-  const seen = { text: '', closed: closed.promise };
-  channel.read({
-    onData(bytes) {
-      seen.text += Buffer.from(bytes).toString();
-      channel.credit(bytes.length);
-      return false;
-    },
-    onEnd() {},
-    onDrain() {},
-    onClose: (error) => closed.resolve(error),
-  });
-  return seen;
-}
 
 /** Where bytes go to `upstream`, past `filter`. */
 function tcpPlace(bench: Bench, upstream: ByteChannel, filter: TcpFilter): HttpPlace {
