@@ -16,6 +16,12 @@ export function tryParseIp(text: string): Uint8Array | undefined {
   return isMapped(bytes) ? bytes.slice(12) : bytes;
 }
 
+/** The same of an address as sockets report it: a link-local one with the interface that it came through (`fe80::1%eth0`). */
+export function tryParseScopedIp(text: string): Uint8Array | undefined {
+  const scope = text.indexOf('%');
+  return tryParseIp(scope < 0 ? text : text.slice(0, scope));
+}
+
 /** Bytes of an IP literal. Throws `ip.invalid`. */
 export function parseIp(text: string): Uint8Array {
   const bytes = tryParseIp(text);

@@ -115,9 +115,57 @@ const table: [string, PolicySet, ConnectionFacts, string][] = [
   ],
   ['IPv4 facts never hit an IPv6 block', set(policy('allow', [[{ sourceIps: [parseCidr('::/0')] }]])), meshed, 'deny'],
   [
-    'an unreadable source address is in no block',
+    'an unreadable source address is in no block of an ALLOW',
     set(policy('allow', [[{ sourceIps: [parseCidr('0.0.0.0/0')] }]])),
     { ...meshed, sourceIp: 'x' },
+    'deny',
+  ],
+  [
+    'nor outside of one',
+    set(policy('allow', [[{ notSourceIps: [parseCidr('192.0.2.0/24')] }]])),
+    { ...meshed, sourceIp: 'x' },
+    'deny',
+  ],
+  [
+    'and in every block of a DENY',
+    set(policy('deny', [[{ sourceIps: [parseCidr('192.0.2.0/24')] }]])),
+    { ...meshed, sourceIp: 'x' },
+    'deny',
+  ],
+  [
+    'but what asks for no address is decided without it',
+    set(policy('allow', [[{ destinationPorts: [9080] }]])),
+    { ...meshed, sourceIp: 'x' },
+    'allow',
+  ],
+  [
+    'a link-local address is known without its interface',
+    set(policy('allow', [[{ sourceIps: [parseCidr('fe80::/10')] }]])),
+    { ...meshed, sourceIp: 'fe80::1%eth0' },
+    'allow',
+  ],
+  [
+    'an IPv6 block is compared bit by bit',
+    set(policy('deny', [[{ sourceIps: [parseCidr('fd00:1:2:8::/61')] }]])),
+    { ...meshed, sourceIp: 'fd00:1:2:f::9' },
+    'deny',
+  ],
+  [
+    'an IPv6 block ends where it ends',
+    set(policy('deny', [[{ sourceIps: [parseCidr('fd00:1:2:8::/61')] }]])),
+    { ...meshed, sourceIp: 'fd00:1:2:10::9' },
+    'allow',
+  ],
+  [
+    'an IPv4 block hits an IPv4 address inside of an IPv6 one',
+    set(policy('deny', [[{ sourceIps: [parseCidr('10.244.1.0/24')] }]])),
+    { ...meshed, sourceIp: '::ffff:10.244.1.5' },
+    'deny',
+  ],
+  [
+    'and a block of such addresses is an IPv4 block',
+    set(policy('deny', [[{ destinationIps: [parseCidr('::ffff:10.244.2.0/120')] }]])),
+    meshed,
     'deny',
   ],
 ];
@@ -155,6 +203,28 @@ test('dry-run policies report and never decide', () => {
     { kind: 'dry-run', policy: 'shop/deny-it', wouldDeny: true },
     { kind: 'dry-run', policy: 'shop/allow-it', wouldDeny: true },
   ]);
+});
+
+test('a dry run says what would change, and nothing where another policy decides', () => {
+  const trial = (name: string, action: 'allow' | 'deny', clauses: Partial<AuthorizationMatch>[][] | undefined) =>
+    policy(action, clauses, { name, dryRun: true });
+  const nobody = trial('nobody', 'allow', undefined);
+  const wouldDeny = ({ findings }: ReturnType<typeof decideAuthorization>): unknown =>
+    findings.map((finding) => finding.kind === 'dry-run' && [finding.policy, finding.wouldDeny]);
+  const everybody = policy('allow', []);
+  assert.deepEqual(wouldDeny(decideAuthorization(set(nobody), meshed)), [['shop/nobody', true]]);
+  assert.deepEqual(wouldDeny(decideAuthorization(set(nobody, everybody), meshed)), [['shop/nobody', false]]);
+  assert.deepEqual(wouldDeny(decideAuthorization(set(nobody, trial('all', 'allow', [])), meshed)), [
+    ['shop/nobody', false],
+    ['shop/all', false],
+  ]);
+  assert.deepEqual(wouldDeny(decideAuthorization(set(trial('no', 'deny', []), everybody), meshed)), [
+    ['shop/no', true],
+  ]);
+  // Wherever it stands, it says nothing of what is refused anyway.
+  for (const policies of [set(trial('no', 'deny', []), policy('deny', [])), set(policy('deny', []), nobody)]) {
+    assert.deepEqual(wouldDeny(decideAuthorization(policies, meshed)), []);
+  }
 });
 
 test('AUDIT policies report what they match, denied or not, and never decide', () => {

@@ -1,5 +1,5 @@
 /** L4 authorization: decides one connection against the policies of its destination. Pure. */
-import { cidrContains, tryParseIp, type Cidr } from '../lib/ip.ts';
+import { cidrContains, tryParseScopedIp, type Cidr } from '../lib/ip.ts';
 import { policyKey, type PolicyKey, type SpiffeId } from '../api/names.ts';
 import type {
   Authorization,
@@ -55,23 +55,18 @@ export type PolicyFinding =
  */
 export function decideAuthorization(set: PolicySet, facts: ConnectionFacts): Decision {
   const subject = new Subject(facts);
-  const findings: PolicyFinding[] = [];
-  for (const policy of set.policies) {
-    if (policy.action !== 'audit' || !policyMatches(policy, subject)) continue;
-    findings.push({ kind: 'audit', policy: policyKey(policy.namespace, policy.name) });
-  }
-  return { ...decideOutcome(set, subject, findings), findings };
+  const outcome = decideOutcome(set, subject);
+  return { ...outcome, findings: findingsOf(set, subject, outcome) };
 }
 
 /** A refusal names the ALLOW policies that did not match, up to this many. */
 const maxNamedPolicies = 3;
 
-function decideOutcome(set: PolicySet, subject: Subject, findings: PolicyFinding[]): DecisionOutcome {
+function decideOutcome(set: PolicySet, subject: Subject): DecisionOutcome {
   for (const policy of set.policies) {
-    if (policy.action !== 'deny' || !policyMatches(policy, subject)) continue;
+    if (policy.action !== 'deny' || policy.dryRun || !policyMatches(policy, subject)) continue;
     const key = policyKey(policy.namespace, policy.name);
-    if (policy.dryRun) findings.push({ kind: 'dry-run', policy: key, wouldDeny: true });
-    else return { kind: 'deny', policy: key, reason: `explicitly denied by: ${key}` };
+    return { kind: 'deny', policy: key, reason: `explicitly denied by: ${key}` };
   }
   if (set.missing.length > 0) {
     return { kind: 'unknown', missing: set.missing, reason: `policy not known yet: ${set.missing.join(', ')}` };
@@ -79,12 +74,8 @@ function decideOutcome(set: PolicySet, subject: Subject, findings: PolicyFinding
   const enforcedAllows: PolicyKey[] = [];
   let allowedBy: PolicyKey | undefined;
   for (const policy of set.policies) {
-    if (policy.action !== 'allow') continue;
+    if (policy.action !== 'allow' || policy.dryRun) continue;
     const key = policyKey(policy.namespace, policy.name);
-    if (policy.dryRun) {
-      findings.push({ kind: 'dry-run', policy: key, wouldDeny: !policyMatches(policy, subject) });
-      continue;
-    }
     enforcedAllows.push(key);
     if (allowedBy === undefined && policyMatches(policy, subject)) allowedBy = key;
   }
@@ -93,6 +84,30 @@ function decideOutcome(set: PolicySet, subject: Subject, findings: PolicyFinding
   const named = enforcedAllows.slice(0, maxNamedPolicies).join(', ');
   const more = enforcedAllows.length > maxNamedPolicies ? ', ...' : '';
   return { kind: 'deny', reason: `allow policies exist, but none allowed: ${named}${more}` };
+}
+
+/** What policies that decide nothing say of a connection that was decided. None of them is the usual case. */
+function findingsOf(set: PolicySet, subject: Subject, outcome: DecisionOutcome): readonly PolicyFinding[] {
+  const findings: PolicyFinding[] = [];
+  const allows: { readonly policy: PolicyKey; readonly matches: boolean }[] = [];
+  for (const policy of set.policies) {
+    if (policy.action !== 'audit' && !policy.dryRun) continue;
+    const key = policyKey(policy.namespace, policy.name);
+    const matches = policyMatches(policy, subject);
+    if (policy.action === 'allow') allows.push({ policy: key, matches });
+    else if (!matches) continue;
+    else if (policy.action === 'audit') findings.push({ kind: 'audit', policy: key });
+    // What is refused anyway, it would change nothing about.
+    else if (outcome.kind !== 'deny') findings.push({ kind: 'dry-run', policy: key, wouldDeny: true });
+  }
+  // Without effect on what a DENY refused, and nothing is known of what is missing.
+  if (outcome.kind === 'unknown' || (outcome.kind === 'deny' && outcome.policy !== undefined)) return findings;
+  // One ALLOW that matches is enough, be it in force or on trial.
+  const isAllowed = (outcome.kind === 'allow' && outcome.policy !== undefined) || allows.some(({ matches }) => matches);
+  for (const { policy } of allows) {
+    findings.push({ kind: 'dry-run', policy, wouldDeny: outcome.kind === 'allow' && !isAllowed });
+  }
+  return findings;
 }
 
 /** The facts of one decision. Addresses are parsed when a policy first asks: most never do. */
@@ -111,43 +126,60 @@ class Subject {
     this.principal = facts.source?.id.slice('spiffe://'.length);
   }
 
-  /** Undefined when it does not parse: then it hits no block, in either list. */
+  /** Undefined when it does not parse. */
   get sourceIp(): Uint8Array | undefined {
-    return (this.#sourceIp ??= tryParseIp(this.#facts.sourceIp));
+    return (this.#sourceIp ??= tryParseScopedIp(this.#facts.sourceIp));
   }
 
   get destinationIp(): Uint8Array | undefined {
-    return (this.#destinationIp ??= tryParseIp(this.#facts.destinationIp));
+    return (this.#destinationIp ??= tryParseScopedIp(this.#facts.destinationIp));
   }
 }
 
 function policyMatches(policy: Authorization, subject: Subject): boolean {
-  return policy.rules.some((rule) => ruleMatches(rule, subject));
+  const denies = policy.action === 'deny';
+  return policy.rules.some((rule) => ruleMatches(rule, subject, denies));
 }
 
-function ruleMatches(rule: AuthorizationRule, subject: Subject): boolean {
-  return rule.clauses.every((clause) => clauseMatches(clause, subject));
+function ruleMatches(rule: AuthorizationRule, subject: Subject, denies: boolean): boolean {
+  return rule.clauses.every((clause) => clauseMatches(clause, subject, denies));
 }
 
-function clauseMatches(clause: AuthorizationClause, subject: Subject): boolean {
-  return clause.matches.length === 0 || clause.matches.some((match) => matchHolds(match, subject));
+function clauseMatches(clause: AuthorizationClause, subject: Subject, denies: boolean): boolean {
+  return clause.matches.length === 0 || clause.matches.some((match) => matchHolds(match, subject, denies));
 }
 
-function matchHolds(match: AuthorizationMatch, subject: Subject): boolean {
+function matchHolds(match: AuthorizationMatch, subject: Subject, denies: boolean): boolean {
   if (isEmptyMatch(match)) return false;
   const { source, principal, destinationPort } = subject;
   return (
     family(match.namespaces, match.notNamespaces, (m) => stringHits(m, source?.namespace)) &&
     family(match.principals, match.notPrincipals, (m) => stringHits(m, principal)) &&
     family(match.serviceAccounts, match.notServiceAccounts, (m) => accountHits(m, source)) &&
-    family(match.sourceIps, match.notSourceIps, (m) => cidrHits(m, subject.sourceIp)) &&
-    family(match.destinationIps, match.notDestinationIps, (m) => cidrHits(m, subject.destinationIp)) &&
+    (asksNothing(match.sourceIps, match.notSourceIps) ||
+      blocksHold(match.sourceIps, match.notSourceIps, subject.sourceIp, denies)) &&
+    (asksNothing(match.destinationIps, match.notDestinationIps) ||
+      blocksHold(match.destinationIps, match.notDestinationIps, subject.destinationIp, denies)) &&
     family(match.destinationPorts, match.notDestinationPorts, (port) => port === destinationPort)
   );
 }
 
 function family<T>(positive: readonly T[], negative: readonly T[], hits: (entry: T) => boolean): boolean {
   return (positive.length === 0 || positive.some(hits)) && !negative.some(hits);
+}
+
+function asksNothing(positive: readonly unknown[], negative: readonly unknown[]): boolean {
+  return positive.length === 0 && negative.length === 0;
+}
+
+/** Of an address that nobody can read, nobody knows where it lies: a DENY that asks for it holds, anything else does not. */
+function blocksHold(
+  positive: readonly Cidr[],
+  negative: readonly Cidr[],
+  ip: Uint8Array | undefined,
+  denies: boolean,
+): boolean {
+  return ip === undefined ? denies : family(positive, negative, (cidr) => cidrContains(cidr, ip));
 }
 
 /** Fields of a newer control plane are unknown to us and leave a match empty: it must then match nothing. */
@@ -184,8 +216,4 @@ function stringHits(match: StringMatch, value: string | undefined): boolean {
 
 function accountHits(match: ServiceAccountMatch, source: SourcePrincipal | undefined): boolean {
   return source !== undefined && source.namespace === match.namespace && source.serviceAccount === match.serviceAccount;
-}
-
-function cidrHits(cidr: Cidr, ip: Uint8Array | undefined): boolean {
-  return ip !== undefined && cidrContains(cidr, ip);
 }

@@ -70,11 +70,11 @@ function compileValues(attribute: Attribute, values: readonly AttributeValue[], 
     case 'source-service-account':
       return ofAccount(values);
     case 'source-ip':
-      return ofIp((subject) => subject.sourceIp, values);
+      return ofIp((subject) => subject.sourceIp, values, how);
     case 'remote-ip':
-      return ofIp((subject) => subject.remoteIp, values);
+      return ofIp((subject) => subject.remoteIp, values, how);
     case 'destination-ip':
-      return ofIp((subject) => subject.destinationIp, values);
+      return ofIp((subject) => subject.destinationIp, values, how);
     case 'destination-port':
       return ofPort(values);
     case 'request-principal':
@@ -170,14 +170,19 @@ function ofPort(values: readonly AttributeValue[]): SubjectTest {
   return (subject) => ports.includes(subject.facts.connection.destinationPort);
 }
 
-function ofIp(read: (subject: RequestSubject) => IpFact, values: readonly AttributeValue[]): SubjectTest {
+/** Of what is no address (a forwarded one may be any text), nobody knows in which block it would be: doubt decides. */
+function ofIp(
+  read: (subject: RequestSubject) => IpFact,
+  values: readonly AttributeValue[],
+  how: Approximation,
+): SubjectTest {
   const blocks = values.map((value) => (value.kind === 'cidr' ? value.cidr : wrongValue(value)));
   const numbers = blocks.filter(({ address }) => address.length === 4).map(ipv4Block);
   const others = blocks.filter(({ address }) => address.length !== 4);
   return (subject) => {
     const ip = read(subject);
     if (typeof ip === 'number') return numbers.some(({ mask, network }) => (ip & mask) >>> 0 === network);
-    return ip !== 'none' && others.some((block) => cidrContains(block, ip));
+    return ip === 'none' ? how === 'widen' : others.some((block) => cidrContains(block, ip));
   };
 }
 

@@ -158,13 +158,13 @@ const table: [string, AttributeMatch, RequestFacts, boolean][] = [
     facts({ remoteAddress: '::ffff:203.0.113.7' }),
     true,
   ],
-  ['IPv6', is({ kind: 'remote-ip' }, cidr('2001:db8::/32')), facts({ remoteAddress: '2001:db8::1' }), true],
   [
-    'an address that is none is in no block',
-    is({ kind: 'remote-ip' }, cidr('0.0.0.0/0')),
-    facts({ remoteAddress: 'unknown' }),
-    false,
+    'a link-local address is known without its interface',
+    is({ kind: 'source-ip' }, cidr('fe80::/10')),
+    facts({ connection: { sourceAddress: 'fe80::1%eth0' } }),
+    true,
   ],
+  ['IPv6', is({ kind: 'remote-ip' }, cidr('2001:db8::/32')), facts({ remoteAddress: '2001:db8::1' }), true],
   ['the address that the client asked for', is({ kind: 'destination-ip' }, cidr('10.96.0.9')), facts(), true],
   ['a port', is({ kind: 'destination-port' }, port(80), port(443)), facts(), true],
   ['not a port', isNot({ kind: 'destination-port' }, port(80)), facts(), false],
@@ -287,6 +287,24 @@ test('a header that comes twice grants only what all its values grant, and is re
     decide('deny', isNot(header('x-role'), exact('admin')), fields('x-role', 'admin', 'x-role', 'admin')),
     'allow',
   );
+});
+
+test('what is no address is in no block of an ALLOW nor outside of one, and refused by every DENY that asks for it', () => {
+  // A port behind it, as some proxies write it.
+  for (const remoteAddress of ['unknown', '203.0.113.7:4711', '']) {
+    const decide = (action: 'allow' | 'deny', match: AttributeMatch): string =>
+      compileHttpAuthorization([policy(action, when(match))]).decide(facts({ remoteAddress })).kind;
+    for (const match of [
+      is({ kind: 'remote-ip' }, cidr('0.0.0.0/0')),
+      is({ kind: 'remote-ip' }, cidr('203.0.113.0/24')),
+      isNot({ kind: 'remote-ip' }, cidr('192.0.2.0/24')),
+    ]) {
+      assert.equal(decide('allow', match), 'deny');
+      assert.equal(decide('deny', match), 'deny');
+    }
+    assert.equal(decide('allow', is({ kind: 'source-ip' }, cidr('10.0.0.0/8'))), 'allow');
+    assert.equal(decide('deny', isNot({ kind: 'source-ip' }, cidr('10.0.0.0/8'))), 'allow');
+  }
 });
 
 const everything: HttpAuthorization['rules'] = [{ from: [], to: [], when: [] }];

@@ -1,7 +1,7 @@
 /** One request as policies see it, and what they derive from it. A run of the proxy is such facts as it is. */
 import type { SpiffeId } from '../api/names.ts';
 import { ipv4Number } from './http-ipv4.ts';
-import { tryParseIp } from '../lib/ip.ts';
+import { tryParseScopedIp } from '../lib/ip.ts';
 
 /** Of a connection without HTTP: only `connection` and `remoteAddress`. */
 export interface RequestFacts {
@@ -118,13 +118,13 @@ function identityParts(id: SpiffeId): IdentityParts {
   };
 }
 
-/** An IPv4 address as a number, others as bytes; no address: hits no block. */
+/** An IPv4 address as a number, others as bytes; `none`: it is no address. */
 export type IpFact = number | Uint8Array | 'none';
 
 function parseIpFact(text: string): IpFact {
   const number = ipv4Number(text);
   if (number >= 0) return number;
-  const bytes = tryParseIp(text);
+  const bytes = tryParseScopedIp(text);
   if (!bytes) return 'none';
   // An IPv4 address inside of an IPv6 one is the IPv4 address.
   return bytes.length === 4 ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) : bytes;
