@@ -137,9 +137,15 @@ describe('an AuthorizationPolicy', () => {
   });
 
   it('in dry run is sent as such', () => {
-    const annotations = { 'istio.io/dry-run': 'true' };
-    assert.equal(convertAuthorizationPolicy(policy({}, annotations), 'istio-system').authorization?.dryRun, true);
-    assert.match(message({}, annotations), /^True Accepted: dry run/);
+    for (const text of ['true', 'True', 'TRUE', 't', 'T', '1']) {
+      const annotations = { 'istio.io/dry-run': text };
+      assert.equal(convertAuthorizationPolicy(policy({}, annotations), 'istio-system').authorization?.dryRun, true);
+      assert.match(message({}, annotations), /^True Accepted: dry run/);
+    }
+    for (const text of ['false', '0', 'yes', '']) {
+      const { authorization } = convertAuthorizationPolicy(policy({}, { 'istio.io/dry-run': text }), 'istio-system');
+      assert.equal(authorization?.dryRun, false);
+    }
   });
 
   it('with targets is left to waypoints', () => {

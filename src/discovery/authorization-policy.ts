@@ -2,6 +2,7 @@
 import type { AuthorizationPolicy, AuthorizationRule as IstioRule } from '../api/istio.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Authorization, AuthorizationClause, AuthorizationMatch, AuthorizationRule } from '../policy/model.ts';
+import { isDryRun } from './dry-run.ts';
 import {
   conditionElement,
   operationElement,
@@ -38,7 +39,7 @@ export function convertAuthorizationPolicy(policy: AuthorizationPolicy, rootName
     name,
     namespace,
     scope: policySelector(policy) ? 'workload-selector' : namespace === rootNamespace ? 'global' : 'namespace',
-    dryRun: policy.metadata.annotations?.['istio.io/dry-run'] === 'true',
+    dryRun: isDryRun(policy),
   } as const;
   const action = policy.spec?.action ?? 'ALLOW';
   const rules = policy.spec?.rules ?? [];

@@ -2,6 +2,7 @@
 import type { AuthorizationPolicy, AuthorizationRule } from '../../api/istio.ts';
 import type { AttributeMatch, HttpAuthorization, HttpAuthorizationRule } from '../../api/l7/index.ts';
 import { messageOf } from '../../lib/errors.ts';
+import { isDryRun } from '../dry-run.ts';
 import { conditionMatch, operationMatches, sourceMatches, type AttributeScope } from './authorization-attributes.ts';
 import { originOf } from './l7-services.ts';
 
@@ -23,12 +24,12 @@ export function convertHttpAuthorization(
   policy: AuthorizationPolicy,
   trustDomains: readonly string[],
 ): HttpAuthorizationConversion {
-  const { name = '', namespace = '', annotations } = policy.metadata;
+  const { name = '', namespace = '' } = policy.metadata;
   const base = {
     kind: 'authorization',
     name: `${namespace}/${name}`,
     origin: originOf('AuthorizationPolicy', policy),
-    dryRun: annotations?.['istio.io/dry-run'] === 'true',
+    dryRun: isDryRun(policy),
   } as const;
   const written = policy.spec?.action ?? 'ALLOW';
   const action = Object.hasOwn(actions, written) ? actions[written] : undefined;
