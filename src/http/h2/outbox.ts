@@ -122,13 +122,27 @@ export class Outbox implements TurnTask {
     this.#windowWaiters.push(waiter);
   }
 
+  /** `waiter` is over, and waits for nothing any more. */
+  forget(waiter: SendWaiter): void {
+    remove(this.#flushWaiters, waiter);
+    remove(this.#windowWaiters, waiter);
+  }
+
+  /** Those who wait for a flush, or for window. */
+  get waiting(): number {
+    return this.#flushWaiters.length + this.#windowWaiters.length;
+  }
+
   /** The peer gave the connection more window. */
   openConnectionWindow(byteCount: number): void {
     this.connectionWindow += byteCount;
     const waiters = this.#windowWaiters;
     if (waiters.length === 0) return;
     this.#windowWaiters = [];
-    for (const waiter of waiters) waiter.resumeSending();
+    let next = 0;
+    while (next < waiters.length && this.connectionWindow > 0) (waiters[next++] as SendWaiter).resumeSending();
+    // A little window costs no more than those whom it serves. The others keep their places.
+    if (next < waiters.length) this.#windowWaiters = [...waiters.slice(next), ...this.#windowWaiters];
   }
 
   /** Sends what is staged, then half-closes the channel. */
@@ -206,6 +220,11 @@ export class Outbox implements TurnTask {
     }
     return at;
   }
+}
+
+function remove(waiters: SendWaiter[], waiter: SendWaiter): void {
+  const at = waiters.indexOf(waiter);
+  if (at >= 0) waiters.splice(at, 1);
 }
 
 function borrow(byteCount: number): Buffer {

@@ -392,6 +392,50 @@ describe('HTTP/2 flow control', () => {
     assert.equal(peer.reset(1), undefined);
   });
 
+  it('forgets streams that are reset while they wait for the window of the connection', async () => {
+    const { peer, session, streams } = openServer();
+    peer.greet(true);
+    for (let i = 0; i < 500; i++) {
+      const id = 2 * i + 1;
+      peer.headers(id, get);
+      await turns(2);
+      const stream = streams.at(-1);
+      stream?.sendHeaders(HeaderList.from({ ':status': '200' }));
+      stream?.sendData(Buffer.alloc(65_535));
+      // The first one takes all of the window.
+      if (i > 0) peer.send(rawFrame(3, 0, id, uint32(8)));
+    }
+    await turns();
+    assert.equal(peer.goaway, undefined);
+    assert.equal(session.activeStreams, 1);
+    assert.equal(session.outbox.waiting, 0);
+  });
+
+  it('gives a little window of the connection to one stream after the other, in order', async () => {
+    const { peer, streams, session } = openServer();
+    peer.greet(true);
+    for (const id of [1, 3, 5, 7]) peer.headers(id, get);
+    await turns();
+    for (const stream of streams) {
+      stream.sendHeaders(HeaderList.from({ ':status': '200' }));
+      stream.sendData(Buffer.alloc(stream.id === 1 ? 65_535 : 3));
+    }
+    await turns();
+    assert.equal(session.outbox.waiting, 3);
+    const before = peer.of('data').length;
+    for (let i = 0; i < 9; i++) {
+      peer.send(rawFrame(8, 0, 0, uint32(1)));
+      await turns(3);
+    }
+    const after = peer.of('data').slice(before);
+    assert.deepEqual(
+      after.map(({ streamId }) => streamId),
+      [3, 5, 7, 3, 5, 7, 3, 5, 7],
+    );
+    assert.ok(after.every(({ payload }) => payload.length === 1));
+    assert.equal(session.outbox.waiting, 0);
+  });
+
   it('sends no more than the stream window, the connection window and the frame size allow', async () => {
     const { peer, session, events } = await openClient();
     peer.send(rawFrame(4, 0, 0, [0, 4, 0, 0, 0, 10]));

@@ -294,6 +294,7 @@ export class Http2Stream implements SendWaiter, TurnTask {
 
   #close(): void {
     this.#closed = true;
+    if (this.#waiting) this.#host.outbox.forget(this);
     if (this.#rest) {
       countUnsent(-this.#rest.length);
       this.#rest.clear();
