@@ -25,6 +25,8 @@ export interface Http2Limits {
   readonly sessionHeldBytes: number;
   /** By how much all streams together may grow beyond their initial windows. */
   readonly sessionWindowGrowth: number;
+  /** Answers, resets and the like that wait for a peer that does not read them: more ends the connection. Windows do not hold them back. */
+  readonly maxUnreadBytes: number;
   readonly settingsAckTimeoutMs: number;
   /** Quiet time before a PING, and how long its answer may take; 0 = no keepalive. */
   readonly pingIntervalMs: number;
@@ -55,6 +57,7 @@ export function defaultHttp2Limits(role: Http2Role): Http2Limits {
     connectionWindow: 4 * mib,
     sessionHeldBytes: 16 * mib,
     sessionWindowGrowth: 8 * mib,
+    maxUnreadBytes: 8 * mib,
     settingsAckTimeoutMs: 10_000,
     pingIntervalMs: 10_000,
     pingTimeoutMs: 20_000,

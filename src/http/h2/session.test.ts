@@ -302,6 +302,40 @@ describe('HTTP/2 server session, hostile peers', () => {
     assert.equal(streams.length, 201);
   });
 
+  it('ends a connection whose peer asks on and on and reads no answer, and holds no more than the limit until then', async () => {
+    const [near, far] = memoryChannelPair({ highWaterBytes: 1000 });
+    const events: string[] = [];
+    const session = new Http2Session({
+      role: 'server',
+      channel: near,
+      clock: createFakeClock(),
+      limits: { maxUnreadBytes: 64 * 1024 },
+      handler: {
+        onRequest(stream) {
+          stream.sendHeaders(HeaderList.from({ ':status': '404', 'x-long': 'x'.repeat(100) }), true);
+          return recorder(events, () => stream.id);
+        },
+        onClose: (error) => void events.push(`closed ${(error as { code?: string } | undefined)?.code ?? 'ok'}`),
+      },
+    });
+    session.start();
+    far.pause();
+    const peer = new RawPeer(far, { skipPreface: false }).greet(true);
+    await turns();
+    let asked = 0;
+    for (; asked < 50_000 && session.usable; asked++) {
+      peer.headers(2 * asked + 1, get, endHeaders | endStream);
+      if (asked % 100 === 0) await turns(2);
+      assert.ok(session.outbox.stagedBytes < 96 * 1024, `${session.outbox.stagedBytes} bytes are held`);
+    }
+    assert.ok(asked < 10_000, `${asked} requests were taken`);
+    // From now on it reads.
+    far.resume();
+    await turns(200);
+    assert.equal(peer.goaway, 'enhanceYourCalm');
+    assert.ok(events.includes('closed h2.enhance-your-calm'));
+  });
+
   it('survives any frames whatever', async () => {
     const frame = fc.record({
       type: fc.integer({ min: 0, max: 10 }),

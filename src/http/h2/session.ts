@@ -216,6 +216,9 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       if (!(error instanceof Http2Error)) throw error;
       this.close(error);
     }
+    if (this.outbox.stagedBytes > this.#limits.maxUnreadBytes) {
+      this.close(connectionError(errorCode.enhanceYourCalm, 'Peer does not read the answers that it asks for'));
+    }
     // What waits for a stream's reader counts in that stream's window. A channel with a window of its own (a tunnel) goes on.
     this.#channel.credit(bytes.length);
     return false;
