@@ -17,7 +17,7 @@ export { originalDestination } from './original-destination.ts';
 export { tcpChannel } from './tcp-channel.ts';
 export { tlsChannel } from './tls-channel.ts';
 export { channelDuplex } from './channel-duplex.ts';
-export { descriptorLimit } from './descriptor-limit.ts';
+export { descriptorLimit, openDescriptors } from './descriptor-limit.ts';
 export { releaseMemory } from './release-memory.ts';
 export { listeningAddresses } from './listening-sockets.ts';
 export { encodeProxyHeader, encodeProxyHeaderV1, proxyTlv } from './proxy-protocol.ts';

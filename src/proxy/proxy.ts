@@ -3,7 +3,7 @@ import type { SpiffeId } from '../api/names.ts';
 import type { MeshWorkload } from '../api/workload.ts';
 import type { Revocations, WorkloadCertificate } from '../identity/index.ts';
 import { messageOf } from '../lib/errors.ts';
-import { descriptorLimit } from '../net/index.ts';
+import { descriptorLimit, openDescriptors } from '../net/index.ts';
 import type { DeltaClientType } from '../xds/index.ts';
 import type { ProxySnapshot } from './config/snapshot.ts';
 import { createConfigStore, type ConfigStatus } from './config/store.ts';
@@ -78,8 +78,9 @@ export function createProxy(options: ProxyOptions): Proxy {
       ended: ended.signal,
     }),
   };
-  const max = options.maxConnections ?? defaultMaxConnections(descriptorLimit());
-  const cap = new ConnectionCap({ max, services });
+  const descriptors = { limit: descriptorLimit(), open: openDescriptors };
+  const max = options.maxConnections ?? defaultMaxConnections(descriptors);
+  const cap = new ConnectionCap({ max, descriptors, services });
   const listeners = createListeners({ context, cap, host, ...(netns === undefined ? {} : { netns }) });
   const store = createConfigStore({
     clock,

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { EventEmitter } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, test, type TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import type { SpiffeId } from '../../api/names.ts';
 import { silentLog, type Log, type LogFields } from '../../lib/log.ts';
+import { openDescriptors } from '../../net/index.ts';
 import { engineBench, forwardRule, type Bench } from '../engine/engine-fixtures.ts';
-import { ConnectionCap, defaultMaxConnections } from './connection-cap.ts';
+import { ConnectionCap, defaultMaxConnections, type DescriptorUse } from './connection-cap.ts';
 import { LateNews } from './late-news.ts';
 import { LeftWorkloads } from './left-workloads.ts';
 import { LiveConnections, type ListenerContext } from './listener-context.ts';
@@ -25,7 +27,7 @@ interface Scene {
 }
 
 /** A gateway with two ports, `plain` and `secure`, that answers everything by itself. */
-async function openScene(t: TestContext, max: number): Promise<Scene> {
+async function openScene(t: TestContext, max: number, descriptors?: DescriptorUse): Promise<Scene> {
   const lines: LogFields[] = [];
   const log: Log = { ...silentLog(), warn: (message, fields) => void lines.push({ message, ...fields }) };
   const bench = engineBench({ log, rules: [forwardRule({ action: { kind: 'respond', status: 200 } })] });
@@ -56,8 +58,8 @@ async function openScene(t: TestContext, max: number): Promise<Scene> {
   };
   const listeners: Listeners = createListeners({
     context,
-    cap: new ConnectionCap({ max, services }),
-    host: '127.0.0.1',
+    cap: new ConnectionCap({ max, services, ...(descriptors ? { descriptors } : {}) }),
+    host: '::',
   });
   await listeners.apply(snapshot as never);
   t.after(async () => {
@@ -82,8 +84,10 @@ interface Client {
   readonly closed: Promise<void>;
 }
 
-function open({ port }: Scene, listener: 'plain' | 'secure', t: TestContext): Client {
-  const to = { host: '127.0.0.1', port: port(listener) };
+/** `from`: address of the client. */
+function open({ port }: Scene, listener: 'plain' | 'secure', t: TestContext, from = '127.0.0.1'): Client {
+  const host = from.includes(':') ? '::1' : '127.0.0.1';
+  const to = { host, port: port(listener), localAddress: from };
   const socket = listener === 'secure' ? connectTls({ ...to, rejectUnauthorized: false }) : connect(to);
   socket.on('error', () => {});
   const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()));
@@ -159,8 +163,97 @@ describe('connections of clients', () => {
   });
 });
 
-test('a proxy may have as many connections as its descriptors allow, both ends of each', () => {
-  assert.equal(defaultMaxConnections(1024), 384);
-  assert.equal(defaultMaxConnections(1_048_576), 393_216);
-  assert.equal(defaultMaxConnections(64), 64);
+describe('one client of the edge', () => {
+  test('may have no more than its share once most of what may be is in use, and others come in', async (t) => {
+    const scene = await openScene(t, 100);
+    const greedy = Array.from({ length: 80 }, () => open(scene, 'plain', t));
+    assert.deepEqual(new Set(await Promise.all(greedy.map(({ ask }) => ask()))), new Set(['200']));
+    for (const listener of ['plain', 'secure'] as const) assert.equal(await open(scene, listener, t).ask(), 'closed');
+    const modest = Array.from({ length: 8 }, () => open(scene, 'secure', t, '127.0.0.2'));
+    assert.deepEqual(new Set(await Promise.all(modest.map(({ ask }) => ask()))), new Set(['200']));
+    assert.equal(await open(scene, 'plain', t, '127.0.0.2').ask(), 'closed', 'its share is eight');
+    assert.equal(await open(scene, 'plain', t, '127.0.0.3').ask(), '200');
+    assert.equal(await greedy[0]?.ask(), '200', 'what lives goes on');
+    assert.equal(scene.metric('ambit_proxy_connections_refused_total'), 3);
+    assert.equal(scene.metric('ambit_proxy_connections_refused_share_total'), 3);
+    assert.deepEqual(scene.lines, [
+      {
+        message: 'refused a connection: there is little room, and its client has its share',
+        listener: 'plain',
+        client: '127.0.0.1',
+        limit: 8,
+      },
+    ]);
+    for (const { socket } of greedy.slice(0, 10)) socket.destroy();
+    await scene.until(() => scene.metric('ambit_proxy_connections') === 79);
+    assert.equal(await open(scene, 'plain', t).ask(), '200', 'there is room again');
+  });
+
+  test('gets its share back when its connections end', async (t) => {
+    const scene = await openScene(t, 100);
+    const others = Array.from({ length: 80 }, (_, i) => open(scene, 'plain', t, `127.0.1.${i + 1}`));
+    const own = Array.from({ length: 8 }, () => open(scene, 'plain', t));
+    assert.deepEqual(new Set(await Promise.all([...others, ...own].map(({ ask }) => ask()))), new Set(['200']));
+    assert.equal(await open(scene, 'plain', t).ask(), 'closed');
+    own[0]?.socket.destroy();
+    await scene.until(() => scene.metric('ambit_proxy_connections') === 87);
+    assert.equal(await open(scene, 'plain', t).ask(), '200');
+  });
+
+  test('is an IPv4 address, or a network of 64 bits of IPv6', () => {
+    const taken = capOf({ max: 200, isEdge: true });
+    for (let i = 0; i < 160; i++) assert.ok(taken(`10.0.0.${i + 1}`));
+    for (let i = 0; i < 10; i++) assert.ok(taken(`2001:db8:0:1::${i}`));
+    assert.ok(!taken('2001:db8:0:1:ffff::2'), 'the same network');
+    assert.ok(taken('2001:db8:0:2::1'), 'another network');
+    for (let i = 0; i < 9; i++) assert.ok(taken('10.0.0.1'));
+    assert.ok(!taken('10.0.0.1') && taken('10.0.1.1'), 'an address');
+  });
+
+  test('is not told from another at a waypoint, where one connection is of many', () => {
+    const taken = capOf({ max: 20, isEdge: false });
+    for (let i = 0; i < 20; i++) assert.ok(taken('10.0.0.1'));
+    assert.ok(!taken('10.0.0.2'));
+  });
 });
+
+describe('descriptors', () => {
+  test('count, whoever has them: backends take them as clients do', async (t) => {
+    let ofBackends = 0;
+    let clients = (): number => 0;
+    const scene = await openScene(t, 750, { limit: 1000, open: () => clients() + ofBackends });
+    clients = () => scene.metric('ambit_proxy_connections');
+    const many = Array.from({ length: 400 }, (_, i) => open(scene, 'plain', t, `127.0.${i >> 5}.${(i & 31) + 1}`));
+    assert.deepEqual(new Set(await Promise.all(many.map(({ ask }) => ask()))), new Set(['200']));
+    ofBackends = 350;
+    assert.equal(await open(scene, 'plain', t, '127.0.99.1').ask(), 'closed', '750 of 1000 are in use');
+    assert.match(String(scene.lines[0]?.['message']), /as many as may be$/, 'there was no room for anybody');
+    ofBackends = 300;
+    assert.equal(await open(scene, 'plain', t, '127.0.99.1').ask(), '200');
+  });
+
+  test('are as many as the kernel says', () => {
+    const before = openDescriptors();
+    if (before === undefined) return;
+    const file = openSync('/dev/null', 'r');
+    assert.equal(openDescriptors(), before + 1);
+    closeSync(file);
+    assert.equal(openDescriptors(), before);
+  });
+
+  test('allow three quarters of them to clients, or half of that where nobody can count', () => {
+    const max = (limit: number, open?: number): number => defaultMaxConnections({ limit, open: () => open });
+    assert.deepEqual([max(1024, 20), max(1_048_576, 20), max(64, 20)], [768, 786_432, 64]);
+    assert.deepEqual([max(1024), max(1_048_576), max(64)], [384, 393_216, 64]);
+  });
+});
+
+/** Takes connections from addresses that nobody here has; says whether they were let in. */
+function capOf({ max, isEdge }: { readonly max: number; readonly isEdge: boolean }): (address: string) => boolean {
+  const { services } = engineBench({ rules: [] }).place;
+  const cap = new ConnectionCap({ max, services });
+  // Of a socket that was never connected only its end is asked for.
+  const socket = Object.assign(new EventEmitter(), { resetAndDestroy() {} }) as unknown as Socket;
+  socket.setMaxListeners(0);
+  return (remoteAddress) => cap.admit({ socket, remoteAddress, remotePort: 1 }, { name: 'edge', isEdge });
+}

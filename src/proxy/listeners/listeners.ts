@@ -51,7 +51,7 @@ export function createListeners({ context, cap, host, netns }: ListenersOptions)
         host,
         port,
         onConnection: (accepted: AcceptedSocket) => {
-          if (cap.admit(accepted, name)) void server.serve(accepted);
+          if (cap.admit(accepted, { name, isEdge: type === 'edge' })) void server.serve(accepted);
         },
         onError: (error) =>
           context.services.log.error('a listener failed', { listener: name, error: messageOf(error) }),
