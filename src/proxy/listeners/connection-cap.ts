@@ -3,7 +3,7 @@
  * Without it, whoever opens enough of them takes the descriptors that everybody's requests need. At the edge, where clients are
  * strangers, the last fifth is for those who have few: one client does not shut out the others.
  */
-import { maskIp, tryParseIp } from '../../lib/ip.ts';
+import { tryParseIp } from '../../lib/ip.ts';
 import type { AcceptedSocket } from '../../net/index.ts';
 import { SparingLog } from '../engine/sparing-log.ts';
 import type { ProxyServices } from '../proxy-services.ts';
@@ -143,5 +143,5 @@ interface Refusal {
 /** Who is taken for one client: an IPv4 address, or the /64 that a host of IPv6 has to itself (RFC 7934). */
 function clientOf(remoteAddress: string): string {
   const ip = tryParseIp(remoteAddress);
-  return ip === undefined || ip.length === 4 ? remoteAddress : Buffer.from(maskIp(ip, 64)).toString('hex', 0, 8);
+  return ip === undefined || ip.length === 4 ? remoteAddress : Buffer.from(ip).toString('hex', 0, 8);
 }
