@@ -10,6 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { errorCode } from '../../src/http/h2/constants.ts';
 import { meshWorkload } from '../../src/mesh/fixtures.ts';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
+import { eventually } from '../support/run.ts';
 import { startTestDataPart, type TestDataPart } from './ztunnel-fixture.ts';
 
 const serverIp = '127.0.71.2';
@@ -103,6 +104,12 @@ describe('a peer of another make', () => {
     ['settings-flood', enhanceYourCalm, /too many SETTINGS/],
     ['ping-flood', enhanceYourCalm, /too many PING/],
     ['priority-flood', enhanceYourCalm, /too many PRIORITY/],
+    ['unknown-flood', enhanceYourCalm, /too many unknown frames/],
+    ['window-update-flood', enhanceYourCalm, /too many WINDOW_UPDATE/],
+    ['ping-ack-flood', enhanceYourCalm, /too many PING acknowledgements/],
+    ['settings-ack-flood', enhanceYourCalm, /too many SETTINGS acknowledgements/],
+    ['empty-data-flood', enhanceYourCalm, /too many empty DATA/],
+    ['goaway-flood', enhanceYourCalm, /too many GOAWAY/],
     ['continuation-flood', { closed: true }, /header block/],
   ] as const) {
     test(`with ${scenario} is cut off, in one line of the log, and nobody else is`, async () => {
@@ -110,7 +117,10 @@ describe('a peer of another make', () => {
       const outcome = await run(scenario);
       for (const [name, value] of Object.entries(expected)) assert.equal(outcome[name as keyof Outcome], value, name);
       await part.logLine(logged);
-      const lines = part.log.slice(before).filter((line) => logged.test(line));
+      // A tunnel that ends with its connection has a line of its own.
+      const isOwn = (line: string): boolean => logged.test(line) && !line.includes('dst.hbone_addr=');
+      await eventually(async () => part.log.slice(before).some(isOwn), 'a line for the connection');
+      const lines = part.log.slice(before).filter(isOwn);
       assert.equal(lines.length, 1, lines.join('\n'));
       assert.match(lines[0] ?? '', /src\.identity="spiffe:\/\/cluster\.local\/ns\/front\/sa\/caller"/);
       await expectUnharmed();

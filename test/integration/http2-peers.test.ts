@@ -31,7 +31,7 @@ interface Outcome {
   readonly ended?: boolean;
 }
 
-/** Sends the body back as it comes; `/wait` is never answered. */
+/** Sends the body back as it comes; `/wait` is never answered, `/gone` without a body. */
 function answer(exchange: ServerExchange): void {
   let owed = 0;
   exchange.read({
@@ -46,11 +46,15 @@ function answer(exchange: ServerExchange): void {
     },
     onClose() {},
   });
-  if (exchange.request.path !== '/wait') exchange.respond({ status: 200, headers: new HeaderList() }, false);
+  const { path } = exchange.request;
+  if (path === '/gone') exchange.respond({ status: 404, headers: new HeaderList() }, true);
+  else if (path !== '/wait') exchange.respond({ status: 200, headers: new HeaderList() }, false);
 }
 
 describe('requests of another make', { skip: !hasPeer && 'no h2 for /usr/bin/python3: install python3-h2' }, () => {
   const budget = new ReceiveBudget();
+  /** Little, so that not much more than the kernel's buffers has to be filled. */
+  const limits = { maxUnreadBytes: 64 * 1024 };
   const ends: (string | undefined)[] = [];
   let requests = 0;
   let server: Server;
@@ -67,7 +71,7 @@ describe('requests of another make', { skip: !hasPeer && 'no h2 for /usr/bin/pyt
     server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
       const secure = new TLSSocket(socket, { isServer: true, key: pem, cert: pem, ALPNProtocols: ['h2'] });
       secure.on('error', () => {});
-      secure.once('secure', () => serveHttp2(tlsChannel(secure), { listener, budget }));
+      secure.once('secure', () => serveHttp2(tlsChannel(secure), { listener, budget, limits }));
     });
     await once(server.listen(0, '127.0.0.1'), 'listening');
   });
@@ -117,6 +121,12 @@ describe('requests of another make', { skip: !hasPeer && 'no h2 for /usr/bin/pyt
     ['settings-flood', /too many SETTINGS/],
     ['ping-flood', /too many PING/],
     ['priority-flood', /too many PRIORITY/],
+    ['unknown-flood', /too many unknown frames/],
+    ['window-update-flood', /too many WINDOW_UPDATE/],
+    ['ping-ack-flood', /too many PING acknowledgements/],
+    ['settings-ack-flood', /too many SETTINGS acknowledgements/],
+    ['empty-data-flood', /too many empty DATA/],
+    ['goaway-flood', /too many GOAWAY/],
     ['continuation-flood', /header block over the limit/],
   ] as const) {
     it(`that come with ${scenario} end their connection, and no other`, async () => {
@@ -132,6 +142,17 @@ describe('requests of another make', { skip: !hasPeer && 'no h2 for /usr/bin/pyt
       await expectUnharmed();
     });
   }
+
+  it('whose answers nobody reads end their connection, and no other', async () => {
+    const endsBefore = ends.length;
+    const { closed } = await run('unread', '/gone');
+    assert.ok(closed);
+    await eventually(
+      async () => ends.slice(endsBefore).some((message) => /does not read the answers/.test(message ?? '')),
+      `the reason in ${ends.join()}`,
+    );
+    await expectUnharmed();
+  });
 
   it('that unpack to more than they say are refused before they are unpacked', async () => {
     const { statuses, closed } = await run('hpack-bomb');

@@ -29,9 +29,11 @@ export class Keepalive {
     this.#cancel = undefined;
   }
 
-  /** The answer to our PING came. */
-  onPong(): void {
+  /** The answer to our PING came; false when there was none to answer. */
+  onPong(): boolean {
+    const isAwaited = this.#pingSentAtMs !== undefined;
     this.#pingSentAtMs = undefined;
+    return isAwaited;
   }
 
   #schedule(): void {

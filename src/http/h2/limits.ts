@@ -78,8 +78,9 @@ export function resolveHttp2Limits(role: Http2Role, changes: Partial<Http2Limits
 const forgivenByAnswer = 0.25;
 
 /**
- * One bucket for everything cheap to send and dear to receive: PING, SETTINGS, PRIORITY, unknown and empty frames, and streams reset
- * before they were answered ("rapid reset", CVE-2023-44487). The hot path never touches it.
+ * One bucket for everything cheap to send and dear to receive: PING, SETTINGS, PRIORITY, unknown and empty frames, acknowledgements and
+ * WINDOW_UPDATEs of nothing that was sent, and streams reset before they were answered ("rapid reset", CVE-2023-44487). The hot path
+ * never touches it.
  */
 export class FloodGuard {
   readonly #burst: number;

@@ -41,6 +41,8 @@ export class Outbox implements TurnTask {
   #windowWaiters: SendWaiter[] = [];
   /** The peer's window for the connection. */
   connectionWindow: number = defaultWindowSize;
+  /** So many WINDOW_UPDATEs are no more than an answer to what the peer got. */
+  expectedUpdates = 0;
 
   constructor(channel: ByteChannel) {
     this.#channel = channel;

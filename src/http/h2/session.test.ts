@@ -240,6 +240,11 @@ describe('HTTP/2 server session, hostile peers', () => {
     ['PING', (p) => p.send(rawFrame(6, 0, 0, Buffer.alloc(8)))],
     ['SETTINGS', (p) => p.send(rawFrame(4, 0, 0))],
     ['PRIORITY', (p) => p.send(rawFrame(2, 0, 1, Buffer.alloc(5)))],
+    ['acknowledgements of SETTINGS', (p) => p.send(rawFrame(4, 1, 0))],
+    ['acknowledgements of PING', (p, i) => p.send(rawFrame(6, 1, 0, Buffer.from(i % 2 ? 'ambit-ka' : 'ambit-gw')))],
+    ['WINDOW_UPDATE', (p) => p.send(rawFrame(8, 0, 0, uint32(1)))],
+    ['WINDOW_UPDATE of a stream', (p, i) => (i === 0 ? p.headers(1, get) : p.send(rawFrame(8, 0, 1, uint32(1))))],
+    ['GOAWAY', (p, i) => (i === 0 ? p.headers(1, get) : p.send(rawFrame(7, 0, 0, uint32(0, 0))))],
     ['unknown frames', (p) => p.send(rawFrame(0xbe, 0, 0))],
     ['empty DATA', (p, i) => (i === 0 ? p.headers(1, get) : p.send(rawFrame(0, 0, 1)))],
     ['DATA of padding alone', (p, i) => (i === 0 ? p.headers(1, get) : p.send(rawFrame(0, padded, 1, [1, 0])))],
@@ -261,6 +266,45 @@ describe('HTTP/2 server session, hostile peers', () => {
       assert.ok(streams.length < 1200);
     });
   }
+
+  it('ends a flood of frames on streams that were closed long ago', async () => {
+    const { peer, streams } = openServer();
+    peer.greet(true);
+    // More than it remembers one by one, as ended and as reset.
+    for (let i = 0; i < 400; i++) {
+      peer.headers(2 * i + 1, get, endHeaders | endStream);
+      await turns(2);
+      streams[i]?.sendHeaders(HeaderList.from({ ':status': '200' }), true);
+    }
+    const attack = (i: number): unknown => peer.send(rawFrame(0, 0, 2 * (i % 330) + 1, [1]));
+    for (let i = 0; i < 800; i++) attack(i);
+    await turns();
+    assert.equal(peer.goaway, undefined);
+    for (let i = 800; i < 1800; i++) attack(i);
+    await turns();
+    assert.equal(peer.goaway, 'enhanceYourCalm');
+  });
+
+  it('bears a WINDOW_UPDATE for each stream and several for each frame of DATA, however many come', async () => {
+    const { peer, streams } = openServer();
+    peer.greet(true);
+    for (let i = 0; i < 3000; i++) {
+      const id = 2 * i + 1;
+      peer.headers(id, get, endHeaders | endStream).send(rawFrame(8, 0, id, uint32(1000)));
+      await turns(2);
+      const stream = streams.at(-1);
+      stream?.sendHeaders(HeaderList.from({ ':status': '200' }), i % 2 === 0);
+      if (i % 2 === 0) continue;
+      stream?.sendData(Buffer.alloc(10));
+      for (let j = 0; j < 5; j++) {
+        peer.send(rawFrame(8, 0, 0, uint32(2))).send(rawFrame(8, 0, id, uint32(2)));
+      }
+      await turns(2);
+      stream?.end();
+    }
+    await turns();
+    assert.equal(peer.goaway, undefined);
+  });
 
   it('bears any of them in the long run when they come slowly', async () => {
     const { peer, clock } = openServer({ pingIntervalMs: 0 });
@@ -563,6 +607,31 @@ describe('HTTP/2 session life', () => {
     await turns();
     assert.ok(peer.closed);
     assert.equal(events.at(-1), 'closed ok');
+  });
+
+  it('drains also when its peer has used the last of all stream ids', async () => {
+    const { peer, session, streams, events } = openServer();
+    peer.greet(true).headers(0x7fff_ffff, get, endHeaders | endStream);
+    await turns();
+    session.drain();
+    await turns();
+    peer.send(rawFrame(6, 1, 0, peer.of('ping').at(-1)?.payload ?? []));
+    await turns();
+    streams[0]?.sendHeaders(HeaderList.from({ ':status': '200' }), true);
+    await turns();
+    assert.ok(peer.closed);
+    assert.equal(events.at(-1), 'closed ok');
+  });
+
+  it('takes an acknowledgement of what it never sent for no wish to end', async () => {
+    const { peer, streams } = openServer();
+    peer
+      .greet(true)
+      .send(rawFrame(6, 1, 0, Buffer.from('ambit-gw')))
+      .headers(1, get);
+    await turns();
+    assert.equal(streams.length, 1);
+    assert.equal(peer.of('goaway').length, 0);
   });
 
   it('fails as refused what a going peer did not process, and lets the rest end', async () => {

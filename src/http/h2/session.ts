@@ -56,6 +56,8 @@ export interface Http2SessionOptions {
 /** Our PINGs: keepalive, and the round trip of a graceful shutdown. */
 const keepalivePing = Buffer.from('ambit-ka');
 const drainPing = Buffer.from('ambit-gw');
+/** Some clients widen the window of each stream that they open. */
+const updatesAStream = 2;
 /** As much as one read of a bulk flow brings; a larger frame saves nothing more. */
 const largestSentFrame = 256 * 1024;
 /** How long a graceful shutdown waits for that round trip. */
@@ -84,7 +86,9 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   /** So much padding would be all of the DATA frame under way, which is then as good as empty; -1: it ends its stream. */
   #emptyWithPadding = -1;
   #draining = false;
-  /** Streams above it are not taken any more (server, after the final GOAWAY). */
+  /** Server: the final GOAWAY is out. */
+  #drained = false;
+  /** Streams above it are not taken any more (after the final GOAWAY). */
   #lastAcceptedStreamId = largestStreamId;
   #peerGoingAway = false;
   #ending = false;
@@ -379,7 +383,9 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     checkSettings(streamId, flags, end - start);
     if ((flags & frameFlag.ack) !== 0) {
       if (!this.#ready) throw connectionError(errorCode.protocolError, 'Peer did not start with SETTINGS');
-      this.#cancelSettingsTimeout?.();
+      if (this.#cancelSettingsTimeout === undefined) this.#flood.charge('SETTINGS acknowledgements');
+      else this.#cancelSettingsTimeout();
+      this.#cancelSettingsTimeout = undefined;
       return;
     }
     const windowBefore = this.#peer.initialWindowSize;
@@ -410,8 +416,9 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       return;
     }
     const payload = source.subarray(start, end);
-    if (keepalivePing.equals(payload)) this.#keepalive.onPong();
-    else if (drainPing.equals(payload)) this.#finishDrain();
+    if (keepalivePing.equals(payload) && this.#keepalive.onPong()) return;
+    if (drainPing.equals(payload) && this.#draining && !this.#drained) this.#finishDrain();
+    else this.#flood.charge('PING acknowledgements');
   }
 
   #onGoaway(streamId: number, source: Uint8Array, start: number, end: number): void {
@@ -434,6 +441,10 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
 
   #onWindowUpdate(streamId: number, source: Uint8Array, start: number, end: number): void {
     const increment = readWindowUpdate(source, start, end);
+    if (--this.outbox.expectedUpdates < 0) {
+      this.outbox.expectedUpdates = 0;
+      this.#flood.charge('WINDOW_UPDATE frames');
+    }
     if (streamId === 0) {
       if (increment === 0) throw connectionError(errorCode.protocolError, 'Peer sent WINDOW_UPDATE of 0');
       if (this.outbox.connectionWindow + increment > largestWindowSize) {
@@ -488,6 +499,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   #createStream(id: number, handler: StreamHandler): Http2Stream {
     const stream = new Http2Stream({ host: this, id, sendWindow: this.#peer.initialWindowSize, handler });
     this.#streams.add(stream);
+    this.outbox.expectedUpdates += updatesAStream;
     return stream;
   }
 
@@ -500,7 +512,8 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   }
 
   #finishDrain(): void {
-    if (this.#ending || this.#lastAcceptedStreamId !== largestStreamId) return;
+    if (this.#ending || this.#drained) return;
+    this.#drained = true;
     this.#lastAcceptedStreamId = this.#streams.lastPeerId;
     this.#writeGoaway(this.#streams.lastPeerId, errorCode.noError);
     this.#endIfIdle();
@@ -508,7 +521,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
 
   #endIfIdle(): void {
     if (this.#streams.size > 0 || this.#ending) return;
-    const drained = this.role === 'client' || this.#lastAcceptedStreamId !== largestStreamId;
+    const drained = this.role === 'client' || this.#drained;
     if (this.#peerGoingAway || (this.#draining && drained)) this.#end();
   }
 

@@ -46,6 +46,12 @@ export interface StreamOptions {
   readonly handler: StreamHandler;
 }
 
+/**
+ * WINDOW_UPDATEs that a frame of DATA may bring, for stream and connection: most peers send two at half a window, some credit
+ * what a frame has in several pieces.
+ */
+const updatesAFrame = 20;
+
 export class Http2Stream implements SendWaiter, TurnTask {
   readonly id: number;
   readonly #host: StreamHost;
@@ -261,6 +267,7 @@ export class Http2Stream implements SendWaiter, TurnTask {
       outbox.frameOf(frameType.data, 0, this.id, bytes, at, at + take);
       this.#sendWindow -= take;
       outbox.connectionWindow -= take;
+      outbox.expectedUpdates += updatesAFrame + (take >>> 10);
       at += take;
     }
     return at;

@@ -15,7 +15,17 @@ import h2.events
 import h2.exceptions
 import h2.settings
 from hpack import Encoder
-from hyperframe.frame import ContinuationFrame, HeadersFrame, PingFrame, PriorityFrame, SettingsFrame
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    ExtensionFrame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 
 scenario, host, port, cert, key, root, authority = sys.argv[1:8]
 PATIENCE = 10.0
@@ -236,6 +246,66 @@ def priority_frame(i):
     return PriorityFrame(2 * i + 1, depends_on=0, stream_weight=1)
 
 
+def window_update_frame(i):
+    return WindowUpdateFrame(0, window_increment=1)
+
+
+def ping_ack_frame(i):
+    return PingFrame(0, opaque_data=i.to_bytes(8, "big"), flags=["ACK"])
+
+
+def settings_ack_frame(i):
+    return SettingsFrame(0, flags=["ACK"])
+
+
+def unknown_frame(i):
+    return ExtensionFrame(type=0xBE, stream_id=0, flag_byte=0)
+
+
+def stream_flood(make):
+    """On a connection with a stream that goes on."""
+
+    def run():
+        start()
+        stream = open_tunnel()
+        receive(lambda: result["statuses"] or ended(), patience=0.5)
+        tls.settimeout(PATIENCE)
+        for i in range(50_000):
+            if not send_raw(make(stream, i).serialize()):
+                break
+        receive(ended)
+
+    return run
+
+
+def empty_data_frame(stream, i):
+    return DataFrame(stream)
+
+
+def goaway_frame(stream, i):
+    return GoAwayFrame(0, last_stream_id=0, error_code=0)
+
+
+def unread():
+    """Asks on and on, and reads no answer."""
+    start()
+    settle()
+    encoder = Encoder()
+    stream = 1
+    try:
+        for _ in range(2_000):
+            batch = b""
+            for _ in range(500):
+                frame = HeadersFrame(stream, encoder.encode(connect))
+                frame.flags |= {"END_HEADERS", "END_STREAM"}
+                batch += frame.serialize()
+                stream += 2
+            tls.sendall(batch)
+            result["asked"] = stream // 2
+    except (BrokenPipeError, ConnectionResetError, ssl.SSLError, OSError):
+        result["closed"] = True
+
+
 def no_window():
     """A hundred tunnels whose answers have nowhere to go."""
     start({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 0})
@@ -281,6 +351,13 @@ scenarios = {
     "settings-flood": flood(settings_frame),
     "ping-flood": flood(ping_frame),
     "priority-flood": flood(priority_frame),
+    "window-update-flood": flood(window_update_frame),
+    "ping-ack-flood": flood(ping_ack_frame),
+    "settings-ack-flood": flood(settings_ack_frame),
+    "unknown-flood": flood(unknown_frame),
+    "empty-data-flood": stream_flood(empty_data_frame),
+    "goaway-flood": stream_flood(goaway_frame),
+    "unread": unread,
     "no-window": no_window,
     "metadata": metadata,
     "trailers": trailers,
