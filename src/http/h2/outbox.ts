@@ -183,6 +183,14 @@ export class Outbox implements TurnTask {
     if (this.#ending && this.#length === 0 && !this.#blocked) this.#channel.end();
   }
 
+  /**
+   * Before a read is handled: that may write to many sockets, each of which may give the core to its reader, and what was staged in
+   * this turn would wait for all of them.
+   */
+  flushEarly(): void {
+    if (this.#length > 0 && !this.#blocked && !this.#closed) this.#write();
+  }
+
   #write(): void {
     // The buffer is detached first: whatever the channel calls back from inside `write` stages into another one.
     const buffer = this.#buffer as Buffer;
