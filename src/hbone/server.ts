@@ -18,6 +18,8 @@ export interface HboneServerOptions {
   readonly onConnect: (request: ConnectRequest) => void;
   /** A request that was no proper CONNECT was answered with an error; `problem` says what was wrong with it. */
   readonly onRefused?: (problem: string) => void;
+  /** The peer broke HTTP/2, or floods: the connection ends, with the tunnels that it has. */
+  readonly onBroken?: (error: Error) => void;
   /** The connection is over. Exactly once, last. */
   readonly onClose?: (error?: Error) => void;
   readonly settings?: Partial<Http2Limits>;
@@ -35,7 +37,7 @@ export interface HboneServerSession {
 
 /** Serves HBONE on `channel` (TLS done, ALPN h2, nothing read). Requests other than CONNECT are answered 400. */
 export function serveHbone(channel: ByteChannel, options: HboneServerOptions): HboneServerSession {
-  const { onConnect, onRefused, onClose, settings, clock, budget } = options;
+  const { onConnect, onRefused, onBroken, onClose, settings, clock, budget } = options;
   const session = new Http2Session({
     role: 'server',
     channel,
@@ -54,6 +56,7 @@ export function serveHbone(channel: ByteChannel, options: HboneServerOptions): H
         return request.handler;
       },
       ...(onRefused ? { onMalformedRequest: onRefused } : {}),
+      ...(onBroken ? { onBroken } : {}),
       ...(onClose ? { onClose } : {}),
     },
   });

@@ -45,6 +45,10 @@ export function serveHttp2(channel: ByteChannel, options: Http2ServerOptions): S
         return exchange;
       },
       onMalformedRequest: (problem, status) => listener.onBadRequest?.({ status, problem }),
+      onBroken(error, streamCount) {
+        // Requests under way tell of it themselves.
+        if (streamCount === 0) listener.onBadRequest?.({ status: 0, problem: error.message });
+      },
       onClose: (error) => listener.onClose?.(error),
     },
   });

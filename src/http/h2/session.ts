@@ -39,6 +39,8 @@ export interface SessionHandler extends RequestHandler {
   onReady?(): void;
   /** The peer is going away, or its stream limit changed, or a stream ended: `canOpen` may have changed. */
   onChange?(): void;
+  /** The peer broke the protocol, or floods: the session ends. So many streams end with it, and hear of it themselves. */
+  onBroken?(error: Http2Error, streamCount: number): void;
   /** The session is over and the channel closed. Exactly once, last. */
   onClose?(error?: Error): void;
 }
@@ -205,6 +207,9 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     if (this.#ending || this.#closed) return;
     const wireCode = error instanceof Http2Error ? error.wireCode : errorCode.noError;
     this.#error = error;
+    if (error instanceof Http2Error && wireCode !== errorCode.noError) {
+      this.#handler.onBroken?.(error, this.#streams.size);
+    }
     this.#writeGoaway(this.#streams.lastPeerId, wireCode, error instanceof Http2Error ? error.message : '');
     this.#streams.failAbove(0, error ?? closedError());
     this.#end();
@@ -214,6 +219,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
 
   onData(bytes: Uint8Array): boolean {
     this.#keepalive.active = true;
+    this.outbox.flushEarly();
     try {
       this.#parser.parse(bytes);
     } catch (error) {

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compileRoutes } from '../../decision/routes/index.ts';
 import { serveHttp1 } from '../../http/h1/index.ts';
-import { frameFlag } from '../../http/h2/constants.ts';
+import { frameFlag, frameType } from '../../http/h2/constants.ts';
 import { serveHttp2 } from '../../http/h2/index.ts';
-import { RawPeer } from '../../http/h2/raw-peer.ts';
+import { RawPeer, rawFrame } from '../../http/h2/raw-peer.ts';
 import { memoryChannelPair, type ByteChannel } from '../../net/index.ts';
 import { connection, openBench, reviewsService } from '../telemetry/telemetry-fixtures.ts';
 import { engineBench } from './engine-fixtures.ts';
@@ -177,6 +177,45 @@ test('malformed heads of HTTP/2 leave a line each, and the connection goes on', 
   const start = `code=400 flags=DPE details=http2.violation.of.messaging.rule "- HTTP/2" ${from} ${reason}`;
   assert.deepEqual(await lines(), [`${start}a connection-specific field`, `${start}:path is no path`]);
   client.reset();
+});
+
+test('a connection that breaks HTTP/2 leaves one line and is counted, or the requests under way do', async () => {
+  const { client, again, lines, counted } = served('http/2');
+  const undecodable = rawFrame(frameType.headers, frameFlag.endHeaders, 1, Buffer.alloc(6, 0xff));
+  new RawPeer(client, { skipPreface: false }).greet(true).send(undecodable);
+  await turns();
+  const [one = '', ...others] = counted();
+  assert.match(one, /response_code="0".*response_flags="DPE".* 1$/);
+  assert.deepEqual(others, []);
+  const flood = new RawPeer(again(), { skipPreface: false }).greet(true);
+  for (let i = 0; i < 2000; i++) flood.send(rawFrame(frameType.ping, 0, 0, Buffer.alloc(8)));
+  await turns();
+  const start = `code=0 flags=DPE details=http2.codec_error "- HTTP/2" ${from} reason=the connection is not valid HTTP/2: `;
+  assert.deepEqual(await lines(), [
+    `${start}Cannot decode header block: integer is too large`,
+    `${start}Peer sends too many PING frames`,
+  ]);
+  const busy = new RawPeer(again(), { skipPreface: false }).greet(true);
+  busy.headers(1, { ':method': 'POST', ':scheme': 'http', ':authority': 'a', ':path': '/' });
+  await turns();
+  busy.send(rawFrame(frameType.headers, frameFlag.endHeaders, 3, Buffer.alloc(6, 0xff)));
+  await turns();
+  const [last = '', ...more] = (await lines()).slice(2);
+  assert.match(last, /^code=0 flags=DPE details=downstream_protocol_error "POST HTTP\/2" .*Cannot decode header block/);
+  assert.deepEqual(more, []);
+});
+
+test("a connection that ends in order, or falls silent, is nobody's mistake", async () => {
+  const { client, again, lines, counted } = served('http/2');
+  const peer = new RawPeer(client, { skipPreface: false }).greet(true);
+  await turns();
+  peer.send(rawFrame(frameType.goaway, 0, 0, Buffer.alloc(8))).end();
+  const cut = again();
+  new RawPeer(cut, { skipPreface: false }).greet(true);
+  await turns();
+  cut.reset();
+  await turns();
+  assert.deepEqual([await lines(), counted()], [[], []]);
 });
 
 test('a flood of malformed requests makes one series, whatever clients write', async () => {

@@ -8,6 +8,14 @@ import type { LocalReply } from './filter.ts';
 export function codecRefusal({ status, problem }: BadRequest, version: HttpVersion): LocalReply {
   const protocol = version === 'http/2' ? 'HTTP/2' : 'HTTP/1.1';
   switch (status) {
+    case 0:
+      // The connection as a whole: nothing could be answered.
+      return {
+        status,
+        flag: 'DPE',
+        details: version === 'http/2' ? 'http2.codec_error' : 'http1.codec_error',
+        reason: `the connection is not valid ${protocol}: ${problem}`,
+      };
     case 408:
       return { status, flag: '', details: 'request_header_timeout', reason: `the client was too slow: ${problem}` };
     case 414:
