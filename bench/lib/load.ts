@@ -16,7 +16,7 @@ export function compileLoad(): string {
   if (existsSync(binary)) return binary;
   mkdirSync(cacheDir, { recursive: true });
   try {
-    execFileSync('cc', ['-O2', '-o', binary, source], { stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('cc', ['-O2', '-pthread', '-o', binary, source], { stdio: ['ignore', 'ignore', 'pipe'] });
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new Error(
@@ -54,6 +54,12 @@ export interface LoadOptions {
   readonly measured: readonly number[];
 }
 
+export interface CalmWindows {
+  readonly p99Us: number;
+  readonly calm: number;
+  readonly windows: number;
+}
+
 export interface LoadResult {
   readonly units: number;
   readonly failures: number;
@@ -62,6 +68,11 @@ export interface LoadResult {
   readonly p99Us: number;
   /** CPU microseconds per unit, one for each measured process. */
   readonly cpuUs: readonly number[];
+  /**
+   * Of `rate`: the p99 of those windows of 50 ms in which the machine itself did not stall, how many they were, and of how many.
+   * Absent where its witnesses could not run.
+   */
+  readonly calm?: CalmWindows | undefined;
   /** The load generator's own. */
   readonly loadCpuUs: number;
 }
@@ -82,8 +93,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const pids = [...options.measured, child.pid];
   let before: number[] | undefined;
   let result: LoadResult | undefined;
+  let calm: CalmWindows | undefined;
   child.onLine = (line) => {
     if (line === 'start') before = pids.map(cpuTimeNs);
+    calm ??= readCalm(line);
     const numbers = /^end (\d+) (\d+) (\d+) (\d+)$/.exec(line)?.slice(1).map(Number);
     if (!numbers || !before) return;
     const [units = 0, failures = 0, p50Us = 0, p99Us = 0] = numbers;
@@ -95,9 +108,16 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
       }
     });
     const loadCpuUs = perUnit.pop() ?? Number.NaN;
-    result = { units, failures, unitsPerSecond: units / seconds, p50Us, p99Us, cpuUs: perUnit, loadCpuUs };
+    result = { units, failures, unitsPerSecond: units / seconds, p50Us, p99Us, cpuUs: perUnit, loadCpuUs, calm };
   };
   await child.ended;
   if (!result) throw new Error(`Load generator failed against port ${port}`);
   return result;
+}
+
+function readCalm(line: string): CalmWindows | undefined {
+  const numbers = /^calm (\d+) (\d+) (\d+)$/.exec(line)?.slice(1).map(Number);
+  if (!numbers) return undefined;
+  const [p99Us = 0, calm = 0, windows = 0] = numbers;
+  return { p99Us, calm, windows };
 }

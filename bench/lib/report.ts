@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
 import { join } from 'node:path';
-import type { LoadResult } from './load.ts';
+import type { CalmWindows, LoadResult } from './load.ts';
 
 export interface RowResult {
   readonly row: string;
@@ -13,7 +13,7 @@ export interface RowResult {
   readonly reference: Summary;
   /** What the target is about. */
   readonly measure: Measure;
-  /** CPU per unit of both proxies together, or the p99 latency, ours to the reference's. */
+  /** CPU per unit of both proxies together, or the p99 latency (of calm windows where they are known), ours to the reference's. */
   readonly ratio: number;
 }
 
@@ -32,7 +32,12 @@ export interface Summary {
   /** CPU per unit of both proxies in every run. */
   readonly runsUs: readonly number[];
   readonly runsP99Us: readonly number[];
+  /** Of an open loop: median p99 of the windows in which the machine did not stall, and their share of all. */
+  readonly calm?: { readonly p99Us: number; readonly share: number; readonly runsP99Us: readonly number[] } | undefined;
 }
+
+/** With fewer calm windows a run says nothing of the calm. */
+const enoughWindows = 10;
 
 export function summarize(name: string, runs: readonly LoadResult[]): Summary {
   const of = (pick: (run: LoadResult) => number): number => median(runs.map(pick));
@@ -48,7 +53,16 @@ export function summarize(name: string, runs: readonly LoadResult[]): Summary {
     loadUs: of((run) => run.loadCpuUs),
     runsUs: runs.map((run) => Number(((run.cpuUs[0] ?? 0) + (run.cpuUs[1] ?? 0)).toFixed(2))),
     runsP99Us: runs.map((run) => run.p99Us),
+    calm: summarizeCalm(runs.flatMap(({ calm }) => calm ?? [])),
   };
+}
+
+function summarizeCalm(runs: readonly CalmWindows[]): Summary['calm'] {
+  const telling = runs.filter(({ calm }) => calm >= enoughWindows).map(({ p99Us }) => p99Us);
+  if (telling.length === 0) return undefined;
+  const sum = (pick: (run: CalmWindows) => number): number => runs.reduce((total, run) => total + pick(run), 0);
+  const share = sum(({ calm }) => calm) / sum(({ windows }) => windows);
+  return { p99Us: median(telling), share: Number(share.toFixed(2)), runsP99Us: telling };
 }
 
 export function compare(
@@ -58,7 +72,9 @@ export function compare(
 ): RowResult {
   const ratio =
     about.measure === 'p99'
-      ? ours.p99Us / reference.p99Us
+      ? ours.calm && reference.calm
+        ? ours.calm.p99Us / reference.calm.p99Us
+        : ours.p99Us / reference.p99Us
       : (ours.outboundUs + ours.inboundUs) / (reference.outboundUs + reference.inboundUs);
   return { ...about, ours, reference, ratio: Number(ratio.toFixed(3)) };
 }
@@ -68,6 +84,7 @@ export function formatRow(result: RowResult): string {
   const line = (s: Summary): string =>
     `  ${s.name.padEnd(8)} outbound ${us(s.outboundUs)}  inbound ${us(s.inboundUs)}  load ${us(s.loadUs)}` +
     `   ${Math.round(s.unitsPerSecond).toLocaleString('en').padStart(8)}/s  p50 ${s.p50Us} us  p99 ${s.p99Us} us` +
+    (s.calm ? ` (${s.calm.p99Us} us in the ${Math.round(s.calm.share * 100)} % without a stall of the machine)` : '') +
     `  failures ${s.failures}  n=${s.n}`;
   const verdict = ratio <= target ? 'met' : 'MISSED';
   return [

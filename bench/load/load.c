@@ -10,6 +10,7 @@
  *   load bulk HOST PORT CONNECTIONS BYTES WARMUP SECONDS  downloads without end; a unit is a megabyte (BYTES is ignored)
  *
  * An open loop measures from when a message was due, not from when it could be sent: a proxy that stalls does not slow its own load.
+ * It also knows when the machine itself stood still (see below), and prints "calm P99_US WINDOWS ALL_WINDOWS" before its end.
  *
  * Prints "listening", or "start", then "end UNITS FAILURES P50_US P99_US".
  */
@@ -18,6 +19,8 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +29,8 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -225,19 +230,88 @@ static void client_ready(int fd, uint32_t events, int reopen) {
   }
 }
 
-static uint64_t percentile(double share) {
-  uint64_t wanted = (uint64_t)(share * (double)units), seen = 0;
+static uint64_t percentile_of(const uint64_t *counts, uint64_t total, double share) {
+  uint64_t wanted = (uint64_t)(share * (double)total), seen = 0;
   for (int i = 0; i < BUCKETS; i++) {
-    seen += histogram[i];
+    seen += counts[i];
     if (seen > wanted) return (uint64_t)i * 10;
   }
   return (BUCKETS - 1) * 10;
 }
 
+static uint64_t percentile(double share) { return percentile_of(histogram, units, share); }
+
 static void print_end(void) {
   printf("end %llu %llu %llu %llu\n", (unsigned long long)units, (unsigned long long)failures,
          (unsigned long long)percentile(0.5), (unsigned long long)percentile(0.99));
   fflush(stdout);
+}
+
+/*
+ * A stall of the machine is no latency of a proxy: a virtual machine loses a core to the host, and a kernel without preemption lets its
+ * own threads (those of memory management above all) keep one for milliseconds. On every core a witness sleeps, and notes when it was
+ * woken late. It asks for the shortest slice, so that it waits for no process that runs in user space, a proxy least of all. A window in
+ * which a witness was late, and the next, in which what had gathered drains, are not calm.
+ */
+#define WINDOW_US 50000
+#define MAX_WINDOWS 4096
+#define WITNESS_PERIOD_US 500
+#define STALL_US 500
+#define SHORTEST_SLICE_NS 100000
+static uint32_t window_histogram[MAX_WINDOWS][BUCKETS];
+static uint8_t stalled[MAX_WINDOWS + 1];
+static uint64_t windows_start, witnesses;
+
+static void *witness(void *core) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  CPU_SET((int)(intptr_t)core, &cores);
+  struct {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t slice_ns, deadline, period;
+  } attributes = {.size = sizeof attributes, .policy = SCHED_OTHER, .slice_ns = SHORTEST_SLICE_NS};
+  if (sched_setaffinity(0, sizeof cores, &cores) < 0 || syscall(SYS_sched_setattr, 0, &attributes, 0) < 0) return NULL;
+  __atomic_add_fetch(&witnesses, 1, __ATOMIC_RELAXED);
+  for (uint64_t due = now_us() + WITNESS_PERIOD_US;; due += WITNESS_PERIOD_US) {
+    struct timespec at = {.tv_sec = (time_t)(due / 1000000), .tv_nsec = (long)(due % 1000000) * 1000};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+    uint64_t now = now_us();
+    if (now - due < STALL_US) continue;
+    if (now >= windows_start) {
+      uint64_t first = due > windows_start ? (due - windows_start) / WINDOW_US : 0;
+      for (uint64_t i = first; i <= (now - windows_start) / WINDOW_US + 1 && i <= MAX_WINDOWS; i++) stalled[i] = 1;
+    }
+    due = now;
+  }
+}
+
+static int start_witnesses(void) {
+  int cores = (int)sysconf(_SC_NPROCESSORS_ONLN);
+  for (int i = 0; i < cores; i++) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, witness, (void *)(intptr_t)i) != 0) die("pthread_create");
+  }
+  return cores;
+}
+
+static void print_calm(int cores, uint64_t end) {
+  static uint64_t counts[BUCKETS];
+  uint64_t total = 0, calm = 0, windows = (end - windows_start) / WINDOW_US;
+  if (windows > MAX_WINDOWS) windows = MAX_WINDOWS;
+  if (witnesses < (uint64_t)cores) return;
+  for (uint64_t i = 0; i < windows; i++) {
+    if (stalled[i]) continue;
+    calm++;
+    for (int k = 0; k < BUCKETS; k++) {
+      counts[k] += window_histogram[i][k];
+      total += window_histogram[i][k];
+    }
+  }
+  printf("calm %llu %llu %llu\n", (unsigned long long)percentile_of(counts, total, 0.99), (unsigned long long)calm,
+         (unsigned long long)windows);
 }
 
 /* Open loop: when the messages of a connection that are under way were due. */
@@ -258,6 +332,9 @@ static void rate_ready(int fd, uint32_t events) {
   for (; received[fd] >= message_bytes; received[fd] -= message_bytes) {
     sent_at[fd] = due_times[fd][due_tail[fd]++ % MAX_UNDER_WAY];
     unit_done(fd);
+    if (sent_at[fd] < windows_start) continue;
+    uint64_t window = (sent_at[fd] - windows_start) / WINDOW_US, bucket = (now_us() - sent_at[fd]) / 10;
+    if (window < MAX_WINDOWS) window_histogram[window][bucket < BUCKETS ? bucket : BUCKETS - 1]++;
   }
 }
 
@@ -267,6 +344,15 @@ static void run_rate(int connections, double warmup, double seconds, double rate
   struct epoll_event events[MAX_EVENTS];
   uint64_t opened = now_us() + 300000, start = opened + (uint64_t)(warmup * 1e6);
   uint64_t end = start + (uint64_t)(seconds * 1e6), sent = 0;
+  windows_start = start;
+  /* A timer that repeats by itself: one that every wait sets anew is dear in a virtual machine. */
+  uint64_t ticks;
+  struct timespec period = {.tv_sec = (time_t)(1 / rate), .tv_nsec = (long)(1e9 / rate) % 1000000000};
+  struct itimerspec every = {.it_interval = period, .it_value = period};
+  int pace = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+  if (pace < 0 || timerfd_settime(pace, 0, &every, NULL) < 0) die("timerfd");
+  watch(pace, EPOLLIN);
+  int cores = start_witnesses();
   for (;;) {
     uint64_t now = now_us(), due = opened + (uint64_t)((double)sent * 1e6 / rate);
     for (; due <= now; due = opened + (uint64_t)((double)++sent * 1e6 / rate)) {
@@ -278,9 +364,11 @@ static void run_rate(int connections, double warmup, double seconds, double rate
       }
       due_times[fd][due_head[fd]++ % MAX_UNDER_WAY] = due;
     }
-    struct timespec wait = {.tv_nsec = due > now ? (long)(due - now) * 1000 : 0};
-    int n = epoll_pwait2(ep, events, MAX_EVENTS, &wait, NULL);
-    for (int i = 0; i < n; i++) rate_ready(events[i].data.fd, events[i].events);
+    int n = epoll_wait(ep, events, MAX_EVENTS, -1);
+    for (int i = 0; i < n; i++) {
+      if (events[i].data.fd == pace) (void)!read(pace, &ticks, sizeof ticks);
+      else rate_ready(events[i].data.fd, events[i].events);
+    }
     now = now_us();
     if (!measuring && now >= start) {
       measuring = 1;
@@ -289,6 +377,7 @@ static void run_rate(int connections, double warmup, double seconds, double rate
     }
     if (now >= end) break;
   }
+  print_calm(cores, end);
   print_end();
 }
 
