@@ -273,8 +273,11 @@ export class PodEnrolment {
     this.#probeIps = this.ips;
     await probes.set(this.uid, this.#probeIps);
     this.#marked = true;
-    for (const name of writePodSettings(netns, 'proxied')) this.#log.debug('cannot change a pod setting', { name });
+    const missing = writePodSettings(netns, 'proxied');
     await this.#capture.redirect(netns, () => rules(this.#pod));
+    // Some of them a node has only once it had rules.
+    for (const name of missing.length > 0 ? writePodSettings(netns, 'proxied') : [])
+      this.#log.debug('cannot change a pod setting', { name });
     this.#redirected = true;
     this.#adopted = false;
   }

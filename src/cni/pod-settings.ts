@@ -13,6 +13,8 @@ const settings: Readonly<Record<string, Setting>> = {
   'net/ipv4/tcp_tw_reuse': { proxied: '1', plain: '2' },
   // A packet that conntrack finds out of its window would pass without address translation, and be answered with a reset.
   'net/netfilter/nf_conntrack_tcp_be_liberal': { proxied: '1', plain: '0' },
+  // A stray packet begins no connection that is then not redirected. Older connections go on, untracked.
+  'net/netfilter/nf_conntrack_tcp_loose': { proxied: '0', plain: '1' },
   // When a listener closes, what waits in its queue goes to the other one of the same port: two ztunnels, one replacing the other.
   'net/ipv4/tcp_migrate_req': { proxied: '1', plain: '0' },
 };

@@ -26,19 +26,48 @@ const tables: readonly Table[] = ['raw', 'mangle', 'nat'];
 const inbound = '-A ISTIO_PRERT';
 const outbound = '-A ISTIO_OUTPUT';
 const syn = '-p tcp --tcp-flags FIN,SYN,RST,ACK SYN';
+const notSyn = '-p tcp ! --tcp-flags FIN,SYN,RST,ACK SYN';
 const plain = `-m mark --mark ${hex(wellKnownMark)}/${hex(markMask)}`;
 const notPlain = `-m mark ! --mark ${hex(wellKnownMark)}/${hex(markMask)}`;
+
+/** What becomes of packets that the mesh leaves alone, and of those that it wants. */
+interface Verdicts {
+  readonly pass: string;
+  readonly take: (port: number) => string;
+}
+const redirect: Verdicts = { pass: '-j ACCEPT', take: (port) => `-j REDIRECT --to-ports ${port}` };
+/** At the end of a chain of which the rest of the table follows. */
+const drop: Verdicts = { pass: '-j RETURN', take: () => '-j DROP' };
 
 /** `missingJumps`: built-in chains, as `TABLE CHAIN`, that do not jump to ours yet: a second jump would run the rules twice. */
 export function iptablesRedirectScript(rules: PodRuleSet, family: Family, missingJumps: ReadonlySet<string>): string {
   return scriptOf(
     {
       raw: rules.dns.kind === 'off' ? [] : rawRules(rules),
-      mangle: mangleRules(rules),
-      nat: [...inboundRules(rules, family), ...outboundRules(rules, family)],
+      mangle: [
+        ...mangleRules(rules),
+        ...notRedirectable(inbound),
+        ...inboundRules(rules, family, drop),
+        ...notRedirectable(outbound),
+        ...outboundRules(rules, family, drop, []),
+      ],
+      nat: [
+        ...inboundRules(rules, family, redirect),
+        ...outboundRules(rules, family, redirect, dnsRules(rules, family)),
+      ],
     },
     missingJumps,
   );
+}
+
+/** Only SYN packets that address translation does not look at get past these: see nft-script.ts. */
+function notRedirectable(chain: string): string[] {
+  return [
+    `${chain} ! -p tcp -j RETURN`,
+    `${chain} ${notSyn} -j RETURN`,
+    `${chain} -m conntrack --ctstate DNAT -j RETURN`,
+    `${chain} -m conntrack ! --ctstatus CONFIRMED -j RETURN`,
+  ];
 }
 
 /** New connections go straight, proxied ones go on. */
@@ -109,49 +138,50 @@ function mangleRules({ mark, plainMark }: Pick<PodRuleSet, 'mark' | 'plainMark'>
   ];
 }
 
-function inboundRules({ probeIp4, probeIp6, probesFrom, capture }: PodRuleSet, family: Family): string[] {
+function inboundRules(
+  { probeIp4, probeIp6, probesFrom, capture }: PodRuleSet,
+  family: Family,
+  { pass, take }: Verdicts,
+): string[] {
   const rules: string[] = [];
   for (const name of capture.virtualInterfaces) {
-    rules.push(
-      `${inbound} -i ${name} ${syn} -j REDIRECT --to-ports ${outboundPort}`,
-      `${inbound} -i ${name} -j ACCEPT`,
-    );
+    rules.push(`${inbound} -i ${name} ${syn} ${take(outboundPort)}`, `${inbound} -i ${name} ${pass}`);
   }
   if (capture.bypassInbound) return rules;
-  rules.push(`${inbound} -s ${family === 'IPv4' ? probeIp4 : probeIp6} -j ACCEPT`);
+  rules.push(`${inbound} -s ${family === 'IPv4' ? probeIp4 : probeIp6} ${pass}`);
   for (const ip of (probesFrom?.ips ?? []).filter((each) => isOf(family, each))) {
-    for (const port of probesFrom?.ports ?? []) rules.push(`${inbound} -s ${ip} -p tcp --dport ${port} -j ACCEPT`);
+    for (const port of probesFrom?.ports ?? []) rules.push(`${inbound} -s ${ip} -p tcp --dport ${port} ${pass}`);
   }
-  rules.push(`${inbound} -i lo -j ACCEPT`);
-  for (const name of capture.excludedInterfaces) rules.push(`${inbound} -i ${name} -j ACCEPT`);
+  rules.push(`${inbound} -i lo ${pass}`);
+  for (const name of capture.excludedInterfaces) rules.push(`${inbound} -i ${name} ${pass}`);
   for (const port of [hbonePort, ...capture.excludedInboundPorts])
-    rules.push(`${inbound} -p tcp --dport ${port} -j ACCEPT`);
-  const redirect = `-j REDIRECT --to-ports ${plaintextPort}`;
-  if (capture.inboundPorts === 'all') rules.push(`${inbound} ${syn} ${redirect}`);
-  else for (const port of capture.inboundPorts) rules.push(`${inbound} ${syn} --dport ${port} ${redirect}`);
+    rules.push(`${inbound} -p tcp --dport ${port} ${pass}`);
+  const taken = take(plaintextPort);
+  if (capture.inboundPorts === 'all') rules.push(`${inbound} ${syn} ${taken}`);
+  else for (const port of capture.inboundPorts) rules.push(`${inbound} ${syn} --dport ${port} ${taken}`);
   return rules;
 }
 
-function outboundRules(rules: PodRuleSet, family: Family): string[] {
+function outboundRules(rules: PodRuleSet, family: Family, { pass, take }: Verdicts, dns: readonly string[]): string[] {
   const { probeIp4, probeIp6, mark, plainMark, capture } = rules;
   const lines = [
-    `${outbound} -m mark --mark ${hex(mark)} -j ACCEPT`,
+    `${outbound} -m mark --mark ${hex(mark)} ${pass}`,
     ...(plainMark
-      ? [`${outbound} ${plain} -j ACCEPT`, `${outbound} -m mark --mark ${hex(returnMark)}/${hex(markMask)} -j ACCEPT`]
+      ? [`${outbound} ${plain} ${pass}`, `${outbound} -m mark --mark ${hex(returnMark)}/${hex(markMask)} ${pass}`]
       : []),
-    `${outbound} -d ${family === 'IPv4' ? probeIp4 : probeIp6} -j ACCEPT`,
-    ...dnsRules(rules, family),
-    `${outbound} -o lo -j ACCEPT`,
+    `${outbound} -d ${family === 'IPv4' ? probeIp4 : probeIp6} ${pass}`,
+    ...dns,
+    `${outbound} -o lo ${pass}`,
   ];
-  for (const name of capture.excludedInterfaces) lines.push(`${outbound} -o ${name} -j ACCEPT`);
+  for (const name of capture.excludedInterfaces) lines.push(`${outbound} -o ${name} ${pass}`);
   for (const range of capture.excludedOutboundRanges.filter((each) => isOf(family, each)))
-    lines.push(`${outbound} -d ${range} -j ACCEPT`);
-  for (const port of capture.excludedOutboundPorts) lines.push(`${outbound} -p tcp --dport ${port} -j ACCEPT`);
-  const redirect = `-j REDIRECT --to-ports ${outboundPort}`;
-  if (capture.outboundRanges === 'all') return [...lines, `${outbound} ${syn} ${redirect}`];
-  for (const port of capture.outboundPorts) lines.push(`${outbound} ${syn} --dport ${port} ${redirect}`);
+    lines.push(`${outbound} -d ${range} ${pass}`);
+  for (const port of capture.excludedOutboundPorts) lines.push(`${outbound} -p tcp --dport ${port} ${pass}`);
+  const taken = take(outboundPort);
+  if (capture.outboundRanges === 'all') return [...lines, `${outbound} ${syn} ${taken}`];
+  for (const port of capture.outboundPorts) lines.push(`${outbound} ${syn} --dport ${port} ${taken}`);
   for (const range of capture.outboundRanges.filter((each) => isOf(family, each)))
-    lines.push(`${outbound} ${syn} -d ${range} ${redirect}`);
+    lines.push(`${outbound} ${syn} -d ${range} ${taken}`);
   return lines;
 }
 

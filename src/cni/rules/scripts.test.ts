@@ -1,4 +1,4 @@
-import { equal, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { test } from 'node:test';
 import { probeIptablesScript, probeScript } from '../probe-rules.ts';
 import { captureAll } from './capture-settings.ts';
@@ -36,6 +36,27 @@ test('only opening packets are redirected, so that older connections live on', (
       if (/redirect|REDIRECT/.test(line) && !/udp/.test(line))
         match(line, /fin\|syn\|rst\|ack\) == syn|FIN,SYN,RST,ACK SYN/);
     }
+  }
+});
+
+test('an opening packet that cannot be redirected any more is dropped where it would be redirected', () => {
+  const capture = {
+    ...captureAll,
+    excludedInboundPorts: [9090],
+    excludedOutboundRanges: ['10.9.0.0/16', 'fd09::/16'],
+    outboundPorts: [5432],
+    outboundRanges: ['10.0.0.0/8', 'fd00::/8'],
+    virtualInterfaces: ['k6t'],
+  };
+  for (const script of scripts({ capture, dns: { kind: 'everything' } })) {
+    const lines = script.split('\n').map((line) => line.trim());
+    const redirected = lines.filter((line) => /(redirect|REDIRECT)/.test(line) && !/dport 53/.test(line));
+    const dropped = lines.filter((line) => /(drop|-j DROP)$/.test(line) && !/limit/.test(line));
+    deepEqual(
+      dropped.map((line) => line.replace(/drop$|-j DROP$/, '')),
+      redirected.map((line) => line.replace(/redirect to :\d+$|-j REDIRECT --to-ports \d+$/, '')),
+    );
+    ok(dropped.length >= 4);
   }
 });
 
