@@ -78,6 +78,7 @@ class Agent {
   readonly #plugin: NodePlugin;
   /** Enrolments follow what is heard of pods. */
   #started = false;
+  #probesCheckedAtMs = 0;
 
   constructor(options: NodeAgentOptions, writer: RuleWriter) {
     const { client, nodeName, log, signal, netnsFolder, procFolder } = options;
@@ -212,7 +213,7 @@ class Agent {
       this.#zds.listen();
       await this.#plugin.start();
       this.#watchNamespaces();
-      ticking = setInterval(() => this.#health.tick(performance.now()), healthTickMs);
+      ticking = setInterval(() => this.#tick(performance.now()), healthTickMs);
       this.#log.info('node agent is ready', { pods: this.#enrolments.size });
       await new Promise<void>((resolve) => {
         if (signal.aborted) resolve();
@@ -251,6 +252,21 @@ class Agent {
       if (this.#followed.goalOf(pod) === 'in') this.#report.noteFound(pod);
       this.#enrolments.consider(pod);
     }
+  }
+
+  #tick(nowMs: number): void {
+    this.#health.tick(nowMs);
+    const { resyncMs } = { ...defaultTimings, ...this.#options.timings };
+    if (nowMs - this.#probesCheckedAtMs < resyncMs) return;
+    this.#probesCheckedAtMs = nowMs;
+    this.#probes.ensure().then(
+      (isRepaired) => {
+        if (!isRepaired) return;
+        this.#metrics.step('probe-rules-repaired');
+        this.#log.warn('somebody changed the rules for probes on the node: they were put back');
+      },
+      (error: unknown) => this.#log.debug('cannot write probe rules yet', { error: messageOf(error) }),
+    );
   }
 
   #watchNamespaces(): void {

@@ -1,5 +1,5 @@
 /** Lets the node's probes into pods that refuse plaintext: in the node's namespace their source becomes a marker address. */
-import { applyIptables, applyNft, listIptables } from '../net/index.ts';
+import { applyIptables, applyNft, listIptables, listNftTable, nftGeneration } from '../net/index.ts';
 import type { RuleProgram } from './rules/rule-writer.ts';
 
 export const hostTable = 'ambit-host';
@@ -27,6 +27,8 @@ export class ProbeRules {
   readonly #owners = new Map<string, string>();
   /** The table does not say yet what `#owners` says. */
   #behind = true;
+  /** Of the node's nftables when the table was last known to be right, and the table as the kernel lists it, once it was needed. */
+  #written: { readonly generation: number | undefined; readonly text: string | undefined } | undefined;
   #applying: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -64,6 +66,33 @@ export class ProbeRules {
     else await this.#writeIptables([], where);
   }
 
+  /** Puts back what somebody changed: resolves to whether it had to. Nothing but a system call while the node's rules stay as they are. */
+  async ensure(): Promise<boolean> {
+    await this.#applying;
+    const written = this.#written;
+    if (this.#behind || !written) {
+      await this.apply();
+      return false;
+    }
+    const { netns, program } = this.#options;
+    const generation = nftGeneration(netns);
+    // The number tells nothing of the older iptables.
+    if (program === 'nft' && generation !== undefined && generation === written.generation) return false;
+    const found = await this.#read();
+    // Pods came or went meanwhile: the table is as new.
+    if (this.#written !== written) return false;
+    if (written.text !== undefined && found === written.text) {
+      this.#written = { ...written, generation };
+      return false;
+    }
+    // The same rules, written again, tell what ours should look like.
+    await this.apply();
+    const again = this.#written;
+    const text = await this.#read();
+    if (this.#written === again && again?.generation === nftGeneration(netns)) this.#written = { ...again, text };
+    return found !== text;
+  }
+
   /** Writes the whole table, at most one write at a time and one waiting: many pods at once share it. */
   apply(): Promise<void> {
     if (!this.#applying) {
@@ -87,10 +116,25 @@ export class ProbeRules {
     try {
       if (program === 'nft') await applyNft({ script: probeScript(ips, this.#options), ...where });
       else await this.#writeIptables(ips, where);
+      this.#written = { generation: nftGeneration(netns), text: undefined };
     } catch (error) {
       this.#behind = true;
       throw error;
     }
+  }
+
+  /** What the node has of ours, as text that is equal for equal rules. */
+  async #read(): Promise<string | undefined> {
+    const { netns, program } = this.#options;
+    const where = netns === undefined ? {} : { netns };
+    if (program === 'nft') return listNftTable('inet', hostTable, where);
+    const texts = await Promise.all(
+      (['IPv4', 'IPv6'] as const).map((family) => listIptables({ family, ...where }).catch(() => '')),
+    );
+    return texts
+      .flatMap((text) => text.split('\n'))
+      .filter((line) => isOurs.test(line))
+      .join('\n');
   }
 
   async #writeIptables(ips: readonly string[], where: { readonly netns?: number }): Promise<void> {
@@ -111,6 +155,7 @@ export class ProbeRules {
 }
 
 const jump = '-A POSTROUTING -j ISTIO_POSTRT';
+const isOurs = / ISTIO_POSTRT( |$)/;
 
 /** The script that replaces the chain ISTIO_POSTRT; with the jump to it where there is none. */
 export function probeIptablesScript(
