@@ -1,10 +1,17 @@
 /** Scenarios of the packet rules in pods, by nft and by iptables: what they capture, whom they believe, and that they stay. Run by cni.test.ts. */
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { deepEqual, equal, match, ok } from 'node:assert/strict';
+import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import type { RuleProgram } from '../../src/cni/rules/rule-writer.ts';
-import { dial, listen } from '../../src/net/index.ts';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { captureAll } from '../../src/cni/rules/capture-settings.ts';
+import { chooseRuleWriter, type RuleProgram } from '../../src/cni/rules/rule-writer.ts';
+import { silentLog } from '../../src/lib/log.ts';
+import { checkPrivileges, closeNetns, dial, listen, openNetns } from '../../src/net/index.ts';
+import { connectFrom, sendStrayAck } from '../support/stray-segment.ts';
 import { ambient, CniNode, EchoClient, eventually, type TestPod } from './cni-node.ts';
+import { openTestNamespace } from './net-namespaces.ts';
 
 const wellKnownMark = 0x539;
 const returnMark = 0x111;
@@ -98,12 +105,65 @@ for (const program of ['nft', 'iptables'] as const satisfies readonly RuleProgra
 }
 `;
       execFileSync('nsenter', [`--net=${inside.namespace.path}`, 'nft', '-f', '-'], { input: seen });
-      await talk(inside, outside.ip);
-      await talk(outside, inside.ip);
+      for (const ip of ['ip', 'ip6'] as const) {
+        await talk(inside, outside[ip]);
+        await talk(outside, inside[ip]);
+      }
       const listed = node.inside(inside, 'nft', 'list', 'table', 'inet', 'probe');
       match(listed, /dport 8080 counter packets [1-9]/);
       match(listed, /meta mark 0x[0-9a-f]+ counter packets 0 /);
       node.inside(inside, 'nft', 'delete', 'table', 'inet', 'probe');
+    });
+
+    for (const direction of ['in', 'out'] as const) {
+      test(`a stray packet ahead of a connection gets nobody past the mesh, on the way ${direction}`, async () => {
+        const inside = await node.createPod(`strayed-${direction}`, { labels: ambient });
+        const outside = await node.createPod(`stray-${direction}`);
+        await node.enrolled(inside);
+        const [from, to] = direction === 'in' ? [outside, inside] : [inside, outside];
+        const setting = 'net.netfilter.nf_conntrack_tcp_loose';
+        equal(node.inside(inside, 'sysctl', '-n', setting).trim(), '0');
+        // The second round as on nodes whose /proc/sys the agent may not write to: there the rules alone are left.
+        for (const loose of ['0', '1']) {
+          await inside.namespace.exec('sysctl', '-qw', `${setting}=${loose}`);
+          for (const ip of ['ip', 'ip6'] as const) {
+            const segment = {
+              netns: from.netns,
+              from: { address: from[ip], port: 20_000 + Number(loose) },
+              to: { address: to[ip], port: 8080 },
+            };
+            sendStrayAck(segment);
+            const before = node.ztunnel.relayed;
+            const said = await connectFrom({ ...segment, timeoutMs: loose === '0' ? 10_000 : 1500 });
+            const relayed = node.ztunnel.relayed - before;
+            deepEqual([said, relayed], loose === '0' ? ['ping', 1] : [undefined, 0], `${ip}, loose ${loose}`);
+          }
+        }
+        equal(await relayedBy(() => talk(from, to.ip)), 1);
+      });
+    }
+
+    test('what connects from the node passes by its own address, also after somebody flushed the rules of the node', async () => {
+      const pod = await node.createPod('probed', { labels: ambient });
+      await node.enrolled(pod);
+      const probe = async (host: string): Promise<string | undefined> => {
+        const client = new EchoClient(await dial({ host, port: 8080, timeoutMs: 2000 }));
+        await client.check(100).finally(() => client.close());
+        return node.callers.at(-1);
+      };
+      const byMarker = async (): Promise<boolean> =>
+        (await probe(pod.ip)) === '169.254.7.127' &&
+        (await probe(pod.ip6)) === 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff';
+      ok(await byMarker());
+      const flush = program === 'nft' ? ['nft flush ruleset'] : ['iptables -t nat -F', 'ip6tables -t nat -F'];
+      for (const command of flush) execFileSync('sh', ['-c', command]);
+      // What comes in between is captured, or cut by the change.
+      await eventually('the rules are back', () => byMarker().catch(() => false));
+      await eventually('it is counted', async () =>
+        /nodeagent_reconcile_events_total\{type="probe-rules-repaired"\} \d/.test(await node.metrics()),
+      );
+      // Those of the pod were not concerned.
+      equal(await relayedBy(async () => talk(await node.createPod('prober'), pod.ip6)), 1);
     });
 
     test('who tries marks is slowed down', async () => {
@@ -124,21 +184,22 @@ for (const program of ['nft', 'iptables'] as const satisfies readonly RuleProgra
     test('rules that somebody flushes are put back, with an Event', async () => {
       const [inside, outside] = [await node.createPod('flushed', { labels: ambient }), await node.createPod('visitor')];
       await node.enrolled(inside);
-      const flush = program === 'nft' ? ['nft', 'flush', 'ruleset'] : ['iptables', '-t', 'nat', '-F'];
+      const flush = program === 'nft' ? ['nft flush ruleset'] : ['iptables -t nat -F', 'ip6tables -t nat -F'];
       // One that comes while the agent writes rules anyway is not noticed as such.
       await eventually('an Event tells', async () => {
-        node.inside(inside, ...flush);
+        for (const command of flush) node.inside(inside, ...command.split(' '));
         node.inside(inside, 'ip', 'rule', 'del', 'pref', '32764');
-        await eventually('connections are captured again', async () => {
-          return (await relayedBy(() => talk(outside, inside.ip).catch(() => {}))) === 1;
-        });
+        for (const ip of [inside.ip, inside.ip6])
+          await eventually('connections are captured again', async () => {
+            return (await relayedBy(() => talk(outside, ip).catch(() => {}))) === 1;
+          });
         return (await node.eventsOf(inside)).some(({ reason }) => reason === 'RulesRepaired');
       });
       await eventually('it is counted', async () =>
         /nodeagent_reconcile_events_total\{type="rules-repaired"\} \d/.test(await node.metrics()),
       );
       await eventually('the return path is back', () => node.inside(inside, 'ip', 'rule').includes('0x111'));
-      equal(await relayedBy(() => talk(outside, inside.ip)), 1);
+      for (const ip of [inside.ip, inside.ip6]) equal(await relayedBy(() => talk(outside, ip)), 1);
     });
 
     test("Istio's annotations leave out ports and ranges, at once and without cutting anybody", async () => {
@@ -154,11 +215,15 @@ for (const program of ['nft', 'iptables'] as const satisfies readonly RuleProgra
         eventually(`${relayed} are relayed`, async () => (await relayedBy(work)) === relayed);
 
       await set('excludeOutboundPorts', '9090');
-      await becomes(0, () => talk(inside, outside.ip, { port: 9090 }));
-      equal(await relayedBy(() => talk(inside, outside.ip)), 1);
+      for (const ip of [outside.ip, outside.ip6]) {
+        await becomes(0, () => talk(inside, ip, { port: 9090 }));
+        equal(await relayedBy(() => talk(inside, ip)), 1);
+      }
       await set('excludeInboundPorts', '9090');
-      await becomes(0, () => talk(outside, inside.ip, { port: 9090 }));
-      equal(await relayedBy(() => talk(outside, inside.ip)), 1);
+      for (const ip of [inside.ip, inside.ip6]) {
+        await becomes(0, () => talk(outside, ip, { port: 9090 }));
+        equal(await relayedBy(() => talk(outside, ip)), 1);
+      }
       await set('excludeOutboundIPRanges', `${outside.ip}/32,fd00:10:244:1::/64`);
       await becomes(0, () => talk(inside, outside.ip));
       await becomes(0, () => talk(inside, outside.ip6));
@@ -175,7 +240,7 @@ for (const program of ['nft', 'iptables'] as const satisfies readonly RuleProgra
       await becomes(0, () => talk(inside, outside.ip));
       await becomes(1, () => talk(inside, outside.ip6));
       await set('includeInboundPorts', '');
-      await becomes(0, () => talk(outside, inside.ip));
+      for (const ip of [inside.ip, inside.ip6]) await becomes(0, () => talk(outside, ip));
       await eventually(
         'the condition is gone',
         async () =>
@@ -262,3 +327,36 @@ for (const program of ['nft', 'iptables'] as const satisfies readonly RuleProgra
     });
   });
 }
+
+describe('iptables without ip6tables', { skip: isInstalled('iptables') ? false : 'iptables is not installed' }, () => {
+  test('a pod with IPv6 addresses is refused rather than left open in IPv6', async () => {
+    await checkPrivileges();
+    const folder = mkdtempSync(join(tmpdir(), 'ambit-ip6tables-'));
+    const { PATH } = process.env;
+    writeFileSync(join(folder, 'ip6tables-save'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    process.env['PATH'] = `${folder}:${PATH}`;
+    const writer = await chooseRuleWriter({ log: silentLog(), program: 'iptables' }).finally(() => {
+      process.env['PATH'] = PATH;
+      rmSync(folder, { recursive: true });
+    });
+    const space = await openTestNamespace();
+    const netns = openNetns(space.path);
+    try {
+      const rules = {
+        probeIp4: '169.254.7.127',
+        probeIp6: 'fd16::1',
+        probesFrom: undefined,
+        capture: captureAll,
+        mark: 0x7e571234,
+        plainMark: false,
+        dns: { kind: 'off' },
+      } as const;
+      await writer.redirect(netns, rules);
+      await space.exec('ip', 'addr', 'add', 'fd00::7/128', 'dev', 'lo');
+      await rejects(writer.redirect(netns, rules), { code: 'cni.no-ip6tables', message: /IPv6 addresses/ });
+    } finally {
+      closeNetns(netns);
+      await space.close();
+    }
+  });
+});

@@ -1,7 +1,16 @@
 /** Writes the rules of pods into their namespaces: by nft, or by iptables where there is no nft. */
-import { messageOf } from '../../lib/errors.ts';
+import { readFileSync } from 'node:fs';
+import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
-import { applyIptables, applyNft, listIptables, listNftTable, runIptables, runNamespaceTool } from '../../net/index.ts';
+import {
+  applyIptables,
+  applyNft,
+  listIptables,
+  listNftTable,
+  runIptables,
+  runNamespaceTool,
+  withNetns,
+} from '../../net/index.ts';
 import {
   hasIptablesRules,
   iptablesRedirectScript,
@@ -90,7 +99,15 @@ function iptablesWriter(families: readonly Family[]): RuleWriter {
   };
   return {
     program: 'iptables',
-    redirect: (netns, rules) => write(netns, (family, missing) => iptablesRedirectScript(rules, family, missing)),
+    async redirect(netns, rules) {
+      // What is left alone in one family would be open in that.
+      if (!families.includes('IPv6') && hasIpv6(netns))
+        throw new AmbitError('Cannot capture pod: it has IPv6 addresses, and ip6tables is not usable here', {
+          code: 'cni.no-ip6tables',
+          blame: 'internal',
+        });
+      await write(netns, (family, missing) => iptablesRedirectScript(rules, family, missing));
+    },
     release: (netns, rules) => write(netns, (_family, missing) => iptablesReleaseScript(rules, missing)),
     async remove(netns) {
       for (const family of families) {
@@ -111,6 +128,21 @@ function iptablesWriter(families: readonly Family[]): RuleWriter {
       return ruleCount(text) === all.reduce((sum, script) => sum + ruleCount(script), 0);
     },
   };
+}
+
+/** Whether others than neighbours on the link can reach the namespace by IPv6. */
+function hasIpv6(netns: number): boolean {
+  const globalScope = '00';
+  const text = withNetns(netns, () => {
+    try {
+      // thread-self, not self: the thread moves, the process does not.
+      return readFileSync('/proc/thread-self/net/if_inet6', 'utf8');
+    } catch {
+      return '';
+    }
+  });
+  // Address, number of the link, length of the prefix, scope, flags, name.
+  return text.split('\n').some((line) => line.split(/\s+/)[3] === globalScope);
 }
 
 /** Rules in our chains, and jumps to them. */
