@@ -50,8 +50,10 @@ export class PodEnrolments {
       if (goal === 'in') this.#options.onConsidered(existing);
       return;
     }
-    // Its address may not be known yet: from the moment that its namespace appears it should not be open to anybody.
-    if (goal === 'in' && pod.metadata.deletionTimestamp === undefined) this.#start(pod, 'in', false);
+    // Its address may not be known yet: from the moment that its namespace appears it should not be open to anybody. One that is
+    // about to end is taken on only where an earlier agent did: ztunnel would drop it, with its connections.
+    const isNew = pod.metadata.deletionTimestamp === undefined;
+    if (goal === 'in' && (isNew || redirectionOf(pod) !== undefined)) this.#start(pod, 'in', false);
     if (goal === 'out' && redirectionOf(pod) !== undefined && pod.spec.hostNetwork !== true)
       this.#start(pod, 'out', true);
   }

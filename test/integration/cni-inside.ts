@@ -26,11 +26,13 @@ describe('node agent', { timeout: 160_000 }, () => {
     equal(await node.redirectionOf(other), undefined);
 
     const before = node.ztunnel.relayed;
-    const caller = await EchoClient.open(other.netns, pod.ip, 8080);
-    await caller.check();
-    equal(node.ztunnel.relayed, before + 1);
-    deepEqual(node.callers, [other.ip]);
-    caller.close();
+    for (const ip of [pod.ip, pod.ip6]) {
+      const caller = await EchoClient.open(other.netns, ip, 8080);
+      await caller.check();
+      caller.close();
+    }
+    equal(node.ztunnel.relayed, before + 2);
+    deepEqual(node.callers, [other.ip, other.ip6]);
 
     await node.label(pod, null);
     await eventually(
@@ -38,19 +40,25 @@ describe('node agent', { timeout: 160_000 }, () => {
       () => !node.ztunnel.served.has(pod.uid) && !node.rulesOf(pod).includes('istio-ambient'),
     );
     await eventually('its annotation is gone', async () => (await node.redirectionOf(pod)) === undefined);
-    await eventually('so is the return path', () => !node.inside(pod, 'ip', 'rule').includes('0x111'));
-    const direct = await EchoClient.open(other.netns, pod.ip, 8080);
-    await direct.check();
-    equal(node.ztunnel.relayed, before + 1);
-    direct.close();
+    for (const family of ['-4', '-6'])
+      await eventually('so is the return path', () => !node.inside(pod, 'ip', family, 'rule').includes('0x111'));
+    for (const ip of [pod.ip, pod.ip6]) {
+      const direct = await EchoClient.open(other.netns, ip, 8080);
+      await direct.check();
+      direct.close();
+    }
+    equal(node.ztunnel.relayed, before + 2);
   });
 
   test('connections older than enrolment and than un-enrolment lose no byte, in and out', async () => {
     const [server, peer] = [await node.createPod('steady'), await node.createPod('peer')];
-    const old = [
+    const inAndOut = async (): Promise<EchoClient[]> => [
       await EchoClient.open(peer.netns, server.ip, 8080),
+      await EchoClient.open(peer.netns, server.ip6, 8080),
       await EchoClient.open(server.netns, peer.ip, 8080),
+      await EchoClient.open(server.netns, peer.ip6, 8080),
     ];
+    const old = await inAndOut();
     for (const connection of old) await connection.check();
     await node.label(server, 'ambient');
     let during = 0;
@@ -60,17 +68,15 @@ describe('node agent', { timeout: 160_000 }, () => {
       return (await node.redirectionOf(server)) === 'enabled';
     });
     ok(during > 0);
-    const relayed = [
-      await EchoClient.open(peer.netns, server.ip, 8080),
-      await EchoClient.open(server.netns, peer.ip, 8080),
-    ];
-    equal(node.ztunnel.relayed >= 2, true);
+    const before = node.ztunnel.relayed;
+    const relayed = await inAndOut();
+    equal(node.ztunnel.relayed, before + 4);
     for (const connection of [...old, ...relayed]) await connection.check();
     const earlier = async (): Promise<string | undefined> =>
       (await node.client.get(kinds.Pod, 'steady', 'demo')).status?.conditions?.find(
         ({ type }) => type === 'ambit.io/ConnectionsBeforeMesh',
       )?.message;
-    await eventually('the pod says what is older', async () => (await earlier())?.startsWith('2 connections') === true);
+    await eventually('the pod says what is older', async () => (await earlier())?.startsWith('4 connections') === true);
 
     await node.label(server, 'none');
     await eventually('redirection ended', () => !node.captures(server));
@@ -116,14 +122,19 @@ describe('node agent', { timeout: 160_000 }, () => {
     await node.reconnectZtunnel();
     const [server, peer] = [await node.createPod('stubborn', { labels: ambient }), await node.createPod('talker')];
     await eventually('stubborn is enrolled', async () => (await node.redirectionOf(server)) === 'enabled');
-    const relayed = await EchoClient.open(peer.netns, server.ip, 8080);
-    await relayed.check();
+    const relayed = [
+      await EchoClient.open(peer.netns, server.ip, 8080),
+      await EchoClient.open(peer.netns, server.ip6, 8080),
+    ];
+    for (const connection of relayed) await connection.check();
     await node.label(server, 'none');
     await eventually('redirection ended', () => !node.captures(server));
-    await relayed.check();
+    // The one that is left holds the drain open, whichever family it is of.
+    relayed[0]?.close();
+    await relayed[1]?.check();
     ok(node.ztunnel.served.has(server.uid));
     await eventually('ztunnel is told at the deadline', () => !node.ztunnel.served.has(server.uid));
-    relayed.close();
+    relayed[1]?.close();
     await node.stopAgent();
     await node.startAgent();
     await node.reconnectZtunnel();
@@ -160,11 +171,12 @@ describe('node agent', { timeout: 160_000 }, () => {
     const pod = await node.createPod('probed', { labels: ambient });
     await eventually('probed is enrolled', async () => (await node.redirectionOf(pod)) === 'enabled');
     const before = node.ztunnel.relayed;
-    const socket = await dial({ host: pod.ip, port: 8080, timeoutMs: 2000 });
-    const probe = new EchoClient(socket);
-    await probe.check();
-    probe.close();
-    deepEqual(node.callers, ['169.254.7.127']);
+    for (const host of [pod.ip, pod.ip6]) {
+      const probe = new EchoClient(await dial({ host, port: 8080, timeoutMs: 2000 }));
+      await probe.check();
+      probe.close();
+    }
+    deepEqual(node.callers, ['169.254.7.127', 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff']);
     equal(node.ztunnel.relayed, before);
   });
 
@@ -172,12 +184,13 @@ describe('node agent', { timeout: 160_000 }, () => {
     const [pod, caller] = [await node.createPod('closed', { labels: ambient }), await node.createPod('caller')];
     await eventually('closed is enrolled', async () => (await node.redirectionOf(pod)) === 'enabled');
     node.ztunnel.die();
-    await eventually('new connections are refused', () =>
-      EchoClient.open(caller.netns, pod.ip, 8080).then(
-        (connection) => (connection.close(), false),
-        () => true,
-      ),
-    );
+    for (const ip of [pod.ip, pod.ip6])
+      await eventually('new connections are refused', () =>
+        EchoClient.open(caller.netns, ip, 8080).then(
+          (connection) => (connection.close(), false),
+          () => true,
+        ),
+      );
     ok(node.captures(pod));
     await node.label(caller, 'ambient');
     await eventually('caller is pending', async () => (await node.redirectionOf(caller)) === 'pending');
@@ -186,9 +199,11 @@ describe('node agent', { timeout: 160_000 }, () => {
 
     await node.connectZtunnel();
     await eventually('caller is enrolled', async () => (await node.redirectionOf(caller)) === 'enabled');
-    const connection = await EchoClient.open(caller.netns, pod.ip, 8080);
-    await connection.check();
-    connection.close();
+    for (const ip of [pod.ip, pod.ip6]) {
+      const connection = await EchoClient.open(caller.netns, ip, 8080);
+      await connection.check();
+      connection.close();
+    }
     ok(node.ztunnel.served.has(pod.uid));
   });
 
@@ -213,8 +228,14 @@ describe('node agent', { timeout: 160_000 }, () => {
     const leftover = await node.createPod('leftover', { labels: ambient });
     for (const pod of [kept, broken, leftover])
       await eventually(`${pod.name} is enrolled`, async () => (await node.redirectionOf(pod)) === 'enabled');
-    const connection = await EchoClient.open(caller.netns, kept.ip, 8080);
-    await connection.check();
+    const open = [
+      await EchoClient.open(caller.netns, kept.ip, 8080),
+      await EchoClient.open(caller.netns, kept.ip6, 8080),
+    ];
+    const check = async (): Promise<void> => {
+      for (const connection of open) await connection.check();
+    };
+    await check();
 
     await node.stopAgent();
     await broken.namespace.exec('nft', 'flush', 'ruleset');
@@ -225,18 +246,45 @@ describe('node agent', { timeout: 160_000 }, () => {
       { metadata: { labels: null, annotations: { [annotation]: null } } },
       { type: 'merge' },
     );
-    await connection.check();
+    await check();
     const before = node.ztunnel.served.get(kept.uid);
     await node.startAgent();
     await eventually('broken is repaired', () => node.captures(broken));
-    await connection.check();
+    await check();
     // The relay keeps its pods while the agent is away; the snapshot names them again.
     await node.reconnectZtunnel();
     ok(node.ztunnel.requests.includes(`add ${kept.uid}`));
     equal(node.ztunnel.served.get(kept.uid), before);
-    await connection.check();
-    connection.close();
+    await check();
+    for (const connection of open) connection.close();
     await eventually('leftover is clean', () => !node.rulesOf(leftover).includes('istio-ambient'));
+  });
+
+  test('a pod that is about to end is served on by an agent that starts meanwhile', async () => {
+    const [pod, caller] = [await node.createPod('ending', { labels: ambient }), await node.createPod('last-caller')];
+    await node.enrolled(pod);
+    const open = [
+      await EchoClient.open(caller.netns, pod.ip, 8080),
+      await EchoClient.open(caller.netns, pod.ip6, 8080),
+    ];
+    for (const connection of open) await connection.check();
+    await node.client.delete(kinds.Pod, pod.name, 'demo', { gracePeriodSeconds: 600 });
+    ok((await node.getPod(pod)).metadata.deletionTimestamp);
+    await node.stopAgent();
+    await node.startAgent();
+    await node.reconnectZtunnel();
+    ok(node.ztunnel.requests.includes(`add ${pod.uid}`), node.ztunnel.requests.join());
+    for (const connection of open) {
+      await connection.check();
+      connection.close();
+    }
+    for (const ip of [pod.ip, pod.ip6]) {
+      const late = await EchoClient.open(caller.netns, ip, 8080);
+      await late.check();
+      late.close();
+    }
+    await node.deletePod(pod);
+    await eventually('it is dropped once it is gone', () => !node.ztunnel.served.has(pod.uid));
   });
 
   test('a deleted pod is dropped at once', async () => {
