@@ -8,8 +8,8 @@ const asked = { namespace: 'shop', name: 'web', uid: 'u1', netns: '/run/netns/u1
 const plain: Namespace = { metadata: { name: 'shop' } };
 const labelled: Namespace = { metadata: { name: 'shop', labels: { 'istio.io/dataplane-mode': 'ambient' } } };
 
-/** `followed`: what the agent follows of the namespace, look after look; `api`: what the API has. */
-function open(t: TestContext, followed: (Namespace | undefined)[], api: Namespace) {
+/** `followed`: what the agent follows of the namespace, look after look; `api`: what the API has; `enrolled`: what becomes of the enrolment. */
+function open(t: TestContext, followed: (Namespace | undefined)[], api: Namespace, enrolled = true) {
   const stop = new AbortController();
   t.after(() => stop.abort());
   const did: string[] = [];
@@ -23,7 +23,7 @@ function open(t: TestContext, followed: (Namespace | undefined)[], api: Namespac
       did.push(`enrol ${netns}`),
       {
         plan: (ips: readonly string[]) => void did.push(`plan ${ips.join()}`),
-        whenEnrolled: async () => true,
+        whenEnrolled: async () => enrolled,
         lastFailure: undefined,
       }
     ),
@@ -51,6 +51,11 @@ test('a pod outside of the mesh goes on', async (t) => {
   const { did, admit } = open(t, [plain], plain);
   deepEqual(await admit(), { enrolled: false });
   deepEqual(did, ['get Namespace']);
+});
+
+test('a pod whose enrolment ended has to wait, unless it is to be outside by now', async (t) => {
+  await rejects(open(t, [labelled], labelled, false).admit(), { code: 'cni.not-enrolled' });
+  deepEqual(await open(t, [labelled, labelled, plain], plain, false).admit(), { enrolled: false });
 });
 
 test('a pod whose namespace nobody has heard of waits', (t) =>

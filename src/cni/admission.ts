@@ -53,9 +53,17 @@ export class PodAdmission {
       this.#forgetStranger(pod);
       return { enrolled: true };
     }
-    // Its labels changed while it waited.
-    if (!deadline.aborted) return { enrolled: false };
+    // Its labels changed while it waited. An enrolment may also end because its pod seemed to be gone: that lets nobody out.
+    if (!deadline.aborted && !this.#stillWantsMesh(pod)) return { enrolled: false };
     throw refusal(asked, enrolment.lastFailure ?? 'it was not enrolled in time', 'cni.not-enrolled');
+  }
+
+  #stillWantsMesh(asked: Pod): boolean {
+    const { excludedNamespaces, followedPod, followedNamespace } = this.#options;
+    const { uid, namespace = '', name = '' } = asked.metadata;
+    const followed = followedPod(namespace, name);
+    const pod = followed?.metadata.uid === uid && followed ? followed : asked;
+    return !isTerminal(pod) && wantsMesh(pod, followedNamespace(namespace), excludedNamespaces);
   }
 
   /**
