@@ -36,6 +36,8 @@ test('taking it out gives back what was there', () => {
 test('what is no network is refused', () => {
   throws(() => withPlugin('[]', options));
   throws(() => withPlugin('{"name":"x"}', options));
+  throws(() => withPlugin('{"name":"x","plugins":[]}', options), /no plugin that makes a network/);
+  throws(() => withPlugin('{"name":"x","plugins":[{"type":"istio-cni"}]}', options), /no plugin that makes a network/);
 });
 
 test('files are looked at as runtimes do', () => {

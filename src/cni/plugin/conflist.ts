@@ -27,7 +27,9 @@ export function listFileOf(name: string): string {
 /** The network of the file with our plugin at its end, replaced if it is there. Throws when it is no network. */
 export function withPlugin(text: string, options: ChainOptions): string {
   const list = parseList(text);
-  const plugins = [...withoutOurs(list), pluginEntry(options)];
+  const others = withoutOurs(list);
+  if (others.length === 0) throw new Error('it has no plugin that makes a network');
+  const plugins = [...others, pluginEntry(options)];
   return `${JSON.stringify({ ...list, plugins }, null, 2)}\n`;
 }
 

@@ -1,10 +1,11 @@
 import { deepEqual, equal, match, ok } from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { createFakeClock, type FakeClock } from '../../lib/fake-clock.ts';
 import { silentLog } from '../../lib/log.ts';
+import { networkFiles } from './conflist.ts';
 import { CniInstaller, ownConfigName } from './installer.ts';
 import { pluginModules } from './launcher.ts';
 
@@ -72,6 +73,26 @@ test('chained into a list, nothing but our plugin is added and taken away', asyn
   match(readFileSync(join(confDir, '10-calico.conflist'), 'utf8'), /calico[^]*istio-cni/);
   await installer.uninstall();
   deepEqual(JSON.parse(readFileSync(join(confDir, '10-calico.conflist'), 'utf8')), JSON.parse(list));
+});
+
+test('where another configuration comes first by its name, ours is chained into that', async (t) => {
+  const meta = JSON.stringify({ cniVersion: '0.3.1', name: 'meta', type: 'multus' });
+  const { installer, confDir, clock } = open(t, true, { '10-calico.conflist': list });
+  await installer.start();
+  ok(readdirSync(confDir).includes(ownConfigName));
+  // Installed after us.
+  writeFileSync(join(confDir, '00-multus.conf'), meta);
+  for (let i = 0; i < 2000 && !existsSync(join(confDir, '00-multus.conflist')); i++) {
+    clock.advance(10_000);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  await installer.close();
+  const [first = ''] = networkFiles(readdirSync(confDir));
+  match(readFileSync(join(confDir, first), 'utf8'), /multus[^]*istio-cni/);
+  ok(!readdirSync(confDir).includes(ownConfigName));
+  await installer.uninstall();
+  deepEqual(readdirSync(confDir).toSorted(), ['00-multus.conf', '10-calico.conflist']);
+  equal(readFileSync(join(confDir, '00-multus.conf'), 'utf8'), meta);
 });
 
 test('without a network there is nothing to be chained into, and that is said', async (t) => {

@@ -14,7 +14,10 @@ export interface InstallerOptions {
   /** The node's folder for the plugin; `runDir` is where it finds our socket, on the node. */
   readonly launcher: LauncherOptions;
   readonly chain: ChainOptions;
-  /** A list of our own before all others, with the node's plugins and ours: theirs stays as it is, and after a reboot no pod starts without us. */
+  /**
+   * A list of our own before all others, with the node's plugins and ours: theirs stays as it is, and after a reboot no pod starts
+   * without us. Where the name of one comes before that of ours, it is chained into that.
+   */
   readonly ownConfig: boolean;
   readonly clock: Clock;
   readonly log: Log;
@@ -149,6 +152,8 @@ export class CniInstaller {
       if (hasPlugin(await readFile(join(confDir, ownConfigName), 'utf8').catch(() => ''))) return false;
       throw error;
     }
+    // Runtimes take the first file: behind another one ours would not count.
+    if (first < ownConfigName) return this.#chainIntoFirst(chain);
     return keepFile(
       join(confDir, ownConfigName),
       withPlugin(await readFile(join(confDir, first), 'utf8'), chain),
