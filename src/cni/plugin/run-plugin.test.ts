@@ -42,6 +42,27 @@ test('errors are answers in the protocol', async () => {
   equal((await run({ env: { CNI_COMMAND: undefined } })).answer['code'], 4);
 });
 
+test('a configuration of other types than it should have lets nobody out of the mesh', async () => {
+  for (const [wrong, named] of [
+    [{ exclude_namespaces: 'shop,kube-system' }, /exclude_namespaces/],
+    [{ exclude_namespaces: [1] }, /exclude_namespaces/],
+    [{ cni_agent_run_dir: 7 }, /cni_agent_run_dir/],
+    [{ pod_namespace: ['shop'] }, /pod_namespace/],
+    [{ cniVersion: 1 }, /cniVersion/],
+    [{ prevResult: 'none' }, /prevResult/],
+    [{ prevResult: { ips: '10.0.0.1' } }, /prevResult\.ips/],
+    [{ prevResult: { ips: [{ address: 1 }] } }, /prevResult\.ips/],
+  ] as const) {
+    const { code, answer } = await run({ config: wrong });
+    deepEqual([code, answer['code']], [1, 7], JSON.stringify(wrong));
+    match(String(answer['msg']), named);
+  }
+  for (const config of ['null', '[]', '"text"']) equal((await run({ config })).answer['code'], 6, config);
+});
+
 test('pods are let go whatever is wrong', async () => {
   for (const CNI_COMMAND of ['DEL', 'CHECK', 'GC', 'STATUS']) equal((await run({ env: { CNI_COMMAND } })).code, 0);
+  for (const CNI_COMMAND of ['DEL', 'GC'])
+    for (const config of ['', 'nonsense', 'null', '{"cniVersion":"9.9.9"}'])
+      deepEqual(await run({ env: { CNI_COMMAND }, config }), { code: 0, answer: {} }, config);
 });

@@ -26,6 +26,7 @@ interface PreviousResult {
   readonly ips?: readonly { readonly address?: string }[];
 }
 
+const nothing: PluginAnswer = { exitCode: 0, stdout: '' };
 const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
 const latestVersion = '1.1.0';
 const defaultRunDir = '/var/run/istio-cni';
@@ -41,6 +42,8 @@ export async function runCniPlugin(call: PluginCall): Promise<PluginAnswer> {
   let version = latestVersion;
   try {
     const command = call.env['CNI_COMMAND'];
+    // Nothing of ours outlives a pod: the node agent follows it by the API, and its rules end with its namespace.
+    if (command === 'DEL' || command === 'GC') return nothing;
     const config = parseConfig(call.stdin);
     version = config.cniVersion ?? '0.3.1';
     if (command === 'VERSION') return answer({ cniVersion: latestVersion, supportedVersions });
@@ -49,12 +52,10 @@ export async function runCniPlugin(call: PluginCall): Promise<PluginAnswer> {
     switch (command) {
       case 'ADD':
         return answer(await add(call, config));
-      // Nothing of ours outlives a pod: the node agent follows it by the API, and its rules end with its namespace.
-      case 'DEL':
+      // The agent looks after what is captured. Nor does its absence make the node unfit: pods outside of the mesh start without it.
       case 'CHECK':
-      case 'GC':
       case 'STATUS':
-        return { exitCode: 0, stdout: '' };
+        return nothing;
       case undefined:
       default:
         throw new PluginFailure(invalidVariables, `CNI_COMMAND "${command ?? ''}" is not known`);
@@ -93,11 +94,35 @@ async function add({ env }: PluginCall, config: PluginConfig): Promise<unknown> 
 }
 
 function parseConfig(text: string): PluginConfig {
+  let parsed: unknown;
   try {
-    return (text.trim() === '' ? {} : JSON.parse(text)) as PluginConfig;
+    parsed = text.trim() === '' ? {} : JSON.parse(text);
   } catch (error) {
     throw new PluginFailure(undecodable, `the configuration is not JSON: ${(error as Error).message}`);
   }
+  if (!isFields(parsed)) throw new PluginFailure(undecodable, 'the configuration is no JSON object');
+  const problem = problemOf(parsed);
+  if (problem !== undefined) throw new PluginFailure(invalidConfig, `the configuration is not usable: ${problem}`);
+  return parsed;
+}
+
+/** What is not of the type that it should be: nobody should be let out of the mesh by it. */
+function problemOf(config: Readonly<Record<string, unknown>>): string | undefined {
+  for (const name of ['cniVersion', 'cni_agent_run_dir', 'pod_namespace']) {
+    if (config[name] !== undefined && typeof config[name] !== 'string') return `${name} is no text`;
+  }
+  const { exclude_namespaces: excluded = [], prevResult = {} } = config;
+  if (!Array.isArray(excluded) || !excluded.every((each) => typeof each === 'string'))
+    return 'exclude_namespaces is no list of names';
+  if (!isFields(prevResult)) return 'prevResult is no object';
+  const { ips = [] } = prevResult;
+  if (!Array.isArray(ips) || !ips.every((each) => isFields(each) && typeof (each['address'] ?? '') === 'string'))
+    return 'prevResult.ips is no list of addresses';
+  return undefined;
+}
+
+function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** `A=1;B=2` */
