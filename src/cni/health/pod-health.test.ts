@@ -22,7 +22,10 @@ const pod = {
   status: { containerStatuses: [{ name: 'a', state: { running: {} } }] },
 } as unknown as Pod;
 
-function open(results: ProbePath['kind'][]): {
+function open(
+  results: ProbePath['kind'][],
+  ips: readonly string[] = ['127.0.0.1'],
+): {
   health: PodHealth;
   patches: { conditions: Record<string, unknown>[] }[];
   events: string[];
@@ -32,7 +35,7 @@ function open(results: ProbePath['kind'][]): {
   const patches: { conditions: Record<string, unknown>[] }[] = [];
   const events: string[] = [];
   const changed: string[] = [];
-  const subject: HealthSubject = { uid: 'u1', pod, ips: ['127.0.0.1'], enrolled: true, netns: 3 };
+  const subject: HealthSubject = { uid: 'u1', pod, ips, enrolled: true, netns: 3 };
   const health = new PodHealth({
     client: {
       patch: async (_kind: unknown, _name: string, _namespace: unknown, body: object) =>
@@ -72,6 +75,19 @@ test('probes that arrive need nothing more', async () => {
   await tick(100_000);
   deepEqual([patches, events], [[], []]);
   equal(health.probesFrom('u1'), undefined);
+});
+
+test('an application that listens in one family alone is not asked again and again', async () => {
+  for (const results of [
+    ['open', 'unknown', 'unknown', 'unknown'],
+    ['unknown', 'unknown', 'unknown', 'open'],
+  ] as const) {
+    const left: ProbePath['kind'][] = [...results, 'captured'];
+    const { events, tick } = open(left, ['127.0.0.1', '::1']);
+    await tick(0);
+    await tick(100_000);
+    deepEqual([events, left], [[], ['captured']]);
+  }
 });
 
 test("probes that get lost are let in by the node's own address, with an Event", async () => {

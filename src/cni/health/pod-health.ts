@@ -184,13 +184,16 @@ export class PodHealth {
     const { onChange, test = testProbePath, countProbe, log } = this.#options;
     let result: ProbePath = { kind: 'unknown' };
     for (const ip of ips) {
+      let found: ProbePath = { kind: 'unknown' };
       for (const port of ports) {
         const { netns } = subject;
         if (netns === undefined) return 'waiting';
-        result = await test({ netns, ip, port });
-        if (result.kind !== 'unknown') break;
+        found = await test({ netns, ip, port });
+        if (found.kind !== 'unknown') break;
       }
-      if (result.kind === 'captured' || result.kind === 'lost') break;
+      // Applications may listen in one family alone.
+      if (found.kind !== 'unknown') result = found;
+      if (found.kind === 'captured' || found.kind === 'lost') break;
     }
     if (result.kind === 'unknown') return 'waiting';
     countProbe(result.kind);
