@@ -11,7 +11,7 @@ import { chooseDestination } from './choose-destination.ts';
 import { ClientAnswer } from './client-answer.ts';
 import { noteClientEnd } from './client-end.ts';
 import { enginePart, exceptionReply, reportException } from './exceptions.ts';
-import type { LocalReply } from './filter.ts';
+import type { FilterResult, LiveTunnel, LocalReply } from './filter.ts';
 import { filterAnswer, filterRequest, finishFilters, type ChainRun } from './filter-chain.ts';
 import { Forwarding, type ForwardingOwner } from './forwarding.ts';
 import { GrpcMessages } from './grpc-messages.ts';
@@ -69,8 +69,13 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
   #state: Map<object, unknown> | undefined;
   #flags: Set<string> | undefined;
   readonly #onTunnel: RunOptions['onTunnel'];
+  /** A request for a tunnel as it came, before any filter. */
+  #arrived: RequestHead | undefined;
   /** A request for a tunnel as filters saw it, before its rule changed it. */
   #entered: RequestHead | undefined;
+  /** Of a tunnel that is looked at again: aborted at its end. */
+  #tunnelEnd: AbortController | undefined;
+  #reviews = 0;
   readonly #exchange: ServerExchange;
   readonly #place: HttpPlace;
   readonly #body: RequestBody;
@@ -106,6 +111,7 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     try {
       this.#exchange.read(this);
       this.reroute();
+      if (this.request.upgrade !== undefined) this.#arrived = copyOf(this.request);
       filterRequest(this.#place.filters, 0, this);
     } catch (error) {
       this.onException(error);
@@ -198,23 +204,47 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     return this.#entered ?? this.request;
   }
 
+  /** Whether it was let in by this configuration of its place. */
+  isOf(place: HttpPlace): boolean {
+    return this.#place === place;
+  }
+
   /** The configuration changed while this is a tunnel: ends it when the filters of `place` would not let it in now. */
   review(place: HttpPlace): void {
-    const { connection, remoteAddress, token } = this;
+    const { connection, remoteAddress, token, entered: request } = this;
+    const tunnel: LiveTunnel = {
+      connection,
+      remoteAddress,
+      token,
+      request,
+      arrived: this.#arrived ?? request,
+      run: this,
+    };
+    const { signal } = (this.#tunnelEnd ??= new AbortController());
+    const review = ++this.#reviews;
     for (const filter of place.filters) {
-      let refusal: LocalReply | undefined;
+      let verdict: FilterResult;
       try {
-        refusal = filter.review?.({ connection, remoteAddress, token, request: this.entered });
+        verdict = filter.review?.(tunnel, signal);
       } catch (error) {
         this.onException(error, filter.name);
         return;
       }
-      if (!refusal) continue;
-      this.responseDetails = refusal.details;
-      this.reason = `not allowed any more: ${refusal.reason}`;
-      this.#reset(this.reason);
-      return;
+      if (verdict instanceof Promise) {
+        verdict.then(
+          // What a configuration said that was replaced meanwhile counts no more.
+          (refusal) => refusal && review === this.#reviews && this.#endTunnel(refusal),
+          (error: unknown) => this.onException(error, filter.name),
+        );
+      } else if (verdict) return this.#endTunnel(verdict);
     }
+  }
+
+  #endTunnel({ details, reason }: LocalReply): void {
+    if (this.#over) return;
+    this.responseDetails = details;
+    this.reason = `not allowed any more: ${reason}`;
+    this.#reset(this.reason);
   }
 
   // The client's side.
@@ -253,6 +283,7 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     if (this.#over) return;
     this.#over = true;
     if (this.responseStatus === 101) this.#onTunnel?.(this, false);
+    this.#tunnelEnd?.abort();
     this.times.end = performance.now();
     if (error && !this.#gaveUp && !this.#flags?.has('UT') && this.failure === undefined) {
       noteClientEnd(this, error, this.#answer.isDecided);
@@ -362,7 +393,7 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     }
     this.destination = destination;
     this.backend = destination.target.backend;
-    if (request.upgrade !== undefined) this.#entered = { ...request, headers: request.headers.copy() };
+    if (request.upgrade !== undefined) this.#entered = copyOf(request);
     changeRequest(this, picked, destination);
     const client = clientOf(this);
     if (rule.mirrors) {
@@ -416,4 +447,8 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     this.#answer.send(head);
     if (head.status === 101 && !this.#over) this.#onTunnel?.(this, true);
   }
+}
+
+function copyOf(head: RequestHead): RequestHead {
+  return { ...head, headers: head.headers.copy() };
 }

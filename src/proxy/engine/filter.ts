@@ -1,11 +1,11 @@
 /** HTTP filters: each a folder under `filters/`, built once a configuration, run once a request. */
 import type { HeaderList } from '../../http/header-list.ts';
-import type { ResponseHead } from '../../http/message.ts';
+import type { RequestHead, ResponseHead } from '../../http/message.ts';
 import type { PolicyAttachment } from '../../api/l7/index.ts';
 import type { RequestFacts } from '../../policy/http-facts.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
 import type { ProxyServices } from '../proxy-services.ts';
-import type { HttpRun } from './http-run.ts';
+import type { DownstreamConnection, HttpRun } from './http-run.ts';
 import type { TcpFilter } from './tcp-run.ts';
 
 /** An answer that the proxy gives itself. */
@@ -26,6 +26,17 @@ export interface LocalReply {
 /** Undefined: go on. */
 export type FilterResult = LocalReply | undefined | Promise<LocalReply | undefined>;
 
+/** A request that became a tunnel (WebSocket), as filters look at it again. */
+export interface LiveTunnel extends RequestFacts {
+  readonly connection: DownstreamConnection;
+  /** As filters left it, before its rule changed it. */
+  readonly request: RequestHead;
+  /** As it came, before any filter changed it. */
+  readonly arrived: RequestHead;
+  /** Whose tunnel it is. */
+  readonly run: HttpRun;
+}
+
 /**
  * One filter under one configuration, shared by all requests of its place. What a callback throws or rejects with refuses the request
  * (500), ends its tunnel, or is only told of once the request is over.
@@ -36,8 +47,11 @@ export interface HttpFilter {
   onRequest?(run: HttpRun): FilterResult;
   /** Before the final response head goes on, in reverse order of the chain; it may change the head. */
   onResponse?(run: HttpRun, head: ResponseHead): void | Promise<void>;
-  /** The configuration changed: whether a tunnel (WebSocket) that was let in by another one may go on. */
-  review?(facts: RequestFacts): LocalReply | undefined;
+  /**
+   * The configuration changed: whether a tunnel that was let in by another one may go on. It does until there is a verdict. Once
+   * `signal` is aborted it is over, and nobody heeds what the filter says.
+   */
+  review?(tunnel: LiveTunnel, signal: AbortSignal): FilterResult;
   /** The exchange is over, whatever became of it. */
   onFinish?(run: HttpRun): void;
   /** No configuration has it any more; requests under way may still come. */

@@ -4,8 +4,8 @@ import type { SpiffeId } from '../../api/names.ts';
 import { compileRoutes } from '../../decision/routes/index.ts';
 import { HeaderList } from '../../http/header-list.ts';
 import { engineBench, FakeExchange, forwardRule, testConnection } from './engine-fixtures.ts';
-import type { HttpFilter } from './filter.ts';
-import { createHttpEntry } from './http-entry.ts';
+import type { HttpFilter, LocalReply } from './filter.ts';
+import { createHttpEntry, type HttpEntry } from './http-entry.ts';
 import type { DownstreamConnection, HttpRun } from './http-run.ts';
 import type { HttpPlace } from './place.ts';
 
@@ -166,4 +166,87 @@ describe('a request that enters', () => {
     entry.review();
     assert.equal(seen.length, 2);
   });
+
+  test('and became a tunnel ends once whoever has to ask first has heard a refusal of the policies of now', async () => {
+    const asked: PromiseWithResolvers<LocalReply | undefined>[] = [];
+    const signals: AbortSignal[] = [];
+    const scene = tunnelScene({
+      name: 'guard',
+      review(_, signal) {
+        signals.push(signal);
+        const answer = Promise.withResolvers<LocalReply | undefined>();
+        asked.push(answer);
+        return answer.promise;
+      },
+    });
+    const { entry, exchange } = scene;
+    entry.review();
+    entry.review();
+    asked[0]?.resolve(refusal);
+    await settled();
+    assert.equal(exchange.resetBy, undefined, 'a configuration that was replaced counts no more');
+    asked[1]?.resolve(undefined);
+    await settled();
+    assert.equal(exchange.resetBy, undefined);
+    entry.review();
+    asked[2]?.resolve(refusal);
+    await settled();
+    assert.match(String(exchange.resetBy), /not allowed any more: denied by shop\/no/);
+    assert.ok(!signals.some(({ aborted }) => aborted));
+    exchange.reader.onClose();
+    assert.ok(
+      signals.every(({ aborted }) => aborted),
+      'whoever asks may give up',
+    );
+  });
+
+  test('and becomes a tunnel under another configuration than it came in by is looked at again', () => {
+    const seen: string[] = [];
+    const guard: HttpFilter = { name: 'guard', review: ({ request }) => (seen.push(request.path), refusal) };
+    const { exchange } = tunnelScene({ name: 'none' }, guard);
+    assert.deepEqual(seen, ['/chat']);
+    assert.match(String(exchange.resetBy), /not allowed any more: denied by shop\/no/);
+  });
+
+  test('and became a tunnel is shown to filters as it came, too', () => {
+    const seen: unknown[] = [];
+    const { entry } = tunnelScene({
+      name: 'guard',
+      onRequest: ({ request }) => void request.headers.remove('authorization'),
+      review({ request, arrived }) {
+        seen.push(request.headers.get('authorization'), arrived.headers.get('authorization'));
+        return undefined;
+      },
+    });
+    entry.review();
+    assert.deepEqual(seen, [undefined, 'Bearer x']);
+  });
 });
+
+const refusal: LocalReply = { status: 403, flag: '', details: 'rbac', reason: 'denied by shop/no' };
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await Promise.resolve();
+}
+
+/** A tunnel that `before` let in, and that is under `after` when the backend takes it; absent: still `before`. */
+function tunnelScene(before: HttpFilter, after = before): { entry: HttpEntry; exchange: FakeExchange } {
+  const { upstreams, place: ownPlace } = engineBench();
+  const placeWith = (filter: HttpFilter): HttpPlace => ({ ...ownPlace, filters: [filter] });
+  let place = placeWith(before);
+  const entry = createHttpEntry({
+    services: ownPlace.services,
+    connection: testConnection,
+    version: 'http/1.1',
+    placeOf: () => place,
+    trust: 'mesh',
+    onBadRequest() {},
+    onClose() {},
+  });
+  const headers = new HeaderList(['authorization', 'Bearer x']);
+  const exchange = new FakeExchange({ path: '/chat', upgrade: 'websocket', headers }, 'unknown');
+  entry.listener.onRequest(exchange);
+  if (after !== before) place = placeWith(after);
+  upstreams.last.reader.onResponse({ status: 101, headers: new HeaderList() }, false);
+  return { entry, exchange };
+}

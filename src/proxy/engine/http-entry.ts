@@ -40,8 +40,18 @@ export function createHttpEntry(options: HttpEntryOptions): HttpEntry {
   const { services, connection, version, placeOf, trust } = options;
   const tunnels = new Set<ActiveRun>();
   const onTunnel = (run: ActiveRun, isOpen: boolean): void => {
-    if (isOpen) tunnels.add(run);
-    else tunnels.delete(run);
+    if (!isOpen) return void tunnels.delete(run);
+    tunnels.add(run);
+    // The configuration may have changed while the backend was asked.
+    review(run, (place) => !run.isOf(place));
+  };
+  const review = (run: ActiveRun, isDue: (place: HttpPlace) => boolean): void => {
+    try {
+      const place = placeOf(run.entered);
+      if (place !== undefined && place !== 'misdirected' && isDue(place)) run.review(place);
+    } catch (error) {
+      run.onException(error);
+    }
   };
   /** Of the request before: the place of a Service that is gone still says what becomes of requests to it. */
   let last: HttpPlace | undefined;
@@ -115,14 +125,7 @@ export function createHttpEntry(options: HttpEntryOptions): HttpEntry {
   return {
     listener,
     review() {
-      for (const run of tunnels) {
-        try {
-          const place = placeOf(run.entered);
-          if (place !== undefined && place !== 'misdirected') run.review(place);
-        } catch (error) {
-          run.onException(error);
-        }
-      }
+      for (const run of tunnels) review(run, () => true);
     },
   };
 }

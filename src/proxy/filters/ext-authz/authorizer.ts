@@ -16,13 +16,16 @@ export interface CheckedBody {
   readonly partial: boolean;
 }
 
+/** What an authorizer is told of. */
+export type CheckedRequest = Pick<HttpRun, 'connection' | 'request' | 'remoteAddress' | 'requestId' | 'times'>;
+
 export interface Authorizer {
   readonly name: string;
   /** Of who is asked: it changes when the provider is led to another service. */
   readonly id: string;
   readonly use: AuthorizerUse;
   /** The answer does not reject: what goes wrong is `failed`. */
-  ask(run: HttpRun, body: CheckedBody | undefined): Call<AuthorizerAnswer>;
+  ask(run: CheckedRequest, body: CheckedBody | undefined): Call<AuthorizerAnswer>;
   /** About a connection that is no HTTP; absent: it can be asked about requests alone. Answers as `ask` does. */
   readonly askConnection?: (connection: DownstreamConnection) => Call<AuthorizerAnswer>;
 }

@@ -2,13 +2,15 @@
  * External authorization of connections that are no HTTP: an authorizer by gRPC is told who is at the ends, and asked once for
  * each connection, also when the policy that wants it comes later.
  */
+import type { Call } from '../../../http/call.ts';
 import { RequestSubject } from '../../../policy/http-facts.ts';
 import type { FilterPlace } from '../../engine/filter.ts';
 import type { DownstreamConnection } from '../../engine/http-run.ts';
-import type { TcpFilter, TcpRefusal, TcpRun, TcpVerdict } from '../../engine/tcp-run.ts';
-import { type Asker, askersOf, deniedBy, failedToAsk, firstMatch, withoutAuthorizer } from './askers.ts';
+import type { TcpFilter, TcpRun, TcpVerdict } from '../../engine/tcp-run.ts';
+import { type Asker, askersOf, firstMatch, withoutAuthorizer } from './askers.ts';
 import type { Authorizer, AuthorizerAnswer } from './authorizer.ts';
 import { type CheckResult, countChecks } from './check-counts.ts';
+import { checkLive, hasAllowed } from './kept-checks.ts';
 
 export function createConnectionFilter(name: string, place: FilterPlace): TcpFilter | undefined {
   const askers = askersOf(place, 'tcp');
@@ -16,12 +18,6 @@ export function createConnectionFilter(name: string, place: FilterPlace): TcpFil
 }
 
 type ConnectionAuthorizer = Authorizer & Required<Pick<Authorizer, 'askConnection'>>;
-
-/**
- * What authorizers say of connections that live, by authorizer: a refusal or a failure is not kept. Of the process, as each
- * configuration has filters of its own.
- */
-const checks = new WeakMap<DownstreamConnection, Map<string, Promise<AuthorizerAnswer> | 'allowed'>>();
 
 class ConnectionFilter implements TcpFilter {
   readonly name: string;
@@ -54,58 +50,11 @@ class ConnectionFilter implements TcpFilter {
         this.#count(provider, 'error');
         return withoutAuthorizer(rule, found.missing);
       }
-      if (checks.get(connection)?.get(found.id) !== 'allowed') asked.push(found);
+      if (!hasAllowed(found, connection)) asked.push(found);
     }
-    return asked.length === 0 ? undefined : this.#askAll(connection, asked, signal);
-  }
-
-  /** One after the other: each must allow. */
-  async #askAll(
-    connection: DownstreamConnection,
-    authorizers: readonly ConnectionAuthorizer[],
-    signal: AbortSignal,
-  ): Promise<TcpRefusal | undefined> {
-    for (const authorizer of authorizers) {
-      const answer = await this.#ask(connection, authorizer, signal);
-      if (signal.aborted) return undefined;
-      if (answer === 'allowed' || answer.kind === 'allowed') continue;
-      if (answer.kind === 'denied') return deniedBy(authorizer, answer.message);
-      if (!authorizer.use.failOpen) return failedToAsk(authorizer, answer.message);
-    }
-    return undefined;
-  }
-
-  /** Whoever asks while an answer is waited for waits for the same one. */
-  #ask(
-    connection: DownstreamConnection,
-    authorizer: ConnectionAuthorizer,
-    signal: AbortSignal,
-  ): Promise<AuthorizerAnswer> | 'allowed' {
-    let ofConnection = checks.get(connection);
-    if (!ofConnection) checks.set(connection, (ofConnection = new Map()));
-    let answer = ofConnection.get(authorizer.id);
-    if (answer === undefined) {
-      answer = this.#call(connection, authorizer, { ofConnection, signal });
-      ofConnection.set(authorizer.id, answer);
-    }
-    return answer;
-  }
-
-  async #call(
-    connection: DownstreamConnection,
-    authorizer: ConnectionAuthorizer,
-    { ofConnection, signal }: { readonly ofConnection: Map<string, unknown>; readonly signal: AbortSignal },
-  ): Promise<AuthorizerAnswer> {
-    const call = authorizer.askConnection(connection);
-    const cancel = (): void => call.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
-    if (signal.aborted) cancel();
-    const answer = await call.answer;
-    signal.removeEventListener('abort', cancel);
-    if (answer.kind === 'allowed') ofConnection.set(authorizer.id, 'allowed');
-    else ofConnection.delete(authorizer.id);
-    if (!signal.aborted) this.#count(authorizer.name, answer.kind === 'failed' ? 'error' : answer.kind);
-    return answer;
+    if (asked.length === 0) return undefined;
+    const ask = (authorizer: ConnectionAuthorizer): Call<AuthorizerAnswer> => authorizer.askConnection(connection);
+    return checkLive(connection, asked, { ask, count: this.#count, signal });
   }
 }
 

@@ -4,7 +4,7 @@ import type { HttpAuthorization, Provider } from '../../../api/l7/index.ts';
 import { HeaderList } from '../../../http/header-list.ts';
 import { createFakeClock, type FakeClock } from '../../../lib/fake-clock.ts';
 import { readCheckRequest } from '../../../wire/policy-service-fixtures.ts';
-import type { FilterPlace, LocalReply } from '../../engine/filter.ts';
+import type { FilterPlace, HttpFilter, LiveTunnel, LocalReply } from '../../engine/filter.ts';
 import type { UpstreamFailure } from '../../upstream/upstream.ts';
 import { placeFor, runFor, type RunOptions, type TestRun } from '../filter-fixtures.ts';
 import { openTestService, type ServedAnswer, type ServedRequest, type TestService } from '../service-fixture.ts';
@@ -35,6 +35,7 @@ const onlyPosts: HttpAuthorization['rules'] = [
 
 interface Bench {
   readonly place: FilterPlace;
+  readonly filter: HttpFilter;
   readonly service: TestService;
   readonly clock: FakeClock;
   ask(request?: RunOptions): Promise<{ readonly run: TestRun; readonly reply: LocalReply | undefined }>;
@@ -60,6 +61,7 @@ function openBench(
   assert.ok(filter);
   return {
     place,
+    filter,
     service,
     clock,
     async ask(request = {}) {
@@ -173,6 +175,85 @@ describe('external authorization', () => {
     assert.equal((await bench.ask()).reply, undefined);
     assert.match((await bench.ask()).reply?.reason ?? '', /no healthy host/);
     assert.equal(bench.service.requests.length, 3);
+  });
+});
+
+describe('external authorization of tunnels that live', () => {
+  const tunnelOf = (run: TestRun): LiveTunnel => ({
+    connection: run.connection,
+    remoteAddress: run.remoteAddress,
+    request: run.request,
+    arrived: { ...run.request, headers: run.request.headers.copy() },
+    run,
+  });
+  const runOf = (headers: readonly string[] = []): TestRun => {
+    const run = runFor({ path: '/chat', headers });
+    run.request.upgrade = 'websocket';
+    return run;
+  };
+  const review = async (bench: Bench, tunnel: LiveTunnel, signal = new AbortController().signal) =>
+    await bench.filter.review?.(tunnel, signal);
+
+  it('asks whom nobody has asked about them, with the request as it came', async () => {
+    const bench = openBench(() => ({ status: 403 }));
+    const tunnel = tunnelOf(runOf(['authorization', 'Bearer x']));
+    tunnel.request.headers.remove('authorization');
+    assert.deepEqual(await review(bench, tunnel), {
+      status: 403,
+      flag: 'UAEX',
+      details: 'ext_authz_denied',
+      reason: 'authorizer "authz" denied it: it answered 403',
+    });
+    assert.equal(bench.service.requests[0]?.head.headers.get('authorization'), 'Bearer x');
+    assert.deepEqual(counted(bench), ['{provider="authz",result="denied"} 1']);
+  });
+
+  it('does not ask again whom it has asked, before or since', async () => {
+    const bench = openBench(() => ({ status: 200 }));
+    const first = runOf();
+    assert.equal(await bench.filter.onRequest?.(first), undefined);
+    assert.equal(await review(bench, tunnelOf(first)), undefined);
+    assert.equal(bench.service.requests.length, 1);
+    const second = tunnelOf(runOf());
+    assert.equal(await review(bench, second), undefined);
+    assert.equal(
+      await review(
+        openBench(() => ({ status: 403 })),
+        second,
+      ),
+      undefined,
+    );
+    assert.equal(bench.service.requests.length, 2);
+  });
+
+  it('asks about what the rules match alone, and not where a policy is on trial', async () => {
+    for (const policies of [[policy({ rules: onlyPosts })], [policy({ dryRun: true })]]) {
+      const bench = openBench(() => ({ status: 403 }), { policies });
+      assert.equal(await review(bench, tunnelOf(runOf())), undefined);
+      assert.deepEqual(bench.service.requests, []);
+    }
+  });
+
+  it('ends them when nobody can be asked, and when asking fails unless the provider says otherwise', async () => {
+    const nobody = await review(
+      openBench(() => ({ status: 200 }), { providers: [] }),
+      tunnelOf(runOf()),
+    );
+    assert.match(nobody?.reason ?? '', /there is no provider "authz"/);
+    const fails = () => openBench(() => ({ failure: noHost }));
+    assert.match((await review(fails(), tunnelOf(runOf())))?.reason ?? '', /"authz" could not be asked/);
+    const open = openBench(() => ({ failure: noHost }), { use: { failOpen: true } });
+    assert.equal(await review(open, tunnelOf(runOf())), undefined);
+  });
+
+  it('gives up asking when they end', async () => {
+    const bench = openBench(() => 'never');
+    const gone = new AbortController();
+    const pending = review(bench, tunnelOf(runOf()), gone.signal);
+    gone.abort();
+    assert.equal(await pending, undefined);
+    assert.deepEqual(bench.service.resets, ['given up']);
+    assert.deepEqual(counted(bench), []);
   });
 });
 

@@ -4,12 +4,13 @@ import type { ResponseHead } from '../../../http/message.ts';
 import { RequestSubject } from '../../../policy/http-facts.ts';
 import type { RuleName } from '../../../policy/http-rules.ts';
 import type { HeaderMutation } from '../../../wire/ext-authz.ts';
-import type { FilterKind, HttpFilter, LocalReply } from '../../engine/filter.ts';
+import type { FilterKind, FilterResult, HttpFilter, LiveTunnel, LocalReply } from '../../engine/filter.ts';
 import type { HttpRun } from '../../engine/http-run.ts';
 import { type Asker, askersOf, deniedBy, failedToAsk, firstMatch, withoutAuthorizer } from './askers.ts';
 import type { Authorizer, AuthorizerAnswer, CheckedBody } from './authorizer.ts';
 import { type CheckResult, countChecks } from './check-counts.ts';
 import { createConnectionFilter } from './connection-filter.ts';
+import { checkLive, hasAllowed, keepAllowed } from './kept-checks.ts';
 import { mutateHeaders } from './header-mutations.ts';
 import { changeQuery } from './query-changes.ts';
 
@@ -42,7 +43,7 @@ class ExtAuthzFilter implements HttpFilter {
     this.#count = count;
   }
 
-  onRequest(run: HttpRun): Promise<LocalReply | undefined> | LocalReply | undefined {
+  onRequest(run: HttpRun): FilterResult {
     const subject = new RequestSubject(run);
     const asked: { readonly asker: Asker; readonly rule: RuleName }[] = [];
     for (const asker of this.#askers) {
@@ -63,6 +64,30 @@ class ExtAuthzFilter implements HttpFilter {
           run,
           asked.map(({ asker }) => asker.authorizer as Authorizer),
         );
+  }
+
+  /** Whoever was not asked before it was a tunnel is asked now, about the request as it came. */
+  review(tunnel: LiveTunnel, signal: AbortSignal): FilterResult {
+    const { connection, remoteAddress, arrived: request, run } = tunnel;
+    const subject = new RequestSubject({ connection, remoteAddress, request });
+    const asked: Authorizer[] = [];
+    for (const { provider, matchers, authorizer } of this.#askers) {
+      const rule = firstMatch(matchers, subject);
+      if (!rule) continue;
+      // No one is asked about what is denied anyway.
+      if ('missing' in authorizer) {
+        this.#count(provider, 'error');
+        return { status: 403, ...withoutAuthorizer(rule, authorizer.missing) };
+      }
+      if (!hasAllowed(authorizer, run)) asked.push(authorizer);
+    }
+    if (asked.length === 0) return undefined;
+    // What it would change of the request has been sent: only yes or no counts.
+    const ask = (authorizer: Authorizer): Call<AuthorizerAnswer> =>
+      authorizer.ask({ connection, remoteAddress, request, requestId: run.requestId, times: run.times }, undefined);
+    return checkLive(run, asked, { ask, count: this.#count, signal }).then(
+      (refusal) => refusal && { status: 403, ...refusal },
+    );
   }
 
   onResponse(run: HttpRun, head: ResponseHead): void {
@@ -110,6 +135,7 @@ class ExtAuthzFilter implements HttpFilter {
         this.#count(authorizer.name, 'allowed');
         applyAllowed(run, answer);
         check.responseHeaders.push(...answer.responseHeaders);
+        if (run.request.upgrade !== undefined) keepAllowed(authorizer, run);
         return undefined;
       case 'denied':
         this.#count(authorizer.name, 'denied');

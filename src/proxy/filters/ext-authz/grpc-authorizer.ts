@@ -5,9 +5,9 @@ import { HeaderList } from '../../../http/header-list.ts';
 import type { HttpVersion } from '../../../http/message.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import { type CheckAnswer, type CheckAttributes, checkMethod } from '../../../wire/ext-authz.ts';
-import type { DownstreamConnection, HttpRun } from '../../engine/http-run.ts';
+import type { DownstreamConnection } from '../../engine/http-run.ts';
 import { authorityOf, callAgain, clientOf, exchangesOf } from '../../own-calls.ts';
-import type { Authorizer, AuthorizerAnswer, AuthorizerOptions, CheckedBody } from './authorizer.ts';
+import type { Authorizer, AuthorizerAnswer, AuthorizerOptions, CheckedBody, CheckedRequest } from './authorizer.ts';
 import { mutateHeaders } from './header-mutations.ts';
 
 export function createGrpcAuthorizer({ name, use, backend, services }: AuthorizerOptions): Authorizer {
@@ -63,7 +63,7 @@ function connectionAttributes(connection: DownstreamConnection, remoteAddress: s
   };
 }
 
-function requestAttributes(run: HttpRun, body: CheckedBody | undefined, asBytes: boolean): CheckAttributes {
+function requestAttributes(run: CheckedRequest, body: CheckedBody | undefined, asBytes: boolean): CheckAttributes {
   const { connection, request, remoteAddress } = run;
   const length = request.headers.get('content-length');
   return {
@@ -83,7 +83,7 @@ function requestAttributes(run: HttpRun, body: CheckedBody | undefined, asBytes:
   };
 }
 
-function headersOf({ request }: HttpRun, body: CheckedBody | undefined): Map<string, string> {
+function headersOf({ request }: CheckedRequest, body: CheckedBody | undefined): Map<string, string> {
   const headers = new Map<string, string>([
     [':authority', request.authority],
     [':method', request.method],

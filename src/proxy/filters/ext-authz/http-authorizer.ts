@@ -4,9 +4,8 @@ import { HeaderList } from '../../../http/header-list.ts';
 import type { RequestHead } from '../../../http/message.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import type { HeaderMutation } from '../../../wire/ext-authz.ts';
-import type { HttpRun } from '../../engine/http-run.ts';
 import { callAgain, clientOf, exchangesOf } from '../../own-calls.ts';
-import type { Authorizer, AuthorizerAnswer, AuthorizerOptions, CheckedBody } from './authorizer.ts';
+import type { Authorizer, AuthorizerAnswer, AuthorizerOptions, CheckedBody, CheckedRequest } from './authorizer.ts';
 import { isOfOneHop } from './header-mutations.ts';
 import { compileNames, type NameTest } from './name-patterns.ts';
 
@@ -55,7 +54,7 @@ interface CheckParts {
   readonly body: CheckedBody | undefined;
 }
 
-function checkHead({ request }: HttpRun, { use, asked, body }: CheckParts): RequestHead {
+function checkHead({ request }: CheckedRequest, { use, asked, body }: CheckParts): RequestHead {
   const headers = new HeaderList();
   for (const [name, value] of request.headers) if (asked(name) && !isOfOneHop(name)) headers.add(name, value);
   if (body) headers.set('x-envoy-auth-partial-body', String(body.partial));
