@@ -134,6 +134,55 @@ describe('another network', () => {
   });
 });
 
+describe('whose address it is', () => {
+  const guarded = { ...web, waypoint: hostname('waypoint') };
+  const squatter = meshWorkload({ name: 'squatter', namespace: 'other', addresses: ['10.96.0.10'] });
+  const passing = { mode: 'passthrough', routingPreference: [], healthPolicy: 'allow-all' } as const;
+  const atPod = [{ network: defaultNetwork, ip: '10.1.1.1' }];
+  const block = [{ network: defaultNetwork, ip: '10.1.1.0', prefixLength: 24 }];
+  const way = (found: OutboundPlan): string => (found.kind === 'hbone' ? found.via : refusal(found));
+
+  test('a workload at the address of a service takes neither its traffic nor its waypoint away', () => {
+    const mesh = meshOf(client, guarded, pod(1), squatter, ...gateway('waypoint'));
+    assert.equal(way(plan(mesh, '10.96.0.10', 80)), 'waypoint');
+    assert.equal(refusal(plan(meshOf(client, guarded, pod(1), squatter), '10.96.0.10', 80)), 'waypoint-absent');
+    assert.equal(hbone(plan(meshOf(client, web, pod(1), squatter), '10.96.0.10', 80)).authority, '10.1.1.1:8080');
+    assert.equal(violatedByChange({ mesh, own: client, destinationIp: '10.96.0.10' }, 'mesh'), 'waypoint-required');
+  });
+
+  test('a service whose endpoint has its own address is a service still', () => {
+    const egress = { ...guarded, addresses: atPod };
+    const mesh = meshOf(client, egress, pod(1, { tunnelProtocol: 'none' }), ...gateway('waypoint'));
+    assert.equal(way(plan(mesh, '10.1.1.1', 80)), 'waypoint');
+    const wide = meshOf(client, { ...guarded, addresses: block }, pod(1), ...gateway('waypoint'));
+    assert.equal(way(plan(wide, '10.1.1.1', 80)), 'waypoint');
+  });
+
+  test('a workload in the block of a service that it is no endpoint of is itself', () => {
+    const other = meshWorkload({ name: 'other', addresses: ['10.1.1.7'] });
+    const mesh = meshOf(client, { ...guarded, addresses: block }, pod(1), other, ...gateway('waypoint'));
+    const found = hbone(plan(mesh, '10.1.1.7', 4000));
+    assert.deepEqual([found.via, found.authority, found.service], ['direct', '10.1.1.7:4000', undefined]);
+    assert.equal(way(plan(mesh, '10.1.1.8', 80)), 'waypoint');
+  });
+
+  test('a service that passes through takes no pod of the mesh out of its tunnel or past its waypoint', () => {
+    const open = { ...web, addresses: atPod, loadBalancing: passing };
+    assert.equal(hbone(plan(meshOf(client, open, pod(1)), '10.1.1.1', 443)).authority, '10.1.1.1:443');
+    const behindOne = meshOf(client, open, pod(1, { waypoint: hostname('waypoint') }), ...gateway('waypoint'));
+    assert.equal(way(plan(behindOne, '10.1.1.1', 443)), 'waypoint');
+    assert.equal(
+      violatedByChange({ mesh: behindOne, own: client, destinationIp: '10.1.1.1' }, 'mesh'),
+      'waypoint-required',
+    );
+    const wide = meshOf(client, { ...open, addresses: block }, pod(1));
+    assert.equal(way(plan(wide, '10.1.1.1', 443)), 'direct');
+    assert.equal(plan(wide, '10.1.1.2', 443).kind, 'passthrough');
+    const both = meshOf(client, { ...open, waypoint: hostname('waypoint') }, pod(1), ...gateway('waypoint'));
+    assert.equal(way(plan(both, '10.1.1.1', 443)), 'waypoint');
+  });
+});
+
 describe('a workload known by name', () => {
   const named = pod(1, { addresses: [], hostname: 'db.example.com', tunnelProtocol: 'none' });
 
@@ -185,10 +234,11 @@ describe('REGISTRY_ONLY', () => {
   test('ends live connections to the unknown alone', () => {
     const mesh = meshOf(own, web, pod(1));
     const violation = (destinationIp: string, from: MeshWorkload): string | undefined =>
-      violatedByChange({ mesh, own: from, destinationIp }, 'passthrough');
+      violatedByChange({ mesh, own: from, destinationIp }, 'outside');
     assert.equal(violation('203.0.113.5', own), 'registry-only');
     assert.equal(violation('203.0.113.5', client), undefined);
     assert.equal(violation('10.96.0.10', own), undefined);
+    assert.equal(violatedByChange({ mesh, own, destinationIp: '203.0.113.5' }, 'mesh'), undefined);
   });
 });
 

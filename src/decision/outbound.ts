@@ -1,6 +1,6 @@
 /** Where an outbound connection goes (ambient-l4 section 4). Pure: the mesh, the caller and a random come in. */
 import { formatHostPort, isLoopback, tryParseIp } from '../lib/ip.ts';
-import { spiffeId, type SpiffeId } from '../api/names.ts';
+import { serviceKey, spiffeId, type SpiffeId } from '../api/names.ts';
 import type { GatewayAddress, MeshService, MeshWorkload } from '../api/workload.ts';
 import type { MeshState } from '../mesh/index.ts';
 import { tryParseSpiffeId } from '../identity/spiffe.ts';
@@ -49,34 +49,58 @@ export function planOutbound(asked: OutboundRequest): OutboundPlan {
     return refuse('self-call', `destination ${formatHostPort(ip, port)} is a listener of the proxy itself`);
   }
   const request: Planning = { ...asked, clientFamilies: familiesOf(own, asked.sourceIp) };
-  const atIp = mesh.workloadByIp(own.network, ip);
-  const service = mesh.serviceByVip(own.network, ip, own.namespace);
-  // A workload's own address means that workload, even where a service claims it as a virtual one.
-  if (service && !atIp && !isWaypointOf(own, service, mesh)) {
+  const { service, workload } = addressee(asked);
+  if (service && !isWaypointOf(own, service, mesh)) {
     const waypoint = chooseWaypoint(service, asked.random);
     if (waypoint) return planWaypoint(waypoint, service, request);
   }
-  if (service && service.loadBalancing?.mode !== 'passthrough') return planService(service, request);
-  if (service) return { kind: 'passthrough', ip, port, service };
-  if (!atIp) return planUnknown(request);
-  if (atIp.waypoint && !isWaypointOf(own, atIp, mesh)) return planWaypoint(atIp.waypoint, undefined, request);
-  return planDirect({ workload: atIp, ip, port, service: undefined, drawn: false }, request);
+  if (service && !isPassthrough(service)) return planService(service, request);
+  if (!workload) return service ? { kind: 'passthrough', ip, port, service } : planUnknown(request);
+  if (workload.waypoint && !isWaypointOf(own, workload, mesh)) {
+    return planWaypoint(workload.waypoint, undefined, request);
+  }
+  return planDirect({ workload, ip, port, service: undefined, drawn: false }, request);
+}
+
+/**
+ * Whose address it is. A single virtual address means its service, also where a workload claims it: whoever may make workloads
+ * must not take a service's waypoint out of the way. A workload's own address is more than a block of addresses around it,
+ * unless it serves just that service. Both: the service has no endpoints of its own where it passes through, and the workload
+ * is reached as if nobody had named its address.
+ */
+function addressee({ mesh, own, destinationIp: ip }: Pick<OutboundRequest, 'mesh' | 'own' | 'destinationIp'>): {
+  readonly service: MeshService | undefined;
+  readonly workload: MeshWorkload | undefined;
+} {
+  const workload = mesh.workloadByIp(own.network, ip);
+  const service = mesh.serviceByVip(own.network, ip, own.namespace);
+  if (!workload || !service) return { service, workload };
+  const isSingle = service.addresses.some(
+    (address) => address.ip === ip && address.network === own.network && address.prefixLength === undefined,
+  );
+  const isMeant = isSingle || workload.services.has(serviceKey(service.namespace, service.hostname));
+  return { service: isMeant ? service : undefined, workload };
+}
+
+function isPassthrough({ loadBalancing }: MeshService): boolean {
+  return loadBalancing?.mode === 'passthrough';
 }
 
 /**
  * Whether a live connection that went directly, past any waypoint, would now have to go through one, or nowhere at all.
- * For connections that are older than a change; undefined: it may go on.
+ * For connections that are older than a change; undefined: it may go on. `mesh`: it went into a tunnel, and the other end watches
+ * over it.
  */
 export function violatedByChange(
   asked: Pick<OutboundRequest, 'mesh' | 'own' | 'destinationIp'>,
-  wentTo: 'mesh' | 'passthrough',
+  wentTo: 'mesh' | 'outside',
 ): 'waypoint-required' | 'registry-only' | undefined {
-  const { mesh, own, destinationIp: ip } = asked;
-  const atIp = mesh.workloadByIp(own.network, ip);
-  const service = mesh.serviceByVip(own.network, ip, own.namespace);
-  const guarded = atIp && !service ? atIp : atIp ? undefined : service;
-  if (guarded && hasWaypoint(guarded) && !isWaypointOf(own, guarded, mesh)) return 'waypoint-required';
-  if (wentTo === 'passthrough' && own.outboundMode === 'registry-only' && !service && !atIp) return 'registry-only';
+  const { mesh, own } = asked;
+  const { service, workload } = addressee(asked);
+  const isGuarded = (it: MeshService | MeshWorkload): boolean => hasWaypoint(it) && !isWaypointOf(own, it, mesh);
+  if (service && isGuarded(service)) return 'waypoint-required';
+  if (workload && (!service || isPassthrough(service)) && isGuarded(workload)) return 'waypoint-required';
+  if (wentTo === 'outside' && own.outboundMode === 'registry-only' && !service && !workload) return 'registry-only';
   return undefined;
 }
 

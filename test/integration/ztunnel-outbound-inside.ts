@@ -41,6 +41,10 @@ function workloadOf(pod: TestPod, more: Partial<MeshWorkload> = {}): MeshWorkloa
   return meshWorkload({ name, namespace, serviceAccount, addresses: [ip4, ip6], ...more });
 }
 
+function familyOf(address: string): string {
+  return address.includes(':') ? 'IPv6' : 'IPv4';
+}
+
 function closed(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => socket.once('close', resolve));
 }
@@ -103,7 +107,10 @@ describe('outbound', { timeout: 160_000 }, () => {
     near = startTestDataPart(
       authority,
       { tryTimeoutMs: 1000, connectTimeoutMs: 3000, suspectMs: 2000, waypointDrainMs: 200, halfCloseTimeoutMs: 2500 },
-      { nameQuery: (_, family) => (family === 4 ? nameAnswer() : Promise.resolve([])) },
+      {
+        nameQuery: async (_, family) =>
+          (await nameAnswer()).filter(({ address }) => address.includes(':') === (family === 6)),
+      },
     );
     far = startTestDataPart(authority, {}, { network: farNetwork });
     far.setAddresses(...webs.map((pod) => inService(pod, { network: farNetwork })), {
@@ -148,57 +155,66 @@ describe('outbound', { timeout: 160_000 }, () => {
     });
   }
 
-  test('an endpoint whose application does not listen is replaced as well', async () => {
-    const deaf = { ...web, ports: [{ servicePort: 80, targetPort: appPort, appProtocol: 'unknown' as const }] };
-    const ports = [{ servicePort: 80, targetPort: 9999, appProtocol: 'unknown' as const }];
-    nearSees(
-      deaf,
-      inService(webs[1] as TestPod, { services: new Map([[webKey, ports]]) }),
-      inService(webs[0] as TestPod),
-    );
-    const refused = /error="Cannot connect to .*:9999: ECONNREFUSED: nothing in the pod listens on port 9999/;
-    await askUntil(vips[0] as string, () => far.log.some((line) => refused.test(line)), ['web-11:ping']);
-  });
+  for (const vip of vips) {
+    const ipOf = (pod: TestPod): string => (vip.includes(':') ? pod.ip6 : pod.ip4);
 
-  test('an endpoint that swallows packets costs a moment, not a connect timeout', async () => {
-    await bare.space.exec(
-      'nft',
-      'add table inet hole; add chain inet hole in { type filter hook input priority 0; policy drop; }',
-    );
-    try {
-      nearSees(web, inService(bare), inService(webs[0] as TestPod));
-      const answers = await Promise.all(Array.from({ length: 10 }, () => pods.ask(client, vips[0] as string, 80)));
-      assert.deepEqual(new Set(answers), new Set(['web-11:ping']));
-      nearSees(web, inService(bare));
-      assert.equal(await pods.ask(client, vips[0] as string, 80), undefined);
-      await near.logLine(/error=".*(a NetworkPolicy may block port 15008|blocks? port 15008).*"/);
-    } finally {
-      await bare.space.exec('nft', 'delete table inet hole');
-    }
-  });
+    test(`an endpoint whose application does not listen is replaced as well, over ${familyOf(vip)}`, async () => {
+      const deaf = { ...web, ports: [{ servicePort: 80, targetPort: appPort, appProtocol: 'unknown' as const }] };
+      const ports = [{ servicePort: 80, targetPort: 9999, appProtocol: 'unknown' as const }];
+      nearSees(
+        deaf,
+        inService(webs[1] as TestPod, { services: new Map([[webKey, ports]]) }),
+        inService(webs[0] as TestPod),
+      );
+      const refused = /error="Cannot connect to .*:9999: ECONNREFUSED: nothing in the pod listens on port 9999/;
+      await askUntil(vip, () => far.log.some((line) => refused.test(line)), ['web-11:ping']);
+    });
 
-  test('when none of them can be reached the log says how many were tried, and why the last one failed', async () => {
-    nearSees(web, inService(bare), inService(outsider));
-    assert.equal(await pods.ask(client, vips[0] as string, 80), undefined);
-    await near.logLine(
-      /error="none of 2 endpoints of web\.shop\.svc\.cluster\.local could be reached; the last: .*15008: ECONNREFUSED.*"/,
-    );
-  });
+    test(`an endpoint that swallows packets costs a moment, not a connect timeout, over ${familyOf(vip)}`, async () => {
+      await bare.space.exec(
+        'nft',
+        'add table inet hole; add chain inet hole in { type filter hook input priority 0; policy drop; }',
+      );
+      try {
+        nearSees(web, inService(bare), inService(webs[0] as TestPod));
+        const answers = await Promise.all(Array.from({ length: 10 }, () => pods.ask(client, vip, 80)));
+        assert.deepEqual(new Set(answers), new Set(['web-11:ping']));
+        nearSees(web, inService(bare));
+        assert.equal(await pods.ask(client, vip, 80), undefined);
+        await near.logLine(/error=".*(a NetworkPolicy may block port 15008|blocks? port 15008).*"/);
+      } finally {
+        await bare.space.exec('nft', 'delete table inet hole');
+      }
+    });
 
-  test('a refusal by policy is not tried elsewhere', async () => {
-    far.setPolicies([testPolicy('closed', 'deny', { namespaces: [{ kind: 'exact', value: 'front' }] })]);
-    assert.equal(await pods.ask(client, vips[0] as string, 80), undefined);
-    await near.logLine(/http status: 401/);
-    assert.equal(far.log.filter((line) => line.includes('explicitly denied')).length, 1);
-    far.setPolicies([], ['shop/closed']);
-  });
+    test(`when none of them can be reached the log says how many were tried, and why the last one failed, over ${familyOf(vip)}`, async () => {
+      nearSees(web, inService(bare), inService(outsider));
+      assert.equal(await pods.ask(client, vip, 80), undefined);
+      await near.logLine(
+        /error="none of 2 endpoints of web\.shop\.svc\.cluster\.local could be reached; the last: .*15008: ECONNREFUSED.*"/,
+      );
+    });
 
-  test('an application that listens on loopback alone is named in the log of the client', async () => {
-    const pod = webs[0] as TestPod;
-    await pods.echo(pod, 9100, '127.0.0.1');
-    assert.equal(await pods.ask(client, pod.ip4, 9100), undefined);
-    await near.logLine(/http status: 503 .*the application listens on 127\.0\.0\.1 only, not on the pod's address/);
-  });
+    test(`a refusal by policy is not tried elsewhere, over ${familyOf(vip)}`, async () => {
+      far.setPolicies([testPolicy('closed', 'deny', { namespaces: [{ kind: 'exact', value: 'front' }] })]);
+      assert.equal(await pods.ask(client, vip, 80), undefined);
+      await near.logLine(/http status: 401/);
+      assert.equal(far.log.filter((line) => line.includes('explicitly denied')).length, 1);
+      far.setPolicies([], ['shop/closed']);
+    });
+
+    test(`an application that listens on loopback alone is named in the log of the client, over ${familyOf(vip)}`, async () => {
+      const pod = webs[0] as TestPod;
+      const loopback = vip.includes(':') ? '::1' : '127.0.0.1';
+      await pods.echo(pod, 9100, loopback);
+      assert.equal(await pods.ask(client, ipOf(pod), 9100), undefined);
+      await near.logLine(
+        vip.includes(':')
+          ? /http status: 503 .*the application listens on (127\.0\.0\.1 and )?::1 only, not on the pod's address/
+          : /http status: 503 .*the application listens on 127\.0\.0\.1 only, not on the pod's address/,
+      );
+    });
+  }
 
   describe('another network', () => {
     const remote = meshWorkload({
@@ -251,18 +267,19 @@ describe('outbound', { timeout: 160_000 }, () => {
       });
     }
 
-    test('answers of somebody that the service does not vouch for are refused', async () => {
-      const target = webs[1] as TestPod;
-      const peer = await startHbonePeer({
-        pod: gateway,
-        certificate: await authority.certificate('infra/gateway'),
-        carry: (request) => carryTo(request, gateway, target.ip4, 15008),
+    for (const vip of vips)
+      test(`answers of somebody that the service does not vouch for are refused, over ${familyOf(vip)}`, async () => {
+        const target = webs[1] as TestPod;
+        const peer = await startHbonePeer({
+          pod: gateway,
+          certificate: await authority.certificate('infra/gateway'),
+          carry: (request) => carryTo(request, gateway, vip.includes(':') ? target.ip6 : target.ip4, 15008),
+        });
+        nearSees({ ...web, subjectAltNames: sans }, remote, gatewayService, gatewayPod());
+        assert.equal(await pods.ask(client, vip, 80), undefined);
+        await near.logLine(/error=".*Cannot finish the TLS handshake: .*"/);
+        await peer.close();
       });
-      nearSees({ ...web, subjectAltNames: sans }, remote, gatewayService, gatewayPod());
-      assert.equal(await pods.ask(client, vips[0] as string, 80), undefined);
-      await near.logLine(/error=".*Cannot finish the TLS handshake: .*"/);
-      await peer.close();
-    });
   });
 
   describe('waypoints', () => {
@@ -285,49 +302,84 @@ describe('outbound', { timeout: 160_000 }, () => {
 
     test('that are not there refuse, and are never bypassed', async () => {
       nearSees(guarded, ...webs.map((pod) => inService(pod)));
-      assert.equal(await pods.ask(client, vips[0] as string, 80), undefined);
+      for (const vip of vips) assert.equal(await pods.ask(client, vip, 80), undefined);
       await near.logLine(
         /error="waypoint infra\/gateway\.infra\.svc\.cluster\.local is required and has no ready endpoint"/,
       );
     });
 
-    test('that become required move live connections over within the drain time', async () => {
-      const live = await pods.connect(client, vips[0] as string, 80);
+    for (const vip of vips)
+      test(`that become required move live connections over within the drain time, over ${familyOf(vip)}`, async () => {
+        const live = await pods.connect(client, vip, 80);
+        live.resume();
+        live.write('x');
+        await once(live, 'data');
+        const direct = await pods.connect(client, (webs[0] as TestPod)[vip.includes(':') ? 'ip6' : 'ip4'], appPort);
+        direct.resume();
+        direct.write('x');
+        await once(direct, 'data');
+        const cut = closed(live);
+        near.setAddresses(guarded);
+        await cut;
+        await near.logLine(
+          /error="connection closed: a waypoint became required on the way to (10\.96\.0\.10|fd00:96::10)"/,
+        );
+        assert.equal(direct.destroyed, false, 'the waypoint of a service is not one of its pods');
+        direct.destroy();
+      });
+  });
+
+  for (const family of ['ip4', 'ip6'] as const) {
+    const ipOf = (pod: TestPod): string => pod[family];
+    const hold = async (ip: string): Promise<{ readonly cut: Promise<boolean> }> => {
+      const live = await pods.connect(client, ip, 7000);
       live.resume();
       live.write('x');
       await once(live, 'data');
-      const direct = await pods.connect(client, (webs[0] as TestPod).ip4, appPort);
-      direct.resume();
-      direct.write('x');
-      await once(direct, 'data');
-      const cut = closed(live);
-      near.setAddresses(guarded);
-      await cut;
-      await near.logLine(/error="connection closed: a waypoint became required on the way to 10\.96\.0\.10"/);
-      assert.equal(direct.destroyed, false, 'the waypoint of a service is not one of its pods');
-      direct.destroy();
-    });
-  });
+      return { cut: closed(live) };
+    };
 
-  test('REGISTRY_ONLY refuses what nobody registered, and ends live connections to it; the mesh stays reachable', async () => {
-    const live = await pods.connect(client, outsider.ip4, 7000);
-    live.resume();
-    live.write('x');
-    await once(live, 'data');
-    const cut = closed(live);
-    near.setAddresses(workloadOf(client, { outboundMode: 'registry-only' }));
-    await cut;
-    await near.logLine(
-      /error="connection closed: 10\.244\.0\.40 is not in the registry, and outboundTrafficPolicy became REGISTRY_ONLY"/,
-    );
-    for (const ip of [outsider.ip4, outsider.ip6]) assert.equal(await pods.ask(client, ip, 7000), undefined);
-    await near.logLine(
-      /error="10\.244\.0\.40:7000 is not in the registry, and outboundTrafficPolicy is REGISTRY_ONLY: .*"/,
-    );
-    assert.match((await pods.ask(client, vips[0] as string, 80)) ?? '', /^web-/);
-    near.setAddresses(workloadOf(client));
-    assert.equal(await pods.ask(client, outsider.ip4, 7000), 'outsider:ping');
-  });
+    test(`REGISTRY_ONLY refuses what nobody registered, and ends live connections to it; the mesh stays reachable, by ${family}`, async () => {
+      const { cut } = await hold(ipOf(outsider));
+      near.setAddresses(workloadOf(client, { outboundMode: 'registry-only' }));
+      await cut;
+      await near.logLine(
+        /error="connection closed: (10\.244\.0\.40|fd00:244::28) is not in the registry, and outboundTrafficPolicy is REGISTRY_ONLY"/,
+      );
+      assert.equal(await pods.ask(client, ipOf(outsider), 7000), undefined);
+      await near.logLine(
+        /error="(10\.244\.0\.40|\[fd00:244::28\]):7000 is not in the registry, and outboundTrafficPolicy is REGISTRY_ONLY: .*"/,
+      );
+      assert.match((await pods.ask(client, vips[family === 'ip4' ? 0 : 1] as string, 80)) ?? '', /^web-/);
+      near.setAddresses(workloadOf(client));
+      assert.equal(await pods.ask(client, ipOf(outsider), 7000), 'outsider:ping');
+    });
+
+    test(`REGISTRY_ONLY ends live connections to what leaves the registry, by ${family}`, async () => {
+      const strict = workloadOf(client, { outboundMode: 'registry-only' });
+      const loadBalancing = { mode: 'passthrough', routingPreference: [], healthPolicy: 'allow-all' } as const;
+      const open = { ...web, addresses: [{ network: defaultNetwork, ip: ipOf(outsider) }], loadBalancing };
+      const plain = workloadOf(outsider, { tunnelProtocol: 'none' });
+      for (const entry of [open, plain]) {
+        nearSees(strict, entry);
+        const { cut } = await hold(ipOf(outsider));
+        near.send({ kind: 'addresses', update: { updated: [], removed: [webKey, plain.uid] } });
+        await cut;
+      }
+      near.setAddresses(workloadOf(client));
+    });
+
+    test(`what passed through goes to the waypoint that its address comes to have, by ${family}`, async () => {
+      const { cut } = await hold(ipOf(outsider));
+      near.setAddresses({
+        ...web,
+        addresses: [{ network: defaultNetwork, ip: ipOf(outsider) }],
+        waypoint: gatewayNamed('gateway'),
+      });
+      await cut;
+      await near.logLine(/error="connection closed: a waypoint became required on the way to /);
+    });
+  }
 
   test('a workload that is known by name is resolved when it is dialled; a name without answer is refused in time', async () => {
     const named = meshWorkload({
@@ -336,12 +388,16 @@ describe('outbound', { timeout: 160_000 }, () => {
       tunnelProtocol: 'none',
       services: new Map([[webKey, [{ servicePort: 80, targetPort: 7000, appProtocol: 'unknown' }]]]),
     });
-    nameAnswer = async () => [{ address: outsider.ip4, ttlSeconds: 60 }];
+    nameAnswer = async () => [outsider.ip4, outsider.ip6].map((address) => ({ address, ttlSeconds: 60 }));
     nearSees(web, named);
-    assert.equal(await pods.ask(client, vips[0] as string, 80), 'outsider:ping');
+    for (const vip of vips) {
+      near.log.length = 0;
+      assert.equal(await pods.ask(client, vip, 80), 'outsider:ping');
+      await near.logLine(vip.includes(':') ? /dst\.addr=\[fd00:244::28\]:7000/ : /dst\.addr=10\.244\.0\.40:7000/);
+    }
     nearSees(web, { ...named, hostname: 'nobody.example.com' });
     nameAnswer = async () => [];
-    assert.equal(await pods.ask(client, vips[0] as string, 80), undefined);
+    for (const vip of vips) assert.equal(await pods.ask(client, vip, 80), undefined);
     await near.logLine(/error="Cannot resolve "?\\?"?nobody\.example\.com.*"/);
   });
 
@@ -383,41 +439,47 @@ describe('outbound', { timeout: 160_000 }, () => {
         assert.equal(await over, false, 'an orderly end');
       }
       // The client ends first, and gets its answer afterwards.
-      assert.equal(await pods.ask(client, outsider.ip4, 7002, 'x'.repeat(100_000)), 'got 100000');
-      assert.equal(await pods.ask(client, outsider.ip4, 7002, ''), 'got 0');
+      for (const ip of [outsider.ip4, outsider.ip6]) {
+        assert.equal(await pods.ask(client, ip, 7002, 'x'.repeat(100_000)), 'got 100000');
+        assert.equal(await pods.ask(client, ip, 7002, ''), 'got 0');
+      }
     });
 
     test('with nobody on the other half ends at the timeout', async () => {
       await pods.serve(outsider, { port: 7003 }, ({ socket }) => socket.resume());
-      const socket = await pods.connect(client, outsider.ip4, 7003);
-      const over = closed(socket);
-      socket.resume();
-      socket.end('x');
-      assert.equal(await over, true);
+      for (const ip of [outsider.ip4, outsider.ip6]) {
+        const socket = await pods.connect(client, ip, 7003);
+        const over = closed(socket);
+        socket.resume();
+        socket.end('x');
+        assert.equal(await over, true);
+      }
       await near.logLine(/error="connection closed: one side ended, and the other was silent for 2\.5 s"/);
     });
   });
 
-  test('a pod at its limit is refused with the reason, the others go on, and it is served again when connections end', async () => {
-    const limited = startTestDataPart(authority, { maxPodConnections: 5 });
-    const busy = await pods.add('front/busy', 3);
-    const calm = await pods.add('front/calm', 4);
-    limited.setAddresses(workloadOf(busy), workloadOf(calm), web, ...webs.map((pod) => inService(pod)));
-    for (const pod of [busy, calm]) await pods.enrol(pod, limited);
-    const open = await Promise.all(Array.from({ length: 5 }, () => pods.connect(busy, vips[0] as string, 80)));
-    for (const socket of open) {
-      socket.resume();
-      await once(socket, 'data');
-    }
-    assert.equal(await pods.ask(busy, vips[0] as string, 80), undefined);
-    await limited.logLine(/error="Cannot take connection: pod front\/busy has 5 connections, which is its limit"/);
-    assert.match((await pods.ask(calm, vips[0] as string, 80)) ?? '', /^web-/);
-    for (const socket of open) socket.destroy();
-    await limited.logLine(/connection complete.*src\.workload="busy"/);
-    for (let i = 0; i < 1000 && (await limited.connections(uidOf(busy), 'outbound')).length > 0; i++) {
-      await setTimeout(20);
-    }
-    assert.match((await pods.ask(busy, vips[0] as string, 80)) ?? '', /^web-/);
-    await limited.drain(10);
-  });
+  for (const [i, vip] of vips.entries()) {
+    test(`a pod at its limit is refused with the reason, the others go on, and it is served again when connections end, over ${familyOf(vip)}`, async () => {
+      const limited = startTestDataPart(authority, { maxPodConnections: 5 });
+      const busy = await pods.add(`front/busy-${i}`, 3 + 2 * i);
+      const calm = await pods.add(`front/calm-${i}`, 4 + 2 * i);
+      limited.setAddresses(workloadOf(busy), workloadOf(calm), web, ...webs.map((pod) => inService(pod)));
+      for (const pod of [busy, calm]) await pods.enrol(pod, limited);
+      const open = await Promise.all(Array.from({ length: 5 }, () => pods.connect(busy, vip, 80)));
+      for (const socket of open) {
+        socket.resume();
+        await once(socket, 'data');
+      }
+      assert.equal(await pods.ask(busy, vip, 80), undefined);
+      await limited.logLine(/error="Cannot take connection: pod front\/busy-\d has 5 connections, which is its limit"/);
+      assert.match((await pods.ask(calm, vip, 80)) ?? '', /^web-/);
+      for (const socket of open) socket.destroy();
+      await limited.logLine(/connection complete.*src\.workload="busy-\d"/);
+      for (let i = 0; i < 1000 && (await limited.connections(uidOf(busy), 'outbound')).length > 0; i++) {
+        await setTimeout(20);
+      }
+      assert.match((await pods.ask(busy, vip, 80)) ?? '', /^web-/);
+      await limited.drain(10);
+    });
+  }
 });

@@ -5,7 +5,7 @@ import type { MeshService, MeshWorkload } from '../../api/workload.ts';
 import { createFakeClock } from '../../lib/fake-clock.ts';
 import { MeshState } from '../../mesh/index.ts';
 import { defaultNetwork, meshService, meshWorkload } from '../../mesh/fixtures.ts';
-import { OutboundWatch, type WatchedFacts } from './outbound-watch.ts';
+import { anyService, OutboundWatch, type WatchedFacts } from './outbound-watch.ts';
 
 const client = meshWorkload({ name: 'client', addresses: ['10.1.0.1'] });
 const web = meshService({ addresses: [{ network: defaultNetwork, ip: '10.96.0.10' }] });
@@ -43,7 +43,7 @@ function setup(): {
           own: client,
           destinationIp: '10.96.0.10',
           wentTo: 'mesh',
-          concerns: webKey,
+          concerns: [webKey],
           revision: mesh.revision,
           ...facts,
         },
@@ -89,16 +89,45 @@ test('a waypoint that came between plan and connection is not missed', async () 
 test('REGISTRY_ONLY ends passthrough of its pod at once, and nothing else', async () => {
   const { set, watch } = setup();
   await set(client, web);
-  const outside = watch({ destinationIp: '203.0.113.1', wentTo: 'passthrough', concerns: client.uid });
+  const outside = watch({ destinationIp: '203.0.113.1', wentTo: 'outside', concerns: [client.uid] });
   const inside = watch({});
   const other = meshWorkload({ name: 'other' });
-  const others = watch({ own: other, destinationIp: '203.0.113.1', wentTo: 'passthrough', concerns: other.uid });
+  const others = watch({ own: other, destinationIp: '203.0.113.1', wentTo: 'outside', concerns: [other.uid] });
   await set({ ...client, outboundMode: 'registry-only' });
   assert.match(
     outside.cuts[0] ?? '',
-    /203\.0\.113\.1 is not in the registry, and outboundTrafficPolicy became REGISTRY_ONLY/,
+    /203\.0\.113\.1 is not in the registry, and outboundTrafficPolicy is REGISTRY_ONLY/,
   );
   assert.deepEqual([inside.cuts, others.cuts], [[], []]);
+});
+
+test('REGISTRY_ONLY ends what left the registry, whichever of both came first', async () => {
+  const { mesh, set, watch } = setup();
+  const strict = { ...client, outboundMode: 'registry-only' } as const;
+  await set(client, web);
+  const facts = { wentTo: 'outside', concerns: [webKey, client.uid] } as const;
+  const first = watch(facts);
+  mesh.applyAddresses({ updated: [], removed: [webKey] });
+  await set(meshWorkload({ name: 'other' }));
+  assert.deepEqual(first.cuts, [], 'nobody minds yet');
+  await set(strict);
+  assert.equal(first.cuts.length, 1);
+  await set(web);
+  const second = watch({ ...facts, own: strict });
+  mesh.applyAddresses({ updated: [], removed: [webKey] });
+  await set(meshWorkload({ name: 'another' }));
+  assert.equal(second.cuts.length, 1);
+});
+
+test('a waypoint of a service that comes to have the address moves connections that passed through before', async () => {
+  const { set, watch, clock } = setup();
+  await set(client);
+  const old = watch({ wentTo: 'outside', concerns: [anyService, client.uid], destinationIp: '203.0.113.1' });
+  const elsewhere = watch({ wentTo: 'outside', concerns: [anyService, client.uid], destinationIp: '203.0.113.2' });
+  await set({ ...web, addresses: [{ network: defaultNetwork, ip: '203.0.113.1' }], waypoint });
+  clock.advance(60_000);
+  assert.deepEqual(old.cuts, ['connection closed: a waypoint became required on the way to 203.0.113.1']);
+  assert.deepEqual(elsewhere.cuts, []);
 });
 
 test('a connection that ended is forgotten, with what waits for it', async () => {
@@ -123,7 +152,7 @@ test('20,000 connections that a change concerns are looked at in slices of the l
     removed: [],
   });
   const all = Array.from({ length: 20_000 }, () =>
-    watch({ destinationIp: '203.0.113.1', wentTo: 'passthrough', concerns: client.uid }),
+    watch({ destinationIp: '203.0.113.1', wentTo: 'outside', concerns: [client.uid] }),
   );
   mesh.applyAddresses({
     updated: [{ kind: 'workload', workload: { ...client, outboundMode: 'registry-only' } }],

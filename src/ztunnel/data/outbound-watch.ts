@@ -13,12 +13,17 @@ export interface WatchedConnection {
   cut(error: Error): void;
 }
 
+export type Concern = ServiceKey | WorkloadUid | typeof anyService;
+
+/** For a connection to an address that nobody has: any service may come to have it. */
+export const anyService = '*';
+
 export interface WatchedFacts {
   readonly own: MeshWorkload;
   readonly destinationIp: string;
-  readonly wentTo: 'mesh' | 'passthrough';
-  /** What it was addressed to: a change of it may concern the connection. Passthrough to the unknown: its own workload. */
-  readonly concerns: ServiceKey | WorkloadUid;
+  readonly wentTo: 'mesh' | 'outside';
+  /** What it was addressed to, each once: a change of one of them may concern the connection. */
+  readonly concerns: readonly Concern[];
   /** Of the mesh when it was planned. */
   readonly revision: number;
 }
@@ -42,7 +47,7 @@ const sliceMs = 2;
 
 export class OutboundWatch {
   readonly #options: OutboundWatchOptions;
-  readonly #byConcern = new Map<string, Set<Watched>>();
+  readonly #byConcern = new Map<Concern, Set<Watched>>();
   readonly #queue = new Set<Watched>();
   #scheduled = false;
 
@@ -54,24 +59,29 @@ export class OutboundWatch {
   /** From now on; the returned function forgets the connection. */
   watch(connection: WatchedConnection, facts: WatchedFacts): () => void {
     const watched: Watched = { connection, facts, cancelDrain: undefined };
-    const { concerns } = facts;
-    const set = this.#byConcern.get(concerns);
-    if (set) set.add(watched);
-    else this.#byConcern.set(concerns, new Set([watched]));
+    for (const concern of facts.concerns) {
+      const set = this.#byConcern.get(concern);
+      if (set) set.add(watched);
+      else this.#byConcern.set(concern, new Set([watched]));
+    }
     // The mesh changed between plan and connection: nobody has looked yet.
     if (facts.revision !== this.#options.mesh.revision) this.#request(watched);
     return () => {
       watched.cancelDrain?.();
       this.#queue.delete(watched);
-      const rest = this.#byConcern.get(concerns);
-      if (rest?.delete(watched) && rest.size === 0) this.#byConcern.delete(concerns);
+      for (const concern of facts.concerns) {
+        const rest = this.#byConcern.get(concern);
+        if (rest?.delete(watched) && rest.size === 0) this.#byConcern.delete(concern);
+      }
     };
   }
 
   #onChange(change: MeshChange): void {
     if (change.kind !== 'addresses' || this.#byConcern.size === 0) return;
-    for (const concerns of [change.workloads, change.services]) {
-      for (const key of concerns) for (const watched of this.#byConcern.get(key) ?? []) this.#request(watched);
+    const changed: Iterable<Concern>[] = [change.workloads, change.services];
+    if (change.services.size > 0) changed.push([anyService]);
+    for (const keys of changed) {
+      for (const key of keys) for (const watched of this.#byConcern.get(key) ?? []) this.#request(watched);
     }
   }
 
@@ -122,7 +132,7 @@ export class OutboundWatch {
 
 function registryOnlyError({ destinationIp }: WatchedFacts): AmbitError {
   return new AmbitError(
-    `connection closed: ${destinationIp} is not in the registry, and outboundTrafficPolicy became REGISTRY_ONLY`,
+    `connection closed: ${destinationIp} is not in the registry, and outboundTrafficPolicy is REGISTRY_ONLY`,
     { code: 'outbound.registry-only', blame: 'downstream' },
   );
 }

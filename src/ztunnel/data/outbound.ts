@@ -11,6 +11,7 @@ import { overLimit } from './connection-limits.ts';
 import { ownWorkload, type PodContext } from './data-context.ts';
 import { flagsOf } from './failures.ts';
 import type { DialPlan, ReachRequest, Upstream } from './reach-request.ts';
+import { anyService, type Concern } from './outbound-watch.ts';
 import { reach } from './reach.ts';
 import { runPump } from './run-pump.ts';
 
@@ -98,18 +99,17 @@ function describe(plan: OutboundPlan, request: ReachRequest, upstream?: Upstream
 function watch(plan: DialPlan, request: ReachRequest, revision: number): (() => void) | undefined {
   if (plan.kind === 'hbone' && plan.via === 'waypoint') return undefined;
   const { pod, connection, own, destination } = request;
+  const wentTo = plan.kind === 'hbone' ? 'mesh' : 'outside';
+  const concerns = [addressedTo(plan)];
+  // Its own workload says whether it may reach what nobody registered.
+  if (wentTo === 'outside' && concerns[0] !== own.uid) concerns.push(own.uid);
+  return pod.outboundWatch.watch(connection, { own, destinationIp: destination.address, wentTo, concerns, revision });
+}
+
+function addressedTo(plan: DialPlan): Concern {
   const { service } = plan;
-  return pod.outboundWatch.watch(connection, {
-    own,
-    destinationIp: destination.address,
-    wentTo: plan.kind === 'passthrough' ? 'passthrough' : 'mesh',
-    concerns: service
-      ? serviceKey(service.namespace, service.hostname)
-      : plan.kind === 'passthrough'
-        ? own.uid
-        : plan.workload.uid,
-    revision,
-  });
+  if (service) return serviceKey(service.namespace, service.hostname);
+  return plan.kind === 'passthrough' ? anyService : plan.workload.uid;
 }
 
 /** Where a captured connection wanted to go; for one that was not redirected, the address it came in on. */
