@@ -54,6 +54,15 @@ test('the preferred family goes first, the other one serves when it has nothing'
   assert.equal(asked.length, 2, 'that there is none is known');
 });
 
+test('addresses that were tried are left out, then the other family serves, then nothing', async () => {
+  const { names } = resolverOf(async (_, family) => (family === 4 ? a('192.0.2.1', '192.0.2.2') : a('2001:db8::1')));
+  assert.equal(await names.resolve('db', both, ipv4, new Set(['192.0.2.1'])), '192.0.2.2');
+  assert.equal(await names.resolve('db', both, ipv4, new Set(['192.0.2.1', '192.0.2.2'])), '2001:db8::1');
+  await assert.rejects(names.resolve('db', ipv4, ipv4, new Set(['192.0.2.1', '192.0.2.2'])), {
+    message: /"db": no other A record/,
+  });
+});
+
 test('a name server that does not answer is given up, and not asked again at once', async () => {
   const { names, clock, asked } = resolverOf(() => new Promise(() => {}));
   const first = assert.rejects(names.resolve('db', ipv4, ipv4), { message: /"db": ETIMEOUT/ });

@@ -21,6 +21,7 @@ export interface NameResolverOptions {
   readonly timeoutMs: number;
 }
 
+const none: ReadonlySet<string> = new Set();
 const maxNames = 4096;
 const shortestTtlMs = 1000;
 const longestTtlMs = 300_000;
@@ -47,16 +48,26 @@ export class NameResolver {
     this.#options = options;
   }
 
-  /** One address of a family of `allowed`, of `preferred` where it can be. Rejects with `outbound.name-not-resolved`; never waits longer than the timeout. */
-  async resolve(hostname: string, allowed: IpFamilies, preferred: IpFamilies): Promise<string> {
+  /**
+   * One address of a family of `allowed`, of `preferred` where it can be, and none of `tried`. Rejects with
+   * `outbound.name-not-resolved`; never waits longer than the timeout for each family.
+   */
+  async resolve(
+    hostname: string,
+    allowed: IpFamilies,
+    preferred: IpFamilies,
+    tried: ReadonlySet<string> = none,
+  ): Promise<string> {
     const wanted = [ipv4, ipv6].filter((family) => (family & allowed) !== 0);
     const order = wanted.toSorted((a, b) => Number((b & preferred) !== 0) - Number((a & preferred) !== 0));
     const problems: string[] = [];
     for (const family of order) {
       const { addresses, problem } = await this.#answer(hostname, family === ipv4 ? 4 : 6);
-      const drawn = addresses[Math.floor(this.#options.random() * addresses.length)];
+      const left = tried.size === 0 ? addresses : addresses.filter((address) => !tried.has(address));
+      const drawn = left[Math.floor(this.#options.random() * left.length)];
       if (drawn !== undefined) return drawn;
-      problems.push(problem ?? `no ${family === ipv4 ? 'A' : 'AAAA'} record`);
+      const kind = family === ipv4 ? 'A' : 'AAAA';
+      problems.push(addresses.length > 0 ? `no other ${kind} record` : (problem ?? `no ${kind} record`));
     }
     throw new AmbitError(`Cannot resolve "${hostname}": ${problems.join(', ') || 'no IP family in common'}`, {
       code: 'outbound.name-not-resolved',

@@ -15,62 +15,82 @@ export type Reached =
   /** With the plan that failed, where one came so far. */
   | { readonly kind: 'failed'; readonly plan: OutboundPlan; readonly error: Error };
 
-/** A dial under way that took too long to wait for it alone. */
+/** One dial. */
 interface Try {
   readonly plan: DialPlan;
   readonly upstream: Promise<Upstream>;
+  /** Once it failed. */
+  error?: Error;
 }
 
 const noneTried: ReadonlySet<WorkloadUid> = new Set();
 
 /**
- * Bounded: `maxTries` endpoints, each dialled for `tryTimeoutMs` while there are others, the last one up to `answerTimeoutMs`.
- * Nothing of the client's is sent before an endpoint answered, so that another try repeats nothing.
+ * Bounded: `maxTries` dials, of which each is waited for `tryTimeoutMs` while there are other endpoints, the last one up to
+ * `answerTimeoutMs`. Nothing of the client's is sent before an endpoint answered, so that another try repeats nothing; those
+ * that are slow go on, and the first that answers serves.
  */
 export async function reach(request: ReachRequest): Promise<Reached> {
   const { connection, pod } = request;
   const { limits, suspects, clock } = pod;
   const podUid = pod.target.pod.uid;
   let tried: Set<WorkloadUid> | undefined;
+  let triedAddresses: Map<WorkloadUid, Set<string>> | undefined;
   let failed: { readonly plan: OutboundPlan; readonly error: Error } | undefined;
-  let slow: Try | undefined;
+  let slow: readonly Try[] = [];
+  const giveUp = (plan: OutboundPlan, error: Error): Reached => {
+    for (const one of slow) abandon(one);
+    return { kind: 'failed', plan, error };
+  };
   for (let tries = 1; ; tries++) {
-    const plan = await located(planNow(request, tried ?? noneTried), request);
+    const { plan, resolved } = await located(planNow(request, tried ?? noneTried), request, triedAddresses);
     if (plan.kind === 'refuse') {
-      // Nobody else is there: the one that is slow may still answer, and the last failure says more than "no endpoint".
-      if (slow) return settle(slow, limits.answerTimeoutMs, request);
+      // Nobody else is there: one that is slow may still answer, and the last failure says more than "no endpoint".
+      if (slow.length > 0) return settle(slow, request);
       return failed ? allFailed(failed, tried?.size ?? 0) : { kind: 'failed', plan, error: refusal(plan) };
     }
-    abandon(slow);
-    slow = undefined;
     const { drawn } = plan;
+    if (plan.kind === 'resolve' && drawn !== undefined && triedAddresses?.has(drawn)) {
+      // All of its addresses were dialled in vain, which was told of.
+      suspects.failed(podUid, drawn);
+      (tried ??= new Set()).add(drawn);
+      tries--;
+      continue;
+    }
     const isLast = drawn === undefined || tries >= limits.maxTries;
     let error: Error;
     if (plan.kind === 'resolve') error = plan.error;
     else {
-      const started: Try = { plan, upstream: dialPlan(plan, request) };
-      const outcome = await within(started.upstream, isLast ? limits.answerTimeoutMs : limits.tryTimeoutMs, clock);
+      const newest: Try = { plan, upstream: dialPlan(plan, request) };
+      const all = [...slow, newest];
+      const timeoutMs = isLast ? limits.answerTimeoutMs : limits.tryTimeoutMs;
+      const outcome = await firstOf(all, { until: isLast ? 'all' : newest, timeoutMs, clock });
       if (outcome.kind === 'done') {
-        if (drawn !== undefined) suspects.worked(podUid, drawn);
-        return { kind: 'reached', plan, upstream: outcome.value };
+        for (const other of all) if (other !== outcome.by) abandon(other);
+        if (outcome.by.plan.drawn !== undefined) suspects.worked(podUid, outcome.by.plan.drawn);
+        return { kind: 'reached', plan: outcome.by.plan, upstream: outcome.upstream };
       }
-      if (outcome.kind === 'late') {
-        error = noAnswer(isLast ? limits.answerTimeoutMs : limits.tryTimeoutMs, plan);
-        // Nobody else to ask: the end of the connection ends what is still under way for it.
-        if (isLast) connection.cut(error);
-        else slow = started;
-      } else error = outcome.error;
+      slow = all.filter((one) => one.error === undefined);
+      error = newest.error ?? noAnswer(timeoutMs, plan);
+      // Nobody else to ask: the end of the connection ends what is still under way for it.
+      if (isLast && outcome.kind === 'late') connection.cut(error);
     }
-    if (connection.cutError) return { kind: 'failed', plan, error: connection.cutError };
-    if (isFinal(error)) return { kind: 'failed', plan, error };
+    if (connection.cutError) return giveUp(plan, connection.cutError);
+    if (isFinal(error)) return giveUp(plan, error);
     if (drawn === undefined) {
       // The one place to go to; only a connection that was lost on the way is worth a second look.
       if (tries === 1 && codeOf(error) === 'hbone.closed' && !pod.ended.aborted) continue;
-      return { kind: 'failed', plan, error };
+      return giveUp(plan, error);
+    }
+    failed = { plan, error };
+    if (resolved !== undefined && !isLast) {
+      // Its name may stand for other addresses.
+      triedAddresses ??= new Map();
+      triedAddresses.set(drawn, new Set([...(triedAddresses.get(drawn) ?? []), resolved]));
+      continue;
     }
     suspects.failed(podUid, drawn);
     (tried ??= new Set()).add(drawn);
-    failed = { plan, error };
     if (isLast) return allFailed(failed, tried.size);
     pod.log.debug('endpoint could not be reached, trying another', { endpoint: drawn, error: messageOf(error) });
   }
@@ -94,20 +114,28 @@ function planNow(request: ReachRequest, tried: ReadonlySet<WorkloadUid>): Outbou
 
 type Unresolved = Extract<OutboundPlan, { kind: 'resolve' }> & { readonly error: Error };
 
-/** Finds the address of an endpoint that is known by name. */
+interface Located {
+  readonly plan: Exclude<OutboundPlan, { kind: 'resolve' }> | Unresolved;
+  /** The address that the endpoint's name stands for, where it is known by name alone. */
+  readonly resolved?: string;
+}
+
+/** Finds the address of an endpoint that is known by name, one that was not tried. */
 function located(
   plan: OutboundPlan,
   { pod, own }: ReachRequest,
-): Exclude<OutboundPlan, { kind: 'resolve' }> | Promise<Exclude<OutboundPlan, { kind: 'resolve' }> | Unresolved> {
-  if (plan.kind !== 'resolve') return plan;
-  pod.countNameLookup({ ...own, principal: identityOf(own) }, plan.hostname);
-  return pod.names.resolve(plan.hostname, plan.allowed, plan.preferred).then(
-    (ip) => {
-      const located = plan.withAddress(ip);
-      if (located.kind === 'resolve') throw new Error('A plan with an address asks for none');
-      return located;
+  tried: ReadonlyMap<WorkloadUid, ReadonlySet<string>> | undefined,
+): Located | Promise<Located> {
+  if (plan.kind !== 'resolve') return { plan };
+  const { hostname, allowed, preferred, drawn } = plan;
+  pod.countNameLookup({ ...own, principal: identityOf(own) }, hostname);
+  return pod.names.resolve(hostname, allowed, preferred, drawn && tried?.get(drawn)).then(
+    (resolved) => {
+      const found = plan.withAddress(resolved);
+      if (found.kind === 'resolve') throw new Error('A plan with an address asks for none');
+      return { plan: found, resolved };
     },
-    (error: unknown) => ({ ...plan, error: error as Error }),
+    (error: unknown) => ({ plan: { ...plan, error: error as Error } }),
   );
 }
 
@@ -129,36 +157,57 @@ async function dialTcp({ ip, port }: { ip: string; port: number }, request: Reac
   return { channel: tcpChannel(socket) };
 }
 
-type Outcome<T> = { kind: 'done'; value: T } | { kind: 'failed'; error: Error } | { kind: 'late' };
+type Outcome =
+  | { readonly kind: 'done'; readonly by: Try; readonly upstream: Upstream }
+  | { readonly kind: 'failed' }
+  | { readonly kind: 'late' };
 
-function within<T>(work: Promise<T>, timeoutMs: number, clock: PodContext['clock']): Promise<Outcome<T>> {
+/** The first that answers; `failed` when the one of `until`, or all of them, cannot be reached. */
+function firstOf(
+  tries: readonly Try[],
+  {
+    until,
+    timeoutMs,
+    clock,
+  }: { readonly until: Try | 'all'; readonly timeoutMs: number; readonly clock: PodContext['clock'] },
+): Promise<Outcome> {
   return new Promise((resolve) => {
     const cancel = clock.after(timeoutMs, () => resolve({ kind: 'late' }));
-    work.then(
-      (value) => {
-        cancel();
-        resolve({ kind: 'done', value });
-      },
-      (error: unknown) => {
-        cancel();
-        resolve({ kind: 'failed', error: error as Error });
-      },
-    );
+    const settle = (outcome: Outcome): void => {
+      cancel();
+      resolve(outcome);
+    };
+    for (const one of tries) {
+      one.upstream.then(
+        (upstream) => settle({ kind: 'done', by: one, upstream }),
+        (error: unknown) => {
+          one.error ??= error as Error;
+          if (one === until || tries.every((other) => other.error !== undefined)) settle({ kind: 'failed' });
+        },
+      );
+    }
   });
 }
 
-async function settle(slow: Try, timeoutMs: number, { pod, connection }: ReachRequest): Promise<Reached> {
-  const { plan } = slow;
-  const outcome = await within(slow.upstream, timeoutMs, pod.clock);
-  if (outcome.kind === 'done') return { kind: 'reached', plan, upstream: outcome.value };
-  const error = outcome.kind === 'late' ? noAnswer(timeoutMs, plan) : outcome.error;
+async function settle(slow: readonly Try[], { pod, connection }: ReachRequest): Promise<Reached> {
+  const { limits, suspects, clock } = pod;
+  const timeoutMs = limits.answerTimeoutMs;
+  const outcome = await firstOf(slow, { until: 'all', timeoutMs, clock });
+  if (outcome.kind === 'done') {
+    for (const other of slow) if (other !== outcome.by) abandon(other);
+    const { plan } = outcome.by;
+    if (plan.drawn !== undefined) suspects.worked(pod.target.pod.uid, plan.drawn);
+    return { kind: 'reached', plan, upstream: outcome.upstream };
+  }
+  const last = slow.at(-1) as Try;
+  const error = last.error ?? noAnswer(timeoutMs, last.plan);
   if (outcome.kind === 'late') connection.cut(error);
-  return { kind: 'failed', plan, error: connection.cutError ?? error };
+  return { kind: 'failed', plan: last.plan, error: connection.cutError ?? error };
 }
 
 /** Whoever it reaches later finds that nobody wants it any more. It ends by the pool's timeouts, or by the answer. */
-function abandon(slow: Try | undefined): void {
-  slow?.upstream.then(
+function abandon({ upstream }: Try): void {
+  upstream.then(
     ({ channel }) => channel.reset(),
     () => undefined,
   );
