@@ -46,17 +46,16 @@ export function findGateway(gateway: GatewayAddress, request: GatewayRequest): F
   return { workload, service: undefined, port: gateway.hboneMtlsPort, drawn: false };
 }
 
-/** One of the waypoints by weight, or the only one. */
-export function chooseWaypoint(service: MeshService, random: () => number): GatewayAddress | undefined {
+/** The waypoints that may stand for the service: one of them drawn by weight, then the others that have a share. Empty: it has none. */
+export function drawWaypoints(service: MeshService, random: () => number): readonly GatewayAddress[] {
+  const shares = service.weightedWaypoints.filter(({ weight }) => weight > 0);
+  if (shares.length === 0) return service.waypoint ? [service.waypoint] : [];
   let total = 0;
-  for (const { weight } of service.weightedWaypoints) total += weight;
-  if (total === 0) return service.waypoint;
+  for (const { weight } of shares) total += weight;
   let rest = random() * total;
-  for (const { destination, weight } of service.weightedWaypoints) {
-    rest -= weight;
-    if (rest < 0) return destination;
-  }
-  return service.waypoint;
+  let drawn = shares.findIndex(({ weight }) => (rest -= weight) < 0);
+  if (drawn < 0) drawn = shares.length - 1;
+  return [...shares.slice(drawn), ...shares.slice(0, drawn)].map(({ destination }) => destination);
 }
 
 /** All waypoints of something, whatever their weight. */

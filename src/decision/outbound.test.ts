@@ -134,6 +134,52 @@ describe('another network', () => {
   });
 });
 
+describe('endpoints behind gateways', () => {
+  const vouched = { ...web, subjectAltNames: ['spiffe://td-far/ns/shop/sa/web'] };
+  const behind = (n: number, gatewayName: string): MeshWorkload =>
+    pod(n, { addresses: [], network: far, networkGateway: hostname(gatewayName, 'istio-system') });
+  const endOf = (mesh: MeshState, more: Partial<OutboundRequest>): string => {
+    const found = plan(mesh, '10.96.0.10', 80, more);
+    return found.kind === 'hbone' ? `${found.via} ${found.ip}` : refusal(found);
+  };
+  const always = [0, 0.3, 0.6, 0.99];
+
+  test('that are not there are passed over while another endpoint is left', () => {
+    const one = meshOf(client, vouched, behind(8, 'gone'), behind(9, 'ew'), ...gateway('ew', 'istio-system'));
+    const near = meshOf(client, vouched, behind(8, 'gone'), pod(1));
+    for (const random of always) {
+      assert.equal(endOf(one, { random: () => random }), 'gateway 10.1.2.2');
+      assert.equal(endOf(near, { random: () => random }), 'direct 10.1.1.1');
+    }
+  });
+
+  test('that were tried, or failed a moment ago, are passed over too, and used where nothing else is left', () => {
+    const [ewService, ew] = gateway('ew', 'istio-system');
+    const mesh = meshOf(client, vouched, behind(9, 'ew'), pod(1), ewService, ew);
+    const alone = meshOf(client, vouched, behind(9, 'ew'), ewService, ew);
+    const tried = { tried: new Set([ew.uid]), anySuspect: false, isSuspect: () => false };
+    const suspect = { tried: new Set<never>(), anySuspect: true, isSuspect: (uid: unknown) => uid === ew.uid };
+    for (const random of always) {
+      assert.equal(endOf(mesh, { avoid: tried, random: () => random }), 'direct 10.1.1.1');
+      assert.equal(endOf(mesh, { avoid: suspect, random: () => random }), 'direct 10.1.1.1');
+      assert.equal(endOf(alone, { avoid: suspect, random: () => random }), 'gateway 10.1.2.2');
+      assert.equal(endOf(alone, { avoid: tried, random: () => random }), 'remote-network');
+    }
+  });
+
+  test('of networks that no gateway joins are no endpoints', () => {
+    const lost = pod(8, { network: far });
+    for (const random of always)
+      assert.equal(endOf(meshOf(client, vouched, lost, pod(1)), { random: () => random }), 'direct 10.1.1.1');
+    const found = plan(meshOf(client, vouched, lost), '10.96.0.10', 80);
+    assert.equal(refusal(found), 'remote-network');
+    assert.match(
+      found.kind === 'refuse' ? found.message : '',
+      /none of the 1 endpoints of web\.shop.* in a network that/,
+    );
+  });
+});
+
 describe('whose address it is', () => {
   const guarded = { ...web, waypoint: hostname('waypoint') };
   const squatter = meshWorkload({ name: 'squatter', namespace: 'other', addresses: ['10.96.0.10'] });
@@ -255,6 +301,19 @@ describe('waypoints', () => {
   test('are drawn by weight', () => {
     const ipAt = (random: number): string => hbone(plan(mesh, '10.96.0.10', 80, { random: () => random })).ip;
     assert.deepEqual([ipAt(0), ipAt(0.89), ipAt(0.91)], ['10.1.2.6', '10.1.2.6', '10.1.2.7']);
+  });
+
+  test('one that is not there leaves its share to the others, but to none without a share', () => {
+    const [canaryService, canaryPod] = gateway('canary1');
+    const stableGone = meshOf(client, canary, pod(1), canaryService, canaryPod);
+    for (const random of [0, 0.5, 0.99])
+      assert.equal(hbone(plan(stableGone, '10.96.0.10', 80, { random: () => random })).ip, '10.1.2.7');
+    const idle = {
+      ...canary,
+      weightedWaypoints: canary.weightedWaypoints.map((one, i) => ({ ...one, weight: 1 - i })),
+    };
+    const found = plan(meshOf(client, idle, pod(1), canaryService, canaryPod), '10.96.0.10', 80);
+    assert.equal(refusal(found), 'waypoint-absent');
   });
 
   test('a pod of one of them goes straight to the service, whatever the weights say', () => {

@@ -1,6 +1,6 @@
 /** Where an outbound connection goes (ambient-l4 section 4). Pure: the mesh, the caller and a random come in. */
 import { formatHostPort, isLoopback, tryParseIp } from '../lib/ip.ts';
-import { serviceKey, spiffeId, type SpiffeId } from '../api/names.ts';
+import { serviceKey, spiffeId, type SpiffeId, type WorkloadUid } from '../api/names.ts';
 import type { GatewayAddress, MeshService, MeshWorkload } from '../api/workload.ts';
 import type { MeshState } from '../mesh/index.ts';
 import { tryParseSpiffeId } from '../identity/spiffe.ts';
@@ -15,7 +15,13 @@ import {
   type IpFamilies,
 } from './addresses.ts';
 import { drawEndpoint, type EndpointAvoidance } from './draw.ts';
-import { chooseWaypoint, describeGateway, findGateway, isWaypointOf } from './gateways.ts';
+import {
+  describeGateway,
+  drawWaypoints,
+  findGateway,
+  isWaypointOf,
+  type FoundGateway,
+} from './gateways.ts';
 import type { HbonePlan, OutboundPlan, OutboundRefusal } from './outbound-plan.ts';
 import { rankEndpoints, type RankedEndpoints } from './ranked-endpoints.ts';
 
@@ -51,13 +57,13 @@ export function planOutbound(asked: OutboundRequest): OutboundPlan {
   const request: Planning = { ...asked, clientFamilies: familiesOf(own, asked.sourceIp) };
   const { service, workload } = addressee(asked);
   if (service && !isWaypointOf(own, service, mesh)) {
-    const waypoint = chooseWaypoint(service, asked.random);
-    if (waypoint) return planWaypoint(waypoint, service, request);
+    const waypoints = drawWaypoints(service, asked.random);
+    if (waypoints.length > 0) return planWaypoint(waypoints, service, request);
   }
   if (service && !isPassthrough(service)) return planService(service, request);
   if (!workload) return service ? { kind: 'passthrough', ip, port, service } : planUnknown(request);
   if (workload.waypoint && !isWaypointOf(own, workload, mesh)) {
-    return planWaypoint(workload.waypoint, undefined, request);
+    return planWaypoint([workload.waypoint], undefined, request);
   }
   return planDirect({ workload, ip, port, service: undefined, drawn: false }, request);
 }
@@ -139,14 +145,42 @@ function planUnknown({ own, destinationIp: ip, destinationPort: port }: Planning
 function planService(service: MeshService, request: Planning): OutboundPlan {
   const { mesh, own, destinationIp, destinationPort, clientFamilies, random, avoid } = request;
   const ranked = rankEndpoints({ mesh, service, servicePort: destinationPort, client: own, clientFamilies });
-  const found = drawEndpoint(ranked, random, avoid);
-  if (!found) return refuseEmpty(service, ranked, request);
-  const { workload, targetPort } = found;
-  if (workload.network !== own.network) return planGateway({ workload, service, drawn: true }, request);
   const families = clientFamilies & serviceFamilies(service.ipFamilies);
-  return withAddress({ workload, service, drawn: true, wanted: destinationIp, families }, (ip) =>
-    planDirect({ workload, ip, port: targetPort, service, drawn: true }, request),
-  );
+  /** Behind gateways that cannot be used now, and what was said of the first of them. */
+  const cutOff = new Set<WorkloadUid>();
+  let second: OutboundPlan | undefined;
+  for (;;) {
+    const found = drawEndpoint(ranked, random, avoidingAlso(cutOff, avoid));
+    if (!found) return second ?? refuseEmpty(service, ranked, request);
+    const { workload, targetPort } = found;
+    if (workload.network === own.network) {
+      return withAddress({ workload, service, drawn: true, wanted: destinationIp, families }, (ip) =>
+        planDirect({ workload, ip, port: targetPort, service, drawn: true }, request),
+      );
+    }
+    const plan = planGateway({ workload, service, drawn: true }, request);
+    if (plan.kind === 'refuse') second ??= plan;
+    else if (plan.drawn === undefined || avoid?.isSuspect(plan.drawn) !== true) return plan;
+    // A gateway that failed a moment ago is better than none.
+    else if (second === undefined || second.kind === 'refuse') second = plan;
+    cutOff.add(workload.uid);
+    if (cutOff.size >= maxCutOff) return second;
+  }
+}
+
+/** Networks are few, and an endpoint stands for all that a service has in one of them. */
+const maxCutOff = 8;
+
+function avoidingAlso(
+  uids: ReadonlySet<WorkloadUid>,
+  avoid: EndpointAvoidance | undefined,
+): EndpointAvoidance | undefined {
+  if (uids.size === 0) return avoid;
+  return {
+    tried: avoid ? new Set([...avoid.tried, ...uids]) : uids,
+    anySuspect: avoid?.anySuspect ?? false,
+    isSuspect: (uid) => avoid?.isSuspect(uid) ?? false,
+  };
 }
 
 function refuseEmpty(service: MeshService, { leftOut }: RankedEndpoints, request: Planning): OutboundPlan {
@@ -155,8 +189,12 @@ function refuseEmpty(service: MeshService, { leftOut }: RankedEndpoints, request
   if (!service.ports.some((port) => port.servicePort === destinationPort)) {
     return refuse('no-healthy-upstream', `service ${hostname} has no port ${destinationPort}`, undefined, service);
   }
-  const { total, unhealthy, wrongFamily, elsewhere } = leftOut;
-  if (wrongFamily > 0 && unhealthy + elsewhere === 0) {
+  const { total, unhealthy, wrongFamily, elsewhere, unjoined } = leftOut;
+  if (unjoined > 0 && unhealthy + elsewhere + wrongFamily === 0) {
+    const message = `none of the ${unjoined} endpoints of ${hostname} is in a network that a gateway joins to "${request.own.network}"`;
+    return refuse('remote-network', message, undefined, service);
+  }
+  if (wrongFamily > 0 && unhealthy + elsewhere + unjoined === 0) {
     const families = describeFamilies(clientFamilies & serviceFamilies(service.ipFamilies) || clientFamilies);
     const message = `none of the ${wrongFamily} endpoints of ${hostname} has an address to dial by ${families}`;
     return refuse('no-address', message, undefined, service);
@@ -166,6 +204,7 @@ function refuseEmpty(service: MeshService, { leftOut }: RankedEndpoints, request
     ...(unhealthy > 0 ? [`${unhealthy} not ready`] : []),
     ...(elsewhere > 0 ? [`${elsewhere} outside of the locality that it is restricted to`] : []),
     ...(wrongFamily > 0 ? [`${wrongFamily} of another IP family`] : []),
+    ...(unjoined > 0 ? [`${unjoined} in networks that no gateway joins`] : []),
   ];
   const why = reasons.length > 0 ? `: ${reasons.join(', ')}` : ` that serves port ${destinationPort}`;
   return refuse('no-healthy-upstream', `no healthy endpoint of ${hostname}${why}`, undefined, service);
@@ -202,11 +241,17 @@ function planDirect(target: Target, request: Planning): OutboundPlan {
 }
 
 /** The waypoint keeps the original destination as authority. One that is required and cannot be reached is never bypassed. */
-function planWaypoint(gateway: GatewayAddress, service: MeshService | undefined, request: Planning): OutboundPlan {
+function planWaypoint(
+  waypoints: readonly GatewayAddress[],
+  service: MeshService | undefined,
+  request: Planning,
+): OutboundPlan {
   const { own, destinationIp, destinationPort } = request;
-  const found = findGateway(gateway, request);
+  let found: FoundGateway | undefined;
+  for (const waypoint of waypoints) if ((found = findGateway(waypoint, request))) break;
   if (!found) {
-    const message = `waypoint ${describeGateway(gateway)} is required and has no ready endpoint`;
+    const names = waypoints.map(describeGateway).join(' or ');
+    const message = `waypoint ${names} is required and has no ready endpoint`;
     return refuse('waypoint-absent', message, undefined, service);
   }
   const { workload, port, drawn } = found;

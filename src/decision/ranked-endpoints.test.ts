@@ -83,11 +83,26 @@ test('names, and what is behind a gateway, have no family to fit', () => {
   assert.deepEqual(names(rank(meshOf(service, [named, far, lost]), service)), [['web-1', 'web-2']]);
 });
 
+/** Of who is in another network. */
+const networkGateway = {
+  destination: { kind: 'hostname', namespace: 'infra', hostname: 'gateway.infra.svc.cluster.local' },
+  hboneMtlsPort: 15008,
+} as const;
+
+test('networks that no gateway joins have no endpoints, but gateways may be there themselves', () => {
+  const lost = pod(3, { network: 'far' as NetworkId });
+  const mesh = meshOf(service, [lost]);
+  assert.deepEqual(names(rank(mesh, service)), []);
+  assert.equal(rank(mesh, service).leftOut.unjoined, 1);
+  const asked = { mesh, service, servicePort: 80, client, clientFamilies: ipv4, allowTunnelPorts: true };
+  assert.deepEqual(names(rankEndpoints(asked)), [['web-3']]);
+});
+
 test('strict with a leading network asks for all preferences', () => {
   const strict = withMode('strict', 'network', 'region');
   const near = pod(1, { locality: { region: 'r1', zone: '', subzone: '' } });
   const elsewhere = pod(2, { locality: { region: 'r2', zone: '', subzone: '' } });
-  const far = pod(3, { network: 'far' as NetworkId, locality: near.locality });
+  const far = pod(3, { network: 'far' as NetworkId, networkGateway, locality: near.locality });
   const ranked = rank(meshOf(strict, [near, elsewhere, far]), strict);
   assert.deepEqual(names(ranked), [['web-1']]);
   assert.equal(ranked.leftOut.elsewhere, 2);
@@ -168,7 +183,7 @@ test('for any endpoints the kept list draws what the plain walk draws', () => {
       fc.shuffledSubarray(scopes),
       fc.integer({ min: 0, max: 999 }),
       (parts, preferences, thousandth) => {
-        const pods = parts.map((more, i) => pod(i, more));
+        const pods = parts.map((more, i) => pod(i, { networkGateway, ...more }));
         const failover = withMode('failover', ...preferences);
         const random = thousandth / 1000;
         const drawn = drawEndpoint(rank(meshOf(failover, pods), failover), () => random)?.workload.name;

@@ -37,6 +37,8 @@ export interface LeftOut {
   readonly wrongFamily: number;
   /** Not where a strict routing preference wants them. */
   readonly elsewhere: number;
+  /** In networks that no gateway joins. */
+  readonly unjoined: number;
 }
 
 export interface RankedEndpoints {
@@ -123,7 +125,7 @@ function rank(set: EndpointSet, request: RankRequest): RankedEndpoints {
   const wanted = preferences.map((scope) => scopeValue(scope, client));
   const strict = service.loadBalancing?.mode === 'strict';
   const byRank: RankedEndpoint[][] = [];
-  const leftOut = { total: set.byUid.size, unhealthy: 0, wrongFamily: 0, elsewhere: 0 };
+  const leftOut = { total: set.byUid.size, unhealthy: 0, wrongFamily: 0, elsewhere: 0, unjoined: 0 };
   const families = request.clientFamilies & serviceFamilies(service.ipFamilies);
   for (const endpoint of set.byUid.values()) {
     const { workload } = endpoint;
@@ -131,6 +133,7 @@ function rank(set: EndpointSet, request: RankRequest): RankedEndpoints {
     // Capacity 0 is how an endpoint says that it wants no connections.
     if (targetPort === undefined || !(workload.capacity > 0)) continue;
     if (workload.status === 'unhealthy' && service.loadBalancing?.healthPolicy !== 'allow-all') leftOut.unhealthy++;
+    else if (isUnjoined(workload, request)) leftOut.unjoined++;
     else if (!isReachable(workload, client, families)) leftOut.wrongFamily++;
     else {
       const at = rankOf(preferences, workload, wanted);
@@ -139,6 +142,11 @@ function rank(set: EndpointSet, request: RankRequest): RankedEndpoints {
     }
   }
   return { groups: byRank.toReversed().flatMap((endpoints) => (endpoints ? groupOf(endpoints) : [])), leftOut };
+}
+
+/** A gateway itself may be of the network that it leads to. */
+function isUnjoined({ network, networkGateway }: MeshWorkload, { client, allowTunnelPorts }: RankRequest): boolean {
+  return network !== client.network && networkGateway === undefined && allowTunnelPorts !== true;
 }
 
 /** Names are resolved when they are dialled, and what is behind a gateway is reached at the gateway's address. */
