@@ -68,7 +68,7 @@ export function planInboundConnect(facts: ConnectRequestFacts): InboundPlan {
   let { port } = authority;
   let asked = { ip: localIp, port };
   if (authority.kind === 'hostname') {
-    service = mesh.serviceByHostname(authority.hostname, own.namespace);
+    service = servedService(own, authority.hostname, mesh) ?? mesh.serviceByHostname(authority.hostname, own.namespace);
     if (!service) return refuse(503, 'unknown-service', `unknown service ${authority.hostname}`);
     const endpoint = mesh.endpoints(serviceKey(service.namespace, service.hostname)).get(own.uid);
     const resolved = endpoint && targetPortOf(endpoint, service, port);
@@ -100,6 +100,12 @@ export function planInboundPlaintext(facts: {
   }
   const service = guessService(mesh, own, port, undefined);
   return { kind: 'accept', ip, port, service, applicationTunnel: undefined, asked: { ip, port } };
+}
+
+/** Of the services of that name the one that the workload is an endpoint of, whoever else may see it. */
+function servedService(own: MeshWorkload, hostname: string, mesh: MeshState): MeshService | undefined {
+  for (const key of own.services.keys()) if (key.endsWith(`/${hostname}`)) return mesh.service(key);
+  return undefined;
 }
 
 /** Which service the caller meant: the one it named, else the first of the workload that reaches this port. For telemetry only. */
