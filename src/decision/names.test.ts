@@ -70,6 +70,18 @@ describe('names of Services', () => {
     assert.equal(ask('db.shop.svc.cluster.local', { family: 'ipv6' }), 'fd00:1::1');
   });
 
+  test('lead to addresses of a family that the Service offers alone', () => {
+    const single = meshOf(
+      client,
+      { ...headless, ipFamilies: 'ipv4' },
+      endpoint({ name: 'db-0', addresses: ['10.0.0.1', 'fd00:1::1'] }),
+    );
+    for (const name of ['db.shop.svc.cluster.local', 'db-0.db.shop.svc.cluster.local']) {
+      assert.equal(ask(name, { mesh: single }), '10.0.0.1');
+      assert.equal(ask(name, { mesh: single, family: 'ipv6' }), '', 'known, without an address of that family');
+    }
+  });
+
   test('lead to unhealthy endpoints too where the Service says so', () => {
     const loadBalancing = { routingPreference: [], mode: 'unspecified', healthPolicy: 'allow-all' } as const;
     const open = meshOf(

@@ -2,6 +2,7 @@
 import type { MeshService, MeshWorkload } from '../api/workload.ts';
 import { serviceKey } from '../api/names.ts';
 import type { MeshState } from '../mesh/index.ts';
+import { ipv4, ipv6, serviceFamilies } from './addresses.ts';
 
 /** The search rules of a resolv.conf. */
 export interface SearchRules {
@@ -147,7 +148,7 @@ function foundService(service: MeshService, request: NameRequest, isWildcard: bo
     };
   }
   if (!isOfCluster(service, clusterDomain)) return 'elsewhere';
-  return { service, addresses: ofFamily(endpointAddresses(service, request), family), isWildcard };
+  return { service, addresses: offeredAddresses(endpointAddresses(service, request), service, family), isWildcard };
 }
 
 /** `pod-0.service.namespace.svc.domain`, for pods of StatefulSets: of others the mesh does not know the host name. */
@@ -163,7 +164,8 @@ function lookUpPod(name: string, request: NameRequest): Found | 'elsewhere' | un
   if (service.addresses.length > 0) return 'elsewhere';
   const podName = name.slice(0, dot);
   const addresses = endpointAddresses(service, request, podName);
-  return addresses.length > 0 ? { service, addresses: ofFamily(addresses, family), isWildcard: false } : 'elsewhere';
+  if (addresses.length === 0) return 'elsewhere';
+  return { service, addresses: offeredAddresses(addresses, service, family), isWildcard: false };
 }
 
 /** Of healthy endpoints that the client may reach directly; all, or those of the pod of a StatefulSet. */
@@ -184,6 +186,12 @@ function isPodOfSet({ name, workloadName }: MeshWorkload, podName: string): bool
 
 function isOfCluster({ hostname }: MeshService, clusterDomain: string): boolean {
   return hostname.endsWith(`.svc.${clusterDomain}`);
+}
+
+/** Of endpoints: a Service of one family does not offer the other, though its pods have both. */
+function offeredAddresses(addresses: readonly string[], service: MeshService, family: 'ipv4' | 'ipv6'): string[] {
+  const isOffered = (serviceFamilies(service.ipFamilies) & (family === 'ipv6' ? ipv6 : ipv4)) !== 0;
+  return isOffered ? ofFamily(addresses, family) : [];
 }
 
 function ofFamily(addresses: readonly string[], family: 'ipv4' | 'ipv6'): string[] {
