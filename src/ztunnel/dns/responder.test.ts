@@ -9,7 +9,7 @@ import { defaultNetwork, meshService, meshWorkload } from '../../mesh/fixtures.t
 import { MeshState } from '../../mesh/index.ts';
 import { MetricsRegistry, writeSnapshot } from '../../telemetry/index.ts';
 import { shareDns } from './dns-shared.ts';
-import { DnsResponder, type ResponderOptions } from './responder.ts';
+import { DnsResponder, type DnsShared, type ResponderOptions } from './responder.ts';
 
 const own = meshWorkload({ name: 'app' });
 const mesh = new MeshState();
@@ -29,7 +29,7 @@ const queryFor = (name: string, type: RecordType = 'A', more: Partial<Packet> = 
   encode({ type: 'query', id: 7, flags: 0x100, questions: [{ name, type }], ...more });
 const rcodeOf = (packet: object): unknown => ('rcode' in packet ? packet.rcode : undefined);
 
-function setup(more: Partial<ResponderOptions> = {}) {
+function setup(more: Partial<ResponderOptions> = {}, shared: Partial<DnsShared> = {}) {
   const clock = createFakeClock();
   const log = silentLog();
   const registry = new MetricsRegistry({ clock, log });
@@ -39,6 +39,7 @@ function setup(more: Partial<ResponderOptions> = {}) {
     shared: {
       ...shareDns({ clusterDomain: 'cluster.local' }, { metrics: registry, clock }),
       systemNameservers: () => ['10.9.9.9'],
+      ...shared,
     },
     mesh,
     clock,
@@ -160,6 +161,22 @@ describe('the answer to a pod', () => {
     );
     assert.match(text, /istio_dns_upstream_request_duration_seconds_bucket\{.*le="0.0005"\} 1/);
   });
+});
+
+test('pods whose servers are silent do not take the answers of others from them', async () => {
+  const silent = (): Promise<Uint8Array> => new Promise(() => {});
+  const shared = { waiting: { count: 0 } };
+  const crowd = Array.from({ length: 8 }, () => setup({ exchange: silent }, shared));
+  const codes: Promise<unknown>[] = [];
+  for (const { respond } of crowd)
+    for (let i = 0; i < 200; i++) codes.push(respond(queryFor(`n${i}.example.com`)).then(rcodeOf));
+  assert.ok(shared.waiting.count >= 1024);
+  const calm = setup({}, shared);
+  assert.equal(rcodeOf(await calm.respond(queryFor('example.com'))), 'NOERROR');
+  assert.equal(calm.asked.length, 1);
+  for (const { clock } of crowd) clock.advance(5000);
+  assert.deepEqual(new Set(await Promise.all(codes)), new Set(['SERVFAIL']));
+  assert.equal(shared.waiting.count, 0);
 });
 
 test('whatever comes is answered or ignored, and never throws', async () => {

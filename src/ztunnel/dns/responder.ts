@@ -56,6 +56,7 @@ const ttlSeconds = 30;
 const maxWaitingPerPod = 256;
 /** Each has up to three sockets. */
 const maxWaiting = 1024;
+const shareOfPod = 16;
 /** The pod's log says at most this often that its queries fail. */
 const failureLogMs = 10_000;
 const classInternet = 1;
@@ -175,7 +176,9 @@ export class DnsResponder {
     const { shared } = this.#options;
     if (this.#waiting >= maxWaitingPerPod)
       return this.#serverFailure(work, { reason: 'too many queries of the pod wait' });
-    if (shared.waiting.count >= maxWaiting) return this.#serverFailure(work, { reason: 'too many queries wait' });
+    // A few queries of each pod always may: pods whose servers are silent must not take the others' answers from them.
+    if (shared.waiting.count >= maxWaiting && this.#waiting >= shareOfPod)
+      return this.#serverFailure(work, { reason: 'too many queries wait' });
     this.#waiting++;
     shared.waiting.count++;
     try {
