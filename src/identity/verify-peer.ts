@@ -1,6 +1,8 @@
 /** Decides, after a handshake, whether the peer is whom we may talk to. */
+import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import type { SpiffeId } from '../api/names.ts';
+import { validFromMs, validToMs } from './chain.ts';
 import { spiffeParts } from './spiffe.ts';
 import { identityOfLeaf, refused, type PeerRefusalReason, type PeerUsage, type PeerVerdict } from './x509-peer.ts';
 
@@ -27,9 +29,31 @@ function verifyPeer(socket: TLSSocket, usage: PeerUsage): PeerVerdict {
   if (!leaf) return refused('no-certificate', `the ${usage} showed no certificate`);
   if (socket.isSessionReused()) return refused('not-trusted', 'the session was resumed');
   const problem = chainProblem(socket);
-  if (problem !== undefined) return refused(reasonOf(problem), `the ${usage}'s certificate is refused: ${problem}`);
+  if (problem !== undefined) {
+    const reason = reasonOf(problem);
+    const isOfTime = reason === 'expired' || reason === 'not-yet-valid';
+    const times = isOfTime ? timesOf(leaf, Date.now()) : '';
+    return refused(reason, `the ${usage}'s certificate is refused: ${problem}${times}`);
+  }
   if (socket.alpnProtocol !== 'h2') return refused('no-http2', `the ${usage} does not speak HTTP/2 here`);
   return identityOfLeaf(leaf, usage);
+}
+
+const maxDepth = 8;
+
+/** What the first certificate of a chain that does not hold now says of itself, beside our clock: either may be wrong. */
+function timesOf(leaf: X509Certificate, nowMs: number): string {
+  let current: X509Certificate | undefined = leaf;
+  for (let depth = 0; current && depth < maxDepth; depth++) {
+    const [fromMs, toMs] = [validFromMs(current), validToMs(current)];
+    if (nowMs < fromMs || nowMs > toMs) {
+      const [from, to, now] = [fromMs, toMs, nowMs].map((ms) => new Date(ms).toISOString());
+      const whose = depth === 0 ? 'it' : `its authority ${JSON.stringify(current.subject)}`;
+      return `, ${whose} holds from ${from} to ${to} and our clock says ${now}`;
+    }
+    current = current.issuerCertificate;
+  }
+  return '';
 }
 
 /**
@@ -42,7 +66,9 @@ export function chainProblem(socket: TLSSocket): string | undefined {
   if (typeof handle?.verifyError !== 'function') return 'its verification is not available';
   const error = handle.verifyError();
   if (error === null || error === undefined) return undefined;
-  return (error as { code?: string }).code ?? 'an unnamed error';
+  const { code, message } = error as { code?: string; message?: string };
+  // Node names the usual ones; of the others OpenSSL's own words are all there is.
+  return (code === 'UNSPECIFIED' ? message : code) ?? 'an unnamed error';
 }
 
 function reasonOf(problem: string): PeerRefusalReason {
