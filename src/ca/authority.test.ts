@@ -8,7 +8,8 @@ import { after, before, describe, test } from 'node:test';
 import { spiffeId } from '../api/names.ts';
 import { createCsr } from '../identity/csr.ts';
 import { acceptCertificate } from '../identity/workload-certificate.ts';
-import { systemClock, type Clock } from '../lib/clock.ts';
+import { systemClock } from '../lib/clock.ts';
+import { createFakeClock } from '../lib/fake-clock.ts';
 import { createCertificateAuthority, createRoot, type CertificateAuthority } from './authority.ts';
 
 const identity = spiffeId('cluster.local', 'shop', 'web');
@@ -111,17 +112,17 @@ describe('certificate authority', () => {
     assert.equal(leaf.checkHost('other'), undefined);
   });
 
-  test('an expired authority issues nothing that is accepted', async () => {
-    const past: Clock = { ...systemClock, nowMs: () => Date.now() - 3 * dayMs };
-    const old = await createRoot({ clock: past, ttlDays: 1 });
-    const ended = await createCertificateAuthority({
-      caCertPem: old.certPem,
-      caKeyPem: old.keyPem,
-      rootPem: old.certPem,
-      clock: past,
-    });
+  test('an authority signs nothing once it has ended, and what it signed is not accepted', async () => {
+    const clock = createFakeClock(Date.now() - 3 * dayMs);
+    const old = await createRoot({ clock, ttlDays: 1 });
+    const material = { caCertPem: old.certPem, caKeyPem: old.keyPem, rootPem: old.certPem };
+    const ended = await createCertificateAuthority({ ...material, clock });
     const { csrPem, key } = createCsr(identity);
     const answer = await ended.signWorkload({ csrPem, identity });
+    clock.advance(dayMs);
+    const hasEnded = { code: 'ca.expired', message: /the signing certificate of the mesh ended at 20/ };
+    await assert.rejects(ended.signWorkload({ csrPem, identity }), hasEnded);
+    await assert.rejects(ended.signServer({ dnsNames: ['istiod'], ips: [] }), hasEnded);
     assert.throws(() => acceptCertificate({ identity, key, answer, generation: 1, nowMs: Date.now() }), {
       code: 'identity.bad-answer',
       message: /expired/,

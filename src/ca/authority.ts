@@ -1,6 +1,7 @@
 /** The certificate authority of the mesh: workload and server certificates from one signing key. */
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
+import { AmbitError } from '../lib/errors.ts';
 import type { SpiffeId } from '../api/names.ts';
 import { parseSpiffeId, splitCertificates, validToMs } from '../identity/index.ts';
 import { openFileSigner } from './signer.ts';
@@ -26,7 +27,7 @@ export interface CertificateAuthority {
   readonly chainPem: string;
   /**
    * PEM each: leaf, intermediates, and last the bundle of roots. Only the request's key counts; the leaf's one name is
-   * `identity`. Throws `ca.malformed-csr` or `ca.weak-key`.
+   * `identity`. Throws `ca.malformed-csr`, `ca.weak-key`, or `ca.expired` when the signing certificate has ended.
    */
   signWorkload(request: {
     readonly csrPem: string;
@@ -34,7 +35,7 @@ export interface CertificateAuthority {
     /** Default 24 h, at most 90 days; never beyond the signing certificate's own end. */
     readonly ttlSeconds?: number;
   }): Promise<string[]>;
-  /** A certificate and a new key for a server of the control plane. */
+  /** A certificate and a new key for a server of the control plane. Throws `ca.expired`. */
   signServer(request: {
     readonly dnsNames: readonly string[];
     readonly ips: readonly string[];
@@ -71,6 +72,7 @@ export async function createCertificateAuthority(options: CertificateAuthorityOp
   const intermediates = intermediatesOf(`${options.caCertPem}\n${options.chainPem ?? ''}`);
   const lifetime = (ttlSeconds: number): { notBeforeMs: number; notAfterMs: number } => {
     const nowMs = clock.nowMs();
+    if (nowMs >= signerNotAfterMs) throw expired(signerNotAfterMs);
     return {
       notBeforeMs: nowMs - backdateSeconds * 1000,
       notAfterMs: Math.min(nowMs + ttlSeconds * 1000, signerNotAfterMs),
@@ -112,6 +114,15 @@ export async function createRoot(options: RootOptions): Promise<{ certPem: strin
     subject: `O=${organization}`,
     notBeforeMs: nowMs - backdateSeconds * 1000,
     notAfterMs: nowMs + ttlDays * daySeconds * 1000,
+  });
+}
+
+/** Leaves that have ended would only be refused by everybody, and for another reason. */
+function expired(notAfterMs: number): AmbitError {
+  const ended = new Date(notAfterMs).toISOString();
+  return new AmbitError(`Cannot sign: the signing certificate of the mesh ended at ${ended}`, {
+    code: 'ca.expired',
+    blame: 'internal',
   });
 }
 

@@ -3,7 +3,7 @@ import { codeOf, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { SpiffeId } from '../api/names.ts';
 import { tryParseSpiffeId } from '../identity/index.ts';
-import { rpcError, rpcStatusOf, type RpcCall, type RpcServer } from '../rpc/index.ts';
+import { rpcError, rpcStatusOf, type RpcCall, type RpcServer, type RpcStatus } from '../rpc/index.ts';
 import { createCertificateMethod } from '../wire/index.ts';
 import type { CertificateAuthority } from './authority.ts';
 
@@ -36,15 +36,22 @@ export function registerCertificateService(server: RpcServer, options: Certifica
   });
 }
 
+/** What callers are told with its reason. */
+const statuses: Readonly<Record<string, Exclude<RpcStatus, 'ok'>>> = {
+  'ca.malformed-csr': 'invalid-argument',
+  'ca.weak-key': 'invalid-argument',
+  'ca.expired': 'unavailable',
+};
+
 /** Refusals are logged with their reason; a bad request is the caller's own. */
 async function refusing<T>(log: Log, call: RpcCall, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
     const code = codeOf(error);
-    const callersOwn = code === 'ca.malformed-csr' || code === 'ca.weak-key';
-    if (!callersOwn && rpcStatusOf(error) === undefined) throw error;
+    const status = statuses[code ?? ''];
+    if (status === undefined && rpcStatusOf(error) === undefined) throw error;
     log.warn('certificate refused', { peer: call.peerAddress, code, error: messageOf(error) });
-    throw callersOwn ? rpcError('invalid-argument', messageOf(error), error) : error;
+    throw status === undefined ? error : rpcError(status, messageOf(error), error);
   }
 }
