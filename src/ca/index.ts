@@ -8,7 +8,7 @@ export {
   type ServerIdentity,
 } from './authority.ts';
 export { registerCertificateService, type CertificateServiceOptions } from './certificate-service.ts';
-export { readMaterial, type AuthorityMaterial, type MaterialFiles } from './material.ts';
+export type { MaterialFiles } from './material.ts';
 export {
   chainsTo,
   createRotatingAuthority,
@@ -18,3 +18,4 @@ export {
   type RotatingAuthority,
   type RotationState,
 } from './rotation.ts';
+export { openMaterial } from './trial.ts';

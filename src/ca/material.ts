@@ -6,7 +6,7 @@ import type { CertificateAuthorityOptions } from './authority.ts';
 
 export type MaterialFiles = Readonly<Record<string, string | undefined>>;
 
-export type AuthorityMaterial = Omit<CertificateAuthorityOptions, 'clock'>;
+type AuthorityMaterial = Omit<CertificateAuthorityOptions, 'clock'>;
 
 /** Istio's names, and those of cert-manager and `kubectl create secret tls`. */
 const namings = [
@@ -19,24 +19,25 @@ const namings = [
  * `ca.bad-material`, naming the file that is to blame.
  */
 export function readMaterial(files: MaterialFiles, nowMs: number): AuthorityMaterial {
-  const naming = namings.find(({ cert, key }) => files[cert] || files[key]);
-  if (!naming) throw bad('ca-cert.pem', 'is missing, and so is tls.crt');
+  const naming = namingOf(files);
+  if (!naming) throw badMaterial('ca-cert.pem', 'is missing, and so is tls.crt');
   const [caCertPem, ...following] = certificatesOf(files, naming.cert);
-  if (caCertPem === undefined) throw bad(naming.cert, 'is missing');
+  if (caCertPem === undefined) throw badMaterial(naming.cert, 'is missing');
   const certificate = new X509Certificate(caCertPem);
   const key = keyOf(files, naming.key);
-  if (!certificate.checkPrivateKey(key)) throw bad(naming.key, `is not the key of ${naming.cert}`);
-  if (!certificate.ca) throw bad(naming.cert, 'is not the certificate of an authority (basicConstraints CA:TRUE)');
+  if (!certificate.checkPrivateKey(key)) throw badMaterial(naming.key, `is not the key of ${naming.cert}`);
+  if (!certificate.ca)
+    throw badMaterial(naming.cert, 'is not the certificate of an authority (basicConstraints CA:TRUE)');
 
   const chain = [...following, ...(naming.chain === undefined ? [] : certificatesOf(files, naming.chain))];
   const given = certificatesOf(files, naming.root);
   // A signer that is a root itself needs no other.
   const isSelfSigned = certificate.checkIssued(certificate);
   if (given.length === 0 && !isSelfSigned)
-    throw bad(naming.root, `is missing, and ${naming.cert} is not a root itself`);
+    throw badMaterial(naming.root, `is missing, and ${naming.cert} is not a root itself`);
   const roots = [...new Set(given.length > 0 ? given : [caCertPem])];
   for (const root of roots.map(parsed)) {
-    if (!root.ca) throw bad(naming.root, `holds ${JSON.stringify(root.subject)}, which is not an authority`);
+    if (!root.ca) throw badMaterial(naming.root, `holds ${JSON.stringify(root.subject)}, which is not an authority`);
   }
   const living = roots.filter((root) => validToMs(parsed(root)) > nowMs);
   const verdict = verifyChain({
@@ -49,14 +50,14 @@ export function readMaterial(files: MaterialFiles, nowMs: number): AuthorityMate
     const { subject, validFrom, validTo } = verdict.certificate;
     switch (verdict.reason) {
       case 'unknown-authority':
-        throw bad(
+        throw badMaterial(
           naming.cert,
           `chains to none of the certificates in ${naming.root}: nothing signs ${JSON.stringify(subject)}`,
         );
       case 'expired':
-        throw bad(naming.cert, `cannot sign: ${JSON.stringify(subject)} ended at ${validTo}`);
+        throw badMaterial(naming.cert, `cannot sign: ${JSON.stringify(subject)} ended at ${validTo}`);
       case 'not-yet-valid':
-        throw bad(
+        throw badMaterial(
           naming.cert,
           `cannot sign yet: ${JSON.stringify(subject)} starts at ${validFrom}, by this machine's clock later than now`,
         );
@@ -70,16 +71,25 @@ export function readMaterial(files: MaterialFiles, nowMs: number): AuthorityMate
   };
 }
 
+/** The file that has the signing certificate. */
+export function certificateFileOf(files: MaterialFiles): string {
+  return (namingOf(files) ?? namings[0]).cert;
+}
+
+function namingOf(files: MaterialFiles): (typeof namings)[number] | undefined {
+  return namings.find(({ cert, key }) => files[cert] || files[key]);
+}
+
 function certificatesOf(files: MaterialFiles, name: string): string[] {
   const text = files[name]?.trim() ?? '';
   if (text === '') return [];
   const blocks = splitCertificates(text);
-  if (blocks.length === 0) throw bad(name, 'holds no certificate in PEM');
+  if (blocks.length === 0) throw badMaterial(name, 'holds no certificate in PEM');
   for (const [i, block] of blocks.entries()) {
     try {
       parsed(block);
     } catch (error) {
-      throw bad(name, `holds a certificate that cannot be parsed, number ${i + 1}`, error);
+      throw badMaterial(name, `holds a certificate that cannot be parsed, number ${i + 1}`, error);
     }
   }
   return blocks;
@@ -87,13 +97,13 @@ function certificatesOf(files: MaterialFiles, name: string): string[] {
 
 function keyOf(files: MaterialFiles, name: string): KeyObject {
   const text = files[name] ?? '';
-  if (text.trim() === '') throw bad(name, 'is missing');
-  if (/ENCRYPTED/.test(text)) throw bad(name, 'is encrypted: there is nobody to ask for its passphrase');
+  if (text.trim() === '') throw badMaterial(name, 'is missing');
+  if (/ENCRYPTED/.test(text)) throw badMaterial(name, 'is encrypted: there is nobody to ask for its passphrase');
   try {
     return createPrivateKey(text);
   } catch {
     // The parser's own words could quote the key.
-    throw bad(name, 'is not a private key in PEM');
+    throw badMaterial(name, 'is not a private key in PEM');
   }
 }
 
@@ -101,7 +111,8 @@ function parsed(pem: string): X509Certificate {
   return new X509Certificate(pem);
 }
 
-function bad(file: string, state: string, cause?: unknown): AmbitError {
+/** `state`: what is wrong with the file, as in "is missing". */
+export function badMaterial(file: string, state: string, cause?: unknown): AmbitError {
   return new AmbitError(`Cannot use the authority's material: ${file} ${state}`, {
     code: 'ca.bad-material',
     blame: 'downstream',

@@ -7,12 +7,11 @@ import type { ConfigMap, Secret } from '../api/core.ts';
 import { kinds } from '../api/kinds.ts';
 import {
   chainsTo,
-  createCertificateAuthority,
   createRoot,
   createRotatingAuthority,
   fingerprint,
   mergeRoots,
-  readMaterial,
+  openMaterial,
   type CertificateAuthority,
   type RetiringRoots,
   type RotatingAuthority,
@@ -180,7 +179,7 @@ class AuthorityStore {
     const files = Object.fromEntries(
       Object.entries(data).map(([name, base64]) => [name, Buffer.from(base64, 'base64').toString('utf8')]),
     );
-    return createCertificateAuthority({ ...readMaterial(files, this.#clock.nowMs()), clock: this.#clock });
+    return openMaterial(files, { clock: this.#clock, trustDomain: this.#options.trustDomain });
   }
 
   /** What the mesh trusted before this process started and its material no longer names, as far as leaves may live. */

@@ -1,5 +1,4 @@
 /** Handshakes between workloads over sockets that are already connected: TLS, then who the peer is, in one step. */
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect, TLSSocket } from 'node:tls';
 import { AmbitError, messageOf } from '../lib/errors.ts';
@@ -12,7 +11,8 @@ import type { WorkloadCertificate } from './workload-certificate.ts';
 import type { PeerRefusalReason, PeerVerdict } from './x509-peer.ts';
 
 export interface HandshakeOptions extends HandshakePolicy {
-  readonly socket: Socket;
+  /** Connected. TCP, or any stream: TLS inside of a tunnel. */
+  readonly socket: Duplex;
   readonly certificate: WorkloadCertificate;
   readonly signal?: AbortSignal;
   /** Default 10 s. */
@@ -39,11 +39,10 @@ export function acceptTls(
   return finish(socket, 'secure', options, 'server', () => verifyClientPeer(socket, trustDomains));
 }
 
-/** What `connectTls` takes: also a stream that is no socket, for TLS inside of a tunnel. */
-type OverStream = Omit<HandshakeOptions, 'socket'> & { readonly socket: Duplex };
-
 /** Dials TLS and requires the server to be one of `expected`. Rejects as `acceptTls` does. */
-export function connectTls(options: OverStream & { readonly expected: readonly SpiffeId[] }): Promise<TrustedPeer> {
+export function connectTls(
+  options: HandshakeOptions & { readonly expected: readonly SpiffeId[] },
+): Promise<TrustedPeer> {
   const socket = connect({ ...clientTlsOptions(options.certificate, options), socket: options.socket });
   return finish(socket, 'secureConnect', options, 'client', () => verifyServerPeer(socket, options.expected));
 }
@@ -51,7 +50,7 @@ export function connectTls(options: OverStream & { readonly expected: readonly S
 function finish(
   socket: TLSSocket,
   event: 'secure' | 'secureConnect',
-  options: OverStream,
+  options: HandshakeOptions,
   role: PeerRole,
   verify: () => PeerVerdict,
 ): Promise<TrustedPeer> {

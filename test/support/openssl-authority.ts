@@ -12,8 +12,8 @@ export interface OpensslAuthority extends Disposable {
   readonly keyPem: string;
   /** A certificate for the key of a request, with one URI name and the usages of both ends. */
   leaf(uri: string): { readonly certPem: string; readonly keyPem: string };
-  /** An authority that this one signs. */
-  intermediate(name: string, key?: KeyKind): OpensslAuthority;
+  /** An authority that this one signs. `constraints`: extensions besides its key usage, one a line; by default it may sign anything. */
+  intermediate(name: string, key?: KeyKind, constraints?: string): OpensslAuthority;
   /** Everything revoked so far. `days` may be negative: a list that is late. */
   crl(format?: 'pem' | 'der', extensions?: string): Buffer;
   revoke(certPem: string): void;
@@ -102,12 +102,9 @@ function authorityIn(folder: string): OpensslAuthority {
     certPem: read('ca.pem'),
     keyPem: read('ca.key'),
     leaf: (uri) => sign('/CN=leaf', 'ec', `subjectAltName=URI:${uri}\nextendedKeyUsage=clientAuth,serverAuth\n`),
-    intermediate(name, key = 'ec') {
-      const { certPem, keyPem } = sign(
-        `/O=${name}`,
-        key,
-        'basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\n',
-      );
+    intermediate(name, key = 'ec', constraints = 'basicConstraints=critical,CA:true') {
+      const extensions = `${constraints}\nkeyUsage=critical,keyCertSign,cRLSign\n`;
+      const { certPem, keyPem } = sign(`/O=${name}`, key, extensions);
       return openOpensslAuthority({ certPem, keyPem });
     },
     revoke(certPem) {
