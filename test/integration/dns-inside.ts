@@ -218,6 +218,8 @@ describe('the DNS proxy of a pod', { timeout: 160_000 }, () => {
       new Set(servers.slice(0, 2).flatMap(({ queries }) => queries.map(({ from }) => from))),
       new Set([podIp]),
     );
+    assert.deepEqual(new Set(servers[2]?.queries.map(({ from }) => from)), new Set(['fd81::2']));
+    assert.deepEqual(await dig(`@${sixth}`, '+tcp', 'five.example.org'), ['192.0.2.3']);
   });
 
   test('leaves other types, classes, opcodes and signed queries to the server, byte for byte but for the id', async () => {
@@ -282,30 +284,36 @@ describe('the DNS proxy of a pod', { timeout: 160_000 }, () => {
     assert.deepEqual(await dig(`@${first}`, 'x.example.org'), ['192.0.2.9']);
   });
 
-  test('goes to the next server when one is silent, and when one refuses', async () => {
-    answers.set(first, () => []);
-    answers.set(second, answerWith('192.0.2.2'));
-    assert.deepEqual(await dig(`@${first}`, 'silent.example.org'), ['192.0.2.2']);
-    await node.exec(
-      'nft',
-      `add table inet refuse; add chain inet refuse in { type filter hook input priority 0; }; add rule inet refuse in ip daddr ${first} udp dport 53 reject; add rule inet refuse in ip daddr ${first} tcp dport 53 reject with tcp reset`,
-    );
-    try {
-      assert.deepEqual(await dig(`@${first}`, 'refused.example.org'), ['192.0.2.2']);
-      assert.deepEqual(await dig(`@${first}`, '+tcp', 'refused.example.org'), ['192.0.2.2']);
-    } finally {
-      await node.exec('nft', 'delete table inet refuse');
-    }
-  });
+  for (const [asked, next] of [
+    [first, second],
+    [sixth, first],
+  ] as const) {
+    test(`goes from ${asked} to the next server when it is silent, and when it refuses`, async () => {
+      answers.set(asked, () => []);
+      answers.set(next, answerWith('192.0.2.2'));
+      assert.deepEqual(await dig(`@${asked}`, 'silent.example.org'), ['192.0.2.2']);
+      const daddr = `${asked.includes(':') ? 'ip6' : 'ip'} daddr ${asked}`;
+      await node.exec(
+        'nft',
+        `add table inet refuse; add chain inet refuse in { type filter hook input priority 0; }; add rule inet refuse in ${daddr} udp dport 53 reject; add rule inet refuse in ${daddr} tcp dport 53 reject with tcp reset`,
+      );
+      try {
+        assert.deepEqual(await dig(`@${asked}`, 'refused.example.org'), ['192.0.2.2']);
+        assert.deepEqual(await dig(`@${asked}`, '+tcp', 'refused.example.org'), ['192.0.2.2']);
+      } finally {
+        await node.exec('nft', 'delete table inet refuse');
+      }
+    });
+  }
 
   test('says SERVFAIL when nobody answers, before resolvers give up, and why in the log', async () => {
     for (const server of nameservers) answers.set(server, () => []);
-    const [udp, tcp] = await Promise.all([
-      pod.exec('dig', '+tries=1', '+timeout=8', `@${first}`, 'nobody.example.org'),
-      pod.exec('dig', '+tries=1', '+timeout=8', `@${first}`, '+tcp', 'nobody.example.org'),
-    ]);
-    assert.match(udp, /status: SERVFAIL/);
-    assert.match(tcp, /status: SERVFAIL/);
+    const said = [first, sixth].flatMap((server) =>
+      ['+notcp', '+tcp'].map((over) =>
+        pod.exec('dig', '+tries=1', '+timeout=8', `@${server}`, over, 'nobody.example.org'),
+      ),
+    );
+    for (const answer of await Promise.all(said)) assert.match(answer, /status: SERVFAIL/);
     assert.ok(
       logged.some((line) =>
         /"scope":"data\.dns".*"query":"nobody\.example\.org".*"reason":"no answer within 4500 ms/.test(line),
@@ -318,88 +326,92 @@ describe('the DNS proxy of a pod', { timeout: 160_000 }, () => {
     );
   });
 
-  test('fits its answers to what the client takes, and has the rest over TCP', async () => {
-    const plain = decode(await ask(queryFor('db.shop.svc.cluster.local')));
-    assert.ok(plain.flag_tc && (plain.answers?.length ?? 0) > 20);
-    const edns = await pod.exec('dig', '+bufsize=1232', '+ignore', `@${first}`, 'db.shop.svc.cluster.local');
-    assert.match(edns, /ANSWER: 60,/);
-    assert.match(edns, /EDNS: version: 0/);
-    assert.equal(
-      (await dig(`@${first}`, '+noedns', 'db.shop.svc.cluster.local')).length,
-      60,
-      'dig asks again over TCP',
-    );
-  });
-
-  test('has the whole of a cut answer over TCP where the client takes it', async () => {
-    answers.set(first, ({ packet, protocol }) => {
-      const name = packet.questions?.[0]?.name ?? '';
-      const texts = Array.from(
-        { length: protocol === 'tcp' ? 9 : 0 },
-        (_, i) => ({ type: 'TXT', name, ttl: 1, data: `${i}`.repeat(100) }) as const,
+  for (const server of [first, sixth]) {
+    test(`fits its answers to what the client of ${server} takes, and has the rest over TCP`, async () => {
+      const plain = decode(await ask(queryFor('db.shop.svc.cluster.local'), server));
+      assert.ok(plain.flag_tc && (plain.answers?.length ?? 0) > 20);
+      const edns = await pod.exec('dig', '+bufsize=1232', '+ignore', `@${server}`, 'db.shop.svc.cluster.local');
+      assert.match(edns, /ANSWER: 60,/);
+      assert.match(edns, /EDNS: version: 0/);
+      assert.equal(
+        (await dig(`@${server}`, '+noedns', 'db.shop.svc.cluster.local')).length,
+        60,
+        'dig asks again over TCP',
       );
-      return [reply(packet, texts, protocol === 'tcp' ? 0 : 0x200)];
     });
-    const whole = await pod.exec('dig', '+ignore', '+bufsize=4096', `@${first}`, 'big.example.org', 'TXT');
-    assert.match(whole, /ANSWER: 9,/);
-    const cut = await pod.exec('dig', '+ignore', '+bufsize=600', `@${first}`, 'big.example.org', 'TXT');
-    assert.match(cut, /flags:.* tc .*ANSWER: 0,/s);
-    assert.equal(
-      (await dig(`@${first}`, '+bufsize=600', 'big.example.org', 'TXT')).length,
-      9,
-      'dig asks again over TCP',
-    );
-  });
 
-  test('refuses what is malformed, and is silent to what is no query', async () => {
-    assert.equal(rcodeOf(decode(await ask(queryFor('abc').subarray(0, 14)))), 'FORMERR');
-    const two = encode({
-      type: 'query',
-      id: 4711,
-      questions: [
-        { name: 'a', type: 'A' },
-        { name: 'b', type: 'A' },
-      ],
-    });
-    assert.equal(rcodeOf(decode(await ask(two))), 'FORMERR');
-    const socket = await connectDatagramSocket({ netns: podNetns, host: first, port: 53 });
-    socket.on('message', (message) => assert.equal(decode(message).questions?.[0]?.name, 'last.example.org'));
-    socket.send(encode({ type: 'response', id: 1, questions: [{ name: 'a', type: 'A' }] }));
-    socket.send(Buffer.alloc(11));
-    await new Promise<void>((resolve) => {
-      socket.once('message', () => resolve());
-      socket.send(queryFor('last.example.org'));
-    });
-    socket.close();
-    assert.equal(received().length, 1);
-  });
-
-  test('serves several queries of one TCP connection, in pieces and at once, and ends what sends noise', async () => {
-    const socket = await dial({ netns: podNetns, host: first, port: 53, timeoutMs: 10_000 });
-    const reader = new DnsStreamReader();
-    const got: (string | undefined)[] = [];
-    const done = new Promise<void>((resolve) => {
-      socket.on('data', (chunk: Buffer) => {
-        for (const message of reader.push(chunk)) got.push(decode(Buffer.from(message)).questions?.[0]?.name);
-        if (got.length === 42) resolve();
+    test(`has the whole of a cut answer of ${server} over TCP where the client takes it`, async () => {
+      answers.set(server, ({ packet, protocol }) => {
+        const name = packet.questions?.[0]?.name ?? '';
+        const texts = Array.from(
+          { length: protocol === 'tcp' ? 9 : 0 },
+          (_, i) => ({ type: 'TXT', name, ttl: 1, data: `${i}`.repeat(100) }) as const,
+        );
+        return [reply(packet, texts, protocol === 'tcp' ? 0 : 0x200)];
       });
+      const whole = await pod.exec('dig', '+ignore', '+bufsize=4096', `@${server}`, 'big.example.org', 'TXT');
+      assert.match(whole, /ANSWER: 9,/);
+      const cut = await pod.exec('dig', '+ignore', '+bufsize=600', `@${server}`, 'big.example.org', 'TXT');
+      assert.match(cut, /flags:.* tc .*ANSWER: 0,/s);
+      assert.equal(
+        (await dig(`@${server}`, '+bufsize=600', 'big.example.org', 'TXT')).length,
+        9,
+        'dig asks again over TCP',
+      );
     });
-    socket.resume();
-    const all = Buffer.concat([
-      ...Array.from({ length: 40 }, (_, i) => frameDnsMessage(queryFor(`q${i}.example.org`))),
-      frameDnsMessage(queryFor('web.shop.svc.cluster.local')),
-      frameDnsMessage(queryFor('db-1.db.shop.svc.cluster.local')),
-    ]);
-    socket.write(all.subarray(0, 31));
-    socket.write(all.subarray(31));
-    await done;
-    assert.equal(new Set(got).size, 42);
-    const closed = new Promise((resolve) => socket.once('end', resolve));
-    socket.on('error', () => {});
-    socket.write(frameDnsMessage(Buffer.alloc(5)));
-    await closed;
-    socket.destroy();
-  });
+  }
+
+  for (const server of [first, sixth]) {
+    test(`refuses what is malformed to ${server}, and is silent to what is no query`, async () => {
+      assert.equal(rcodeOf(decode(await ask(queryFor('abc').subarray(0, 14), server))), 'FORMERR');
+      const two = encode({
+        type: 'query',
+        id: 4711,
+        questions: [
+          { name: 'a', type: 'A' },
+          { name: 'b', type: 'A' },
+        ],
+      });
+      assert.equal(rcodeOf(decode(await ask(two, server))), 'FORMERR');
+      const socket = await connectDatagramSocket({ netns: podNetns, host: server, port: 53 });
+      socket.on('message', (message) => assert.equal(decode(message).questions?.[0]?.name, 'last.example.org'));
+      socket.send(encode({ type: 'response', id: 1, questions: [{ name: 'a', type: 'A' }] }));
+      socket.send(Buffer.alloc(11));
+      await new Promise<void>((resolve) => {
+        socket.once('message', () => resolve());
+        socket.send(queryFor('last.example.org'));
+      });
+      socket.close();
+      assert.equal(received().length, 1);
+    });
+
+    test(`serves several queries of one TCP connection to ${server}, in pieces and at once, and ends what sends noise`, async () => {
+      const socket = await dial({ netns: podNetns, host: server, port: 53, timeoutMs: 10_000 });
+      const reader = new DnsStreamReader();
+      const got: (string | undefined)[] = [];
+      const done = new Promise<void>((resolve) => {
+        socket.on('data', (chunk: Buffer) => {
+          for (const message of reader.push(chunk)) got.push(decode(Buffer.from(message)).questions?.[0]?.name);
+          if (got.length === 42) resolve();
+        });
+      });
+      socket.resume();
+      const all = Buffer.concat([
+        ...Array.from({ length: 40 }, (_, i) => frameDnsMessage(queryFor(`q${i}.example.org`))),
+        frameDnsMessage(queryFor('web.shop.svc.cluster.local')),
+        frameDnsMessage(queryFor('db-1.db.shop.svc.cluster.local')),
+      ]);
+      socket.write(all.subarray(0, 31));
+      socket.write(all.subarray(31));
+      await done;
+      assert.equal(new Set(got).size, 42);
+      const closed = new Promise((resolve) => socket.once('end', resolve));
+      socket.on('error', () => {});
+      socket.write(frameDnsMessage(Buffer.alloc(5)));
+      await closed;
+      socket.destroy();
+    });
+  }
 
   test('is not to be asked from outside of the pod', async () => {
     await assert.rejects(
@@ -408,6 +420,11 @@ describe('the DNS proxy of a pod', { timeout: 160_000 }, () => {
     await assert.rejects(
       node.exec('dig', '+tries=1', '+timeout=1', '-p', '15053', `@${podIp}`, 'web.shop.svc.cluster.local'),
     );
+    for (const over of ['+tcp', '+notcp']) {
+      await assert.rejects(
+        node.exec('dig', '+tries=1', '+timeout=1', over, '-p', '15055', '@fd81::2', 'web.shop.svc.cluster.local'),
+      );
+    }
   });
 
   test('waits a moment for a pod that is new to the mesh, then says SERVFAIL', async () => {

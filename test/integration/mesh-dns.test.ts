@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { metricSum } from '../support/access-log.ts';
+import { accessLine, metricSum } from '../support/access-log.ts';
 import {
   documents,
+  namespace,
   openTestMesh,
   programPod,
   programs,
@@ -63,6 +64,48 @@ const manifests = documents(
       location: 'MESH_INTERNAL',
       workloadSelector: { labels: { app: 'server' } },
     },
+  }),
+);
+
+/** Of a name server that is a pod of the mesh itself. */
+const resolverIps = ['10.96.200.53', 'fd00:10:96::c853'];
+const ownNameServer = documents(
+  namespace('names'),
+  serviceAccount('resolver', 'names'),
+  serviceAccount('asker', 'names'),
+  programPod({ name: 'resolver', namespace: 'names', node: 'node-1', program: 'name-server.ts', port: 53 }),
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'resolver', namespace: 'names' },
+    spec: {
+      clusterIP: resolverIps[0],
+      clusterIPs: resolverIps,
+      ipFamilyPolicy: 'RequireDualStack',
+      selector: { app: 'resolver' },
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP' },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+      ],
+    },
+  }),
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'asker', namespace: 'names' },
+    spec: {
+      serviceAccountName: 'asker',
+      terminationGracePeriodSeconds: 0,
+      dnsPolicy: 'None',
+      dnsConfig: { nameservers: resolverIps },
+      containers: [{ name: 'main', image: 'none', command: [process.execPath, join(programs, 'idle.ts')] }],
+    },
+  }),
+  JSON.stringify({
+    apiVersion: 'security.istio.io/v1',
+    kind: 'PeerAuthentication',
+    metadata: { name: 'strict', namespace: 'names' },
+    spec: { mtls: { mode: 'STRICT' } },
   }),
 );
 
@@ -140,6 +183,39 @@ describe('names in the mesh', () => {
     assert.deepEqual(await dig('+tcp', `${dashed}.default.pod.cluster.local`), [status?.podIP]);
     assert.match((await dig('_http._tcp.server.default.svc.cluster.local', 'SRV')).join(' '), /^(0 \d+ 80 .*)?$/);
     assert.match(await mesh.exec('client', ['dig', 'nowhere.default.svc.cluster.local']), /status: NXDOMAIN/);
+  });
+
+  it('come from a name server of the mesh under STRICT over TCP too, in its tunnels, in both families', async () => {
+    await mesh.apply(ownNameServer);
+    await mesh.enrol('names');
+    const asked = async (...args: string[]): Promise<string> =>
+      (await mesh.exec('names/asker', ['dig', '+short', '+tries=1', '+timeout=6', ...args])).trim();
+    await eventually(
+      async () =>
+        (await mesh.exec('names/asker', ['cat', '/etc/resolv.conf'])).includes(resolverIps[1] ?? '') || undefined,
+      'the pod asks it',
+    );
+    for (const ip of resolverIps) {
+      await eventually(async () => (await asked(`@${ip}`, 'plain.example.org')) === '192.0.2.53', `${ip} answers`);
+      await eventually(
+        async () => (await asked(`@${ip}`, '+tcp', 'stream.example.org')) === '192.0.2.53',
+        `${ip} answers over TCP`,
+      );
+      assert.equal(await asked(`@${ip}`, 'long.example.org'), '192.0.2.53', 'dig asks again over TCP');
+    }
+    for (const address of ['10.', '[fd00:'])
+      await accessLine(mesh, 'node-1', [
+        'direction="outbound"',
+        'dst.workload="resolver"',
+        `dst.hbone_addr=${address}`,
+      ]);
+    const line = await accessLine(mesh, 'node-1', [
+      'connection complete',
+      'direction="inbound"',
+      'dst.workload="resolver"',
+    ]);
+    assert.match(line, /src\.identity="spiffe:\/\/cluster\.local\/ns\/names\/sa\/asker"/);
+    assert.doesNotMatch(line, /error=/);
   });
 
   it('are counted, and the dump says that they are captured', async () => {

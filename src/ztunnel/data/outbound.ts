@@ -68,7 +68,8 @@ export async function serveOutbound(accepted: AcceptedSocket, { pod, pool }: Out
   }
 }
 
-function describe(plan: OutboundPlan, request: ReachRequest, upstream?: Upstream): void {
+/** Says in metrics and log where it goes, or would have gone. */
+export function describe(plan: OutboundPlan, request: ReachRequest, upstream?: Upstream): void {
   const { connection, own, trace } = request;
   const known = {
     sourceWorkload: own,

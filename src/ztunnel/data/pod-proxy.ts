@@ -4,9 +4,11 @@ import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { createHbonePool, tunnelDialer, type HbonePool, type TunnelKey } from '../../hbone/index.ts';
 import { adoptListenSocket, closeNetns, listen, type AcceptedSocket, type Listener } from '../../net/index.ts';
 import type { DataContext, PodContext } from './data-context.ts';
+import type { ThroughMesh } from '../dns/exchange.ts';
 import { PodDns } from '../dns/pod-dns.ts';
 import { HboneInbound } from './inbound-hbone.ts';
 import { servePlaintext } from './inbound-plaintext.ts';
+import { openNameServerStream } from './name-server-stream.ts';
 import type { PodInfo, PodListeners, PodToServe } from '../messages.ts';
 import { closeListeners } from '../pod-descriptors.ts';
 import { markOf } from '../ports.ts';
@@ -30,14 +32,16 @@ export class PodProxy {
     setMaxListeners(0, this.#ended.signal);
     this.#context = { ...context, target, ended: this.#ended.signal };
     this.#inbound = new HboneInbound(this.#context);
-    this.#dns = context.dns && new PodDns(this.#context, context.dns);
-    const { clock, log, limits } = context;
+    const { clock, log, limits, dns } = context;
     this.#pool = createHbonePool({
       dial: dialerOf(this.#context),
       clock,
       log: log.child('pool', { pod: target.pod.uid }),
       limits: { dialTimeoutMs: limits.connectTimeoutMs + limits.handshakeTimeoutMs },
     });
+    const path = { pod: this.#context, pool: this.#pool };
+    const throughMesh: ThroughMesh = (server, signal) => openNameServerStream(server, path, signal);
+    this.#dns = dns && new PodDns({ ...this.#context, throughMesh }, dns);
   }
 
   /** Accepts from all listeners, or from none. */

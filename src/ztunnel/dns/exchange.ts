@@ -1,4 +1,5 @@
 /** One question to one name server, from the network namespace of a pod. */
+import type { Duplex } from 'node:stream';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { formatHostPort } from '../../lib/ip.ts';
 import {
@@ -17,6 +18,16 @@ export interface ExchangeOptions {
   readonly connectTimeoutMs: number;
   /** Default 53. */
   readonly port?: number;
+  /** TCP to a server that the mesh has its own way to; undefined: it is dialled. */
+  readonly throughMesh?: ThroughMesh | undefined;
+}
+
+export type ThroughMesh = (server: string, signal: AbortSignal) => Promise<ServerStream> | undefined;
+
+export interface ServerStream {
+  readonly stream: Duplex;
+  /** Nobody reads it any more. */
+  readonly close: () => void;
 }
 
 /** Makes exchanges over sockets, each of its own: its port is the kernel's random choice. */
@@ -75,14 +86,7 @@ export class SocketExchange {
   }
 
   async #overTcp({ server, message, signal }: Parameters<DnsExchange>[0]): Promise<Uint8Array> {
-    const { inside, port = 53, connectTimeoutMs } = this.#options;
-    const socket = await dial({
-      ...inside,
-      host: server,
-      port,
-      timeoutMs: connectTimeoutMs,
-      signal,
-    });
+    const { stream: socket, close } = await (this.#options.throughMesh?.(server, signal) ?? this.#dial(server, signal));
     try {
       return await new Promise<Uint8Array>((resolve, reject) => {
         if (signal.aborted) return reject(failed(server, 'given up'));
@@ -99,8 +103,14 @@ export class SocketExchange {
         socket.resume();
       });
     } finally {
-      socket.destroy();
+      close();
     }
+  }
+
+  async #dial(server: string, signal: AbortSignal): Promise<ServerStream> {
+    const { inside, port = 53, connectTimeoutMs } = this.#options;
+    const socket = await dial({ ...inside, host: server, port, timeoutMs: connectTimeoutMs, signal });
+    return { stream: socket, close: () => void socket.destroy() };
   }
 }
 

@@ -10,7 +10,7 @@ import type { PodToServe } from '../messages.ts';
 import { markOf } from '../ports.ts';
 import { DatagramServer } from './datagram-server.ts';
 import { openDnsListener, parseDnsListenerName } from './dns-listeners.ts';
-import { SocketExchange } from './exchange.ts';
+import { SocketExchange, type ThroughMesh } from './exchange.ts';
 import { DnsResponder, type DnsShared } from './responder.ts';
 import { serveDnsClient } from './tcp-client.ts';
 
@@ -28,6 +28,7 @@ export interface DnsPod {
   readonly random: () => number;
   /** Aborts when the pod goes away, before its namespace is closed. */
   readonly ended: AbortSignal;
+  readonly throughMesh?: ThroughMesh;
 }
 
 export class PodDns {
@@ -42,12 +43,13 @@ export class PodDns {
 
   constructor(pod: DnsPod, shared: DnsShared) {
     this.#pod = pod;
-    const { mesh, clock, random, ended, target } = pod;
+    const { mesh, clock, random, ended, target, throughMesh } = pod;
     this.#log = pod.log.child('dns', { pod: target.pod.name, namespace: target.pod.namespace });
     const { netns } = target;
     this.#exchange = new SocketExchange({
       ...(netns === undefined ? {} : { inside: { netns, mark: markOf(target.pod) } }),
       connectTimeoutMs,
+      throughMesh,
     });
     const probe = (): ReturnType<typeof mesh.workloadOfPod> => mesh.workloadOfPod(target.pod);
     this.#responder = new DnsResponder({
