@@ -1,6 +1,6 @@
 /** The certificate of 15012 and 15017: issued by the mesh's own CA, renewed at half of its life, or when another key signs. */
 import type { RotatingAuthority, ServerIdentity } from '../ca/index.ts';
-import { systemClock, type Clock } from '../lib/clock.ts';
+import { afterTime, systemClock, type Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 
@@ -34,16 +34,18 @@ export async function issueServingCertificate(
       },
       (error: unknown) => {
         log.error('cannot renew the serving certificate', { error: messageOf(error) });
-        after(retryMs, () => renew(use));
+        plan(() => clock.after(retryMs, () => renew(use)));
       },
     );
   };
   const schedule = (current: ServerIdentity, use: (next: ServerIdentity) => void): void => {
-    after(Math.max(retryMs, (current.notAfterMs - clock.nowMs()) / 2), () => renew(use));
+    const nowMs = clock.nowMs();
+    const atMs = Math.max(nowMs + retryMs, (nowMs + current.notAfterMs) / 2);
+    plan(() => afterTime(clock, atMs, () => renew(use)));
   };
-  const after = (delayMs: number, run: () => void): void => {
+  const plan = (start: () => () => void): void => {
     cancelTimer();
-    if (!signal.aborted) cancelTimer = clock.after(delayMs, run);
+    if (!signal.aborted) cancelTimer = start();
   };
   signal.addEventListener('abort', () => cancelTimer(), { once: true });
   return {

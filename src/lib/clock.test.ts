@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
-import { sleep, systemClock } from './clock.ts';
+import { afterTime, sleep, systemClock } from './clock.ts';
 import { createFakeClock } from './fake-clock.ts';
 
 describe('system clock', () => {
@@ -35,6 +35,47 @@ describe('system clock', () => {
     } finally {
       mock.timers.reset();
     }
+  });
+});
+
+describe('a time of day', () => {
+  const asleepFor = (sleptMs: () => number) => {
+    const clock = createFakeClock(0);
+    return { ...clock, nowMs: () => clock.nowMs() + sleptMs() };
+  };
+
+  it('is waited for once, to the millisecond', () => {
+    const clock = createFakeClock(1000);
+    const run = mock.fn();
+    afterTime(clock, 5_000_000, run);
+    clock.advance(4_998_999);
+    assert.equal(run.mock.callCount(), 0);
+    clock.advance(1);
+    assert.equal(run.mock.callCount(), 1);
+    assert.equal(clock.pending, 0);
+  });
+
+  it('is noticed within a minute when it passed while the machine slept', () => {
+    let sleptMs = 0;
+    const clock = asleepFor(() => sleptMs);
+    const run = mock.fn();
+    afterTime(clock, 12 * 3600_000, run);
+    clock.advance(3600_000);
+    sleptMs = 14 * 3600_000;
+    clock.advance(59_000);
+    clock.advance(1000);
+    assert.equal(run.mock.callCount(), 1);
+  });
+
+  it('comes no more once it was cancelled', () => {
+    const clock = createFakeClock(0);
+    const run = mock.fn();
+    const cancel = afterTime(clock, 200_000, run);
+    clock.advance(100_000);
+    cancel();
+    clock.advance(200_000);
+    assert.equal(run.mock.callCount(), 0);
+    assert.equal(clock.pending, 0);
   });
 });
 

@@ -25,6 +25,22 @@ export const systemClock: Clock = {
   },
 };
 
+/** A clock that was set, or a machine that slept, is noticed within this time. */
+const lookAgainMs = 60_000;
+
+/**
+ * Calls `run` once, soon after the time of day is `atMs`; the returned function cancels. Timers count the time that a machine runs:
+ * what ends by the calendar must not wait for one alone.
+ */
+export function afterTime(clock: Clock, atMs: number, run: () => void): () => void {
+  const leftMs = Math.max(atMs - clock.nowMs(), 0);
+  let cancel = clock.after(Math.min(leftMs, lookAgainMs), () => {
+    if (clock.nowMs() >= atMs) run();
+    else cancel = afterTime(clock, atMs, run);
+  });
+  return () => cancel();
+}
+
 /** Resolves after `delayMs`, or at once when `signal` aborts (it never rejects: test `signal.aborted`). Keeps the process alive. */
 export function sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { describe, it } from 'node:test';
+import {
+  createCertificateAuthority,
+  createRoot,
+  createRotatingAuthority,
+  type CertificateAuthority,
+  type ServerIdentity,
+} from '../ca/index.ts';
+import { createFakeClock } from '../lib/fake-clock.ts';
+import { silentLog } from '../lib/log.ts';
+import { issueServingCertificate } from './serving-certificate.ts';
+
+const hourMs = 3600_000;
+
+describe('the certificate that the control plane serves with', () => {
+  it('is renewed at half of its life, by the calendar, and when another key signs', async () => {
+    const awake = createFakeClock(Math.floor(Date.now() / 1000) * 1000);
+    let sleptMs = 0;
+    const clock = { ...awake, nowMs: () => awake.nowMs() + sleptMs };
+    const open = async (): Promise<CertificateAuthority> => {
+      const { certPem, keyPem } = await createRoot({ clock });
+      return createCertificateAuthority({ caCertPem: certPem, caKeyPem: keyPem, rootPem: certPem, clock });
+    };
+    const authority = createRotatingAuthority(await open(), { clock });
+    const stop = new AbortController();
+    const serving = await issueServingCertificate({
+      authority,
+      dnsNames: ['istiod.istio-system.svc'],
+      ips: [],
+      signal: stop.signal,
+      log: silentLog(),
+      clock,
+    });
+    let told = Promise.withResolvers<ServerIdentity>();
+    serving.onRenewed((next) => told.resolve(next));
+    const renewed = async (): Promise<ServerIdentity> => {
+      const next = await told.promise;
+      told = Promise.withResolvers();
+      return next;
+    };
+    awake.advance(12 * hourMs);
+    const second = await renewed();
+    assert.ok(second.notAfterMs > serving.first.notAfterMs);
+
+    sleptMs = 13 * hourMs;
+    awake.advance(60_000);
+    const third = await renewed();
+    assert.ok(third.notAfterMs > second.notAfterMs, 'a machine that slept is not behind for long');
+
+    const next = await open();
+    authority.adopt(next, 0);
+    const fourth = await renewed();
+    const issuer = new X509Certificate(next.signerPem);
+    assert.ok(new X509Certificate(fourth.chainPem).verify(issuer.publicKey));
+    stop.abort();
+    assert.equal(awake.pending, 0);
+  });
+});
