@@ -19,6 +19,8 @@ export type DumpedIdentity = {
   /** Leaf first. */
   readonly certChain: readonly DumpedCertificate[];
   readonly rootCerts: readonly DumpedCertificate[];
+  /** Of Ambit alone: why an available certificate was not renewed when it was due. */
+  readonly renewalError?: string;
 };
 
 export function dumpCertificate({ identity, state }: CertificateStatus): DumpedIdentity {
@@ -29,6 +31,7 @@ export function dumpCertificate({ identity, state }: CertificateStatus): DumpedI
     state: state.kind === 'unavailable' ? `${states.unavailable}: ${state.error.message}` : states[state.kind],
     certChain: certificate?.chainPem.map(dumpPem) ?? [],
     rootCerts: certificate ? splitCertificates(certificate.rootsPem).map(dumpPem) : [],
+    ...(state.kind === 'available' && state.renewalError ? { renewalError: state.renewalError.message } : {}),
   };
 }
 

@@ -4,7 +4,10 @@ import { createTestAuthority, testIdentity, type TestAuthority } from '../../tes
 import type { SpiffeId } from '../api/names.ts';
 import type { Clock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
-import { createCertificateManager, type CertificateManager } from './certificate-manager.ts';
+import { MetricsRegistry } from '../telemetry/index.ts';
+import { dumpCertificate } from './certificate-dump.ts';
+import { createCertificateManager, type CertificateManager, type CertificateStatus } from './certificate-manager.ts';
+import { registerCertificateMetrics } from './certificate-metrics.ts';
 
 const web = testIdentity('shop/web');
 const hourMs = 3600_000;
@@ -65,6 +68,46 @@ describe('certificate manager', () => {
     clock.advance(200_000);
     await rotated;
     assert.equal((await manager.certificate(web, never)).generation, 2);
+    manager.close();
+  });
+
+  test('one that ended while the machine slept is renewed for who asks, and soon in any case', async () => {
+    const { manager, clock, asked, authorityAnswers, sleep } = await setUp();
+    const api = testIdentity('shop/api');
+    for (const identity of [web, api]) manager.retain(identity);
+    await authorityAnswers(2);
+    const first = await manager.certificate(web, never);
+    sleep(25 * hourMs);
+    const awaited = manager.certificate(web, never);
+    assert.equal(asked.length, 3, 'nobody waits for a timer');
+    await authorityAnswers(1);
+    const second = await awaited;
+    assert.equal(second.generation, first.generation + 1);
+    clock.advance(60_000);
+    assert.deepEqual(asked.slice(3), [api], 'timers do not count the time of a machine that sleeps');
+    manager.close();
+  });
+
+  test('why it could not be renewed is told while it serves', async () => {
+    const { manager, clock, authorityAnswers, authorityRefuses } = await setUp();
+    const metrics = new MetricsRegistry({ clock, log: silentLog() });
+    registerCertificateMetrics(metrics).follow(manager);
+    manager.retain(web);
+    await authorityAnswers(1);
+    await manager.certificate(web, never);
+    const shown = (): readonly unknown[] => {
+      const [status] = manager.list();
+      const { state, renewalError = '' } = dumpCertificate(status as CertificateStatus);
+      return [state, renewalError, /^ambit_certificates_overdue (\d)/m.exec(metrics.write('text'))?.[1]];
+    };
+    assert.deepEqual(shown(), ['Available', '', '0']);
+    clock.advance(13 * hourMs);
+    await authorityRefuses('out of order');
+    assert.deepEqual(shown(), ['Available', `Cannot get a certificate for ${web}: out of order`, '1']);
+    await authorityAnswers(Infinity);
+    clock.advance(200_000);
+    await new Promise((resolve) => manager.onRotate(resolve));
+    assert.deepEqual(shown(), ['Available', '', '0']);
     manager.close();
   });
 
@@ -173,10 +216,14 @@ interface SetUp {
   readonly authorityAnswers: (count: number) => Promise<void>;
   readonly authorityRefuses: (reason: string) => Promise<void>;
   readonly settle: () => Promise<void>;
+  /** The time of day goes on, and timers do not. */
+  readonly sleep: (ms: number) => void;
 }
 
 async function setUp(): Promise<SetUp> {
-  const clock = createFakeClock();
+  const awake = createFakeClock();
+  let sleptMs = 0;
+  const clock = { ...awake, nowMs: () => awake.nowMs() + sleptMs };
   const authority: TestAuthority = await createTestAuthority(clock);
   const asked: SpiffeId[] = [];
   const waiting: (() => Promise<void>)[] = [];
@@ -210,6 +257,7 @@ async function setUp(): Promise<SetUp> {
     clock,
     asked,
     settle,
+    sleep: (ms) => void (sleptMs += ms),
     async authorityAnswers(count) {
       allowance = count;
       refusal = undefined;

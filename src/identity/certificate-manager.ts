@@ -6,7 +6,7 @@
 import { X509Certificate } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { createBackoff, type Backoff } from '../lib/backoff.ts';
-import type { Clock } from '../lib/clock.ts';
+import { afterTime, type Clock } from '../lib/clock.ts';
 import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { SpiffeId } from '../api/names.ts';
@@ -37,7 +37,13 @@ export interface CertificateManagerOptions {
 
 export type CertificateState =
   | { readonly kind: 'initializing'; readonly priority: IssuePriority }
-  | { readonly kind: 'available'; readonly certificate: WorkloadCertificate; readonly refreshAtMs: number }
+  | {
+      readonly kind: 'available';
+      readonly certificate: WorkloadCertificate;
+      readonly refreshAtMs: number;
+      /** Why it was not renewed when it was due; it is tried again. */
+      readonly renewalError?: AmbitError;
+    }
   | { readonly kind: 'unavailable'; readonly error: AmbitError; readonly retryAtMs: number };
 
 export interface CertificateStatus {
@@ -50,7 +56,7 @@ export interface CertificateStatus {
 export interface CertificateManager {
   /**
    * The valid certificate of an identity, at once when there is one. Waits, at the highest priority, while the first
-   * one is being issued; rejects with the last failure while the authority refuses.
+   * one, or one in place of one that ended, is being issued; rejects with the last failure while the authority refuses.
    */
   certificate(identity: SpiffeId, signal: AbortSignal): Promise<WorkloadCertificate>;
   /** A workload of this identity is here: its certificate is issued ahead and renewed until as many `release`s. */
@@ -124,14 +130,17 @@ class Manager implements CertificateManager {
     switch (state.kind) {
       case 'available':
         if (state.certificate.notAfterMs > this.#options.clock.nowMs()) return Promise.resolve(state.certificate);
-        return Promise.reject(expired(identity));
+        // The machine slept, or its clock was set: nobody could renew it in time.
+        entry.cancelTimer();
+        break;
       case 'unavailable':
         return Promise.reject(state.error);
       case 'initializing':
-        entry.state = { kind: 'initializing', priority: 'realtime' };
-        this.#queue.push(entry, 'realtime');
-        return wait(entry, signal);
+        break;
     }
+    entry.state = { kind: 'initializing', priority: 'realtime' };
+    this.#queue.push(entry, 'realtime');
+    return wait(entry, signal);
   }
 
   retain(identity: SpiffeId): void {
@@ -280,7 +289,8 @@ class Manager implements CertificateManager {
   #renewAt(entry: Entry, certificate: WorkloadCertificate, refreshAtMs: number): void {
     entry.generation = certificate.generation;
     entry.state = { kind: 'available', certificate, refreshAtMs };
-    this.#schedule(entry, refreshAtMs, () => this.#refresh(entry));
+    entry.cancelTimer();
+    entry.cancelTimer = afterTime(this.#options.clock, refreshAtMs, () => this.#refresh(entry));
   }
 
   #tell(entry: Entry, certificate: WorkloadCertificate): void {
@@ -320,10 +330,13 @@ class Manager implements CertificateManager {
     let retryAtMs = nowMs + entry.backoff.next();
     const alive = state.kind === 'available' && state.certificate.notAfterMs > nowMs;
     // The certificate at hand is served until it ends; then the failure shows.
-    if (alive) retryAtMs = Math.min(retryAtMs, state.certificate.notAfterMs);
-    else entry.state = { kind: 'unavailable', error, retryAtMs };
-    this.#schedule(entry, retryAtMs, () => this.#queue.push(entry, alive ? 'background' : 'warmup'));
+    if (alive) {
+      retryAtMs = Math.min(retryAtMs, state.certificate.notAfterMs);
+      entry.state = { ...state, renewalError: error };
+    } else entry.state = { kind: 'unavailable', error, retryAtMs };
     const retryInMs = Math.round(retryAtMs - nowMs);
+    entry.cancelTimer();
+    entry.cancelTimer = clock.after(retryInMs, () => this.#queue.push(entry, alive ? 'background' : 'warmup'));
     log.warn('certificate not issued', {
       identity,
       error: error.message,
@@ -333,11 +346,6 @@ class Manager implements CertificateManager {
     });
     for (const waiter of entry.waiters) waiter.reject(error);
     entry.waiters.clear();
-  }
-
-  #schedule(entry: Entry, atMs: number, run: () => void): void {
-    entry.cancelTimer();
-    entry.cancelTimer = this.#options.clock.after(Math.max(atMs - this.#options.clock.nowMs(), 0), run);
   }
 }
 
@@ -374,11 +382,6 @@ function wait(entry: Entry, signal: AbortSignal): Promise<WorkloadCertificate> {
 function failure(identity: SpiffeId, thrown: unknown): AmbitError {
   const message = `Cannot get a certificate for ${identity}: ${messageOf(thrown)}`;
   return new AmbitError(message, { code: 'identity.not-issued', blame: 'upstream', cause: thrown });
-}
-
-function expired(identity: SpiffeId): AmbitError {
-  const message = `Cannot use the certificate of ${identity}: it expired and could not be renewed`;
-  return new AmbitError(message, { code: 'identity.expired', blame: 'upstream' });
 }
 
 function foreign(identity: SpiffeId, trustDomain: string): AmbitError {

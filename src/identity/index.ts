@@ -7,6 +7,7 @@ export {
   type CertificateState,
   type CertificateStatus,
 } from './certificate-manager.ts';
+export { registerCertificateMetrics, type CertificateMetrics } from './certificate-metrics.ts';
 export { validToMs, verifyChain } from './chain.ts';
 export { createCountedRevocations } from './counted-revocations.ts';
 export { createCsr, type CertificateSigningRequest } from './csr.ts';

@@ -2,7 +2,7 @@
 import { systemClock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { createCaClient, createCertificateManager } from '../identity/index.ts';
+import { createCaClient, createCertificateManager, registerCertificateMetrics } from '../identity/index.ts';
 import { checkPrivileges, releaseMemory } from '../net/index.ts';
 import { MetricsRegistry, openAccessLog, profileThread, type AccessLog } from '../telemetry/index.ts';
 import {
@@ -28,7 +28,6 @@ import { Discovered } from './control-part/discovered.ts';
 import type { DataPart, DataReport } from './messages.ts';
 import { ListenerStore } from './control-part/pod-listeners.ts';
 import { PodManager } from './control-part/pod-manager.ts';
-import { registerCertificateMetrics } from './control-part/certificate-metrics.ts';
 import { registerControlMetrics } from './control-part/process-metrics.ts';
 import { followTrustFiles } from './control-part/trust-files.ts';
 import { runZdsClient } from './control-part/zds-client.ts';

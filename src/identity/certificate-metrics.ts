@@ -1,13 +1,11 @@
 /** When certificates and the roots that they bring end, and how far the authority's clock is away, as metrics. */
 import { X509Certificate } from 'node:crypto';
-import type { SpiffeId } from '../../api/names.ts';
-import {
-  splitCertificates,
-  validToMs,
-  type CertificateManager,
-  type WorkloadCertificate,
-} from '../../identity/index.ts';
-import type { MetricsRegistry, Series } from '../../telemetry/index.ts';
+import type { SpiffeId } from '../api/names.ts';
+import type { MetricsRegistry, Series } from '../telemetry/index.ts';
+import type { CertificateManager } from './certificate-manager.ts';
+import { validToMs } from './chain.ts';
+import { splitCertificates } from './pem.ts';
+import type { WorkloadCertificate } from './workload-certificate.ts';
 
 export interface CertificateMetrics {
   setClockSkew(skewMs: number): void;
@@ -68,6 +66,11 @@ export function registerCertificateMetrics(registry: MetricsRegistry): Certifica
       });
       const count = (wanted: string): number => manager.list().filter(({ state }) => state.kind === wanted).length;
       registry.gauge('ambit_certificates_available', 'Identities that have a certificate', () => count('available'));
+      registry.gauge(
+        'ambit_certificates_overdue',
+        'Identities whose certificate could not be renewed when it was due, and still holds',
+        () => manager.list().filter(({ state }) => state.kind === 'available' && state.renewalError).length,
+      );
       registry.gauge('ambit_certificates_unavailable', 'Identities whose certificate was refused', () =>
         count('unavailable'),
       );
