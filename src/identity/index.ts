@@ -17,6 +17,7 @@ export { followRevocationFile, type RevocationFileOptions } from './revocation-f
 export { parseRevocationLists } from './revocation-list.ts';
 export { createRevocations, type PeerRole, type Revocations } from './revocations.ts';
 export { parseSpiffeId, spiffeParts, tryParseSpiffeId, type SpiffeParts } from './spiffe.ts';
+export { followTrustedRoots, type TrustedRootsOptions } from './trusted-roots.ts';
 export { chainProblem } from './verify-peer.ts';
 export { acceptCertificate, type WorkloadCertificate } from './workload-certificate.ts';
 export { identityOfLeaf, type PeerRefusalReason, type PeerVerdict } from './x509-peer.ts';

@@ -6,6 +6,8 @@ import {
   createCertificateManager,
   createCountedRevocations,
   followRevocationFile,
+  followTrustedRoots,
+  registerCertificateMetrics,
 } from '../identity/index.ts';
 import { MeshState } from '../mesh/index.ts';
 import { NameResolver, systemNameQuery } from '../net/index.ts';
@@ -64,9 +66,14 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     sign: (csrPem, wanted, abort) => ca.sign(csrPem, wanted, abort),
     trustDomain,
     ttlSeconds,
+    onClockSkew: (skewMs) => certificateMetrics.setClockSkew(skewMs),
     clock,
     log: log.child('certificates'),
   });
+  const certificateMetrics = registerCertificateMetrics(metrics);
+  certificateMetrics.follow(certificates);
+  const { rootCertPath } = controlPlane;
+  followTrustedRoots({ rootCertPath, certificates, clock, log: log.child('trust'), signal });
   // Renewed from now on, whether or not anybody connects.
   certificates.retain(identity);
   const revocations = createCountedRevocations(metrics);
