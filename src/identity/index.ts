@@ -15,7 +15,7 @@ export { acceptTls, connectTls, type HandshakeOptions, type TrustedPeer } from '
 export { splitCertificates } from './pem.ts';
 export { followRevocationFile, type RevocationFileOptions } from './revocation-file.ts';
 export { parseRevocationLists } from './revocation-list.ts';
-export { createRevocations, type PeerRole, type Revocations } from './revocations.ts';
+export { createRevocations, isPeerOf, type PeerRole, type Revocations } from './revocations.ts';
 export { parseSpiffeId, spiffeParts, tryParseSpiffeId, type SpiffeParts } from './spiffe.ts';
 export { followTrustedRoots, type TrustedRootsOptions } from './trusted-roots.ts';
 export { chainProblem } from './verify-peer.ts';

@@ -30,6 +30,8 @@ export interface Revocations {
   refused(role: PeerRole): void;
   /** Asked again after each update, until its socket closes. */
   track(peer: TrackedPeer): void;
+  /** How many are tracked now. */
+  readonly size: number;
 }
 
 const maxDepth = 8;
@@ -90,7 +92,16 @@ export function createRevocations({ onRevoked }: RevocationsOptions): Revocation
       live.add(peer);
       peer.socket.once('close', () => live.delete(peer));
     },
+    get size() {
+      return live.size;
+    },
   };
+}
+
+/** Whether a peer whose handshake is done would chain to these roots, where it was let in by others. */
+export function isPeerOf(socket: TLSSocket, rootsPem: string): boolean {
+  const last = pathOf(socket, rootsPem).at(-1);
+  return rootsOf(rootsPem).some(({ fingerprint256 }) => fingerprint256 === last?.fingerprint256);
 }
 
 function revoked(problem: string, role: PeerRole): AmbitError {

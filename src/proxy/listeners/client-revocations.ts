@@ -28,6 +28,8 @@ interface OfSecret {
 export class ClientRevocations {
   readonly #options: ClientRevocationsOptions;
   readonly #bySecret = new Map<string, OfSecret>();
+  /** Of secrets that are gone while clients of theirs are here: should they come again, their lists reach these too. */
+  readonly #ofGone = new Map<string, OfSecret>();
 
   constructor(options: ClientRevocationsOptions) {
     this.#options = options;
@@ -35,11 +37,17 @@ export class ClientRevocations {
 
   /** The lists of now, by the names of secrets: connections that live are asked again, and cut when they are revoked. */
   apply(secrets: ReadonlyMap<string, TlsSecret>): void {
-    for (const name of this.#bySecret.keys()) if (!secrets.has(name)) this.#bySecret.delete(name);
+    for (const [name, { revocations }] of this.#ofGone) if (revocations.size === 0) this.#ofGone.delete(name);
+    for (const [name, gone] of this.#bySecret) {
+      if (secrets.get(name)?.caCertificates !== undefined) continue;
+      this.#bySecret.delete(name);
+      this.#ofGone.set(name, gone);
+    }
     for (const [name, { caCertificates, revocations: text = '' }] of secrets) {
-      const known = this.#bySecret.get(name);
-      if (caCertificates === undefined || known?.text === text) continue;
-      this.#bySecret.set(name, this.#read(name, text, known));
+      if (caCertificates === undefined) continue;
+      const known = this.#bySecret.get(name) ?? this.#ofGone.get(name);
+      this.#ofGone.delete(name);
+      this.#bySecret.set(name, known?.text === text ? known : this.#read(name, text, known));
     }
   }
 

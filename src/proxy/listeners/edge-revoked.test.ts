@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
 import { testIdentity } from '../../../test/support/certificates.ts';
@@ -13,11 +12,14 @@ import { ClientRevocations } from './client-revocations.ts';
 import { EdgeServer } from './edge-server.ts';
 import { LiveConnections, type ListenerContext } from './listener-context.ts';
 
+const goawayType = 7;
 const skip = spawnSync('openssl', ['version']).status !== 0;
 
 interface Edge extends AsyncDisposable {
-  /** The configuration of now has these lists. */
-  useLists(revocations: string | undefined): void;
+  /** The configuration of now has these lists, and `authority` (default: the first one) for clients. */
+  useLists(revocations: string | undefined, authority?: OpensslAuthority): void;
+  /** The configuration of now has no secret. */
+  loseSecrets(): void;
   /** "in" once the server has taken a request, else "out". */
   visit(leaf: { readonly certPem: string; readonly keyPem: string } | undefined, session?: Buffer): Promise<Visit>;
   readonly refusals: string[];
@@ -28,6 +30,8 @@ interface Visit {
   readonly outcome: 'in' | 'out';
   readonly socket: TLSSocket;
   readonly closed: Promise<void>;
+  /** It was asked to leave: GOAWAY (RFC 9113, 6.8). */
+  readonly sentAway: Promise<void>;
 }
 
 /** A gateway's HTTPS port whose own certificate and whose clients are of one authority. */
@@ -56,19 +60,26 @@ async function openEdge(root: OpensslAuthority, required: boolean, lists?: strin
   };
   const clientRevocations = new ClientRevocations({ onRevoked: (role) => void refusals.push(`counted: ${role}`), log });
   let secrets: ReadonlyMap<string, TlsSecret> = new Map();
-  const useLists = (revocations: string | undefined): void => {
+  const live = new LiveConnections();
+  const apply = (next: ReadonlyMap<string, TlsSecret>): void => {
+    secrets = next;
+    clientRevocations.apply(secrets);
+    live.review();
+  };
+  const useLists = (revocations: string | undefined, authority = root): void => {
     const cert = { kind: 'secret', name: 'shop/cert', certificateChain: own.certPem, privateKey: own.keyPem } as const;
     const ca: TlsSecret = {
       kind: 'secret',
       name: 'shop/ca',
-      caCertificates: root.certPem,
+      caCertificates: authority.certPem,
       ...(revocations === undefined ? {} : { revocations }),
     };
-    secrets = new Map([
-      [cert.name, cert],
-      [ca.name, ca],
-    ]);
-    clientRevocations.apply(secrets);
+    apply(
+      new Map([
+        [cert.name, cert],
+        [ca.name, ca],
+      ]),
+    );
   };
   useLists(lists);
   const context = {
@@ -77,7 +88,7 @@ async function openEdge(root: OpensslAuthority, required: boolean, lists?: strin
     config: () => ({ serverPlaces: () => places, snapshot: { listeners: new Map(), secrets } }) as never,
     clientRevocations,
     ended: new AbortController().signal,
-    live: new LiveConnections(),
+    live,
   } as Partial<ListenerContext> as ListenerContext;
   const edge = new EdgeServer(context, 'https');
   const served: Promise<void>[] = [];
@@ -89,6 +100,7 @@ async function openEdge(root: OpensslAuthority, required: boolean, lists?: strin
   });
   return {
     useLists,
+    loseSecrets: () => apply(new Map()),
     refusals,
     errors,
     async visit(leaf, session) {
@@ -103,13 +115,16 @@ async function openEdge(root: OpensslAuthority, required: boolean, lists?: strin
       });
       sockets.push(socket);
       socket.on('error', () => {});
-      const closed = once(socket, 'close').then(() => {});
+      const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       // The settings of HTTP/2 come first from who serves it.
-      const outcome = await Promise.race([
-        once(socket, 'data').then(() => 'in' as const),
-        closed.then(() => 'out' as const),
-      ]);
-      return { outcome, socket, closed };
+      const outcome = await new Promise<'in' | 'out'>((resolve) => {
+        socket.once('data', () => resolve('in')).once('close', () => resolve('out'));
+      });
+      const sentAway = new Promise<void>((resolve) => {
+        // Nothing else is sent to who says nothing: each frame comes alone or first.
+        socket.on('data', (frame: Buffer) => frame[3] === goawayType && resolve());
+      });
+      return { outcome, socket, closed, sentAway };
     },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
@@ -163,6 +178,38 @@ describe('a gateway whose clients show certificates', { skip }, () => {
     assert.equal((await edge.visit(ann)).outcome, 'in', 'who takes them away revokes nothing any more');
     await using fresh = await openEdge(root, true, 'broken');
     assert.equal((await fresh.visit(bob)).outcome, 'out');
+  });
+
+  it('cuts who is revoked by the lists of a secret that was deleted and made again', async () => {
+    using root = openOpensslRoot('clients');
+    const [ann, bob] = [root.leaf(testIdentity('a/ann')), root.leaf(testIdentity('a/bob'))];
+    await using edge = await openEdge(root, true, root.crl().toString());
+    const [before, other] = [await edge.visit(ann), await edge.visit(bob)];
+    edge.loseSecrets();
+    assert.equal((await edge.visit(bob)).outcome, 'out', 'nobody new is let in without');
+    assert.equal(before.socket.destroyed || other.socket.destroyed, false, 'a slip of the hand cuts nobody');
+    root.revoke(ann.certPem);
+    edge.useLists(root.crl().toString());
+    await before.closed;
+    assert.equal((await edge.visit(bob)).outcome, 'in');
+    assert.equal(other.socket.destroyed, false);
+  });
+
+  it('asks clients to leave for whom the authorities of now do not vouch', async () => {
+    using root = openOpensslRoot('clients');
+    using other = openOpensslRoot('others');
+    const [ann, bob] = [root.leaf(testIdentity('a/ann')), other.leaf(testIdentity('a/bob'))];
+    await using edge = await openEdge(root, true);
+    await using lenient = await openEdge(root, false);
+    const [before, unasked] = [await edge.visit(ann), await lenient.visit(ann)];
+    edge.loseSecrets();
+    for (const one of [edge, lenient]) one.useLists(undefined, other);
+    await before.sentAway;
+    assert.deepEqual([(await edge.visit(ann)).outcome, (await edge.visit(bob)).outcome], ['out', 'in']);
+    let isUnaskedSentAway = false;
+    void unasked.sentAway.then(() => (isUnaskedSentAway = true));
+    lenient.useLists(undefined, other);
+    assert.equal(isUnaskedSentAway || unasked.socket.destroyed, false, 'who needs no certificate stays');
   });
 
   it('resumes no session: each handshake shows the whole chain', async () => {

@@ -1,7 +1,7 @@
 /** A port of a gateway: HTTP, HTTPS, TLS that is passed through, TCP; the server by name, of the configuration of now. */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { chainProblem } from '../../identity/index.ts';
+import { chainProblem, isPeerOf } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { canonicalIp } from '../../lib/ip.ts';
 import { tcpChannel, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
@@ -114,7 +114,8 @@ export class EdgeServer {
     if (isHttp) {
       const placeOf = this.#placeOf(server.name);
       const version = secure.alpnProtocol === 'h2' ? 'http/2' : 'http/1';
-      const isWanted = (): boolean => isStillServed(this.#places(), sni ?? '', server);
+      const isVouchedFor = this.#vouching(secure, server.tls.clientCa);
+      const isWanted = (): boolean => isStillServed(this.#places(), sni ?? '', server) && isVouchedFor();
       serveHttp({ context, connection: secured, placeOf, isWanted, trust: 'edge' }, channel, version);
       return;
     }
@@ -133,6 +134,19 @@ export class EdgeServer {
     if (lists.kind === 'lists') lists.revocations.refused('server');
     socket.destroy();
     throw new Error(`the client's certificate is refused: ${problem}`);
+  }
+
+  /** Whether the authorities of now vouch for a client that had to prove itself to those of its handshake. */
+  #vouching(socket: TLSSocket, clientCa: NonNullable<ServerPlace['server']['tls']>['clientCa']): () => boolean {
+    if (clientCa?.required !== true) return () => true;
+    const rootsNow = (): string | undefined => this.#secrets().get(clientCa.secret)?.caCertificates;
+    let last = { roots: rootsNow(), isVouchedFor: true };
+    return () => {
+      const roots = rootsNow();
+      // A secret that is away for a moment says nothing.
+      if (roots !== undefined && roots !== last.roots) last = { roots, isVouchedFor: isPeerOf(socket, roots) };
+      return last.isVouchedFor;
+    };
   }
 
   /** Where its connections are handled by the configuration of then. */
