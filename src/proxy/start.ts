@@ -17,6 +17,7 @@ import { registerProcessMetrics } from '../telemetry/process-metrics.ts';
 import { registerXdsMetrics, type XdsClientMetrics } from '../xds/client-metrics.ts';
 import { startDeltaClient, type DeltaClientType } from '../xds/index.ts';
 import { createProxyAdmin } from './admin/proxy-admin.ts';
+import { logScopes } from './config/log-scopes.ts';
 import { meshFeed } from './config/mesh-feed.ts';
 import { ownIdentity, type ProxyProcessConfig } from './config/proxy-config.ts';
 import { filterKinds } from './filters/index.ts';
@@ -50,7 +51,7 @@ const ownPorts = { admin: 15000, metrics: 15020, readiness: 15021 };
 
 export async function startProxy(options: StartOptions): Promise<RunningProxy> {
   const { config, version, environment } = options;
-  const levels = createLogLevels(options.log, config.logLevel);
+  const levels = createLogLevels(options.log, config.logLevel, logScopes);
   const { log } = levels;
   const clock = systemClock;
   const startedAtMs = clock.nowMs();

@@ -6,7 +6,8 @@ import type { ClusterId, NetworkId } from '../api/names.ts';
 import type { AccessLogFormat } from '../telemetry/index.ts';
 import type { DataLimits } from './data/data-context.ts';
 import { parseDataLimits } from './data-limits-config.ts';
-import { parseLogLevels } from '../telemetry/admin/log-levels.ts';
+import { parseLogLevels, withoutForeignScopes } from '../telemetry/admin/log-levels.ts';
+import { logScopes } from './log-scopes.ts';
 import { adminPort, metricsPort, readinessPort } from './ports.ts';
 import type { DnsSettings } from './dns/dns-shared.ts';
 import { parseWorkerThreads } from './worker-threads.ts';
@@ -118,7 +119,7 @@ export function parseZtunnelConfig(env: Environment, cores: number = availablePa
     ports: { admin: adminPort, metrics: metricsPort, readiness: readinessPort },
     logLevels,
     accessLogSampling: sampling,
-    logFormat: env['LOG_FORMAT'] === 'json' ? 'json' : 'text',
+    logFormat: logFormatOf(env, problems),
     metadata: metadataOf(env),
   };
   if (problems.length > 0) {
@@ -160,16 +161,24 @@ function metadataOf(env: Environment): Record<string, string> {
   return metadata;
 }
 
-/** `RUST_LOG` is the name that upstream's charts set. `ACCESS_LOG` says it of the access log alone. */
+/** `RUST_LOG` is the name that upstream's charts set, with scopes of its own. `ACCESS_LOG` says it of the access log alone. */
 function logLevelsOf(env: Environment, problems: string[]): string {
-  const general = env['LOG_LEVEL'] || env['RUST_LOG'] || 'info';
-  if (typeof parseLogLevels(general) === 'string') {
-    problems.push(`LOG_LEVEL is "${general}", not debug, info, warn, error or silent, also as SCOPE:LEVEL,...`);
-  }
+  const name = env['LOG_LEVEL'] || !env['RUST_LOG'] ? 'LOG_LEVEL' : 'RUST_LOG';
+  const given = env[name] || 'info';
+  const general = (name === 'RUST_LOG' ? withoutForeignScopes(given, logScopes) : given) || 'info';
+  const problem = parseLogLevels(general, logScopes);
+  if (typeof problem === 'string') problems.push(`${name} is "${given}", not LEVEL or SCOPE:LEVEL,...: ${problem}`);
   const choice = env['ACCESS_LOG'] || 'all';
   const level = accessLogLevels[choice];
   if (level === undefined) problems.push(`ACCESS_LOG is "${choice}", not all, errors or off`);
   return level ? `${general},access:${level}` : general;
+}
+
+function logFormatOf(env: Environment, problems: string[]): AccessLogFormat {
+  const format = env['LOG_FORMAT'] || 'text';
+  if (format === 'json' || format === 'text') return format;
+  problems.push(`LOG_FORMAT is "${format}", not text or json`);
+  return 'text';
 }
 
 /** `all`: as the general level has it. */

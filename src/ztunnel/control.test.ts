@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../lib/clock.ts';
+import { codeOf, messageOf } from '../lib/errors.ts';
 import { spiffeId } from '../api/names.ts';
 import { MeshState } from '../mesh/index.ts';
 import { meshWorkload, defaultNetwork } from '../mesh/fixtures.ts';
@@ -38,13 +39,28 @@ test('DNS is captured unless somebody says no', () => {
 });
 
 test('all problems of the environment are told at once', () => {
-  assert.throws(
-    () => parseZtunnelConfig({ XDS_ADDRESS: 'http://x', SECRET_TTL: 'soon', LOG_LEVEL: 'loud', NODE_NAME: '' }),
-    {
-      code: 'ztunnel.config',
-      message: /NODE_NAME is not set.*SECRET_TTL is "soon"|XDS_ADDRESS/,
-    },
-  );
+  const problems = (env: Record<string, string>): string => {
+    try {
+      parseZtunnelConfig({ NODE_NAME: 'n', ...env });
+    } catch (error) {
+      assert.equal(codeOf(error), 'ztunnel.config');
+      return messageOf(error);
+    }
+    return '';
+  };
+  const told = problems({ XDS_ADDRESS: 'http://x', SECRET_TTL: 'soon', LOG_FORMAT: 'yaml', NODE_NAME: '' });
+  for (const part of [
+    'NODE_NAME is not set',
+    'SECRET_TTL is "soon"',
+    'XDS_ADDRESS is',
+    'LOG_FORMAT is "yaml", not text',
+  ])
+    assert.ok(told.includes(part), `${part} in ${told}`);
+  assert.match(problems({ LOG_LEVEL: 'loud' }), /LOG_LEVEL is "loud".*Unknown level "loud"/);
+  assert.match(problems({ LOG_LEVEL: 'info,hbone:debug' }), /Unknown scope "hbone": there are access, .*, zds$/);
+  assert.match(problems({ RUST_LOG: 'loud' }), /RUST_LOG is "loud".*Unknown level "loud"/);
+  const upstreams = { NODE_NAME: 'n', RUST_LOG: 'hickory_server::server::server_future=off,info,ztunnel::access=warn' };
+  assert.equal(parseZtunnelConfig(upstreams).logLevels, 'info,ztunnel::access=warn');
 });
 
 test('baggage tells who a workload is, and survives nonsense', () => {

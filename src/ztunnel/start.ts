@@ -22,6 +22,7 @@ import { startDeltaClient } from '../xds/index.ts';
 import { configDump, type DumpedPod } from './admin/config-dump.ts';
 import type { ZtunnelConfig } from './config.ts';
 import { startDataPart } from './data/data-part.ts';
+import { logScopes } from './log-scopes.ts';
 import { DataParts, type DataPartEvents } from './control-part/data-parts.ts';
 import { startDataWorker } from './control-part/data-worker.ts';
 import { Discovered } from './control-part/discovered.ts';
@@ -62,7 +63,7 @@ export async function startZtunnel(options: ZtunnelOptions): Promise<RunningZtun
   const stop = new AbortController();
   const { signal } = stop;
   const stopPods = new AbortController();
-  const levels = createLogLevels(options.log, config.logLevels);
+  const levels = createLogLevels(options.log, config.logLevels, logScopes);
   const { log } = levels;
   const metrics = new MetricsRegistry({ clock, log });
   const readiness = new Readiness([stateTask, podsTask]);
@@ -226,11 +227,12 @@ function dataPartStarts(
   accessLog: AccessLog,
 ): ((events: DataPartEvents) => DataPart)[] {
   const { network, workerThreads, dns, logFormat: accessLogFormat, accessLogSampling, dataLimits: limits } = config;
-  const log = levels.log.child('data');
+  const { log: own } = levels;
   if (workerThreads === 1) {
+    const log = own.child('data');
     return [({ post }) => startDataPart({ network, limits, log, accessLog, dns, clock: systemClock, post })];
   }
-  const worker = { network, limits, log, levels, dns, accessLogFormat, accessLogSampling, writeAccessLog };
+  const worker = { network, limits, log: own, levels, dns, accessLogFormat, accessLogSampling, writeAccessLog };
   return Array.from(
     { length: workerThreads },
     (_, number) =>

@@ -35,7 +35,7 @@ export type FromWorker =
 export interface LogMessage {
   readonly kind: 'log';
   readonly level: 'debug' | 'info' | 'warn' | 'error';
-  /** Below the log of the data parts; empty: that one itself. */
+  /** `data`, or below it. */
   readonly scope: string;
   readonly message: string;
   readonly fields: Readonly<Record<string, unknown>>;

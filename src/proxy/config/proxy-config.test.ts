@@ -21,7 +21,7 @@ test('a proxy is what its pod says, with defaults for the rest', () => {
 
 test('all problems are named at once', () => {
   assert.throws(
-    () => parseProxyConfig('x', { CA_ADDR: 'http://a', MAX_CONNECTIONS: '0' }),
-    /the role is "x".*; POD_NAME is not set; POD_NAMESPACE is not set; SERVICE_ACCOUNT is not set; CA_ADDR is "http:\/\/a"[^;]*; MAX_CONNECTIONS is "0"/,
+    () => parseProxyConfig('x', { CA_ADDR: 'http://a', MAX_CONNECTIONS: '0', LOG_LEVEL: 'access:debug' }),
+    /the role is "x".*; POD_NAME is not set; POD_NAMESPACE is not set; SERVICE_ACCOUNT is not set; CA_ADDR is "http:\/\/a"[^;]*; MAX_CONNECTIONS is "0"[^;]*; LOG_LEVEL is "access:debug".*Unknown scope "access": there are admin, /,
   );
 });

@@ -2,6 +2,8 @@
 import type { ClusterId, NetworkId, SpiffeId } from '../../api/names.ts';
 import { spiffeId } from '../../api/names.ts';
 import { AmbitError } from '../../lib/errors.ts';
+import { parseLogLevels } from '../../telemetry/admin/log-levels.ts';
+import { logScopes } from './log-scopes.ts';
 
 export interface ProxyProcessConfig {
   readonly role: ProxyRole;
@@ -63,7 +65,7 @@ export function parseProxyConfig(role: string, env: Environment): ProxyProcessCo
     ...(env['CRL_PATH'] ? { crlPath: env['CRL_PATH'] } : {}),
     ...connectionsOf(env, problems),
     terminationDeadlineMs: deadlineMs(env['TERMINATION_GRACE_PERIOD_SECONDS']),
-    logLevel: text('LOG_LEVEL', 'info'),
+    logLevel: logLevelOf(env, problems),
     metadata: metadataOf(env),
   };
   if (problems.length > 0) {
@@ -102,6 +104,13 @@ function connectionsOf(env: Environment, problems: string[]): Pick<ProxyProcessC
   if (Number.isInteger(maxConnections) && maxConnections > 0) return { maxConnections };
   problems.push(`MAX_CONNECTIONS is "${text}", not a number of connections`);
   return {};
+}
+
+function logLevelOf(env: Environment, problems: string[]): string {
+  const level = env['LOG_LEVEL'] || 'info';
+  const problem = parseLogLevels(level, logScopes);
+  if (typeof problem === 'string') problems.push(`LOG_LEVEL is "${level}", not LEVEL or SCOPE:LEVEL,...: ${problem}`);
+  return level;
 }
 
 /** A little less than what the kubelet grants. */

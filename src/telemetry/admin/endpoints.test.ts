@@ -29,6 +29,7 @@ describe('admin port', () => {
   const levels = createLogLevels(
     openLog({ scope: 'z', level: 'debug', write: (line) => void lines.push(line) }),
     'warn',
+    { process: 'z', names: ['dns'] },
   );
 
   before(async () => {
@@ -81,6 +82,10 @@ describe('admin port', () => {
     assert.equal((await call('/logging?level=info,dns:debug', 'POST')).text, 'current log level is info,dns:debug\n');
     levels.log.info('after');
     assert.equal((await call('/logging?level=loud', 'POST')).status, 400);
+    assert.deepEqual(await call('/logging?level=nobody:debug', 'POST'), {
+      status: 400,
+      text: 'Unknown scope "nobody": there are dns\n',
+    });
     assert.equal((await call('/logging?level=info&reset', 'POST')).text, 'current log level is info\n');
     assert.equal((await call('/logging?reset', 'POST')).text, 'current log level is warn\n');
     assert.deepEqual(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openLog } from '../../lib/log.ts';
-import { createLogLevels } from './log-levels.ts';
+import { createLogLevels, withoutForeignScopes } from './log-levels.ts';
 
 test('log levels change by scope while the process runs', () => {
   const lines: string[] = [];
@@ -46,4 +46,29 @@ test('the words and scopes of istioctl and of RUST_LOG are understood', () => {
   assert.equal(levels.levelOf('access'), 'debug');
   assert.equal(levels.levelOf('dns.forwarder'), 'error');
   assert.equal(levels.levelOf('other'), 'warn');
+});
+
+test('a scope that the process does not have is refused, naming those that it has', () => {
+  const known = { process: 'z', names: ['access', 'data', 'data.pool', 'zds'] };
+  const levels = createLogLevels(openLog({ scope: 'z', write: () => {} }), 'info', known);
+  for (const word of ['dsz', 'toString', 'pool.data', 'dat']) {
+    assert.equal(levels.set(`info,${word}:debug`), `Unknown scope "${word}": there are access, data, data.pool, zds`);
+  }
+  assert.equal(levels.describe(), 'info');
+  const described = (text: string): string => {
+    levels.reset();
+    assert.equal(levels.set(text), undefined, text);
+    return levels.describe();
+  };
+  assert.equal(described('data:debug'), 'info,data:debug');
+  assert.equal(described('pool:debug'), 'info,data.pool:debug', 'its last part will do');
+  assert.equal(described('z.data.pool=debug'), 'info,data.pool:debug', 'as the lines of the log have it');
+  assert.equal(described('z:warn,ztunnel::zds=debug'), 'warn,zds:debug', 'the process is all of them');
+  assert.throws(() => createLogLevels(levels.log, 'nothing:debug', known), /Unknown scope "nothing"/);
+});
+
+test('what is written for another program loses its foreign scopes, and nothing else', () => {
+  const known = { process: 'z', names: ['access'] };
+  const given = 'hickory_server::server::server_future=off,info,access=warn,loud';
+  assert.equal(withoutForeignScopes(given, known), 'info,access=warn,loud');
 });

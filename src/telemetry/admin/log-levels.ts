@@ -27,8 +27,16 @@ export interface LogLevels {
   onChange(run: () => void): () => void;
 }
 
-/** `initial`: as `set` takes it. Throws if it is not. */
-export function createLogLevels(base: Log, initial: string): LogLevels {
+/** The scopes of a process: a level for any other one would say nothing, and is refused. */
+export interface LogScopes {
+  /** The process itself, with which its log begins the scope of each line: `ztunnel` in `ztunnel.zds`. */
+  readonly process: string;
+  /** Without it, as in `zds` and `data.pool`; a level of `data` is that of `data.pool` too. */
+  readonly names: readonly string[];
+}
+
+/** `initial`: as `set` takes it. Throws if it is not. `known` absent: any scope is one. */
+export function createLogLevels(base: Log, initial: string, known?: LogScopes): LogLevels {
   const scopes = new Map<string, LogLevel>();
   const listeners = new Set<() => void>();
   let general: LogLevel = 'info';
@@ -54,7 +62,7 @@ export function createLogLevels(base: Log, initial: string): LogLevels {
     };
   };
   const apply = (text: string): string | undefined => {
-    const parsed = parseLogLevels(text);
+    const parsed = parseLogLevels(text, known);
     if (typeof parsed === 'string') return parsed;
     for (const [scope, level] of parsed) {
       if (scope === '') general = level;
@@ -69,7 +77,7 @@ export function createLogLevels(base: Log, initial: string): LogLevels {
     log: wrap(base, ''),
     levelOf,
     check(text) {
-      const parsed = parseLogLevels(text);
+      const parsed = parseLogLevels(text, known);
       return typeof parsed === 'string' ? parsed : undefined;
     },
     set: apply,
@@ -94,18 +102,38 @@ export function followAccessLevel(levels: LogLevels, accessLog: { threshold: Log
 }
 
 /** Pairs of scope (empty: all others) and level, or what is wrong. */
-export function parseLogLevels(text: string): [string, LogLevel][] | string {
+export function parseLogLevels(text: string, known?: LogScopes): [string, LogLevel][] | string {
   const pairs: [string, LogLevel][] = [];
   for (const entry of text.split(',')) {
-    const [, scope = '', word = ''] = /^(?:(.+)[:=])?([^:=]*)$/.exec(entry.trim()) ?? [];
+    const [, path = '', word = ''] = /^(?:(.+)[:=])?([^:=]*)$/.exec(entry.trim()) ?? [];
     const level = synonyms[word.toLowerCase()] ?? word.toLowerCase();
     if (!isLevel(level)) return `Unknown level "${word}": use debug, info, warn, error or silent`;
     // Names of upstream's scopes come with paths: only the last part is a scope here.
-    pairs.push([scope.split('::').at(-1) ?? '', level]);
+    const scope = path.split('::').at(-1) ?? '';
+    const scopes = known ? knownScopes(scope, known) : [scope];
+    if (scopes.length === 0) return `Unknown scope "${scope}": there are ${known?.names.join(', ')}`;
+    for (const each of scopes) pairs.push([each, level]);
   }
   return pairs;
 }
 
+/** The entries of a text that was written for another program, but for those of scopes that are not ours. */
+export function withoutForeignScopes(text: string, known: LogScopes): string {
+  const entries = text.split(',');
+  const isForeign = (entry: string): boolean =>
+    typeof parseLogLevels(entry) !== 'string' && typeof parseLogLevels(entry, known) === 'string';
+  return entries.filter((entry) => !isForeign(entry)).join(',');
+}
+
+/** What is meant: a scope or a group of them, also as lines have it (`ztunnel.data.pool`), or its last part alone (`pool`). */
+function knownScopes(scope: string, known: LogScopes): readonly string[] {
+  const { process, names } = known;
+  if (names.some((name) => name === scope || name.startsWith(`${scope}.`))) return [scope];
+  if (scope === '' || scope === process) return [''];
+  if (scope.startsWith(`${process}.`)) return knownScopes(scope.slice(process.length + 1), known);
+  return names.filter((name) => name.endsWith(`.${scope}`));
+}
+
 function isLevel(text: string): text is LogLevel {
-  return text in order;
+  return Object.hasOwn(order, text);
 }

@@ -14,7 +14,7 @@ import type { DataPartEvents } from './data-parts.ts';
 
 export interface DataWorkerOptions {
   readonly network: NetworkId;
-  /** Of all data parts. */
+  /** Of the process: the worker's lines are of its scope `data`. */
   readonly log: Log;
   readonly levels: LogLevels;
   readonly accessLogFormat: AccessLogFormat;
@@ -58,7 +58,7 @@ export function startDataWorker(worker: number, options: DataWorkerOptions, even
       case 'descriptors-taken':
         return returnDescriptors(said.requestId);
       case 'log':
-        return (said.scope === '' ? log : log.child(said.scope))[said.level](said.message, { ...said.fields, worker });
+        return log.child(said.scope)[said.level](said.message, { ...said.fields, worker });
       case 'access-log':
         return writeAccessLog(said.text, () => say({ kind: 'access-log-written' }));
     }

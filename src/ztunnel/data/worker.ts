@@ -35,7 +35,8 @@ const part = startDataPart({
   worker,
   limits,
   dns,
-  log: levels.log,
+  // As in the process, so that levels are of the same scopes.
+  log: levels.log.child('data'),
   accessLog,
   post(message) {
     // The thread is ended after this one: its last lines go first.
