@@ -1,5 +1,5 @@
 /** Which objects use which waypoint, as one part of the graph. */
-import type { Namespace } from '../api/core.ts';
+import type { Namespace, Service } from '../api/core.ts';
 import type { KubeObject } from '../api/meta.ts';
 import type { Collection, Graph, Reader } from '../collection/index.ts';
 import type { NamespaceProfiles } from './namespace-profile.ts';
@@ -34,7 +34,7 @@ export function deriveBindings(graph: Graph, inputs: BindingInputs): Bindings {
     object: KubeObject,
     cluster: string,
     read: Reader,
-    of: Pick<BindingRequest, 'traffic' | 'isPrivate' | 'isInherited'>,
+    of: Pick<BindingRequest, 'traffic' | 'isPrivate' | 'isInherited' | 'isHeadless'>,
   ): WaypointBinding | undefined => {
     const { metadata } = object;
     const own = metadata.namespace ?? '';
@@ -50,7 +50,11 @@ export function deriveBindings(graph: Graph, inputs: BindingInputs): Bindings {
   return {
     ofAll: (name, objects, traffic, isPrivate) =>
       graph.map(name, objects, (object, key, read) =>
-        bind(object, clusterOfKey(key), read, { traffic, isPrivate: isPrivate?.(object) ?? false }),
+        bind(object, clusterOfKey(key), read, {
+          traffic,
+          isPrivate: isPrivate?.(object) ?? false,
+          isHeadless: (object as Partial<Service>).spec?.clusterIP === 'None',
+        }),
       ),
     ofPod: (pod, cluster, read) => bind(pod, cluster, read, { traffic: 'workload' }),
     ofEndpoints: (entry, cluster, read) => bind(entry, cluster, read, { traffic: 'workload', isInherited: true }),

@@ -28,6 +28,8 @@ export interface BindingRequest {
   readonly traffic: 'service' | 'workload';
   /** What `metadata` asks for is asked for the services of the object: for its workloads it is like the namespace's word. */
   readonly isInherited?: boolean;
+  /** A Service without an address: its clients connect to the addresses of its pods. */
+  readonly isHeadless?: boolean;
   /** Only clients of its own namespace see it. */
   readonly isPrivate?: boolean;
   /** What the namespace asks for. */
@@ -65,9 +67,16 @@ export function bindWaypoint(request: BindingRequest): WaypointBinding | undefin
   const primary = { waypoint: found.address, weighted: [], gateways: gatewaysOf(found) };
   if (found.kind === 'refused') return { ...primary, verdict: found.verdict };
   const canary = traffic === 'service' ? declared.canary : undefined;
-  if (!canary) return { ...primary, verdict: yes(`Successfully attached to waypoint ${found.name}`) };
+  if (!canary) {
+    const past = request.isHeadless === true ? headlessHint : '';
+    return { ...primary, verdict: yes(`Successfully attached to waypoint ${found.name}${past}`) };
+  }
   return bindCanary(canary, found, request);
 }
+
+/** Nobody can tell which Service such a connection is meant for, if any. */
+const headlessHint =
+  '; it is headless: connections to the addresses of its pods go past it, unless the pods ask for a waypoint as well';
 
 type Resolved = {
   readonly name: string;

@@ -48,6 +48,16 @@ describe('a waypoint', () => {
     assert.equal(condition(world), undefined);
   });
 
+  it('says that connections to the pods of a headless Service go past it', () => {
+    const world = openWorld();
+    world.put(world.sources.gateways, waypoint('wp'));
+    const message = (): string => world.statuses.serviceBindings.get('Kubernetes/shop/web')?.verdict.message ?? '';
+    world.put(world.sources.services, service('web', {}, uses('wp')));
+    assert.equal(message(), 'Successfully attached to waypoint shop/wp');
+    world.put(world.sources.services, service('web', { clusterIP: 'None' }, uses('wp')));
+    assert.match(message(), /shop\/wp; it is headless: connections to the addresses of its pods go past it, unless/);
+  });
+
   it('that is absent or not ready stays on the wire, and is told', () => {
     const world = openWorld();
     world.put(world.sources.services, service('web', {}, uses('wp')));
