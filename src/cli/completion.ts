@@ -1,5 +1,6 @@
 /** `ambit completion`: scripts for shells, which ask the command line itself what may follow. */
 import { Argument, Command, type Option } from 'commander';
+import { completedNames, type CompletedLine } from './completion-names.ts';
 import type { CliContext } from './context.ts';
 
 const scripts: Readonly<Record<string, string>> = {
@@ -36,14 +37,12 @@ export function completionCommand(context: CliContext, program: Command): Comman
   const complete = new Command('complete')
     .argument('[words...]')
     .allowUnknownOption()
-    .action(
-      (words: readonly string[]) =>
-        void context.out.write(
-          candidates(program, words)
-            .map((word) => `${word}\n`)
-            .join(''),
-        ),
-    );
+    .action(async (words: readonly string[]) => {
+      const line = lineOf(program, words);
+      const names = line ? await completedNames(context, line) : [];
+      const all = new Set([...names, ...candidates(program, words)]);
+      context.out.write([...all].map((word) => `${word}\n`).join(''));
+    });
   program.addCommand(complete, { hidden: true });
   return new Command('completion')
     .description('print a tab completion script')
@@ -52,20 +51,48 @@ export function completionCommand(context: CliContext, program: Command): Comman
     .action((shell: string) => void context.out.write(scripts[shell] ?? ''));
 }
 
-/** What may follow the words: values of an option, else commands or arguments, and options. */
+/** What may follow the words, but for names of what a cluster has: values of an option, else commands or arguments, and options. */
 export function candidates(program: Command, words: readonly string[]): string[] {
   const [name, ...rest] = words;
   const names = program.commands.map((candidate) => candidate.name()).filter((candidate) => candidate !== 'complete');
   if (name === undefined) return [...names, 'help'];
   if (name === 'help') return rest.length === 0 ? names : [];
-  const command = program.commands.find((candidate) => candidate.name() === name || candidate.aliases().includes(name));
+  const command = commandOf(program, name);
   // What follows `--` is the command of `exec`: no word of ours.
   if (!command || rest.includes('--')) return [];
   const pending = valueOption(command, rest.at(-1));
   if (pending) return [...(pending.argChoices ?? [])];
-  const operands = rest.filter((word, index) => !word.startsWith('-') && !valueOption(command, rest[index - 1]));
-  const choices = command.registeredArguments[operands.length]?.argChoices ?? [];
+  const choices = command.registeredArguments[operandsOf(command, rest).length]?.argChoices ?? [];
   return [...choices, ...command.options.flatMap((option) => option.long ?? []), '--help'];
+}
+
+/** The words as a line whose next one may be a name; undefined where it is none of ours. */
+function lineOf(program: Command, words: readonly string[]): CompletedLine | undefined {
+  const [name, ...rest] = words;
+  const command = name === undefined ? undefined : commandOf(program, name);
+  if (!command || rest.includes('--')) return undefined;
+  const values: Record<string, string | undefined> = {};
+  for (const [index, word] of rest.entries()) {
+    const option = valueOption(command, rest[index - 1]);
+    const [, long, value] = /^--([^=]+)=(.*)$/.exec(word) ?? [];
+    if (long !== undefined) values[long] = value;
+    else if (option) values[longName(option)] = word;
+  }
+  const pending = valueOption(command, rest.at(-1));
+  const option = pending && longName(pending);
+  return { command: command.name(), operands: operandsOf(command, rest), option, values };
+}
+
+function commandOf(program: Command, name: string): Command | undefined {
+  return program.commands.find((candidate) => candidate.name() === name || candidate.aliases().includes(name));
+}
+
+function operandsOf(command: Command, words: readonly string[]): string[] {
+  return words.filter((word, index) => !word.startsWith('-') && !valueOption(command, words[index - 1]));
+}
+
+function longName({ long }: Option): string {
+  return (long ?? '').slice('--'.length);
 }
 
 /** The option that takes what follows `word` for its value. */

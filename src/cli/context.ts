@@ -68,13 +68,20 @@ export function paths(context: CliContext, options: StateOptions): StatePaths {
   return statePaths(options.state ?? join(context.home, '.ambit'));
 }
 
-/** The cluster a command speaks to: --kubeconfig, KUBECONFIG, the state folder's, in that order. The caller closes it. */
-export function openCluster(context: CliContext, options: ClusterOptions): KubeClient {
+/**
+ * The cluster a command speaks to: --kubeconfig, KUBECONFIG, the state folder's, in that order. The caller closes it.
+ * `isInteractive`: whether credential plugins may ask whoever sits at the terminal; by default where there is one.
+ */
+export function openCluster(
+  context: CliContext,
+  options: ClusterOptions,
+  { isInteractive = isatty(0) }: { readonly isInteractive?: boolean } = {},
+): KubeClient {
   const fromEnv = kubeconfigPaths(context.env['KUBECONFIG']);
   const files = options.kubeconfig ?? (fromEnv.length > 0 ? fromEnv : kubeconfigOfMesh(paths(context, options)));
   const access = loadKubeconfig(files, {
     env: context.env,
-    isInteractive: isatty(0),
+    isInteractive,
     ...(options.context === undefined ? {} : { context: options.context }),
   });
   return openKubeClient(access, { log: silentLog() });
