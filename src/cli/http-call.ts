@@ -11,7 +11,10 @@ export interface HttpCall {
   readonly path: string;
 }
 
-/** One request over `stream`. Throws `cli.http` on any other status than 200. The caller destroys the stream. */
+/**
+ * One request over `stream`. Throws `cli.http-refused`, with the answer's own words, when it is told that the request is wrong (400),
+ * and `cli.http` on any other status than 200. The caller destroys the stream.
+ */
 export function httpCall(stream: Duplex, { method, path }: HttpCall): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (detail: string): void =>
@@ -39,6 +42,8 @@ export function httpCall(stream: Duplex, { method, path }: HttpCall): Promise<st
         response.on('end', () => {
           const body = Buffer.concat(chunks).toString();
           if (response.statusCode === 200) resolve(body);
+          else if (response.statusCode === 400)
+            reject(new AmbitError(body.trimEnd(), { code: 'cli.http-refused', blame: 'downstream' }));
           else fail(`${response.statusCode} ${body.trimEnd()}`);
         });
       },

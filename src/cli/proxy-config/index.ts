@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import type { KubeClient } from '../../kube/index.ts';
-import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { AmbitError, codeOf, messageOf } from '../../lib/errors.ts';
 import { callAdmin, type PodName } from '../admin-call.ts';
 import {
   contextOption,
@@ -55,7 +55,7 @@ export function proxyConfigCommand(context: CliContext): Command {
     .option('--fqdn <host>', 'only what is of this host')
     .option('--name <name>', 'only what has this name')
     .option('--file <dump>', 'read a /config_dump from a file')
-    .option('--level <levels>', 'log: set LEVEL or SCOPE:LEVEL,..., as in info,access:debug')
+    .option('--level <levels>', 'log: set LEVEL or SCOPE:LEVEL,..., as in info,upstream:debug')
     .option('-r, --reset', 'log: back to the levels of the start')
     .addOption(outputOption())
     .addOption(stateOption())
@@ -126,6 +126,7 @@ async function ask(client: KubeClient, pod: PodName, method: 'GET' | 'POST', pat
   try {
     return await callAdmin(client, pod, { method, path });
   } catch (error) {
+    if (codeOf(error) === 'cli.usage') throw error;
     throw noProxy(
       `No answer from the proxy in pod "${pod.pod}" of namespace "${pod.namespace}": ${messageOf(error)}`,
       error,

@@ -1,11 +1,11 @@
 /** The admin port of a ztunnel, reached through its pod. */
 import type { KubeClient } from '../../kube/index.ts';
-import { AmbitError, messageOf } from '../../lib/errors.ts';
+import { AmbitError, codeOf, messageOf } from '../../lib/errors.ts';
 import { callAdmin } from '../admin-call.ts';
 import { fields, type Fields } from '../dump-fields.ts';
 import type { Ztunnel } from './select.ts';
 
-/** Throws `cli.no-ztunnel` when it does not answer. */
+/** Throws `cli.no-ztunnel` when it does not answer, `cli.usage` when it refuses what it was asked. */
 export async function readDump(client: KubeClient, ztunnel: Ztunnel): Promise<Fields> {
   return fields(JSON.parse(await call(client, ztunnel, { method: 'GET', path: '/config_dump' })));
 }
@@ -22,6 +22,7 @@ async function call(
   try {
     return await callAdmin(client, { pod, namespace }, asked);
   } catch (error) {
+    if (codeOf(error) === 'cli.usage') throw error;
     throw new AmbitError(`No answer from ztunnel "${pod}" on node "${node}": ${messageOf(error)}`, {
       code: 'cli.no-ztunnel',
       blame: 'upstream',

@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { Argument, Command, Option } from 'commander';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
-import type { KubeClient } from '../../kube/index.ts';
 import {
   contextOption,
   kubeconfigOption,
@@ -15,6 +14,7 @@ import {
 } from '../context.ts';
 import { formatTable, printList } from '../output.ts';
 import { readDump, sayToZtunnel } from './admin-port.ts';
+import { askEach } from './ask-each.ts';
 import { list, type Fields } from '../dump-fields.ts';
 import { changeLevels } from '../change-levels.ts';
 import { sections, type Section } from './sections.ts';
@@ -89,11 +89,21 @@ async function run(
   const client = openCluster(context, options);
   try {
     const selection = await findZtunnels(client, { node: options.node, pod });
-    if (what === 'log') return await changeLevels(context, options, (path) => eachZtunnel(client, selection, path));
-    const dumps = await Promise.all(
-      selection.ztunnels.map(async (ztunnel) => ({ ztunnel: ztunnel.node, dump: await readDump(client, ztunnel) })),
-    );
-    print(context, { what, options, target: selection.workload, dumps });
+    const { ztunnels, workload: target } = selection;
+    let silent: AmbitError | undefined;
+    if (what === 'log') {
+      await changeLevels(context, options, async (path) => {
+        const { answers, missing } = await askEach(ztunnels, (ztunnel) => sayToZtunnel(client, ztunnel, path));
+        silent = missing;
+        return answers.map(({ ztunnel, answer }) => ({ proxy: `${ztunnel.pod}.${ztunnel.namespace}`, answer }));
+      });
+    } else {
+      const { answers, missing } = await askEach(ztunnels, (ztunnel) => readDump(client, ztunnel));
+      silent = missing;
+      const dumps = answers.map(({ ztunnel, answer }) => ({ ztunnel: ztunnel.node, dump: answer }));
+      print(context, { what, options, target, dumps });
+    }
+    if (silent) throw silent;
   } finally {
     await client.close();
   }
@@ -148,19 +158,6 @@ function rowsOf(
     return { rows: shown, columns };
   }
   return { rows, columns: [{ title: 'ZTUNNEL', value: (row) => String(row['ztunnel']) }, ...columns] };
-}
-
-async function eachZtunnel(
-  client: KubeClient,
-  { ztunnels }: Selection,
-  path: string,
-): Promise<{ readonly proxy: string; readonly answer: string }[]> {
-  return Promise.all(
-    ztunnels.map(async (ztunnel) => ({
-      proxy: `${ztunnel.pod}.${ztunnel.namespace}`,
-      answer: await sayToZtunnel(client, ztunnel, path),
-    })),
-  );
 }
 
 function parseVerb(word: string): string {
