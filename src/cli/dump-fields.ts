@@ -17,3 +17,9 @@ export function text(value: unknown): string {
   if (Array.isArray(value)) return value.map(text).join(',');
   return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean);
 }
+
+/** A serial number as logs, metrics and openssl write it: dumps have it in decimal, as upstream's. */
+export function serialText(value: unknown): string {
+  const serial = text(value);
+  return /^\d+$/.test(serial) ? BigInt(serial).toString(16) : serial;
+}

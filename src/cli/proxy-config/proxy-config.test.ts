@@ -176,9 +176,9 @@ test("secrets are the proxy's own and those it was given", async () => {
   assert.deepEqual(
     (await rows('secret')).map((row) => row.slice(0, 5)),
     [
-      ['default', 'Cert Chain', 'AVAILABLE', 'true', '255'],
-      ['ROOTCA', 'CA', 'AVAILABLE', 'true', '255'],
-      ['shop/cert', 'Cert Chain', 'ACTIVE', 'true', '255'],
+      ['default', 'Cert Chain', 'AVAILABLE', 'true', 'ff'],
+      ['ROOTCA', 'CA', 'AVAILABLE', 'true', 'ff'],
+      ['shop/cert', 'Cert Chain', 'ACTIVE', 'true', 'ff'],
       ['shop/cert', 'CA', 'UNREADABLE', 'false', '-'],
     ],
   );

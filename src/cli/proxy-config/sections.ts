@@ -1,5 +1,5 @@
 /** The tables of `proxy-config`: rows of a dump, and their columns. */
-import { fields, list, text, type Fields } from '../dump-fields.ts';
+import { fields, list, serialText, text, type Fields } from '../dump-fields.ts';
 import type { Column } from '../output.ts';
 
 export interface Filter {
@@ -214,7 +214,7 @@ function chainRows(name: unknown, type: string, chain: unknown): Fields[] {
 function validity({ serialNumber, validFrom, expirationTime, subject, names }: Fields): Fields {
   const now = Date.now();
   const valid = Date.parse(text(validFrom)) <= now && now < Date.parse(text(expirationTime));
-  return { valid, serialNumber, validFrom, expirationTime, subject, names };
+  return { valid, serialNumber: serialText(serialNumber), validFrom, expirationTime, subject, names };
 }
 
 function matchText(row: Fields): string {

@@ -1,6 +1,7 @@
 /** The tables of `ztunnel-config`: rows of a dump, and their columns, as istioctl has them and more. */
 import { formatAge, type Column } from '../output.ts';
-import { fields, list, text, type Fields } from '../dump-fields.ts';
+import { fields, list, serialText, text, type Fields } from '../dump-fields.ts';
+import type { SelectedPod } from './select.ts';
 
 export interface RowOptions {
   readonly direction: 'inbound' | 'outbound' | undefined;
@@ -13,7 +14,7 @@ export interface Section {
   readonly rows: (dump: Fields, options: RowOptions) => readonly Fields[];
   readonly namespaceOf: (row: Fields) => string;
   /** Whether a row is about a pod. */
-  readonly concerns: (row: Fields, pod: { readonly name: string; readonly namespace: string }) => boolean;
+  readonly concerns: (row: Fields, pod: SelectedPod) => boolean;
   /** Every ztunnel should say the same. */
   readonly isShared: boolean;
   readonly columns: readonly Column<Fields>[];
@@ -88,7 +89,7 @@ export const sections: Readonly<Record<string, Section>> = {
   certificates: {
     rows: certificateRows,
     namespaceOf: (row) => /\/ns\/([^/]+)\//.exec(text(row['identity']))?.[1] ?? '',
-    concerns: (row, pod) => text(row['identity']).includes(`/ns/${pod.namespace}/`),
+    concerns: (row, pod) => text(row['identity']).endsWith(`/ns/${pod.namespace}/sa/${pod.serviceAccount}`),
     isShared: false,
     columns: [
       column('CERTIFICATE NAME', 'identity'),
@@ -101,7 +102,7 @@ export const sections: Readonly<Record<string, Section>> = {
     ],
     wideColumns: [
       { title: 'EXPIRES IN', value: (row) => remaining(text(row['expirationTime'])) },
-      { title: 'PROBLEM', value: (row) => /: (.*)/.exec(text(row['state']))?.[1] ?? '' },
+      { title: 'PROBLEM', value: (row) => /: (.*)/.exec(text(row['state']))?.[1] ?? text(row['renewalError']) },
     ],
   },
   connections: {
@@ -135,10 +136,12 @@ export const sections: Readonly<Record<string, Section>> = {
 
 function certificateRows(dump: Fields): Fields[] {
   return list(dump['certificates']).flatMap((certificate) => {
-    const { identity, state } = certificate;
+    const { identity, state, renewalError } = certificate;
+    const problem = renewalError === undefined ? {} : { renewalError };
     const chain = list(certificate['certChain']).map((each, i) => ({
       ...each,
       type: i === 0 ? 'Leaf' : 'Intermediate',
+      ...(i === 0 ? problem : {}),
     }));
     const roots = list(certificate['rootCerts']).map((each) => ({ ...each, type: 'Root' }));
     if (chain.length === 0) return [{ identity, state, valid: false }];
@@ -146,7 +149,7 @@ function certificateRows(dump: Fields): Fields[] {
       identity,
       state,
       ...each,
-      serialNumber: hexadecimal(text(each['serialNumber'])),
+      serialNumber: serialText(each['serialNumber']),
       valid: Date.parse(text(each['validFrom'])) <= Date.now() && Date.now() < Date.parse(text(each['expirationTime'])),
     }));
   });
@@ -224,10 +227,6 @@ function healthyEndpoints(row: Fields): string {
 
 function peerIdentity(row: Fields): string {
   return text(row[row['direction'] === 'inbound' ? 'sourceIdentity' : 'destinationIdentity']);
-}
-
-function hexadecimal(serial: string): string {
-  return /^\d+$/.test(serial) ? BigInt(serial).toString(16) : serial;
 }
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

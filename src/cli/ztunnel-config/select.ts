@@ -13,7 +13,13 @@ export interface Selection {
   /** By node. Never empty. */
   readonly ztunnels: readonly Ztunnel[];
   /** The pod that was asked for, where it is no ztunnel: the answer is about this one alone. */
-  readonly workload: { readonly name: string; readonly namespace: string } | undefined;
+  readonly workload: SelectedPod | undefined;
+}
+
+export interface SelectedPod {
+  readonly name: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
 }
 
 /** Throws `cli.no-ztunnel` or `cli.no-pod`. */
@@ -33,7 +39,11 @@ export async function findZtunnels(
   const found = await findWorkload(client, name, namespace);
   const node = found.spec?.nodeName;
   if (node === undefined) throw noPod(`Pod "${pod}" is not on a node yet`);
-  return { ztunnels: onNode(all, node), workload: { name, namespace: found.metadata.namespace ?? '' } };
+  const serviceAccount = found.spec.serviceAccountName || 'default';
+  return {
+    ztunnels: onNode(all, node),
+    workload: { name, namespace: found.metadata.namespace ?? '', serviceAccount },
+  };
 }
 
 async function allZtunnels(client: KubeClient): Promise<Ztunnel[]> {

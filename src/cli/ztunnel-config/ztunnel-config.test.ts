@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { runCli } from '../index.ts';
 import { createTestContext } from '../test-context.ts';
-import { bytes } from './sections.ts';
+import { bytes, sections } from './sections.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'ambit-zc-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -58,6 +58,7 @@ writeFileSync(
       {
         identity: 'spiffe://cluster.local/ns/shop/sa/web',
         state: 'Available',
+        renewalError: 'out of order',
         certChain: [certificate],
         rootCerts: [certificate],
       },
@@ -139,8 +140,8 @@ test('tables of all there is', async () => {
   assert.match(await show('services'), /shop +web +10\.96\.0\.1,fd00::1 +None +1\/2\n/);
   assert.match(await show('policies'), /shop +allow +Allow +Namespace\n/);
   const certificates = await show('certificates', '-o', 'wide');
-  assert.match(certificates, /sa\/web +Leaf +Available +true +ff .* 3h/);
-  assert.match(certificates, /sa\/web +Root +/);
+  assert.match(certificates, /sa\/web +Leaf +Available +true +ff .* 3h +out of order\n/);
+  assert.match(certificates, /sa\/web +Root +[^\n]* 3h +-\n/);
   assert.match(certificates, /sa\/new +- +Unavailable +false .* no answer\n/);
   assert.match(await show('all'), /WORKLOADS\n[^]*SERVICES\n[^]*POLICIES\n[^]*CERTIFICATES\n[^]*CONNECTIONS\n/);
 });
@@ -159,6 +160,15 @@ test('what cannot be is said', async () => {
   assert.match(await refusal('workloads', '--level', 'debug', '--file', file), /write ambit ztunnel-config log/);
   assert.match(await refusal('workloads', '--file', join(folder, 'absent')), /Cannot read ".*absent": ENOENT/);
   assert.match(await refusal('log', '--file', file), /Cannot use --file with "log"/);
+});
+
+test("the certificates of a pod are its account's", () => {
+  const pod = { name: 'x', namespace: 'shop', serviceAccount: 'web' };
+  const isOf = (identity: string): boolean | undefined => sections['certificates']?.concerns({ identity }, pod);
+  assert.deepEqual(
+    ['shop/sa/web', 'shop/sa/new', 'other/sa/web'].map((end) => isOf(`spiffe://cluster.local/ns/${end}`)),
+    [true, false, false],
+  );
 });
 
 test('numbers of bytes are short', () => {
