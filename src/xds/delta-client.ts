@@ -25,9 +25,14 @@ export interface DeltaVerdict {
   readonly refusal?: string;
 }
 
-export interface DeltaClientType {
+export interface DeltaFeed {
   readonly typeUrl: string;
-  /** Synchronous. A throw counts as refusing all of it. */
+  /** A throw or rejection counts as refusing all of it. Until a promise has settled, no feed is told anything more. */
+  readonly apply: (update: DeltaUpdate) => DeltaVerdict | Promise<DeltaVerdict>;
+}
+
+/** One that is done at once. */
+export interface DeltaClientType extends DeltaFeed {
   readonly apply: (update: DeltaUpdate) => DeltaVerdict;
 }
 
@@ -46,7 +51,7 @@ export interface DeltaClientOptions {
   readonly clusterId: string;
   readonly node: DiscoveryNode;
   /** Subscribed in this order, all of each: what others refer to comes first. */
-  readonly types: readonly DeltaClientType[];
+  readonly types: readonly DeltaFeed[];
   /** Once: the first response of each type was applied. What was rejected in it is the business of `apply`. */
   readonly onSynced?: () => void;
   /** A connection ended, or did not begin. */
@@ -80,7 +85,7 @@ export function startDeltaClient(options: DeltaClientOptions): DeltaClient {
 }
 
 interface HeldType {
-  readonly type: DeltaClientType;
+  readonly type: DeltaFeed;
   /** Name to version of what was accepted, '' for what was only refused. It outlives connections. */
   readonly versions: Map<string, string>;
   synced: boolean;
@@ -107,6 +112,8 @@ class Client {
   readonly #backoff = createBackoff({ initialMs: 10, maxMs: 15_000 });
   #connected = false;
   #synced = false;
+  /** What is being applied, and all that waits for it, in the order of the wire; undefined: nothing. */
+  #applying: Promise<void> | undefined;
   #lastError: string | undefined;
 
   constructor(options: DeltaClientOptions) {
@@ -158,6 +165,7 @@ class Client {
       const silence = setTimeout(() => stream?.cancel(), silenceTimeoutMs);
       const onAbort = (): void => stream?.cancel();
       const finish = (error?: AmbitError): void => {
+        stream = undefined;
         clearTimeout(silence);
         signal.removeEventListener('abort', onAbort);
         resolve(error);
@@ -168,9 +176,12 @@ class Client {
         onMessage: (response: DeltaResponse) => {
           this.#opened(silence);
           this.#backoff.reset();
-          const answer = this.#apply(response);
-          if (answer) stream?.write(answer);
-          this.#checkSynced();
+          this.#inOrder(() =>
+            this.#apply(response, (answer) => {
+              stream?.write(answer);
+              this.#checkSynced();
+            }),
+          );
         },
         onClose: finish,
       };
@@ -204,12 +215,30 @@ class Client {
     }
   }
 
-  /** The answer to a response; none for a type that was not asked for. */
-  #apply(response: DeltaResponse): DeltaRequest | undefined {
-    const { typeUrl, nonce, resources, removed } = response;
-    const held = this.#held.get(typeUrl);
+  /** At once where that is possible: what takes no time costs no turn. */
+  #inOrder(run: () => Promise<void> | undefined): void {
+    const running = this.#applying ? this.#applying.then(run) : run();
+    if (!running) return;
+    const applying: Promise<void> = running.then(() => {
+      if (this.#applying === applying) this.#applying = undefined;
+    });
+    this.#applying = applying;
+  }
+
+  /** Answers a response; one of a type that was not asked for gets none. */
+  #apply(response: DeltaResponse, answer: (request: DeltaRequest) => void): Promise<void> | undefined {
+    const held = this.#held.get(response.typeUrl);
     if (!held) return undefined;
     const verdict = this.#verdict(held.type, response);
+    if (!(verdict instanceof Promise)) {
+      answer(this.#settle(held, response, verdict));
+      return undefined;
+    }
+    return verdict.then((later) => answer(this.#settle(held, response, later)));
+  }
+
+  #settle(held: HeldType, response: DeltaResponse, verdict: DeltaVerdict): DeltaRequest {
+    const { typeUrl, nonce, resources, removed } = response;
     const rejected = new Map(verdict.rejected.map(({ name, reason }) => [name, reason]));
     // What was rejected has no version: after a lost connection we are told again, whatever it is then, or that it is gone.
     for (const { name, version } of resources) held.versions.set(name, rejected.has(name) ? '' : version);
@@ -228,13 +257,17 @@ class Client {
     };
   }
 
-  #verdict(type: DeltaClientType, { resources, removed }: DeltaResponse): DeltaVerdict {
-    try {
-      return type.apply({ added: resources, removed });
-    } catch (error) {
+  #verdict(type: DeltaFeed, { resources, removed }: DeltaResponse): DeltaVerdict | Promise<DeltaVerdict> {
+    const failed = (error: unknown): DeltaVerdict => {
       this.#options.log.error('discovery response not applied', { type: type.typeUrl, error: messageOf(error) });
       const reason = `not applied: ${messageOf(error)}`;
       return { rejected: [...resources.map(({ name }) => name), ...removed].map((name) => ({ name, reason })) };
+    };
+    try {
+      const verdict = type.apply({ added: resources, removed });
+      return verdict instanceof Promise ? verdict.catch(failed) : verdict;
+    } catch (error) {
+      return failed(error);
     }
   }
 

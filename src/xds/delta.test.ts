@@ -10,7 +10,7 @@ import type { ServerCertificate } from '../rpc/server-credentials.ts';
 import { createRpcServer, type RpcServer } from '../rpc/server.ts';
 import { rpcError } from '../rpc/status.ts';
 import { deltaDiscoveryMethod, type DeltaRequest, type DeltaResponse, type DiscoveryNode } from '../wire/discovery.ts';
-import { startDeltaClient, type DeltaClient, type DeltaUpdate } from './delta-client.ts';
+import { startDeltaClient, type DeltaClient, type DeltaFeed, type DeltaUpdate } from './delta-client.ts';
 import { createDeltaServer, type DeltaServer } from './delta-server.ts';
 import type { DeltaAnswer } from './server-session.ts';
 import { createMutableSource, type MutableSource, type SourceResource } from './source.ts';
@@ -191,6 +191,44 @@ describe('delta xDS', () => {
     plane.addresses.update([['bad', resource('poison 2')]]);
     await plane.until(() => plane.answers.filter(({ refusal }) => refusal !== undefined).length === 2);
     assert.equal(client.state()['bad'], 'healed');
+  });
+
+  test('a feed may take its time: it answers when it has, and all that comes meanwhile waits in order', async () => {
+    await using plane = await startPlane();
+    plane.policies.update([['ns/p', resource('p1')]]);
+    plane.addresses.update([['w1', resource('poison')]]);
+    const holds: (() => void)[] = [];
+    await using client = follow(plane, () => new Promise<void>((resolve) => void holds.push(resolve)));
+    await client.until(() => client.updates.length === 1);
+    assert.deepEqual(client.state(), {});
+    // Of both feeds' responses one is being applied, and nothing is answered.
+    assert.equal(plane.answers.length, 0);
+    holds[0]?.();
+    await client.until(() => client.updates.length === 2);
+    assert.deepEqual(client.state(), { 'ns/p': 'p1' });
+    assert.equal(client.syncedCount(), 0);
+    holds[1]?.();
+    await client.synced;
+    await plane.until(() => plane.answers.length === 2);
+    assert.deepEqual(
+      plane.answers.map(({ refusal }) => refusal),
+      [undefined, 'w1: it is poison'],
+    );
+  });
+
+  test('what a feed was taking its time for when the connection was lost is told again', async () => {
+    const first = await startPlane();
+    first.policies.update([['ns/p', resource('p1')]]);
+    const holds: (() => void)[] = [];
+    await using client = follow(first, () => new Promise<void>((resolve) => void holds.push(resolve)));
+    await client.until(() => client.updates.length === 1);
+    await first.server.close();
+    await using second = await startPlane(first.port);
+    second.policies.update([['ns/p', resource('p2')]]);
+    await client.until(() => {
+      for (const release of holds) release();
+      return client.state()['ns/p'] === 'p2';
+    });
   });
 
   test('after a lost connection the client keeps what it has, and gets only what changed', async () => {
@@ -432,15 +470,15 @@ describe('delta xDS', () => {
     until(condition: () => boolean): Promise<void>;
   }
 
-  function follow(plane: Plane): Follower {
+  /** `wait`: each update is applied once this is over; absent: at once. */
+  function follow(plane: Plane, wait?: () => Promise<void>): Follower {
     const state = new Map<string, string>();
     const updates: DeltaUpdate[] = [];
     const changes = createChanges();
     const stop = new AbortController();
     const synced = Promise.withResolvers<void>();
     let syncedCount = 0;
-    const apply = (update: DeltaUpdate): { rejected: { name: string; reason: string }[] } => {
-      updates.push(update);
+    const take = (update: DeltaUpdate): { rejected: { name: string; reason: string }[] } => {
       const rejected: { name: string; reason: string }[] = [];
       for (const { name, body } of update.added) {
         if (text(body).startsWith('poison')) rejected.push({ name, reason: 'it is poison' });
@@ -449,6 +487,11 @@ describe('delta xDS', () => {
       for (const name of update.removed) state.delete(name);
       changes.happened();
       return { rejected };
+    };
+    const apply: DeltaFeed['apply'] = (update) => {
+      updates.push(update);
+      changes.happened();
+      return wait ? wait().then(() => take(update)) : take(update);
     };
     const client = startDeltaClient({
       address: `https://127.0.0.1:${plane.port}`,

@@ -5,6 +5,7 @@ export {
   type DeltaClientOptions,
   type DeltaClientStatus,
   type DeltaClientType,
+  type DeltaFeed,
   type DeltaTermination,
   type DeltaUpdate,
   type DeltaVerdict,
