@@ -2,6 +2,7 @@
 import type { Call } from '../../../http/call.ts';
 import { HeaderList } from '../../../http/header-list.ts';
 import type { ResponseHead } from '../../../http/message.ts';
+import type { BucketLevel } from '../../../policy/rate-limit.ts';
 import type { FilterKind, FilterPlace, HttpFilter, LocalReply } from '../../engine/filter.ts';
 import type { HttpRun } from '../../engine/http-run.ts';
 import { type GlobalAnswer, type GlobalGroup, globalGroupsOf, globalReport } from './global-limits.ts';
@@ -88,17 +89,27 @@ class RateLimitFilter implements HttpFilter {
       const level = buckets.level(key, nowMs);
       if (level.remaining > 0) takes.push({ local, key });
       else if (limit.rule.dryRun) this.#count(limit, 'dry_run');
+      else return this.#refuse(local, level, state);
+    }
+    for (const [i, { local, key }] of takes.entries()) {
+      const level = local.buckets.take(key, nowMs);
+      if (level) {
+        if (!local.limit.rule.dryRun) state.report = tighter(state.report, reportOf(local, level));
+      } else if (local.limit.rule.dryRun) this.#count(local.limit, 'dry_run');
       else {
-        this.#count(limit, 'limited');
-        state.report = reportOf(local, level);
-        return refusal(limit, { details: 'local_rate_limited', body: 'local_rate_limited', retryMs: level.nextMs });
+        // Another thread took the last one in between.
+        for (const taken of takes.slice(0, i)) taken.local.buckets.giveBack(taken.key, nowMs);
+        return this.#refuse(local, local.buckets.level(key, nowMs), state);
       }
     }
-    for (const { local, key } of takes) {
-      const report = reportOf(local, local.buckets.take(key, nowMs));
-      if (!local.limit.rule.dryRun) state.report = tighter(state.report, report);
-    }
     return undefined;
+  }
+
+  #refuse(local: LocalLimit, level: BucketLevel, state: LimitState): LocalReply {
+    const { limit } = local;
+    this.#count(limit, 'limited');
+    state.report = reportOf(local, level);
+    return refusal(limit, { details: 'local_rate_limited', body: 'local_rate_limited', retryMs: level.nextMs });
   }
 
   async #askAll(subject: LimitSubject, state: LimitState): Promise<LocalReply | undefined> {
