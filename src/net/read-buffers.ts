@@ -17,6 +17,18 @@ export function sharedReadBuffer(step: ReadStep = 2): Uint8Array {
   return views[unsentBytes < ampleUnsentBytes ? step : 0] as Uint8Array;
 }
 
+/** Reads of the thread so far: what is written under one number comes of one read. */
+let reads = 0;
+
+/** Before a reader gets what one read brought. */
+export function countRead(): void {
+  reads = (reads + 1) | 0;
+}
+
+export function readNumber(): number {
+  return reads;
+}
+
 /** Read, and not taken by the other side yet: over all connections of the thread. */
 let unsentBytes = 0;
 const ampleUnsentBytes = 16 * 1024 * 1024;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { encodeSocketAddress } from './address.ts';
+import type { ByteChannel } from './channel.ts';
 import { dial } from './dial.ts';
 import { descriptorOf } from './socket-handle.ts';
 import * as sys from './sys.ts';
@@ -43,4 +44,51 @@ test('bytes never go to the connection that got the descriptor of one that has f
   }
   assert.equal(received.toSorted().join(), 'mine,theirs');
   server.close();
+});
+
+test('of the messages that one read brings, the first go on at once and the others together, in order', async (t) => {
+  const server = createServer({ pauseOnConnect: true });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const connectPair = async (): Promise<[ByteChannel, Socket]> => {
+    const accepted = once(server, 'connection') as Promise<[Socket]>;
+    const socket = await dial({ host: '127.0.0.1', port, timeoutMs: 5000 });
+    return [tcpChannel(socket), (await accepted)[0]];
+  };
+  const [[from, client], [to, application]] = [await connectPair(), await connectPair()];
+  t.after(() => {
+    from.reset();
+    to.reset();
+    client.destroy();
+    application.destroy();
+    server.close();
+  });
+  const quiet = { onData: () => false, onEnd() {}, onDrain() {}, onClose() {} };
+  const arrived: string[] = [];
+  /** What the application could read now. */
+  const take = (): string =>
+    Buffer.from(sys.receiveMessage(descriptorOf(application) ?? -1, 1000)?.bytes ?? []).toString();
+  const read = new Promise<void>((resolve) => {
+    from.read({
+      ...quiet,
+      neverKeeps: true,
+      onData(bytes) {
+        for (const byte of bytes) to.write(Uint8Array.of(byte));
+        arrived.push(take());
+        resolve();
+        return false;
+      },
+    });
+  });
+  to.read(quiet);
+  client.write('0123456789abcdef');
+  await read;
+  await new Promise((resolve) => setImmediate(resolve));
+  arrived.push(take());
+  assert.deepEqual(arrived, ['01234567', '89abcdef']);
+  // The next read begins anew.
+  client.write('xy');
+  for (let i = 0; i < 1000 && arrived.length < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(arrived[2], 'xy');
 });

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { AmbitError } from '../lib/errors.ts';
 import { writeResult, type ByteChannel, type ChannelReader, type WriteResult } from './channel.ts';
-import { PrivateReadBuffer, sharedReadBuffer, type ReadStep } from './read-buffers.ts';
+import { countRead, PrivateReadBuffer, readNumber, sharedReadBuffer, type ReadStep } from './read-buffers.ts';
 import { descriptorOf, readWith } from './socket-handle.ts';
 import { resetOnClose } from './socket-options.ts';
 import { returnStaging, stagingBytes, takeStaging } from './staging.ts';
@@ -11,6 +11,12 @@ import { atTurnEnd, type TurnEnd } from './turn.ts';
 
 /** Writes from this size on wait for the end of the turn, because bulk data comes in several pieces a turn. */
 const gatherFromBytes = 4096;
+
+/**
+ * More messages than this of one read wait for the end of the turn, too. A tunnel of frames of one byte would else cost a system
+ * call for each, thousands a read (the loop was away for 800 ms).
+ */
+const messagesARead = 8;
 
 /**
  * Takes over `socket`: connected, nothing read from it, paused (`pauseOnConnect`, or as `dial` returns it). The caller no
@@ -31,6 +37,9 @@ class TcpChannel implements ByteChannel, TurnEnd {
   #staging: Uint8Array | undefined;
   #stagedBytes = 0;
   #dueAtTurnEnd = false;
+  /** The read that the last message came of, and how many it has brought. */
+  #lastRead = 0;
+  #messages = 0;
   /** Bytes that the kernel did not take and Node holds as copies. */
   #pendingBytes = 0;
   #drainOwed = false;
@@ -75,7 +84,7 @@ class TcpChannel implements ByteChannel, TurnEnd {
     if (this.#pendingBytes > 0 || this.#fd === undefined) return this.#hold(bytes);
     // One system call for the pieces of a turn (-29 % CPU on bulk flows); a message on its own goes at once.
     const { length } = bytes;
-    if ((this.#stagedBytes > 0 || length >= gatherFromBytes) && length <= stagingBytes) {
+    if ((this.#stagedBytes > 0 || length >= gatherFromBytes || this.#isOneOfMany()) && length <= stagingBytes) {
       if (this.#stagedBytes + length > stagingBytes && this.#flush() === writeResult.full) return this.#hold(bytes);
       this.#stage(bytes);
       return writeResult.done;
@@ -120,7 +129,17 @@ class TcpChannel implements ByteChannel, TurnEnd {
     this.#socket.destroy();
   }
 
+  #isOneOfMany(): boolean {
+    const read = readNumber();
+    if (this.#lastRead !== read) {
+      this.#lastRead = read;
+      this.#messages = 0;
+    }
+    return ++this.#messages > messagesARead;
+  }
+
   #received(byteCount: number, buffer: Uint8Array): boolean {
+    countRead();
     const kept = this.#reader?.onData(buffer.subarray(0, byteCount)) ?? false;
     if (byteCount === buffer.length && this.#readStep < 2) this.#readStep++;
     if (this.#private) this.#private.used(byteCount, kept);

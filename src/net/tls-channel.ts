@@ -2,7 +2,7 @@
 import type { TLSSocket } from 'node:tls';
 import { AmbitError } from '../lib/errors.ts';
 import { writeResult, type ByteChannel, type ChannelReader, type WriteResult } from './channel.ts';
-import { sharedReadBuffer } from './read-buffers.ts';
+import { countRead, sharedReadBuffer } from './read-buffers.ts';
 import { descriptorOf, readIntoMemory } from './socket-handle.ts';
 import { resetOnClose } from './socket-options.ts';
 
@@ -53,6 +53,7 @@ class TlsChannel implements ByteChannel {
     const shared =
       reader.neverKeeps === true &&
       readIntoMemory(this.#socket, sharedReadBuffer(), (byteCount, memory) => {
+        countRead();
         reader.onData(memory.subarray(0, byteCount));
         return !this.#paused;
       });
