@@ -1,5 +1,6 @@
 /** What the control part and the thread of a data worker say to each other, around the messages of messages.ts. */
 import type { NetworkId } from '../api/names.ts';
+import type { PostedLine } from '../lib/posted-log.ts';
 import type { AccessLogFormat } from '../telemetry/index.ts';
 import type { DataLimits } from './data/data-context.ts';
 import type { DnsSettings } from './dns/dns-shared.ts';
@@ -28,15 +29,7 @@ export type FromWorker =
   | { readonly kind: 'data'; readonly message: DataMessage }
   /** The worker has its own duplicates of the descriptors of that `serve-pod`. */
   | { readonly kind: 'descriptors-taken'; readonly requestId: number }
-  | LogMessage
+  /** Of the scope `data`, or below it. */
+  | PostedLine
   /** Whole lines. */
   | { readonly kind: 'access-log'; readonly text: string };
-
-export interface LogMessage {
-  readonly kind: 'log';
-  readonly level: 'debug' | 'info' | 'warn' | 'error';
-  /** `data`, or below it. */
-  readonly scope: string;
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}

@@ -1,6 +1,7 @@
 /** A data part in a worker thread, as the control part sees it. */
 import { Worker } from 'node:worker_threads';
 import type { Log } from '../../lib/log.ts';
+import { writePosted } from '../../lib/posted-log.ts';
 import { programPath } from '../../lib/program.ts';
 import type { NetworkId } from '../../api/names.ts';
 import type { AccessLogFormat } from '../../telemetry/index.ts';
@@ -58,7 +59,7 @@ export function startDataWorker(worker: number, options: DataWorkerOptions, even
       case 'descriptors-taken':
         return returnDescriptors(said.requestId);
       case 'log':
-        return log.child(said.scope)[said.level](said.message, { ...said.fields, worker });
+        return writePosted(log, said, { worker });
       case 'access-log':
         return writeAccessLog(said.text, () => say({ kind: 'access-log-written' }));
     }

@@ -2,6 +2,7 @@
 import { openSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../lib/errors.ts';
+import { createPostingLog } from '../../lib/posted-log.ts';
 import { releaseMemory, startWorkerThread } from '../../net/index.ts';
 import { openAccessLog } from '../../telemetry/index.ts';
 import { createLogLevels, followAccessLevel } from '../../telemetry/admin/log-levels.ts';
@@ -9,7 +10,6 @@ import type { ControlMessage } from '../messages.ts';
 import { duplicateTarget } from '../pod-descriptors.ts';
 import type { DataWorkerData, FromWorker, ToWorker } from '../worker-messages.ts';
 import { startDataPart } from './data-part.ts';
-import { createPostingLog } from './worker-log.ts';
 
 if (!parentPort) throw new Error('This file runs as a worker thread');
 const port = parentPort;
