@@ -8,8 +8,8 @@ import { join, resolve } from 'node:path';
 import { build, type BuildOptions } from 'esbuild';
 import { root } from './run.ts';
 
-/** They share what they have in common: the second is a thread of the first. */
-const together = ['bin/ambit', 'ztunnel/data/worker'];
+/** They share what they have in common: the others are threads of the first. */
+const together = ['bin/ambit', 'ztunnel/data/worker', 'proxy/workers/worker'];
 /** Each a file by itself: one may read nothing else, the other is copied to the host. */
 const alone = ['bin/extension-host', 'bin/cni-plugin'];
 

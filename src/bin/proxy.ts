@@ -13,9 +13,9 @@ process.on('uncaughtException', (error) => {
 
 try {
   // Other arguments are those of istio-proxy's pods; what they say is in the environment too.
-  const [role = 'waypoint'] = process.argv.slice(2);
+  const [role = 'waypoint', ...others] = process.argv.slice(2);
   const proxy = await startProxy({
-    config: parseProxyConfig(role, process.env),
+    config: parseProxyConfig(role, process.env, { concurrency: flag(others, 'concurrency') }),
     log,
     writeAccessLog: (text, done) => void process.stdout.write(text, () => done()),
     writeError: (text, done) => void process.stderr.write(text, () => done()),
@@ -37,4 +37,12 @@ try {
 } catch (error) {
   log.error('Cannot run the proxy', { error: messageOf(error) });
   process.exit(1);
+}
+
+/** `--name VALUE` or `--name=VALUE`. */
+function flag(given: readonly string[], name: string): string | undefined {
+  const at = given.findIndex((one) => one === `--${name}` || one.startsWith(`--${name}=`));
+  if (at < 0) return undefined;
+  const [, value = given[at + 1] ?? ''] = given[at]?.split('=') ?? [];
+  return value;
 }

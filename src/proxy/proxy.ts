@@ -11,12 +11,13 @@ import { closeFilters, compileConfig, passthroughBackend, type CompiledConfig } 
 import { registerExceptions } from './engine/exceptions.ts';
 import type { FilterKind } from './engine/filter.ts';
 import { ClientRevocations } from './listeners/client-revocations.ts';
-import { LateNews } from './listeners/late-news.ts';
+import { LateNews, mostWaiting } from './listeners/late-news.ts';
 import { LeftWorkloads } from './listeners/left-workloads.ts';
 import { LiveConnections, type ListenerContext } from './listeners/listener-context.ts';
 import { ConnectionCap, defaultMaxConnections } from './listeners/connection-cap.ts';
 import { createListeners, type ListenerAddress } from './listeners/listeners.ts';
 import type { ProxyServices } from './proxy-services.ts';
+import { shareOf, type WorkerShare } from './workers/share.ts';
 
 export interface ProxyOptions {
   readonly services: ProxyServices;
@@ -32,6 +33,8 @@ export interface ProxyOptions {
   readonly maxConnections?: number;
   /** Descriptor of the network namespace to listen in; absent: the process's own. */
   readonly netns?: number;
+  /** What other engines of the process have in common with this one; absent: there are none. */
+  readonly share?: WorkerShare;
   /** Listeners of the configuration are open, or not any more. */
   readonly onReady?: (isReady: boolean) => void;
 }
@@ -51,7 +54,7 @@ export interface Proxy {
 }
 
 export function createProxy(options: ProxyOptions): Proxy {
-  const { services, filters, identity, revocations, host, netns, onReady } = options;
+  const { services, filters, identity, revocations, host, netns, onReady, share } = options;
   const { log, clock, mesh, upstreams } = services;
   registerExceptions(services);
   const ended = new AbortController();
@@ -69,7 +72,7 @@ export function createProxy(options: ProxyOptions): Proxy {
     config: () => compiled,
     ended: ended.signal,
     live,
-    late: new LateNews({ mesh, clock, ended: ended.signal }),
+    late: new LateNews({ mesh, clock, ended: ended.signal, maxWaiting: shareOf(mostWaiting, share) }),
     left: new LeftWorkloads({
       mesh,
       clock,
@@ -77,10 +80,11 @@ export function createProxy(options: ProxyOptions): Proxy {
       onLeave: () => live.review(),
       ended: ended.signal,
     }),
+    ...(share ? { share } : {}),
   };
   const descriptors = { limit: descriptorLimit(), open: openDescriptors };
   const max = options.maxConnections ?? defaultMaxConnections(descriptors);
-  const cap = new ConnectionCap({ max, descriptors, services });
+  const cap = new ConnectionCap({ max, descriptors, services, share });
   const listeners = createListeners({ context, cap, host, ...(netns === undefined ? {} : { netns }) });
   const store = createConfigStore({
     clock,

@@ -4,26 +4,21 @@ import type { Log } from '../lib/log.ts';
 import {
   createCaClient,
   createCertificateManager,
-  createCountedRevocations,
   followRevocationFile,
   followTrustedRoots,
   registerCertificateMetrics,
 } from '../identity/index.ts';
-import { MeshState } from '../mesh/index.ts';
-import { NameResolver, systemNameQuery } from '../net/index.ts';
 import { createLogLevels, Readiness } from '../telemetry/admin/index.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
 import { registerProcessMetrics } from '../telemetry/process-metrics.ts';
 import { registerXdsMetrics, type XdsClientMetrics } from '../xds/client-metrics.ts';
-import { startDeltaClient, type DeltaClientType } from '../xds/index.ts';
+import { startDeltaClient, type DeltaFeed } from '../xds/index.ts';
 import { createProxyAdmin } from './admin/proxy-admin.ts';
 import { logScopes } from './config/log-scopes.ts';
-import { meshFeed } from './config/mesh-feed.ts';
 import { ownIdentity, type ProxyProcessConfig } from './config/proxy-config.ts';
-import { filterKinds } from './filters/index.ts';
-import { createProxy } from './proxy.ts';
-import { createLogFiles, createProxyTelemetry } from './telemetry/index.ts';
-import { createUpstreams } from './upstream/index.ts';
+import { nodeIdOf } from './engine-part.ts';
+import { openServing } from './serving.ts';
+import { createLogFiles } from './telemetry/index.ts';
 
 export interface StartOptions {
   readonly config: ProxyProcessConfig;
@@ -45,7 +40,6 @@ export interface RunningProxy {
 
 /** Who is sent away needs time to hear of it, and others to hear that we are going. */
 const lingerMs = 3000;
-const nameTimeoutMs = 5000;
 /** As istio-proxy's pods have them. */
 const ownPorts = { admin: 15000, metrics: 15020, readiness: 15021 };
 
@@ -58,7 +52,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
   const stop = new AbortController();
   const { signal } = stop;
   const identity = ownIdentity(config);
-  const { controlPlane, tokenPath, clusterId, network, trustDomain, secretTtlSeconds: ttlSeconds } = config;
+  const { controlPlane, tokenPath, clusterId, trustDomain, secretTtlSeconds: ttlSeconds } = config;
   const metrics = new MetricsRegistry({ clock, log });
   registerProcessMetrics(metrics, { component: 'proxy', version });
   const xds = registerXdsMetrics(metrics);
@@ -77,69 +71,33 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
   followTrustedRoots({ rootCertPath, certificates, clock, log: log.child('trust'), signal });
   // Renewed from now on, whether or not anybody connects.
   certificates.retain(identity);
-  const revocations = createCountedRevocations(metrics);
-  if (config.crlPath !== undefined) {
-    const { crlPath: path } = config;
-    const onLists = revocations.update.bind(revocations);
-    // Before the first listener: nobody revoked gets in at the start.
-    await followRevocationFile({ path, onLists, metrics, clock, log: log.child('certificates'), signal });
-  }
-  const mesh = new MeshState();
-  const names = new NameResolver({ query: systemNameQuery(), clock, random: Math.random, timeoutMs: nameTimeoutMs });
-  const nodeId = `${config.role}~${config.instanceIp}~${config.podName}.${config.namespace}~${config.namespace}.svc.cluster.local`;
-  const pod = { namespace: config.namespace, name: config.podName, serviceAccount: config.serviceAccount };
-  const upstreams = createUpstreams({
-    mesh,
+  const readiness = new Readiness(['configuration', 'certificate']);
+  const serving = openServing({
+    config,
+    version,
+    environment,
     clock,
-    log: log.child('upstream'),
-    random: Math.random,
+    levels,
     metrics,
-    own: () => mesh.workloadOfPod(pod),
-    address: config.instanceIp,
-    network,
-    identity,
     certificates,
-    revocations,
-    trustDomainAliases: () => proxy.snapshot?.settings.trustDomainAliases ?? [],
-    resolve: (hostname, allowed, preferred) => names.resolve(hostname, allowed, preferred),
-  });
-  const telemetry = createProxyTelemetry({
-    clock,
-    mesh,
-    metrics,
-    log: log.child('telemetry'),
     openAccessLog: createLogFiles({
       standardOutput: options.writeAccessLog,
       standardError: options.writeError,
       log: log.child('telemetry'),
     }),
-    environment,
-    own: () => ({ workload: mesh.workloadOfPod(pod), identity }),
-    upstreams,
-    random: Math.random,
-    node: {
-      id: nodeId,
-      meshId: config.metadata['MESH_ID'] ?? '',
-      serviceName: `${config.metadata['WORKLOAD_NAME'] ?? config.serviceAccount}.${config.namespace}`,
-      address: config.instanceIp,
-      version,
-    },
-  });
-  const readiness = new Readiness(['configuration', 'certificate']);
-  certificates.onRotate((certificate) => {
-    if (certificate.identity === identity) readiness.set('certificate', true);
-  });
-  const proxy = createProxy({
-    services: { clock, log: log.child('proxy'), mesh, metrics, random: Math.random, upstreams },
-    filters: [telemetry.filter, ...filterKinds],
-    identity,
-    own: () => mesh.workloadOfPod(pod),
-    certificate: (abort) => certificates.certificate(identity, abort),
-    revocations,
-    host: '::',
-    ...(config.maxConnections === undefined ? {} : { maxConnections: config.maxConnections }),
     onReady: (isReady) => readiness.set('configuration', isReady),
   });
+  certificates.onRotate((certificate) => {
+    if (certificate.identity !== identity) return;
+    serving.useCertificate(certificate);
+    readiness.set('certificate', true);
+  });
+  if (config.crlPath !== undefined) {
+    const { crlPath: path } = config;
+    const onLists = serving.useRevocations.bind(serving);
+    // Before the first listener: nobody revoked gets in at the start.
+    await followRevocationFile({ path, onLists, metrics, clock, log: log.child('certificates'), signal });
+  }
   const quit = Promise.withResolvers<void>();
   const admin = await createProxyAdmin({
     ports: ownPorts,
@@ -150,11 +108,12 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     startedAtMs,
     nowMs: () => clock.nowMs(),
     readiness,
-    metrics,
-    snapshot: () => proxy.snapshot,
-    status: () => proxy.status(),
-    addresses: () => proxy.addresses(),
-    endpoints: () => upstreams.describe(),
+    metrics: () => serving.metrics(),
+    profiles: (kind, durationMs) => serving.profiles(kind, durationMs),
+    snapshot: () => serving.snapshot,
+    status: () => serving.status(),
+    addresses: () => serving.addresses(),
+    endpoints: () => serving.endpoints(),
     certificates: () => certificates.list(),
     quit: () => quit.resolve(),
   });
@@ -163,7 +122,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
     tokenPath,
     clusterId,
     node: {
-      id: nodeId,
+      id: nodeIdOf(config),
       cluster: config.role,
       buildVersion: version,
       metadata: {
@@ -176,20 +135,20 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
         ...config.metadata,
       },
     },
-    types: [meshFeed(mesh), proxy.feed].map((type) => counted(type, xds)),
+    types: [serving.feeds.mesh, serving.feeds.config].map((type) => counted(type, xds)),
     onTermination: (reason) => xds.xdsTermination(reason),
     log: log.child('discovery'),
     signal,
   });
-  log.info('proxy started', { role: config.role, pod: `${config.namespace}/${config.podName}`, version });
+  const { role, concurrency: workers } = config;
+  log.info('proxy started', { role, pod: `${config.namespace}/${config.podName}`, version, workers });
   return {
     quitRequested: quit.promise,
     async drain() {
-      log.info('draining', { connections: proxy.connections, deadlineMs: config.terminationDeadlineMs });
-      await proxy.drain({ lingerMs, deadlineMs: config.terminationDeadlineMs });
+      log.info('draining', { connections: serving.connections, deadlineMs: config.terminationDeadlineMs });
+      await serving.drain({ lingerMs, deadlineMs: config.terminationDeadlineMs });
       stop.abort();
       await discovery.done;
-      await telemetry.close();
       await admin.close();
       certificates.close();
       ca.close();
@@ -198,7 +157,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
 }
 
 /** Counts what it is told. */
-function counted(type: DeltaClientType, metrics: XdsClientMetrics): DeltaClientType {
+function counted(type: DeltaFeed, metrics: XdsClientMetrics): DeltaFeed {
   return {
     typeUrl: type.typeUrl,
     apply(update) {
@@ -222,6 +181,7 @@ function shownConfig(config: ProxyProcessConfig): Record<string, string | number
     network,
     trustDomain,
     controlPlane: config.controlPlane.address,
+    concurrency: config.concurrency,
     logLevel: config.logLevel,
   };
 }

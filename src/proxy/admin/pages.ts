@@ -10,8 +10,8 @@ import { jsonOf } from './shown.ts';
 export interface ShortPages {
   readonly snapshot: () => ProxySnapshot | undefined;
   readonly addresses: () => readonly ListenerAddress[];
-  readonly endpoints: () => readonly BackendStatus[];
-  readonly metrics: () => MetricsSnapshot;
+  readonly endpoints: () => Promise<readonly BackendStatus[]>;
+  readonly metrics: () => Promise<MetricsSnapshot>;
   readonly pending: () => readonly string[];
   readonly server: () => Readonly<Record<string, string | number>>;
 }
@@ -54,9 +54,9 @@ export function shortPages(options: ShortPages): readonly Page[] {
       path: '/stats',
       method: 'GET',
       does: 'metrics, one a line: ?filter=TEXT',
-      serve({ response, url }) {
+      async serve({ response, url }) {
         const filter = url.searchParams.get('filter') ?? '';
-        const lines = [...writeSnapshot(options.metrics(), 'text')].join('').split('\n');
+        const lines = [...writeSnapshot(await options.metrics(), 'text')].join('').split('\n');
         const wanted = lines.filter((line) => line !== '' && !line.startsWith('#') && line.includes(filter));
         answer(response, 200, wanted.map((line) => `${line.replace(/ (?=[^ ]*$)/, ': ')}\n`).join(''));
       },
@@ -65,8 +65,8 @@ export function shortPages(options: ShortPages): readonly Page[] {
       path: '/stats/prometheus',
       method: 'GET',
       does: 'metrics for Prometheus',
-      serve: ({ response }) =>
-        answer(response, 200, [...writeSnapshot(options.metrics(), 'text')].join(''), {
+      serve: async ({ response }) =>
+        answer(response, 200, [...writeSnapshot(await options.metrics(), 'text')].join(''), {
           'content-type': expositionContentType.text,
         }),
     },
@@ -88,13 +88,13 @@ export function shortPages(options: ShortPages): readonly Page[] {
   ];
 }
 
-function page<T>(path: string, does: string, read: () => T, text: (value: T) => string): Page {
+function page<T>(path: string, does: string, read: () => Promise<T> | T, text: (value: T) => string): Page {
   return {
     path,
     method: 'GET',
     does,
-    serve({ response, url }) {
-      const value = read();
+    async serve({ response, url }) {
+      const value = await read();
       if (url.searchParams.get('format') !== 'json') return answer(response, 200, text(value));
       return answer(response, 200, `${jsonOf(value, 2)}\n`, { 'content-type': 'application/json' });
     },

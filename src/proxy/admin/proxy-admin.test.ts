@@ -121,7 +121,8 @@ describe("the proxy's own ports", () => {
       startedAtMs: clock.nowMs() - 5000,
       nowMs: () => clock.nowMs(),
       readiness,
-      metrics,
+      metrics: async () => metrics.snapshot(),
+      profiles: async () => [],
       snapshot: () => snapshot,
       status: () => ({
         acceptedAtMs: 1_700_000_000_000,
@@ -129,7 +130,7 @@ describe("the proxy's own ports", () => {
         resources: [{ name: 'routes/x', version: 'v', toldAtMs: 1_700_000_000_000, inForce: false }],
       }),
       addresses: () => [{ name: 'connect', port: 15008 }],
-      endpoints: () => [
+      endpoints: async () => [
         {
           name: backend.name,
           hosts: [

@@ -12,7 +12,7 @@ import {
   type LogLevels,
   type Readiness,
 } from '../../telemetry/admin/index.ts';
-import { profileThread, type MetricsRegistry } from '../../telemetry/index.ts';
+import { profileThread, type MetricsSnapshot, type NamedProfile, type ProfileKind } from '../../telemetry/index.ts';
 import type { ConfigStatus } from '../config/store.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
 import type { ListenerAddress } from '../listeners/listeners.ts';
@@ -31,11 +31,14 @@ export interface ProxyAdminOptions {
   readonly startedAtMs: number;
   readonly nowMs: () => number;
   readonly readiness: Readiness;
-  readonly metrics: MetricsRegistry;
+  /** Of all threads of the process. */
+  readonly metrics: () => Promise<MetricsSnapshot>;
+  /** Of the threads besides the one that asks. */
+  readonly profiles: (kind: ProfileKind, durationMs: number) => Promise<readonly NamedProfile[]>;
   readonly snapshot: () => ProxySnapshot | undefined;
   readonly status: () => ConfigStatus;
   readonly addresses: () => readonly ListenerAddress[];
-  readonly endpoints: () => readonly BackendStatus[];
+  readonly endpoints: () => Promise<readonly BackendStatus[]>;
   readonly certificates: () => readonly CertificateStatus[];
   readonly quit: () => void;
 }
@@ -57,7 +60,7 @@ export async function createProxyAdmin(options: ProxyAdminOptions): Promise<Prox
       snapshot: options.snapshot(),
       status: options.status(),
       certificates: options.certificates(),
-      endpoints: options.endpoints(),
+      endpoints: await options.endpoints(),
     });
   const admin = keep(
     await serveAdmin({
@@ -71,7 +74,7 @@ export async function createProxyAdmin(options: ProxyAdminOptions): Promise<Prox
           snapshot: options.snapshot,
           addresses: options.addresses,
           endpoints: options.endpoints,
-          metrics: () => metrics.snapshot(),
+          metrics,
           pending: () => readiness.pending,
           server: () => ({
             version,
@@ -83,15 +86,16 @@ export async function createProxyAdmin(options: ProxyAdminOptions): Promise<Prox
         }),
         loggingPage(levels),
         quitPage(quit),
-        ...profilePages('proxy', async (kind, durationMs, gone) => [
-          { thread: 'main', recorded: await profileThread(kind, durationMs, gone) },
-        ]),
+        ...profilePages('proxy', async (kind, durationMs, gone) => {
+          const own = profileThread(kind, durationMs, gone);
+          const others = await options.profiles(kind, durationMs);
+          // Connections first: what is looked for is mostly there.
+          return [...others, { thread: 'main', recorded: await own }];
+        }),
       ],
     }),
   );
-  const scrape = keep(
-    await serveMetrics({ port: ports.metrics, log: log.child('metrics'), snapshot: async () => metrics.snapshot() }),
-  );
+  const scrape = keep(await serveMetrics({ port: ports.metrics, log: log.child('metrics'), snapshot: metrics }));
   const health = keep(await serveReadiness({ port: ports.readiness, log: log.child('readiness'), readiness }));
   const running = opened.move();
   return {

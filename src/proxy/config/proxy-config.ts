@@ -3,6 +3,7 @@ import type { ClusterId, NetworkId, SpiffeId } from '../../api/names.ts';
 import { spiffeId } from '../../api/names.ts';
 import { AmbitError } from '../../lib/errors.ts';
 import { parseLogLevels } from '../../telemetry/admin/log-levels.ts';
+import { parseConcurrency } from './concurrency.ts';
 import { logScopes } from './log-scopes.ts';
 
 export interface ProxyProcessConfig {
@@ -28,6 +29,8 @@ export interface ProxyProcessConfig {
   readonly crlPath?: string;
   /** Most connections of clients at once; absent: as many as the process's descriptors allow. */
   readonly maxConnections?: number;
+  /** Threads that serve connections, at least 1. */
+  readonly concurrency: number;
   /** From SIGTERM to the end of what still runs. */
   readonly terminationDeadlineMs: number;
   readonly logLevel: string;
@@ -40,8 +43,16 @@ export type ProxyRole = 'waypoint' | 'router' | 'sidecar';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What `ambit proxy` is given besides its environment. */
+export interface ProxyArguments {
+  /** `--concurrency`, as it was written. */
+  readonly concurrency?: string | undefined;
+  /** Cores that the process may use. Default: as the system says. */
+  readonly cores?: number;
+}
+
 /** @throws AmbitError `proxy.config` with every problem at once. */
-export function parseProxyConfig(role: string, env: Environment): ProxyProcessConfig {
+export function parseProxyConfig(role: string, env: Environment, given: ProxyArguments = {}): ProxyProcessConfig {
   const problems: string[] = [];
   const text = (name: string, fallback?: string): string => {
     const value = env[name] || fallback;
@@ -64,6 +75,7 @@ export function parseProxyConfig(role: string, env: Environment): ProxyProcessCo
     secretTtlSeconds: 24 * 3600,
     ...(env['CRL_PATH'] ? { crlPath: env['CRL_PATH'] } : {}),
     ...connectionsOf(env, problems),
+    concurrency: parseConcurrency(env, given, problems),
     terminationDeadlineMs: deadlineMs(env['TERMINATION_GRACE_PERIOD_SECONDS']),
     logLevel: logLevelOf(env, problems),
     metadata: metadataOf(env),

@@ -7,6 +7,7 @@ import { tryParseIp } from '../../lib/ip.ts';
 import type { AcceptedSocket } from '../../net/index.ts';
 import { SparingLog } from '../engine/sparing-log.ts';
 import type { ProxyServices } from '../proxy-services.ts';
+import { shareOf, type WorkerShare } from '../workers/share.ts';
 
 /** For backends of connections that have asked for none yet, listeners, logs, and the ports of the proxy's own. */
 const reservedShare = 0.25;
@@ -44,6 +45,8 @@ export interface ConnectionCapOptions {
   readonly max: number;
   /** Absent: only connections are counted. */
   readonly descriptors?: DescriptorUse;
+  /** Whoever else counts connections of the same process; absent: nobody. */
+  readonly share?: Pick<WorkerShare, 'workers' | 'connections'> | undefined;
   readonly services: Pick<ProxyServices, 'clock' | 'log' | 'metrics'>;
 }
 
@@ -58,6 +61,7 @@ export class ConnectionCap {
   readonly #max: number;
   readonly #clientMax: number;
   readonly #descriptors: DescriptorUse | undefined;
+  readonly #share: ConnectionCapOptions['share'];
   readonly #log: ProxyServices['log'];
   readonly #lines: SparingLog;
   /** Live connections of clients of the edge, by `clientOf`. */
@@ -66,14 +70,16 @@ export class ConnectionCap {
   #refused = 0;
   #refusedShare = 0;
 
-  constructor({ max, descriptors, services: { clock, log, metrics } }: ConnectionCapOptions) {
+  constructor({ max, descriptors, share, services: { clock, log, metrics } }: ConnectionCapOptions) {
     this.#max = max;
-    this.#clientMax = Math.max(fewestOfClient, Math.floor(max * clientShare));
+    this.#share = share;
+    // Nobody knows what a client has at other workers.
+    this.#clientMax = shareOf(Math.max(fewestOfClient, Math.floor(max * clientShare)), share);
     this.#descriptors = descriptors;
     this.#log = log;
     this.#lines = new SparingLog(clock);
     metrics.gauge('ambit_proxy_connections', 'Connections of clients', () => this.#open);
-    metrics.gauge('ambit_proxy_connections_limit', 'Most connections of clients at once', () => max);
+    metrics.gauge('ambit_proxy_connections_limit', 'Most connections of clients at once', () => max, 'max');
     metrics.counter(
       'ambit_proxy_connections_refused',
       'Connections of clients that were closed at once, because there were as many as may be',
@@ -89,12 +95,14 @@ export class ConnectionCap {
   /** Counts the connection until it closes. False: it was one too many, and is closed. */
   admit({ socket, remoteAddress }: AcceptedSocket, { name, isEdge }: CapListener): boolean {
     const client = isEdge ? clientOf(remoteAddress) : undefined;
+    // Counted before it is looked at, so that two workers never both give away the last place.
+    this.#count(client, 1);
     const refusal = this.#refusal(client);
     if (!refusal) {
-      this.#count(client, 1);
       socket.once('close', () => this.#count(client, -1));
       return true;
     }
+    this.#count(client, -1);
     socket.resetAndDestroy();
     this.#refused++;
     if (refusal.client !== undefined) this.#refusedShare++;
@@ -103,10 +111,11 @@ export class ConnectionCap {
     return false;
   }
 
+  /** Of a connection that is counted already. */
   #refusal(client: string | undefined): Refusal | undefined {
     const inUse = this.#inUse();
     if (inUse >= 1) return { message: 'refused a connection: there are as many as may be', limit: this.#max };
-    if (client === undefined || inUse < nearShare || (this.#byClient.get(client) ?? 0) < this.#clientMax)
+    if (client === undefined || inUse < nearShare || (this.#byClient.get(client) ?? 0) <= this.#clientMax)
       return undefined;
     return {
       message: 'refused a connection: there is little room, and its client has its share',
@@ -115,17 +124,19 @@ export class ConnectionCap {
     };
   }
 
-  /** 1: there is no room. By descriptors, too: backends take them as clients do. */
+  /** Before the connection that came last. 1: there is no room. By descriptors, too: backends take them as clients do. */
   #inUse(): number {
-    const ofConnections = this.#open / this.#max;
+    const others = (this.#share ? this.#share.connections.total(0) : this.#open) - 1;
+    const ofConnections = others / this.#max;
     // Asked only from where it may matter: below, clients have as many to spare for their backends as for themselves.
-    if (!this.#descriptors || this.#open * 2 < usable(this.#descriptors.limit) * nearShare) return ofConnections;
+    if (!this.#descriptors || others * 2 < usable(this.#descriptors.limit) * nearShare) return ofConnections;
     const open = this.#descriptors.open();
     return open === undefined ? ofConnections : Math.max(ofConnections, open / usable(this.#descriptors.limit));
   }
 
   #count(client: string | undefined, change: 1 | -1): void {
     this.#open += change;
+    this.#share?.connections.add(0, change);
     if (client === undefined) return;
     const left = (this.#byClient.get(client) ?? 0) + change;
     if (left === 0) this.#byClient.delete(client);

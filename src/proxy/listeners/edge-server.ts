@@ -9,6 +9,7 @@ import type { ServerPlace } from '../engine/compiled-config.ts';
 import type { DownstreamConnection } from '../engine/http-run.ts';
 import type { PlaceFinder } from '../engine/http-entry.ts';
 import type { HttpPlace } from '../engine/place.ts';
+import { shareOf } from '../workers/share.ts';
 import { serveApplication, serveHttp } from './application-connection.ts';
 import { serverContext } from './edge-tls.ts';
 import type { ListenerContext } from './listener-context.ts';
@@ -74,7 +75,7 @@ export class EdgeServer {
 
   #beginHandshake(socket: Socket): void {
     const [oldest] = this.#handshakes;
-    if (oldest && this.#handshakes.size >= maxHandshakes) {
+    if (oldest && this.#handshakes.size >= shareOf(maxHandshakes, this.#context.share)) {
       this.#handshakes.delete(oldest);
       oldest.resetAndDestroy();
     }

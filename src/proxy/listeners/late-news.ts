@@ -5,14 +5,16 @@ import type { MeshState } from '../../mesh/index.ts';
 export interface LateNewsOptions {
   readonly mesh: MeshState;
   readonly clock: Clock;
+  /** More are refused at once: each change costs a look for each. Default `mostWaiting`. */
+  readonly maxWaiting?: number;
   /** The end of the process: nobody waits on. */
   readonly ended: AbortSignal;
 }
 
 /** The control plane may be restarting, or slow: clients of ours wait as long for a peer that does not answer. */
 const patienceMs = 10_000;
-/** More are refused at once: each change costs a look for each. */
-const maxWaiting = 4096;
+/** Of a process. */
+export const mostWaiting = 4096;
 
 export class LateNews {
   readonly #options: LateNewsOptions;
@@ -44,7 +46,7 @@ export class LateNews {
    * when too many wait. `probe` must not throw.
    */
   async wait<T>(probe: () => T | undefined, signal: AbortSignal): Promise<T | undefined> {
-    const { clock, ended } = this.#options;
+    const { clock, ended, maxWaiting = mostWaiting } = this.#options;
     if (this.#waiting.size >= maxWaiting || ended.aborted || signal.aborted) return undefined;
     const settled = Promise.withResolvers<T | undefined>();
     const waiting: Waiting = {

@@ -4,6 +4,7 @@ import type { MeshWorkload } from '../../api/workload.ts';
 import type { Revocations, WorkloadCertificate } from '../../identity/index.ts';
 import type { CompiledConfig } from '../engine/compiled-config.ts';
 import type { ProxyServices } from '../proxy-services.ts';
+import type { WorkerShare } from '../workers/share.ts';
 import type { ClientRevocations } from './client-revocations.ts';
 import type { LateNews } from './late-news.ts';
 import type { LeftWorkloads } from './left-workloads.ts';
@@ -25,6 +26,8 @@ export interface ListenerContext {
   readonly live: LiveConnections;
   readonly late: LateNews;
   readonly left: LeftWorkloads;
+  /** What other engines of the process have in common with this one; absent: there are none. */
+  readonly share?: WorkerShare;
 }
 
 /** What can be asked to end, and what must have ended before the process may. */

@@ -1,6 +1,6 @@
 /** The ports that the configuration asks for: opened and closed as it changes. */
 import { messageOf } from '../../lib/errors.ts';
-import { listen, type AcceptedSocket, type Listener as Socket } from '../../net/index.ts';
+import { adoptListenSocket, listen, type AcceptedSocket, type Listener as Socket } from '../../net/index.ts';
 import type { Listener } from '../../api/l7/index.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
 import type { ConnectionCap } from './connection-cap.ts';
@@ -46,16 +46,17 @@ export function createListeners({ context, cap, host, netns }: ListenersOptions)
     const { name, type, port } = listener;
     const server = type === 'waypoint' ? new WaypointServer(context, name) : new EdgeServer(context, name);
     try {
-      const socket = await listen({
-        ...(netns === undefined ? {} : { netns }),
-        host,
-        port,
-        onConnection: (accepted: AcceptedSocket) => {
+      const { share } = context;
+      const events = {
+        onConnection(accepted: AcceptedSocket) {
           if (cap.admit(accepted, { name, isEdge: type === 'edge' })) void server.serve(accepted);
         },
-        onError: (error) =>
+        onError: (error: Error) =>
           context.services.log.error('a listener failed', { listener: name, error: messageOf(error) }),
-      });
+      };
+      const socket = share
+        ? await adoptListenSocket({ fd: await share.openSocket(port), ...events })
+        : await listen({ ...(netns === undefined ? {} : { netns }), host, port, ...events });
       open.set(name, { port: listener.port, type, socket });
       failed.delete(name);
       context.services.log.info('listening', { listener: name, port: socket.address.port });

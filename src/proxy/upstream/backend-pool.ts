@@ -4,6 +4,7 @@ import { hashText, requestHash } from '../../decision/balance/index.ts';
 import type { RequestHead } from '../../http/message.ts';
 import { formatHostPort } from '../../lib/ip.ts';
 import { Attempt } from './attempt.ts';
+import { backendColumns, type SharedCounts } from '../workers/shared-counts.ts';
 import type { BackendStats } from './backend-stats.ts';
 import { upstreamFailure } from './failures.ts';
 import { grpcHttpStatus } from './grpc-status.ts';
@@ -11,7 +12,7 @@ import { hashCookie } from './hash-cookie.ts';
 import { Host } from './host.ts';
 import { HostPool } from './host-pool.ts';
 import { HostSet } from './host-set.ts';
-import { OutlierWatch } from './outlier-watch.ts';
+import type { Outliers } from './outlier-watch.ts';
 import { plainHttp1, plainHttp2, poolKindOf, protocolOf, splitsPools } from './pool-kind.ts';
 import type { PoolOwner } from './pool-owner.ts';
 import { RetryLimits } from './retry-limits.ts';
@@ -36,9 +37,11 @@ export class BackendPool {
   /** It is configured no more: connections end as soon as they are idle. */
   isRetired = false;
   readonly stats: BackendStats;
+  /** Limits hold for all threads of the process together; undefined: this one is alone. */
+  readonly #shared: SharedCounts | undefined;
   readonly #retries: RetryLimits;
   readonly #hosts: HostSet;
-  readonly #outliers: OutlierWatch;
+  readonly #outliers: Outliers;
   /** Addresses that clients asked for, by `ip:port`. */
   readonly #passthrough = new Map<string, Host>();
   /** Connections differ by client or by the name asked for: see `#poolOf`. */
@@ -49,16 +52,30 @@ export class BackendPool {
     this.config = config;
     this.stats = owner.stats.open(config.name);
     this.#hosts = new HostSet(owner, config, { onStale: (host) => retirePools(host) });
-    this.#retries = new RetryLimits(owner.clock, config, () => this.activeRequests + this.pendingRequests);
+    const shared = owner.countsOf?.(config.name);
+    this.#shared = shared;
+    const { activeRequests, pendingRequests, retries } = backendColumns;
+    this.#retries = new RetryLimits(owner.clock, config, {
+      activeRequests: () =>
+        this.activeRequests + this.pendingRequests + this.#elsewhere(activeRequests) + this.#elsewhere(pendingRequests),
+      shared: shared && {
+        elsewhere: () => shared.elsewhere(retries),
+        add: (change) => shared.add(retries, change),
+      },
+    });
     const { clock, log } = owner;
-    this.#outliers = new OutlierWatch(
+    this.#outliers = owner.openOutliers(
       {
         clock,
         log,
         stats: this.stats,
         backend: config.name,
         hosts: () => this.#hosts.values(),
-        onChange: () => this.#hosts.replan(),
+        refresh: () => this.#hosts.refresh(),
+        onChange: () => {
+          this.#hosts.replan();
+          owner.onEjections?.(this.config.name, this.#hosts.values());
+        },
       },
       config.outlierDetection,
     );
@@ -108,31 +125,39 @@ export class BackendPool {
   countActive(change: 1 | -1): void {
     this.activeRequests += change;
     this.stats.activeRequests += change;
+    this.#shared?.add(backendColumns.activeRequests, change);
   }
 
   countPending(change: 1 | -1): void {
     this.pendingRequests += change;
     this.stats.pendingRequests += change;
+    this.#shared?.add(backendColumns.pendingRequests, change);
   }
 
   countConnections(change: 1 | -1): void {
     this.connections += change;
     this.stats.activeConnections += change;
+    this.#shared?.add(backendColumns.connections, change);
   }
 
   mayStart(): boolean {
     const { maxRequests } = this.config.connectionPool;
-    return maxRequests === undefined || this.activeRequests < maxRequests;
+    return (
+      maxRequests === undefined || this.activeRequests + this.#elsewhere(backendColumns.activeRequests) < maxRequests
+    );
   }
 
   mayWait(): boolean {
     const { maxPendingRequests } = this.config.connectionPool;
-    return maxPendingRequests === undefined || this.pendingRequests < maxPendingRequests;
+    if (maxPendingRequests === undefined) return true;
+    return this.pendingRequests + this.#elsewhere(backendColumns.pendingRequests) < maxPendingRequests;
   }
 
   mayConnect(): boolean {
     const { maxConnections } = this.config.connectionPool;
-    return maxConnections === undefined || this.connections < maxConnections;
+    return (
+      maxConnections === undefined || this.connections + this.#elsewhere(backendColumns.connections) < maxConnections
+    );
   }
 
   overflow(what: string, host: Host): UpstreamFailure {
@@ -140,7 +165,21 @@ export class BackendPool {
     return upstreamFailure('overflow', `too many ${what} at ${this.config.name}`, 'no', host.describe());
   }
 
+  #elsewhere(column: number): number {
+    return this.#shared === undefined ? 0 : this.#shared.elsewhere(column);
+  }
+
   // What became of requests.
+
+  /** As another thread saw it; `status` undefined: there was no answer. Undefined: there is no such host any more. */
+  noteOutcome(hostKey: string, status: number | undefined): Host | undefined {
+    this.#hosts.refresh();
+    const host = this.#hosts.byKey(hostKey);
+    if (!host) return undefined;
+    if (status === undefined) this.#outliers.onFailure(host);
+    else this.#outliers.onStatus(host, status);
+    return host;
+  }
 
   noteStatus(host: Host, status: number): void {
     this.#outliers.onStatus(host, status);
@@ -283,7 +322,10 @@ export class BackendPool {
     const { name, service, port } = this.config;
     const total = this.#hosts.size;
     const { ejected } = this.#outliers;
+    let unreachable: string | undefined;
+    for (const { spec } of this.#hosts.values()) unreachable ??= spec.unreachable;
     let why = `none of ${total} is healthy${ejected > 0 ? `, ${ejected} ejected` : ''}`;
+    if (unreachable !== undefined) why += `; ${unreachable}`;
     if (total === 0) {
       const known = this.owner.mesh.endpoints(service).size;
       const unfit = `serves port ${port} where we can reach it, in this network and an IP family of ours, and is of the subset`;

@@ -88,6 +88,10 @@ export class HostSet {
 
   has(host: Host): boolean {
     return this.#hosts.get(host.key) === host;
+  byKey(key: string): Host | undefined {
+    return this.#hosts.get(key);
+  }
+
   }
 
   /** Looks at the mesh again, if it changed. */

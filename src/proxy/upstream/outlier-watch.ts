@@ -6,17 +6,33 @@ import type { Log } from '../../lib/log.ts';
 import type { BackendStats } from './backend-stats.ts';
 import type { Host } from './host.ts';
 
+/** Outlier detection of one backend, as its pool uses it. */
+export interface Outliers {
+  /** How many hosts are out. */
+  readonly ejected: number;
+  configure(config: OutlierDetection | undefined): void;
+  /** A host answered. */
+  onStatus(host: Host, status: number): void;
+  /** A host gave no answer. */
+  onFailure(host: Host): void;
+  close(): void;
+}
+
+export type OpenOutliers = (options: OutlierWatchOptions, config: OutlierDetection | undefined) => Outliers;
+
 export interface OutlierWatchOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly backend: string;
   readonly stats: BackendStats;
   readonly hosts: () => Iterable<Host>;
+  /** Has `hosts` follow the mesh. */
+  readonly refresh: () => void;
   /** A host was taken out or back in. */
   readonly onChange: () => void;
 }
 
-export class OutlierWatch {
+export class OutlierWatch implements Outliers {
   readonly #options: OutlierWatchOptions;
   #config: OutlierDetection | undefined;
   #ejected = 0;

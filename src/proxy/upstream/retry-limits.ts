@@ -11,17 +11,30 @@ interface Window {
   retriesBefore: number;
 }
 
+/** What other threads of the process count at the same backend. */
+export interface SharedRetries {
+  elsewhere(): number;
+  add(change: 1 | -1): void;
+}
+
 export class RetryLimits {
   readonly #clock: Clock;
   readonly #activeRequests: () => number;
+  readonly #shared: SharedRetries | undefined;
   #active = 0;
   #config: Pick<Backend, 'connectionPool' | 'retryBudget'>;
   readonly #window: Window = { startMs: -Infinity, requests: 0, retries: 0, requestsBefore: 0, retriesBefore: 0 };
 
-  constructor(clock: Clock, config: Pick<Backend, 'connectionPool' | 'retryBudget'>, activeRequests: () => number) {
+  /** `activeRequests`: those of all threads. A budget over time is a share of each thread's own requests. */
+  constructor(
+    clock: Clock,
+    config: Pick<Backend, 'connectionPool' | 'retryBudget'>,
+    counts: { readonly activeRequests: () => number; readonly shared?: SharedRetries | undefined },
+  ) {
     this.#clock = clock;
     this.#config = config;
-    this.#activeRequests = activeRequests;
+    this.#activeRequests = counts.activeRequests;
+    this.#shared = counts.shared;
   }
 
   get active(): number {
@@ -44,11 +57,14 @@ export class RetryLimits {
   start(): { end(): void } | undefined {
     if (!this.#allows()) return undefined;
     this.#active++;
+    this.#shared?.add(1);
     let ended = false;
     return {
       end: () => {
-        if (!ended) this.#active--;
+        if (ended) return;
         ended = true;
+        this.#active--;
+        this.#shared?.add(-1);
       },
     };
   }
@@ -56,10 +72,11 @@ export class RetryLimits {
   #allows(): boolean {
     const { connectionPool, retryBudget } = this.#config;
     // A budget takes the place of the plain limit.
-    if (!retryBudget) return this.#active < (connectionPool.maxRetries ?? Infinity);
+    const active = this.#active + (this.#shared?.elsewhere() ?? 0);
+    if (!retryBudget) return active < (connectionPool.maxRetries ?? Infinity);
     const { percent, minConcurrency, intervalMs } = retryBudget;
-    if (this.#active < minConcurrency) return true;
-    if (intervalMs === 0) return this.#active < (percent / 100) * this.#activeRequests();
+    if (active < minConcurrency) return true;
+    if (intervalMs === 0) return active < (percent / 100) * this.#activeRequests();
     const window = this.#windowNow(intervalMs);
     const left = 1 - (this.#clock.nowMs() - window.startMs) / intervalMs;
     const requests = window.requests + left * window.requestsBefore;

@@ -10,6 +10,8 @@ import type { IpFamilies } from '../../lib/ip-families.ts';
 import type { Log } from '../../lib/log.ts';
 import type { MeshState } from '../../mesh/index.ts';
 import type { MetricsRegistry } from '../../telemetry/index.ts';
+import type { SharedCounts } from '../workers/shared-counts.ts';
+import type { WorkerShare } from '../workers/share.ts';
 import { BackendPool } from './backend-pool.ts';
 import { sameConnections, sameSecrets } from './backend-changes.ts';
 import { statsOfBackends, type StatsOfBackends } from './backend-stats.ts';
@@ -19,6 +21,7 @@ import { upstreamFailure } from './failures.ts';
 import { HboneConnector, type ProxyCertificates } from './hbone-connector.ts';
 import type { HostPool } from './host-pool.ts';
 import { MeshConnector } from './mesh-connector.ts';
+import { OutlierWatch, type OpenOutliers } from './outlier-watch.ts';
 import type { Codecs, PoolOwner } from './pool-owner.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import type {
@@ -57,6 +60,8 @@ export interface UpstreamsOptions {
   /** For tests. */
   readonly codecs?: Codecs;
   readonly connector?: Connector;
+  /** Limits hold for all workers together; absent: there are no others. */
+  readonly share?: Pick<WorkerShare, 'countsOf' | 'openOutliers'>;
 }
 
 export function createUpstreams(options: UpstreamsOptions): Upstreams {
@@ -80,6 +85,8 @@ class UpstreamPools implements Upstreams, PoolOwner {
   readonly #backends = new Map<string, BackendPool>();
   readonly #connections = new Set<PooledConnection>();
   readonly #stopFollowing: () => void;
+  readonly openOutliers: OpenOutliers;
+  readonly countsOf: (backend: string) => SharedCounts | undefined;
   #secrets: ReadonlyMap<string, TlsSecret> = new Map();
   #refreshDue = false;
   #state: 'open' | 'draining' | 'closed' = 'open';
@@ -100,6 +107,8 @@ class UpstreamPools implements Upstreams, PoolOwner {
       http2: (channel, listener) => createHttp2Client(channel, { listener, clock }),
     };
     if (options.connector) this.connector = options.connector;
+    this.openOutliers = options.share?.openOutliers ?? ((watched, config) => new OutlierWatch(watched, config));
+    this.countsOf = (backend) => options.share?.countsOf(backend);
     else this.connector = this.#meshConnector = createMeshConnector(options, () => this.#retireTunnelled());
     this.#stopFollowing = mesh.subscribe((change) => {
       if (change.kind === 'addresses') this.#refreshLater();

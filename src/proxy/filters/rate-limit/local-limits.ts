@@ -1,7 +1,7 @@
 /** Limits that the proxy keeps itself: their buckets outlive configurations that leave the rule as it was. */
 import { createHash } from 'node:crypto';
 import type { RateLimitRule } from '../../../api/l7/index.ts';
-import { type BucketLevel, TokenBuckets } from '../../../policy/rate-limit.ts';
+import { type BucketLevel, TokenBuckets, type TokenStore } from '../../../policy/rate-limit.ts';
 import type { FilterPlace } from '../../engine/filter.ts';
 import type { ProxyServices } from '../../proxy-services.ts';
 import type { CompiledLimit, LimitSubject } from './limit-rules.ts';
@@ -10,7 +10,7 @@ const longestKey = 128;
 
 interface KeptBuckets {
   readonly rule: string;
-  readonly buckets: TokenBuckets;
+  readonly buckets: TokenStore;
 }
 
 /** Of one proxy: by policy and rule. A policy has the same buckets wherever it applies. */
@@ -19,7 +19,7 @@ const kept = new WeakMap<ProxyServices, Map<string, KeptBuckets>>();
 export interface LocalLimit {
   readonly limit: CompiledLimit;
   readonly burst: number;
-  readonly buckets: TokenBuckets;
+  readonly buckets: TokenStore;
 }
 
 /** Undefined: the rule is not local. */
@@ -32,7 +32,10 @@ export function localLimitOf({ services, snapshot }: FilterPlace, limit: Compile
   const key = `${limit.policy} ${limit.rule.name}`;
   const rule = shapeOf(limit.rule);
   let entry = ofProxy.get(key);
-  if (entry?.rule !== rule) ofProxy.set(key, (entry = { rule, buckets: new TokenBuckets(enforcement) }));
+  if (entry?.rule !== rule) {
+    const buckets = services.bucketsOf?.(`${key} ${rule}`, enforcement) ?? new TokenBuckets(enforcement);
+    ofProxy.set(key, (entry = { rule, buckets }));
+  }
   return { limit, burst: enforcement.burst, buckets: entry.buckets };
 }
 
