@@ -1,5 +1,6 @@
 /** Two sets of data parts on loopback addresses, joined to an echo server: connections of a known pattern, every byte compared. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net, { type AddressInfo, type Server, type Socket } from 'node:net';
@@ -9,9 +10,10 @@ import { serviceKey } from '../../src/api/names.ts';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
 import { startTestDataPart, type TestDataPart } from './ztunnel-fixture.ts';
 
-const clientIp = '127.0.82.1';
-const serverIp = '127.0.82.2';
-const vip = '10.96.82.1';
+const addresses = {
+  IPv4: { clientIp: '127.0.82.1', serverIp: '127.0.82.2', vip: '10.96.82.1' },
+  IPv6: { clientIp: 'fd82::1', serverIp: 'fd82::2', vip: 'fd00:96:82::1' },
+} as const;
 const webKey = serviceKey('shop', 'web.shop.svc.cluster.local');
 
 export interface LoadedPair {
@@ -22,9 +24,16 @@ export interface LoadedPair {
   close(): Promise<void>;
 }
 
-/** `authority` gives the certificates; default: one of its own. */
-export async function startLoadedPair(authority?: Pick<TestAuthority, 'certificate'>): Promise<LoadedPair> {
+/** `authority` gives the certificates; default: one of its own. IPv6 puts its addresses on loopback. */
+export async function startLoadedPair(
+  authority?: Pick<TestAuthority, 'certificate'>,
+  family: keyof typeof addresses = 'IPv4',
+): Promise<LoadedPair> {
+  const { clientIp, serverIp, vip } = addresses[family];
   await checkPrivileges();
+  if (family === 'IPv6') {
+    for (const ip of [clientIp, serverIp]) execFileSync('ip', ['addr', 'replace', `${ip}/128`, 'dev', 'lo', 'nodad']);
+  }
   const issuer = authority ?? (await createTestAuthority());
   const open = new Set<Socket>();
   const application: Server = net.createServer({ allowHalfOpen: true }, (socket) => {

@@ -17,58 +17,61 @@ import { exchange, sample, startLoadedPair } from './ztunnel-load.ts';
 const caller = testIdentity('front/caller');
 
 describe('trust between two data parts', () => {
-  test('a revoked certificate ends its live connections with CERT_REVOKED, and no new one comes', async () => {
-    using root = openOpensslRoot('mesh');
-    const authority = await openTestAuthority(root);
-    const issued: WorkloadCertificate[] = [];
-    const pair = await startLoadedPair({
-      async certificate(identity) {
-        const certificate = await authority.certificate(identity);
-        issued.push(certificate);
-        return certificate;
-      },
-    });
-    try {
-      pair.server.send({ kind: 'revocations', lists: root.crl() });
-      await exchange(pair.dial(), 100_000, 1);
-      const live = pair.dial();
-      live.write('x');
-      await once(live, 'data');
+  for (const family of ['IPv4', 'IPv6'] as const) {
+    test(`a revoked certificate ends its live connections with CERT_REVOKED, and no new one comes, in ${family}`, async () => {
+      using root = openOpensslRoot('mesh');
+      const authority = await openTestAuthority(root);
+      const issued: WorkloadCertificate[] = [];
+      const issuing = {
+        async certificate(identity: string) {
+          const certificate = await authority.certificate(identity);
+          issued.push(certificate);
+          return certificate;
+        },
+      };
+      const pair = await startLoadedPair(issuing, family);
+      try {
+        pair.server.send({ kind: 'revocations', lists: root.crl() });
+        await exchange(pair.dial(), 100_000, 1);
+        const live = pair.dial();
+        live.write('x');
+        await once(live, 'data');
 
-      const revoked = issued.find(({ identity }) => identity === caller);
-      root.revoke(revoked?.chainPem[0] ?? '');
-      const ended = new Promise((resolve) => live.once('close', resolve));
-      pair.server.send({ kind: 'revocations', lists: root.crl() });
-      await ended;
-      await pair.server.logLine(
-        /direction="inbound".*error="[^"]*the peer's certificate, serial [0-9a-f]+, is revoked/,
-      );
-      await assert.rejects(exchange(pair.dial(), 1000, 2));
-      const metrics = await pair.server.metrics();
-      assert.equal(
-        sample(
+        const revoked = issued.find(({ identity }) => identity === caller);
+        root.revoke(revoked?.chainPem[0] ?? '');
+        const ended = new Promise((resolve) => live.once('close', resolve));
+        pair.server.send({ kind: 'revocations', lists: root.crl() });
+        await ended;
+        await pair.server.logLine(
+          /direction="inbound".*error="[^"]*the peer's certificate, serial [0-9a-f]+, is revoked/,
+        );
+        await assert.rejects(exchange(pair.dial(), 1000, 2));
+        const metrics = await pair.server.metrics();
+        assert.equal(
+          sample(
+            metrics,
+            /^istio_tcp_connections_failed_total\{.*reporter="destination".*response_flags="CERT_REVOKED"/,
+          ) >= 1,
+          true,
           metrics,
-          /^istio_tcp_connections_failed_total\{.*reporter="destination".*response_flags="CERT_REVOKED"/,
-        ) >= 1,
-        true,
-        metrics,
-      );
-      assert.ok(
-        sample(metrics, /^istio_crl_policy_rejections_total\{reporter="destination"\}/) >= 2,
-        'one cut, one refused',
-      );
+        );
+        assert.ok(
+          sample(metrics, /^istio_crl_policy_rejections_total\{reporter="destination"\}/) >= 2,
+          'one cut, one refused',
+        );
 
-      // Another certificate of the same workload is as good as ever.
-      pair.client.send({
-        kind: 'certificate',
-        identity: caller,
-        certificate: { ...(await authority.certificate(caller)), generation: 2 },
-      });
-      await exchange(pair.dial(), 100_000, 3);
-    } finally {
-      await pair.close();
-    }
-  });
+        // Another certificate of the same workload is as good as ever.
+        pair.client.send({
+          kind: 'certificate',
+          identity: caller,
+          certificate: { ...(await authority.certificate(caller)), generation: 2 },
+        });
+        await exchange(pair.dial(), 100_000, 3);
+      } finally {
+        await pair.close();
+      }
+    });
+  }
 
   test('an authority that is away when certificates are due is not noticed, and renewal catches up', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'ambit-outage-'));
@@ -101,12 +104,13 @@ describe('trust between two data parts', () => {
       log: silentLog(),
       random: () => 0.5,
     });
-    const pair = await startLoadedPair({
-      certificate(identity) {
+    const issuing = {
+      certificate(identity: string) {
         manager.retain(testIdentity(identity));
         return manager.certificate(testIdentity(identity), AbortSignal.timeout(10_000));
       },
-    });
+    };
+    const pair = await startLoadedPair(issuing, 'IPv6');
     const rotated: WorkloadCertificate[] = [];
     manager.onRotate((certificate) => {
       rotated.push(certificate);
@@ -123,6 +127,12 @@ describe('trust between two data parts', () => {
         }
       };
       await traffic(1000);
+      const live = pair.dial();
+      const echoed = async (text: string): Promise<void> => {
+        live.write(text);
+        assert.equal(String((await once(live, 'data'))[0]), text);
+      };
+      await echoed('with the first certificates');
       const before = rotated.length;
       await service.server.close();
       // Renewal is due at half of 24 s, and fails.
@@ -141,6 +151,7 @@ describe('trust between two data parts', () => {
       );
       // The first ones have ended by now.
       await traffic(27_000);
+      await echoed('after their end');
       assert.ok(stats.served > 20, `${stats.served}`);
     } finally {
       await pair.close();
