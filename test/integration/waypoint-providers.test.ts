@@ -197,7 +197,18 @@ describe('services that a waypoint asks', () => {
       assert.equal(await echoed('client'), 'x');
     });
     await untilEchoed('stranger', 'x');
-    await withObject(customOfBytes('by-http'), () => untilEchoed('client', '').then(() => {}));
+    await withObject(customOfBytes('by-http'), async () => {
+      await untilEchoed('client', '');
+      const told = await eventually(async () => {
+        const { status } = await l7.mesh.client.get(kinds.AuthorizationPolicy, 'ask-of-bytes', 'shop');
+        return status?.conditions?.find(({ type }) => type === 'WaypointAccepted');
+      }, 'the status of the policy');
+      assert.equal(told.status, 'False');
+      assert.match(
+        told.message ?? '',
+        /provider "by-http" is asked by HTTP, and port 7000 of echo\.shop\.svc\.cluster\.local speaks none/,
+      );
+    });
     await untilEchoed('client', 'x');
   });
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { ExtensionProvider } from '../../api/extension-provider.ts';
 import type { Gateway } from '../../api/gateway.ts';
 import type { AuthorizationPolicy, AuthorizationRule, RequestAuthentication } from '../../api/istio.ts';
 import type { HttpAuthorization } from '../../api/l7/index.ts';
@@ -133,6 +134,66 @@ describe('the policies of a waypoint', () => {
     const at = { service: 'web.shop.svc.cluster.local', port: 80 };
     world.configureMesh({ extensionProviders: [{ name: 'ask', kind: 'envoyExtAuthzGrpc', ...at, failOpen: false }] });
     assert.match(verdict(world, 'shop/p') ?? '', /^True Accepted/);
+  });
+
+  it('that ask by HTTP say of which connections nobody can be asked', () => {
+    const world = openShop();
+    const { sources } = world;
+    const ports = [
+      { name: 'http', port: 80 },
+      { name: 'tcp-db', port: 5432 },
+      { name: 'tls', port: 8443 },
+    ];
+    const listeners = [
+      { name: 'http', port: 80, protocol: 'HTTP' },
+      { name: 'db', port: 9000, protocol: 'TCP' },
+    ];
+    world.put(sources.services, service('db', { ports }, uses('wp')));
+    world.put(sources.gateways, { ...edge, spec: { ...edge.spec, listeners } });
+    const address = { service: 'authz.shop.svc.cluster.local', port: 80, failOpen: false };
+    const provider: ExtensionProvider = {
+      name: 'ask',
+      kind: 'envoyExtAuthzHttp',
+      ...address,
+      pathPrefix: '',
+      includeRequestHeadersInCheck: [],
+      includeAdditionalHeadersInCheck: {},
+      headersToUpstreamOnAllow: [],
+      headersToDownstreamOnDeny: [],
+      headersToDownstreamOnAllow: [],
+    };
+    world.configureMesh({ extensionProviders: [provider] });
+    const toDb = { kind: 'Service', group: '', name: 'db' };
+    const toEdge = { ...toGateway, name: 'edge' };
+    const tell = (spec: Spec, more: AuthorizationPolicy['metadata'] = {}): string => {
+      const custom = { action: 'CUSTOM' as const, provider: { name: 'ask' }, rules: [{}], ...spec };
+      world.put(sources.authorizationPolicies, policy('bytes', custom, more));
+      return verdict(world, `${more.namespace ?? 'shop'}/bytes`) ?? '';
+    };
+    const said = (names: string): RegExp =>
+      new RegExp(
+        `^False Invalid: provider "ask" is asked by HTTP, and port ${names} speaks none: what the rules match`,
+      );
+    const db = 'db.shop.svc.cluster.local';
+    assert.match(tell({ targetRefs: [toDb] }), said(`5432 of ${db}, 8443 of ${db}`));
+    assert.match(tell({ targetRefs: [toGateway] }), said(`5432 of ${db}, 8443 of ${db}`));
+    assert.match(tell({ targetRefs: [toEdge] }), said('9000 of listener db of shop/edge'));
+    const ofRoot = { namespace: 'istio-system' };
+    assert.match(tell({ targetRefs: [toClass] }, ofRoot), said(`5432 of ${db}, 8443 of ${db}`));
+    const atPorts = (...list: string[]): Spec => ({
+      targetRefs: [toDb],
+      rules: [{ to: [{ operation: { ports: list } }] }],
+    });
+    assert.match(tell(atPorts('80', '5432')), said(`5432 of ${db}`));
+    assert.match(tell(atPorts('80')), /^True Accepted/);
+    const butPort = { key: 'destination.port', notValues: ['5432', '8443'] };
+    assert.match(tell({ targetRefs: [toDb], rules: [{ when: [butPort] }] }), /^True Accepted/);
+    assert.match(tell({ targetRefs: [toService] }), /^True Accepted/);
+    assert.match(tell({ targetRefs: [toDb], action: 'DENY' }), /^True Accepted/);
+    const onTrial = { annotations: { 'istio.io/dry-run': 'true' } };
+    assert.match(tell({ targetRefs: [toDb] }, onTrial), /^True Accepted/);
+    world.configureMesh({ extensionProviders: [{ name: 'ask', kind: 'envoyExtAuthzGrpc', ...address }] });
+    assert.match(tell({ targetRefs: [toDb] }), /^True Accepted/);
   });
 
   it('go when they do, and change alone when they change', () => {

@@ -6,7 +6,8 @@
  */
 import type { ExtensionProvider } from '../../api/extension-provider.ts';
 import type { Gateway } from '../../api/gateway.ts';
-import type { ProxyPolicy } from '../../api/l7/index.ts';
+import type { AuthorizationPolicy } from '../../api/istio.ts';
+import type { HttpAuthorization, ProxyPolicy } from '../../api/l7/index.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import { serviceKey } from '../../api/names.ts';
@@ -34,6 +35,7 @@ import {
 import type { L7Services } from './l7-services.ts';
 import { convertExtension } from './extension-convert.ts';
 import { convertRateLimit } from './rate-limit-convert.ts';
+import { guardedPorts, unaskedConnections } from './unasked-connections.ts';
 
 export interface HttpPolicyInputs {
   readonly scope: MeshScope;
@@ -65,8 +67,8 @@ export interface DerivedHttpPolicies {
   readonly neededKeys: Collection<KeyNeed>;
 }
 
-interface Converted {
-  readonly policy: ProxyPolicy;
+interface Converted<P extends ProxyPolicy = ProxyPolicy> {
+  readonly policy: P;
   readonly notes: readonly string[];
 }
 
@@ -91,10 +93,16 @@ export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): Deri
   const targets = targetScopes(graph, inputs);
   const edges = edgeGateways(graph, scope);
 
-  const place = <T extends KubeObject & { readonly spec?: PolicySpec }>(
+  const place = <T extends KubeObject & { readonly spec?: PolicySpec }, P extends ProxyPolicy>(
     name: string,
     objects: Collection<T>,
-    convert: (object: T, key: string, read: Reader) => Converted | undefined,
+    convert: (object: T, key: string, read: Reader) => Converted<P> | undefined,
+    /** What else is to be said, once it is known what the policy is bound to. */
+    judge?: (
+      policy: P,
+      bound: readonly PolicyTarget[],
+      at: { readonly cluster: string; readonly read: Reader },
+    ) => string[],
   ): Collection<Placed> =>
     graph.map(name, objects, (object, key, read) => {
       const cluster = clusterOfKey(key);
@@ -102,12 +110,14 @@ export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): Deri
       if (!converted) return undefined;
       const { namespace = '', creationTimestamp = '', generation } = object.metadata;
       const refs = targetRefsOf(object.spec);
+      const resolved = refs.map((ref) => resolveTarget(ref, namespace, targets(cluster, read)));
+      const bound = resolved.flatMap((one) => one.targets);
       return {
         policy: converted.policy,
-        notes: converted.notes,
+        notes: [...converted.notes, ...(judge?.(converted.policy, bound, { cluster, read }) ?? [])],
         refs,
         selector: object.spec?.selector?.matchLabels ?? {},
-        resolved: refs.map((ref) => resolveTarget(ref, namespace, targets(cluster, read))),
+        resolved,
         namespace,
         createdAt: creationTimestamp,
         generation,
@@ -130,14 +140,28 @@ export function deriveHttpPolicies(graph: Graph, inputs: HttpPolicyInputs): Deri
 
   const aliases = graph.map('trust domain aliases at L7', meshConfigs, (config) => config.trustDomainAliases);
   const authorizers = providerNames(graph, meshConfigs, ['envoyExtAuthzGrpc', 'envoyExtAuthzHttp']);
-  const authorizations = place('L7 authorizations', scope.authorizationPolicies, (policy, key, read) => {
+  const byHttp = providerNames(graph, meshConfigs, ['envoyExtAuthzHttp']);
+  const portsOf = guardedPorts(graph, inputs);
+  const convert = (policy: AuthorizationPolicy, key: string, read: Reader): Converted<HttpAuthorization> => {
     const cluster = clusterOfKey(key);
     const converted = convertHttpAuthorization(policy, [trustDomain, ...(read.get(aliases, cluster) ?? [])]);
     const { provider } = converted.policy;
     if (provider === undefined || read.get(authorizers, cluster)?.has(provider)) return converted;
     const note = `the mesh configuration has no external authorizer ${JSON.stringify(provider)}: what the rules match is denied`;
     return { ...converted, notes: [...converted.notes, note] };
-  });
+  };
+  const authorizations = place(
+    'L7 authorizations',
+    scope.authorizationPolicies,
+    convert,
+    (policy, bound, { cluster, read }) => {
+      const { provider } = policy;
+      if (provider === undefined || !read.get(byHttp, cluster)?.has(provider)) return [];
+      const ports = bound.flatMap((target) => portsOf(target, cluster, read));
+      const note = unaskedConnections(policy, ports);
+      return note === undefined ? [] : [note];
+    },
+  );
   const authentications = place('L7 authentications', scope.requestAuthentications, (policy, _, read) =>
     convertAuthentication(policy, (id) => read.get(keySets, id)),
   );
