@@ -6,6 +6,7 @@ import type { KubeObject, ObjectMeta } from '../api/meta.ts';
 import { defaultClusterId } from '../api/names.ts';
 import type { MeshService, MeshWorkload } from '../api/workload.ts';
 import { createGraph, type Source } from '../collection/index.ts';
+import { codeOf } from '../lib/errors.ts';
 import { createDiscovery, type Discovery, type DiscoveryOptions } from './discovery.ts';
 import { keyOfObject } from './object-key.ts';
 
@@ -21,9 +22,15 @@ export interface World extends Discovery {
   changes(): string[];
 }
 
-export function openWorld(options: DiscoveryOptions = {}): World {
+export interface WorldOptions extends DiscoveryOptions {
+  /** Code of errors that derivations may throw; default: none. */
+  readonly tolerated?: string;
+}
+
+export function openWorld(options: WorldOptions = {}): World {
   const graph = createGraph({
     onError: (collection, key, error) => {
+      if (options.tolerated !== undefined && codeOf(error) === options.tolerated) return;
       throw new Error(`${collection} ${key}`, { cause: error });
     },
   });

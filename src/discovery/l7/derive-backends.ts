@@ -128,8 +128,15 @@ function byTlsPolicy(
 /** Empty where there is none that can be read: handshakes that need it fail. */
 function credential(name: string, at: ProxyGateway, credentials: RuleCredentials, read: Reader): TlsSecret {
   const { secret, part } = credentialOf(name);
-  const { certificate, ca } = credentials.of(at.cluster, secret, read);
-  if (part === 'ca') return { kind: 'secret', name, ...(ca === undefined ? {} : { caCertificates: ca }) };
+  const { certificate, ca, revocations } = credentials.of(at.cluster, secret, read);
+  if (part === 'ca') {
+    return {
+      kind: 'secret',
+      name,
+      ...(ca === undefined ? {} : { caCertificates: ca }),
+      ...(revocations === undefined ? {} : { revocations }),
+    };
+  }
   if (!certificate) return { kind: 'secret', name };
   return { kind: 'secret', name, certificateChain: certificate.chain, privateKey: certificate.key };
 }

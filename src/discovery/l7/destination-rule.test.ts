@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { before, describe, it } from 'node:test';
 import type { Secret } from '../../api/core.ts';
 import type { Backend } from '../../api/l7/index.ts';
 import { createTestAuthority } from '../../../test/support/certificates.ts';
-import { pod, service, serviceEntry, waypoint, workloadEntry } from '../fixtures.ts';
+import { openOpensslRoot } from '../../../test/support/openssl-authority.ts';
+import { pod, service, serviceEntry, waypoint, workloadEntry, type WorldOptions } from '../fixtures.ts';
 import { destinationRule, openShop, rulesOf, virtualService, type ProxyWorld } from './fixtures.ts';
 
+const skip = spawnSync('openssl', ['version']).status !== 0;
 const reviews = 'reviews.shop.svc.cluster.local';
 const labels = { 'istio.io/use-waypoint': 'wp' };
 
@@ -465,8 +468,10 @@ describe('TLS that a DestinationRule asks for', () => {
     { hosts: ['api.example.com'], resolution: 'DNS', subjectAltNames: ['spiffe://api'] },
     { labels },
   );
-  const open = (tls: string): ProxyWorld => {
-    const shop = world(`{ host: api.example.com, trafficPolicy: { tls: ${tls} } }`);
+  const open = (tls: string, options: WorldOptions = {}): ProxyWorld => {
+    const shop = openShop(options);
+    const rule = destinationRule('dr-0', `{ host: api.example.com, trafficPolicy: { tls: ${tls} } }`);
+    shop.put(shop.sources.destinationRules, rule);
     shop.put(shop.sources.serviceEntries, entry);
     return shop;
   };
@@ -508,4 +513,32 @@ describe('TLS that a DestinationRule asks for', () => {
     shop.put(shop.sources.destinationRules, destinationRule('dr-0', '{ host: api.example.com }', { generation: 2 }));
     assert.deepEqual(secrets(), []);
   });
+
+  it(
+    'reads whom the authorities of servers have revoked, and trusts them no more while that cannot be read',
+    { skip },
+    () => {
+      using root = openOpensslRoot('servers');
+      const tls = '{ mode: SIMPLE, credentialName: api-cert }';
+      const shop = open(tls, { tolerated: 'discovery.bad-crl' });
+      const put = (lists: string): void =>
+        shop.put(shop.sources.secrets, secret('api-cert', { 'ca.crt': root.certPem, 'ca.crl': lists }));
+      const held = () => shop.resource('shop/wp', 'secret', 'shop/api-cert/ca');
+      put('no list');
+      assert.equal(held().caCertificates, undefined);
+      assert.match(
+        told(shop),
+        /^False Invalid spec\.trafficPolicy\.tls\.credentialName: Secret shop\/api-cert has a ca\.crl that cannot be used: .*: connections of shop\/wp fail/,
+      );
+      const lists = root.crl().toString();
+      put(lists);
+      assert.deepEqual([held().caCertificates, held().revocations], [root.certPem, lists]);
+      assert.match(told(shop), /^True/);
+      put('no list');
+      assert.deepEqual([held().caCertificates, held().revocations], [root.certPem, lists]);
+      assert.match(told(shop), /^False Invalid .*the last good lists stay in force/);
+      shop.put(shop.sources.secrets, secret('api-cert-cacert', { 'ca.crt': certificate }));
+      assert.deepEqual([held().caCertificates, held().revocations], [certificate, undefined], 'lists go with their CA');
+    },
+  );
 });

@@ -5,9 +5,8 @@ import type { HttpRule, ProxyResource, ProxyResourceKind } from '../../api/l7/in
 import type { ObjectMeta } from '../../api/meta.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import { defaultClusterId } from '../../api/names.ts';
-import type { DiscoveryOptions } from '../discovery.ts';
 import { decodeProxyResource, encodeProxyResource, proxyResourceName } from '../../wire/index.ts';
-import { openWorld, service, waypoint, type World } from '../fixtures.ts';
+import { openWorld, service, waypoint, type World, type WorldOptions } from '../fixtures.ts';
 
 export interface ProxyWorld extends World {
   /** `<kind>/<name>` of all that the proxies of a Gateway are told, sorted. */
@@ -23,7 +22,7 @@ export interface ProxyWorld extends World {
   configureMesh(config: Partial<MeshConfig>): void;
 }
 
-export function openProxyWorld(options: DiscoveryOptions = {}): ProxyWorld {
+export function openProxyWorld(options: WorldOptions = {}): ProxyWorld {
   const world = openWorld(options);
   const changed = new Set<string>();
   world.proxyResources.subscribe((changes) => {
@@ -78,7 +77,7 @@ function namesIn(resource: ProxyResource): string[] {
 }
 
 /** With waypoint `shop/wp`, which stands for Services `reviews` (port 80, HTTP), `ratings` (80) and `old` (8080 and 9090). */
-export function openShop(options: DiscoveryOptions = {}): ProxyWorld {
+export function openShop(options: WorldOptions = {}): ProxyWorld {
   const world = openProxyWorld(options);
   const labels = { 'istio.io/use-waypoint': 'wp' };
   const ports = [

@@ -145,7 +145,12 @@ function verdictOnDestinationRule(
     for (const waypoint of waypoints) {
       const gateway = read.get(gateways, waypoint);
       if (!gateway) continue;
-      const { certificate, ca } = credentials.of(cluster, `${gateway.namespace}/${secret}`, read);
+      const { certificate, ca, problem } = credentials.of(cluster, `${gateway.namespace}/${secret}`, read);
+      if (part === 'ca' && problem !== undefined) {
+        const meanwhile = ca === undefined ? `connections of ${waypoint} fail` : 'the last good lists stay in force';
+        problems.fault(path, 'Invalid', `${problem}: ${meanwhile}`);
+        continue;
+      }
       if (part === 'ca' ? ca !== undefined : certificate !== undefined) continue;
       const what = part === 'ca' ? 'CA certificates' : 'a certificate with its key';
       const message = `Secret ${gateway.namespace}/${secret} with ${what} is not there: connections of ${waypoint} fail`;

@@ -16,6 +16,7 @@ import {
 import type { Connected, Connector, ConnectRequest } from './connector.ts';
 import type { Host } from './host.ts';
 import type { HboneConnector } from './hbone-connector.ts';
+import type { ServerRevocations } from './server-revocations.ts';
 import type { UpstreamHost } from './upstream.ts';
 import { connectUpstreamTls, upstreamTlsContext } from './upstream-tls.ts';
 
@@ -24,6 +25,8 @@ export interface MeshConnectorOptions {
   readonly ownAddress: string;
   /** Finds an address of a workload that is known by name alone, of a family of `allowed`, of `preferred` where it can be. */
   readonly resolve: (hostname: string, allowed: IpFamilies, preferred: IpFamilies) => Promise<string>;
+  /** Of servers whose authorities are in a secret; absent: nobody's. */
+  readonly serverRevocations?: ServerRevocations;
   /** Where plain connections are dialled from; absent: the process's own namespace, without a mark. */
   readonly from?: () => { readonly netns: number; readonly mark: number };
 }
@@ -47,6 +50,7 @@ export class MeshConnector implements Connector {
   /** What comes next uses these. */
   useSecrets(secrets: ReadonlyMap<string, TlsSecret>): void {
     this.#secrets = secrets;
+    this.#options.serverRevocations?.apply(secrets);
   }
 
   async connect(request: ConnectRequest, signal: AbortSignal): Promise<Connected> {
@@ -78,6 +82,7 @@ export class MeshConnector implements Connector {
     const { serverName, use } = request;
     const protocols = { http1: ['http/1.1'], http2: ['h2'], raw: [] }[use];
     const socket = await connectUpstreamTls({ stream, tls, context, serverName, address: ip, protocols, signal });
+    this.#options.serverRevocations?.check(socket, tls);
     return { channel: tlsChannel(socket), host: connectedHost };
   }
 

@@ -25,9 +25,10 @@ export function startHttp(): Promise<TestServer> {
   return started(server);
 }
 
-/** HTTP over TLS: answers with the version, the server name that was asked for, and the client's names. */
-export function startHttps(options: TlsOptions): Promise<TestServer> {
+/** HTTP over TLS: answers with the version, the server name that was asked for, and the client's names, unless `onRequest` says never. */
+export function startHttps(options: TlsOptions, onRequest?: () => 'never'): Promise<TestServer> {
   const server = createSecureServer({ ...options, allowHTTP1: true }, (request, response) => {
+    if (onRequest?.() === 'never') return;
     const socket = request.socket as TLSSocket;
     const client = socket.getPeerCertificate().subjectaltname ?? 'nobody';
     response.end(`${request.httpVersion} ${String(socket.servername)} ${client}`);

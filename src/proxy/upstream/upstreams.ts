@@ -24,6 +24,7 @@ import { MeshConnector } from './mesh-connector.ts';
 import { OutlierWatch, type OpenOutliers } from './outlier-watch.ts';
 import type { Codecs, PoolOwner } from './pool-owner.ts';
 import type { PooledConnection } from './pooled-connection.ts';
+import { ServerRevocations } from './server-revocations.ts';
 import type {
   BackendStatus,
   UpstreamClient,
@@ -263,7 +264,8 @@ function createMeshConnector(options: UpstreamsOptions, onRotated: () => void): 
     },
     onRotated,
   );
-  return new MeshConnector({ hbone, ownAddress: address, resolve, ...source });
+  const serverRevocations = new ServerRevocations({ onRevoked: (role) => revocations?.refused(role), log });
+  return new MeshConnector({ hbone, ownAddress: address, resolve, serverRevocations, ...source });
 }
 
 const noAliases: readonly string[] = [];
