@@ -12,6 +12,7 @@ export {
   type AcceptedSocket,
   type Listener,
 } from './listen.ts';
+export { HandshakeSlots } from './handshake-slots.ts';
 export { dial } from './dial.ts';
 export { originalDestination } from './original-destination.ts';
 export { tcpChannel } from './tcp-channel.ts';

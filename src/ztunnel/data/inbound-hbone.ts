@@ -13,9 +13,8 @@ import {
   type ConnectRequest,
   type HboneServerSession,
 } from '../../hbone/index.ts';
-import { errorCode, Http2Error } from '../../http/h2/index.ts';
 import { acceptTls, spiffeParts } from '../../identity/index.ts';
-import { encodeProxyHeader, proxyTlv, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
+import { encodeProxyHeader, HandshakeSlots, proxyTlv, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
 import type { SourcePrincipal } from '../../policy/index.ts';
 import { createTraceContext, tryParseTraceparent } from '../../telemetry/index.ts';
 import { overLimit, overloaded } from './connection-limits.ts';
@@ -32,11 +31,12 @@ const lateClientMs = 1000;
 export class HboneInbound {
   readonly #pod: PodContext;
   readonly #sessions = new Set<HboneServerSession>();
-  #handshakes = 0;
+  readonly #handshakes: HandshakeSlots;
   #draining = false;
 
   constructor(pod: PodContext) {
     this.#pod = pod;
+    this.#handshakes = new HandshakeSlots(pod.limits.maxHandshakes);
   }
 
   /** Serves one TLS connection to its end. Never throws. */
@@ -45,15 +45,14 @@ export class HboneInbound {
     const localIp = this.#localIp(accepted);
     const src = formatHostPort(remoteAddress, remotePort);
     let ownIdentity: SpiffeId | undefined;
-    this.#handshakes++;
+    this.#handshakes.begin(socket);
     try {
-      if (this.#handshakes > this.#pod.limits.maxHandshakes)
-        throw inboundError('overloaded', 'too many handshakes are under way');
       if (this.#sessions.size >= this.#pod.limits.maxPodConnections) throw overloaded('the pod has too many tunnels');
       const own = await ownWorkload(this.#pod, () => this.#pod.ended);
       if (!own) throw inboundError('not-ready', 'own workload is not known to the mesh');
       ownIdentity = spiffeId(own.trustDomain, own.namespace, own.serviceAccount);
       const certificate = await this.#pod.certificates.get(ownIdentity, this.#pod.ended);
+      if (socket.destroyed) throw inboundError('abandoned', 'the client gave up');
       const peer = await acceptTls({
         socket,
         certificate,
@@ -74,15 +73,16 @@ export class HboneInbound {
       this.#serveTunnels(connection, tlsChannel(peer.socket));
     } catch (error) {
       socket.resetAndDestroy();
-      this.#recordFailure({ src, localIp, ownIdentity }, error);
+      const why = this.#handshakes.wasEvicted(socket) ? tooSlow() : error;
+      this.#recordFailure({ src, localIp, ownIdentity }, why);
     } finally {
-      this.#handshakes--;
+      this.#handshakes.end(socket);
     }
   }
 
   /** Handshakes or connections: whoever is here may still ask for a tunnel. */
   get hasClients(): boolean {
-    return this.#handshakes > 0 || this.#sessions.size > 0;
+    return this.#handshakes.size > 0 || this.#sessions.size > 0;
   }
 
   /** GOAWAY to every client; running tunnels go on. Connections that come later are served, and sent away a little later. */
@@ -109,11 +109,9 @@ export class HboneInbound {
         );
       },
       onRefused: (problem) => this.#recordFailure(connection, new RefusedConnect(400, 'bad-request', problem)),
-      onClose: (error) => {
-        this.#sessions.delete(session);
-        // A peer that breaks HTTP/2 may never have had a tunnel that could tell of it.
-        if (error instanceof Http2Error && error.wireCode !== errorCode.noError) this.#recordFailure(connection, error);
-      },
+      // It may never have had a tunnel that could tell of it.
+      onBroken: (error) => this.#recordFailure(connection, error),
+      onClose: () => void this.#sessions.delete(session),
     });
     this.#sessions.add(session);
     if (this.#draining) this.#pod.clock.after(lateClientMs, () => session.drain());
@@ -265,6 +263,11 @@ function headerText(text: string): string {
 function principalOf(id: SpiffeId): SourcePrincipal {
   const { namespace, serviceAccount } = spiffeParts(id);
   return { id, namespace, serviceAccount };
+}
+
+/** It was the oldest when there was one more than may be. */
+function tooSlow(): AmbitError {
+  return overloaded('too many handshakes are under way, and none of them longer than this one');
 }
 
 function inboundError(reason: string, problem: string): AmbitError {
