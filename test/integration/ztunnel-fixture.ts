@@ -6,7 +6,7 @@ import { defaultNetwork } from '../../src/mesh/fixtures.ts';
 import { openListenSocket } from '../../src/net/index.ts';
 import type { Authorization } from '../../src/policy/index.ts';
 import { MetricsRegistry, openAccessLog, writeSnapshot } from '../../src/telemetry/index.ts';
-import { createLogLevels } from '../../src/telemetry/admin/index.ts';
+import { createLogLevels, type LogLevels } from '../../src/telemetry/admin/index.ts';
 import { DataParts, type DataPartEvents } from '../../src/ztunnel/control-part/data-parts.ts';
 import { startDataWorker } from '../../src/ztunnel/control-part/data-worker.ts';
 import { startDataPart, type DataPartOptions } from '../../src/ztunnel/data/data-part.ts';
@@ -31,6 +31,9 @@ export interface TestDataPart {
   drain(deadlineMs: number): Promise<void>;
   /** Access log lines so far. */
   readonly log: string[];
+  /** Of the process's log, whose lines are on standard error. */
+  readonly levels: LogLevels;
+  readonly processLog: readonly string[];
   /** The first access log line that matches; waits for it. */
   logLine(pattern: RegExp): Promise<string>;
 }
@@ -47,7 +50,12 @@ export function startTestDataPart(
   const log: string[] = [];
   const logWaiters = new Set<() => void>();
   const { network = defaultNetwork } = more;
-  const levels = createLogLevels(openLog({ scope: 'ztunnel', level: 'debug' }), 'warn');
+  const processLog: string[] = [];
+  const write = (line: string): void => {
+    processLog.push(line);
+    process.stderr.write(line);
+  };
+  const levels = createLogLevels(openLog({ scope: 'ztunnel', level: 'debug', write }), 'warn');
   levels.set('access:info');
   const parts: DataPart[] = [];
   const told = new Map<string, ControlMessage>();
@@ -92,6 +100,8 @@ export function startTestDataPart(
   };
   return {
     log,
+    levels,
+    processLog,
     data,
     parts,
     send: tell,

@@ -105,6 +105,33 @@ test('a worker that dies takes its own connections with it, and is started again
   await eventually(() => assert.ok(descriptors() <= before + 4, `${descriptors()} descriptors, ${before} before`));
 });
 
+test('levels of scopes hold in workers, until they are taken back', async () => {
+  const other = await startLoadedPair(undefined, 'IPv6');
+  const { levels, processLog } = other.client;
+  const failed = (): string[] => processLog.filter((line) => line.includes('"scope":"ztunnel.data.pool"'));
+  const fail = async (): Promise<void> => {
+    const socket = other.dial();
+    socket.write('x');
+    await new Promise((resolve) => socket.once('close', resolve));
+  };
+  try {
+    await other.server.drain(10);
+    levels.set('data.pool:debug');
+    await eventually(async () => {
+      await fail();
+      assert.match(failed()[0] ?? '', /"level":"debug".*"worker":\d.*"message":"Dial failed"/);
+    });
+    levels.reset();
+    await other.client.applied();
+    const before = failed().length;
+    await fail();
+    await other.client.applied();
+    assert.equal(failed().length, before);
+  } finally {
+    await other.close();
+  }
+});
+
 test('a drain waits for the connections of all workers', async () => {
   const live = await openConnections(50);
   let drained = false;
