@@ -77,6 +77,8 @@ export class ConnectRequest {
   /** All fields, pseudo fields included. */
   readonly headers: HeaderList;
   readonly handler: StreamHandler;
+  /** The peer gave up before the answer. Set at once, where it is set. */
+  onAbandoned: (() => void) | undefined;
   readonly #stream: Http2Stream;
   readonly #tunnel: Tunnel;
   #answered = false;
@@ -94,6 +96,7 @@ export class ConnectRequest {
     tunnel.onUnreadClose = (error) => {
       this.#aborted = error ?? new Error('The peer closed the stream');
       this.#abort?.abort(this.#aborted);
+      if (!this.#answered) this.onAbandoned?.();
     };
   }
 

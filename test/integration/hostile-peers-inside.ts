@@ -3,17 +3,22 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import net, { type AddressInfo, type Server } from 'node:net';
+import net, { type AddressInfo, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { policyKey, type SpiffeId } from '../../src/api/names.ts';
+import { createHbonePool } from '../../src/hbone/index.ts';
 import { errorCode } from '../../src/http/h2/constants.ts';
+import { connectTls } from '../../src/identity/index.ts';
 import { meshWorkload } from '../../src/mesh/fixtures.ts';
+import { tlsChannel } from '../../src/net/index.ts';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
 import { eventually } from '../support/run.ts';
 import { startTestDataPart, type TestDataPart } from './ztunnel-fixture.ts';
 
 const serverIp = '127.0.71.2';
+const besiegedIp = '127.0.71.3';
 const program = join(import.meta.dirname, '../support/programs/h2_peer.py');
 
 interface Outcome {
@@ -29,14 +34,15 @@ interface Outcome {
 
 describe('a peer of another make', () => {
   let folder: string;
+  let authority: TestAuthority;
   let part: TestDataPart;
   let application: Server;
   let target: string;
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'ambit-hostile-'));
-    const authority = await createTestAuthority();
-    await writeFiles(authority);
+    authority = await createTestAuthority();
+    await writeFiles();
     application = net.createServer({ allowHalfOpen: true }, (socket) => {
       socket.on('error', () => {});
       socket.pipe(socket);
@@ -57,7 +63,7 @@ describe('a peer of another make', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  async function writeFiles(authority: TestAuthority): Promise<void> {
+  async function writeFiles(): Promise<void> {
     const certificate = await authority.certificate('front/caller');
     await writeFile(join(folder, 'cert.pem'), certificate.chainPem.join(''));
     await writeFile(join(folder, 'key.pem'), certificate.key.export({ type: 'pkcs8', format: 'pem' }));
@@ -141,6 +147,70 @@ describe('a peer of another make', () => {
   test('that ends a tunnel with trailers is heard to its end', async () => {
     const { statuses, bytes, resets } = await run('trailers');
     assert.deepEqual({ statuses, bytes, resets }, { statuses: ['200'], bytes: 10, resets: [] });
+  });
+
+  test('that begins handshakes and leaves them unfinished keeps nobody out', async () => {
+    const besieged = startTestDataPart(authority, { maxHandshakes: 8 });
+    besieged.setAddresses(meshWorkload({ name: 'besieged', serviceAccount: 'besieged', addresses: [besiegedIp] }));
+    await besieged.serve({
+      pod: { uid: 'besieged-uid', name: 'besieged', namespace: 'shop', serviceAccount: 'besieged' },
+      listenAt: { host: besiegedIp, outboundPort: 15001, inboundPort: 15008, plaintextPort: 15006 },
+    });
+    const certificate = await authority.certificate('front/caller');
+    const silent: Socket[] = [];
+    try {
+      for (let i = 0; i < 40; i++) {
+        const socket = net.connect({ host: besiegedIp, port: 15008 });
+        socket.on('error', () => {});
+        silent.push(socket);
+        await once(socket, 'connect');
+      }
+      const honest = net.connect({ host: besiegedIp, port: 15008 });
+      const expected = ['spiffe://cluster.local/ns/shop/sa/besieged' as SpiffeId];
+      const { socket } = await connectTls({ socket: honest, certificate, expected });
+      // The settings of HTTP/2: it is in, and they are not.
+      await once(socket.resume(), 'data');
+      socket.destroy();
+      await besieged.logLine(/error=".*too many handshakes are under way, and none of them longer than this one"/);
+      assert.ok(silent.some(({ destroyed }) => !destroyed));
+    } finally {
+      for (const socket of silent) socket.destroy();
+      await besieged.drain(10);
+    }
+  });
+
+  test('that gives a CONNECT up before its answer is waited for no longer', async () => {
+    const web = { name: 'web', serviceAccount: 'web', addresses: [serverIp] };
+    part.setAddresses(meshWorkload({ ...web, authorizationPolicies: [policyKey('shop', 'late')] }));
+    await part.applied();
+    const certificate = await authority.certificate('front/caller');
+    const expected = ['spiffe://cluster.local/ns/shop/sa/web' as SpiffeId];
+    const pool = createHbonePool({
+      async dial() {
+        const socket = net.connect({ host: serverIp, port: 15008 });
+        return tlsChannel((await connectTls({ socket, certificate, expected })).socket);
+      },
+    });
+    try {
+      const before = part.log.length;
+      const giveUp = new AbortController();
+      const asked = pool.connect({ id: 'web' }, { authority: target }, giveUp.signal);
+      asked.catch(() => {});
+      // It is held for a policy that has not come.
+      await eventually(async () => (await part.connections('web-uid', 'inbound')).length === 1, 'it is held');
+      giveUp.abort();
+      await assert.rejects(asked, { code: 'hbone.aborted' });
+      const line = await eventually(
+        async () => part.log.slice(before).find((text) => text.includes(`dst.hbone_addr=${target}`)),
+        'a line for it',
+      );
+      assert.match(line, /error="Cannot take connection: the client gave up/);
+    } finally {
+      pool.close();
+      part.setAddresses(meshWorkload(web));
+      await part.applied();
+    }
+    await expectUnharmed();
   });
 
   test('whose hundred tunnels have no window slows nobody down', async () => {

@@ -173,7 +173,10 @@ async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, p
     originalDst: request.authority,
   });
   let answered = false;
+  // Neither policies nor the application are waited for any longer.
+  request.onAbandoned = () => connection.cut(inboundError('abandoned', 'the client gave up'));
   try {
+    if (request.aborted) request.onAbandoned();
     const overloaded = overLimit(pod);
     if (overloaded) throw overloaded;
     const own = await ownWorkload(pod, () => connection.signal);
