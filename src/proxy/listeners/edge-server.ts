@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls';
 import { chainProblem, isPeerOf } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { canonicalIp } from '../../lib/ip.ts';
-import { tcpChannel, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
+import { HandshakeSlots, tcpChannel, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
 import type { ServerPlace } from '../engine/compiled-config.ts';
 import type { DownstreamConnection } from '../engine/http-run.ts';
 import type { PlaceFinder } from '../engine/http-entry.ts';
@@ -14,6 +14,7 @@ import { serveApplication, serveHttp } from './application-connection.ts';
 import { serverContext } from './edge-tls.ts';
 import type { ListenerContext } from './listener-context.ts';
 import { peekClientHello } from './peek-client-hello.ts';
+import { tellRefusal } from './refusals.ts';
 import { hostOf, isStillServed, placeForHost, placeUnderTls } from './server-names.ts';
 
 const handshakeTimeoutMs = 10_000;
@@ -23,18 +24,18 @@ const maxHandshakes = 2000;
 export class EdgeServer {
   readonly #context: ListenerContext;
   readonly #name: string;
-  /** Sockets whose handshake is not over, in the order in which they came. */
-  readonly #handshakes = new Set<Socket>();
+  readonly #handshakes: HandshakeSlots;
 
   constructor(context: ListenerContext, name: string) {
     this.#context = context;
+    this.#handshakes = new HandshakeSlots(shareOf(maxHandshakes, context.share));
     this.#name = name;
   }
 
   /** Serves one connection to its end. Never throws. */
   async serve(accepted: AcceptedSocket): Promise<void> {
     const { socket, remoteAddress, remotePort } = accepted;
-    const { log } = this.#context.services;
+    const { services } = this.#context;
     const places = this.#places();
     const connection: DownstreamConnection = {
       sourceAddress: remoteAddress,
@@ -62,24 +63,16 @@ export class EdgeServer {
         const common = { context: this.#context, connection, placeOf, tcpPlace, trust: 'edge' as const };
         await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'tcp', place: first });
       } else {
-        this.#beginHandshake(socket);
+        this.#handshakes.begin(socket);
         await this.#serveTls(socket, connection);
       }
     } catch (error) {
-      this.#handshakes.delete(socket);
+      this.#handshakes.end(socket);
       socket.resetAndDestroy();
       if (this.#context.ended.aborted) return;
-      log.warn('refused a connection', { client: remoteAddress, listener: this.#name, reason: messageOf(error) });
+      const fields = { client: remoteAddress, listener: this.#name, reason: messageOf(error) };
+      tellRefusal(services, first ? 'handshake' : 'configuration', 'refused a connection', fields);
     }
-  }
-
-  #beginHandshake(socket: Socket): void {
-    const [oldest] = this.#handshakes;
-    if (oldest && this.#handshakes.size >= shareOf(maxHandshakes, this.#context.share)) {
-      this.#handshakes.delete(oldest);
-      oldest.resetAndDestroy();
-    }
-    this.#handshakes.add(socket);
   }
 
   async #serveTls(socket: Socket, plain: DownstreamConnection): Promise<void> {
@@ -92,7 +85,7 @@ export class EdgeServer {
     const context = this.#context;
     const tcpPlace = this.#placeNamed(server.name);
     if (server.tls?.mode !== 'terminate') {
-      this.#handshakes.delete(socket);
+      this.#handshakes.end(socket);
       const common = { context, connection, placeOf: () => place, tcpPlace, trust: 'edge' as const };
       await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'tls', place });
       return;
@@ -107,7 +100,7 @@ export class EdgeServer {
       rejectUnauthorized: clientCertificate === 'required',
     });
     await handshake(secure);
-    this.#handshakes.delete(socket);
+    this.#handshakes.end(socket);
     if (clientCertificate === 'required') refuseStrangers(secure);
     if (server.tls.clientCa) this.#refuseRevoked(secure, server.tls.clientCa.secret);
     const channel = tlsChannel(secure);

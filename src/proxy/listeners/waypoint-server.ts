@@ -4,26 +4,28 @@ import { isWaypointOf } from '../../decision/index.ts';
 import { reasonHeader, serveHbone, type ConnectRequest } from '../../hbone/index.ts';
 import { acceptTls, spiffeParts } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
-import { tlsChannel, type AcceptedSocket } from '../../net/index.ts';
+import { HandshakeSlots, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
 import type { DownstreamConnection } from '../engine/http-run.ts';
 import { enginePart, reportException } from '../engine/exceptions.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import { serveApplication } from './application-connection.ts';
 import type { ListenerContext } from './listener-context.ts';
+import { tellRefusal } from './refusals.ts';
 import { unservedRefusal, waypointTarget, type TargetRefusal, type WaypointTarget } from './waypoint-target.ts';
 
 /** A client that comes although we drain has not heard yet that it should not: it gets time to open its tunnel. */
 const lateClientMs = 1000;
-/** Handshakes at once: more wait in the kernel's backlog, or are turned away. */
+/** Handshakes at once: one more, and the oldest has to go. */
 const maxHandshakes = 1000;
 
 export class WaypointServer {
   readonly #context: ListenerContext;
   readonly #name: string;
-  #handshakes = 0;
+  readonly #handshakes: HandshakeSlots;
 
   constructor(context: ListenerContext, name: string) {
     this.#context = context;
+    this.#handshakes = new HandshakeSlots(maxHandshakes);
     this.#name = name;
   }
 
@@ -31,17 +33,16 @@ export class WaypointServer {
   async serve({ socket, remoteAddress, remotePort }: AcceptedSocket): Promise<void> {
     const { services, ended, live } = this.#context;
     const config = this.#context.config();
-    if (!config || this.#handshakes >= maxHandshakes) {
-      services.log.warn('refused a connection', {
-        client: remoteAddress,
-        reason: config ? 'too many handshakes are under way' : 'there is no configuration yet',
-      });
+    if (!config) {
+      const reason = 'there is no configuration yet';
+      tellRefusal(services, 'configuration', 'refused a connection', { client: remoteAddress, reason });
       socket.resetAndDestroy();
       return;
     }
-    this.#handshakes++;
+    this.#handshakes.begin(socket);
     try {
       const certificate = await this.#context.certificate(ended);
+      if (socket.destroyed) throw new Error('the client gave up');
       const peer = await acceptTls({
         socket,
         certificate,
@@ -50,11 +51,14 @@ export class WaypointServer {
         trustDomainAliases: config.snapshot.settings.trustDomainAliases,
       });
       const client: TunnelClient = { identity: peer.identity, address: remoteAddress, port: remotePort };
+      const who = { client: remoteAddress, identity: peer.identity };
       let remove: (() => void) | undefined;
       const session = serveHbone(tlsChannel(peer.socket), {
         clock: services.clock,
         onConnect: (request) => void this.#serveConnect(request, client),
-        onRefused: (problem) => services.log.warn('refused a CONNECT', { client: remoteAddress, reason: problem }),
+        onRefused: (reason) => tellRefusal(services, 'connect', 'refused a CONNECT', { ...who, reason }),
+        onBroken: (error) =>
+          tellRefusal(services, 'protocol', 'ended a connection', { ...who, reason: messageOf(error) }),
         onClose: () => remove?.(),
       });
       const drain = (): void => session.drain();
@@ -63,11 +67,13 @@ export class WaypointServer {
         : live.add({ drain });
     } catch (error) {
       socket.resetAndDestroy();
-      if (!ended.aborted) {
-        services.log.warn('refused a connection', { client: remoteAddress, reason: messageOf(error) });
-      }
+      if (ended.aborted) return;
+      const reason = this.#handshakes.wasEvicted(socket)
+        ? 'too many handshakes are under way, and none of them longer than this one'
+        : messageOf(error);
+      tellRefusal(services, 'handshake', 'refused a connection', { client: remoteAddress, reason });
     } finally {
-      this.#handshakes--;
+      this.#handshakes.end(socket);
     }
   }
 
@@ -168,7 +174,7 @@ export class WaypointServer {
 
   #refuse(request: ConnectRequest, client: TunnelClient, { status, reason }: TargetRefusal): void {
     request.refuse(status, { [reasonHeader]: reason });
-    this.#context.services.log.warn('refused a CONNECT', {
+    tellRefusal(this.#context.services, 'connect', 'refused a CONNECT', {
       client: client.address,
       identity: client.identity,
       authority: request.authority,
