@@ -24,6 +24,7 @@ const objects: Readonly<Record<string, readonly Listed[]>> = {
   '/api/v1/namespaces': [{ metadata: { name: 'default' } }, { metadata: { name: 'shop' } }],
   '/api/v1/pods': [
     pod('web', 'default'),
+    pod('$(reboot)', 'default'),
     pod('db', 'shop'),
     pod('wp-x2', 'shop', { [gatewayName]: 'wp' }),
     pod('ztunnel-a', 'istio-system', { app: 'ztunnel' }),

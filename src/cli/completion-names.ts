@@ -22,6 +22,8 @@ type Source = (client: KubeClient, line: CompletedLine, signal: AbortSignal) => 
 const withinMs = 2000;
 /** Of each kind: a longer list helps nobody to choose. */
 const limit = 500;
+/** Names are no more than this (RFC 1123), with what we write around them. Shells expand candidates: another text might be run. */
+const harmless = /^[A-Za-z0-9._/-]+$/;
 const gatewayLabel = 'gateway.networking.k8s.io/gateway-name';
 
 /** Empty where the word is nobody's name, there is no cluster, or it takes too long. Never rejects. */
@@ -125,7 +127,7 @@ function sourceOf({ command, operands, option }: CompletedLine): Source | undefi
     // What a cluster does not have, or does not let us see, hides nothing else.
     const answers = await Promise.allSettled(found.map((source) => source(...asked)));
     const names = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
-    return [...new Set(names)].toSorted();
+    return [...new Set(names)].filter((name) => harmless.test(name)).toSorted();
   };
 }
 
