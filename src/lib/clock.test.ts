@@ -77,6 +77,14 @@ describe('a time of day', () => {
     assert.equal(run.mock.callCount(), 0);
     assert.equal(clock.pending, 0);
   });
+
+  it('is cancelled however long it was waited for', () => {
+    const clock = createFakeClock(0);
+    const cancel = afterTime(clock, Infinity, () => {});
+    for (let minute = 0; minute < 60 * 24 * 60; minute++) clock.advance(60_000);
+    cancel();
+    assert.equal(clock.pending, 0);
+  });
 });
 
 describe('sleep', () => {

@@ -33,11 +33,15 @@ const lookAgainMs = 60_000;
  * what ends by the calendar must not wait for one alone.
  */
 export function afterTime(clock: Clock, atMs: number, run: () => void): () => void {
-  const leftMs = Math.max(atMs - clock.nowMs(), 0);
-  let cancel = clock.after(Math.min(leftMs, lookAgainMs), () => {
-    if (clock.nowMs() >= atMs) run();
-    else cancel = afterTime(clock, atMs, run);
-  });
+  let cancel = (): void => {};
+  const wait = (): void => {
+    const leftMs = Math.max(atMs - clock.nowMs(), 0);
+    cancel = clock.after(Math.min(leftMs, lookAgainMs), () => {
+      if (clock.nowMs() >= atMs) run();
+      else wait();
+    });
+  };
+  wait();
   return () => cancel();
 }
 
