@@ -493,6 +493,72 @@ describe('the deployer', () => {
     assert.equal(await find(kinds.Deployment, 'again'), undefined);
   });
 
+  it('goes on by the last parameters that made sense after a restart, too', async () => {
+    const revision = 'restarted';
+    const startOne = async (identity: string): Promise<{ stop: () => Promise<void> }> => {
+      const own = new AbortController();
+      const running = await startControl({ ...controlOptions(), identity, revision, signal: own.signal });
+      controls.push(running);
+      stop.signal.addEventListener('abort', () => own.abort());
+      return {
+        stop() {
+          own.abort();
+          return running.done;
+        },
+      };
+    };
+    const name = 'kept';
+    const parametersRef = { group: '', kind: 'ConfigMap', name: 'kept-options' };
+    const annotated = (from: string): string => `spec: { template: { metadata: { annotations: { from: ${from} } } } }`;
+    const change = (deployment: string): Promise<unknown> =>
+      admin.patch(kinds.ConfigMap, 'kept-options', namespace, { data: { deployment } }, { type: 'merge' });
+    const from = async (): Promise<string | undefined> =>
+      (await find(kinds.Deployment, name))?.spec.template.metadata?.annotations?.['from'];
+    const becomes = (wanted: string): Promise<true> =>
+      eventually(async () => ((await from()) === wanted ? true : undefined), `it is deployed as of ${wanted}`);
+
+    await put(kinds.ConfigMap, {
+      metadata: { name: 'kept-options', namespace },
+      data: { deployment: annotated('first') },
+    });
+    const labels = { 'istio.io/rev': revision };
+    await put(kinds.Gateway, waypoint(name, { labels }, { infrastructure: { parametersRef } }));
+    const first = await startOne('istiod-restarted-1');
+    await becomes('first');
+    await eventually(async () => {
+      const kept = (await find(kinds.Gateway, name))?.metadata.annotations?.['gateway.ambit.dev/last-parameters'];
+      return kept?.includes('from: first');
+    }, 'the parameters are kept');
+    assert.equal(
+      (await find(kinds.Deployment, name))?.metadata.annotations?.['gateway.ambit.dev/last-parameters'],
+      undefined,
+      "they are the Gateway's alone",
+    );
+    await first.stop();
+    await change('{');
+    await admin.delete(kinds.Deployment, name, namespace);
+    await eventually(async () => !(await find(kinds.Deployment, name)), 'it is gone');
+
+    const second = await startOne('istiod-restarted-2');
+    await settles(name, 'Accepted', /^False InvalidParameters: .*deployment.* is no YAML/);
+    await becomes('first');
+    await change(annotated('second'));
+    await becomes('second');
+    await settles(name, 'Accepted', /^True/);
+    await admin.patch(
+      kinds.Gateway,
+      name,
+      namespace,
+      { spec: { infrastructure: { parametersRef: null } } },
+      { type: 'merge' },
+    );
+    await eventually(async () => {
+      const { annotations = {} } = (await find(kinds.Gateway, name))?.metadata ?? {};
+      return !('gateway.ambit.dev/last-parameters' in annotations);
+    }, 'none are kept where there are none');
+    await second.stop();
+  });
+
   it('takes everything of a Gateway with it, and what it deployed when its class becomes another', async () => {
     await admin.delete(kinds.Gateway, 'wp', namespace);
     for (const kind of [kinds.Deployment, kinds.Service, kinds.ServiceAccount]) {

@@ -16,6 +16,7 @@ import type { Log } from '../../lib/log.ts';
 import { createWorkQueue } from '../work-queue.ts';
 import { createClass, ownClasses, ownControllers } from './gateway-classes.ts';
 import { managerOf } from './gateway-metadata.ts';
+import { keptParameters, parametersAnnotation, parametersToKeep } from './kept-parameters.ts';
 import { ManagedObjects } from './managed-objects.ts';
 import type { Overlay } from './parts.ts';
 import type { ProxyMesh } from './proxy-deployment.ts';
@@ -69,8 +70,8 @@ export function startDeployer(options: DeployerOptions): Deployer {
   const { client, discovery, cluster, isLeader, signal, log } = options;
   const controllers = ownControllers(options.hasIstioClasses);
   const problems = new Map<string, DeployProblem>();
-  /** The last ones that made sense for a Gateway, with its uid; by `namespace/name`. */
-  const lastOverlays = new Map<string, { readonly uid: string | undefined; readonly overlays: readonly Overlay[] }>();
+  /** By `namespace/name`, what the Gateway will say once the watch tells of it. */
+  const lastParameters = new Map<string, LastParameters>();
   /** ConfigMaps that say something of a whole class, by their key. */
   const classDefaults = new Map<string, ConfigMap>();
 
@@ -94,7 +95,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
   const reconcile = async (name: string): Promise<void> => {
     const gateway = discovery.gateways.get(keyOf(name));
     if (!gateway || !isOfRevision(gateway)) {
-      lastOverlays.delete(name);
+      lastParameters.delete(name);
       setProblem(name, undefined);
       return;
     }
@@ -109,7 +110,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
       const message = `a control plane with a newer way of deploying has it: ${versionAnnotation} says so`;
       return setProblem(name, { reason: 'Invalid', message });
     }
-    const { rendered, problem } = await render(name, gateway, objects);
+    const { rendered, problem, parameters } = await render(name, gateway, objects);
     if (problem) setProblem(name, problem);
     if (!rendered) return;
     await claim(gateway);
@@ -120,54 +121,71 @@ export function startDeployer(options: DeployerOptions): Deployer {
     }
     const refused = refusals.length > 0 ? ({ reason: 'Invalid', message: refusals.join('; ') } as const) : undefined;
     setProblem(name, problem ?? refused);
+    if (parameters && !refused) await keep(name, gateway, parameters);
     await managed.prune(gateway, rendered, discovery.gatewayReach.get(keyOf(name))?.hasReadyProxy ?? false);
   };
 
   /** By the last parameters that made sense where those of now make none; not at all where none are known. */
-  const render = async (
-    name: string,
-    gateway: Gateway,
-    objects: GatewayObjects,
-  ): Promise<{ readonly rendered?: Rendered[] | undefined; readonly problem?: DeployProblem }> => {
+  const render = async (name: string, gateway: Gateway, objects: GatewayObjects): Promise<Outcome> => {
     const { values } = options;
-    const { uid } = gateway.metadata;
     const system = discovery.sources.namespaces.get(objectKey(cluster, '', options.mesh.namespace));
     const mesh = { ...options.mesh, network: system?.metadata.labels?.['topology.istio.io/network'] ?? '' };
-    const by = (overlays: readonly Overlay[]): Rendered[] =>
-      renderGateway(gateway, objects, { values, mesh, overlays });
+    const by = async (parameters: readonly ConfigMap[]): Promise<Rendered[]> =>
+      renderGateway(gateway, objects, { values, mesh, overlays: await overlaysOf(parameters) });
     try {
-      const overlays = await overlaysOf(gateway);
-      const rendered = by(overlays);
-      lastOverlays.set(name, { uid, overlays });
-      return { rendered };
+      const parameters = await parametersOf(gateway);
+      return { rendered: await by(parameters), parameters };
     } catch (error) {
       if (codeOf(error) !== 'control.overlay') throw error;
       const problem = { reason: 'InvalidParameters', message: messageOf(error) } as const;
-      const last = lastOverlays.get(name);
-      return { rendered: last && last.uid === uid ? tryRender(() => by(last.overlays)) : undefined, problem };
+      const last = lastParameters.get(name);
+      const known = last && last.uid === gateway.metadata.uid ? last.parameters : keptParameters(gateway);
+      return { rendered: known && (await tryRender(() => by(known))), problem };
     }
   };
 
-  const overlaysOf = async ({ metadata, spec }: Gateway): Promise<Overlay[]> => {
+  /** Those that the API took: they are the last good ones from now on. */
+  const keep = async (name: string, gateway: Gateway, parameters: readonly ConfigMap[]): Promise<void> => {
+    const { uid, annotations } = gateway.metadata;
+    const before = lastParameters.get(name);
+    const kept = parametersToKeep(gateway, parameters);
+    lastParameters.set(name, { uid, parameters, kept });
+    const wasTooLong = before !== undefined && before.kept === undefined;
+    if (kept === undefined && !wasTooLong) {
+      log.warn('the parameters of a Gateway are too long to be kept for control planes that start later', {
+        gateway: name,
+      });
+    }
+    const value = kept ?? null;
+    if ((annotations?.[parametersAnnotation] ?? null) === value) return;
+    await annotate(gateway, { [parametersAnnotation]: value });
+  };
+
+  const parametersOf = async ({ metadata, spec }: Gateway): Promise<ConfigMap[]> => {
     const [oldest] = [...classDefaults.values()]
       .filter((map) => map.metadata.labels?.[defaultsLabel] === spec.gatewayClassName)
       .toSorted((a, b) => ageOf(a).localeCompare(ageOf(b)));
     const reference = spec.infrastructure?.parametersRef;
-    if (!oldest && !reference) return [];
-    const { overlayError, readOverlay } = await import('./overlay.ts');
-    const overlays = oldest ? [readOverlay(oldest)] : [];
-    if (!reference) return overlays;
+    const parameters = oldest ? [oldest] : [];
+    if (!reference) return parameters;
+    const { overlayError } = await import('./overlay.ts');
     const { group, kind, name } = reference;
     if (group !== '' || kind !== 'ConfigMap') throw overlayError(`parametersRef names a ${kind}, not a ConfigMap`);
     const map = discovery.sources.configMaps.get(objectKey(cluster, metadata.namespace ?? '', name));
     if (!map) throw overlayError(`ConfigMap ${metadata.namespace}/${name}, which parametersRef names, does not exist`);
-    return [...overlays, readOverlay(map)];
+    return [...parameters, map];
   };
 
   /** Before anything else, so that a controller of an older version steps back. */
-  const claim = async ({ metadata }: Gateway): Promise<void> => {
-    if (metadata.annotations?.[versionAnnotation] === String(controllerVersion)) return;
-    const annotations = { [versionAnnotation]: String(controllerVersion) };
+  const claim = async (gateway: Gateway): Promise<void> => {
+    if (gateway.metadata.annotations?.[versionAnnotation] === String(controllerVersion)) return;
+    await annotate(gateway, { [versionAnnotation]: String(controllerVersion) });
+  };
+
+  const annotate = async (
+    { metadata }: Gateway,
+    annotations: Readonly<Record<string, string | null>>,
+  ): Promise<void> => {
     const { name = '', namespace } = metadata;
     await client.patch(
       kinds.Gateway,
@@ -248,10 +266,32 @@ export function startDeployer(options: DeployerOptions): Deployer {
   };
 }
 
+interface LastParameters {
+  /** Of the Gateway. */
+  readonly uid: string | undefined;
+  readonly parameters: readonly ConfigMap[];
+  readonly kept: ReturnType<typeof parametersToKeep>;
+}
+
+interface Outcome {
+  /** Absent: nothing that is known makes sense, and what was deployed stays as it is. */
+  readonly rendered?: Rendered[] | undefined;
+  readonly problem?: DeployProblem;
+  /** By which it was rendered; absent: by earlier ones. */
+  readonly parameters?: readonly ConfigMap[];
+}
+
+/** Heavy, for the schemas: imported where there are parameters. Throws `control.overlay`. */
+async function overlaysOf(parameters: readonly ConfigMap[]): Promise<Overlay[]> {
+  if (parameters.length === 0) return [];
+  const { readOverlay } = await import('./overlay.ts');
+  return parameters.map(readOverlay);
+}
+
 /** Undefined: an overlay does not fit what the Gateway has become. */
-function tryRender(render: () => Rendered[]): Rendered[] | undefined {
+async function tryRender(render: () => Promise<Rendered[]>): Promise<Rendered[] | undefined> {
   try {
-    return render();
+    return await render();
   } catch (error) {
     if (codeOf(error) !== 'control.overlay') throw error;
     return undefined;
