@@ -83,6 +83,35 @@ describe('a revoked certificate', { skip }, () => {
     );
   });
 
+  test('is refused whatever else its peer sends, in whatever order', async () => {
+    using root = openOpensslRoot('mesh');
+    using signer = root.intermediate('signer');
+    using stranger = openOpensslRoot('signer');
+    const server = workloadCertificateOf(signer, root, web);
+    const dialler = workloadCertificateOf(signer, root, client);
+    const [leaf = '', intermediate = ''] = dialler.chainPem;
+    const elsewhere = stranger.leaf('spiffe://cluster.local/ns/shop/sa/elsewhere').certPem;
+    const revocations = createRevocations({ onRevoked: () => {} });
+    const many = Array.from({ length: 20 }, () => elsewhere);
+    const orders = [
+      [leaf, elsewhere, intermediate],
+      [leaf, intermediate, elsewhere],
+      [leaf, elsewhere, elsewhere, intermediate],
+    ];
+    for (const chainPem of orders) await assertTrusted(server, { ...dialler, chainPem }, revocations);
+    signer.revoke(leaf);
+    revocations.update(parseRevocationLists(signer.crl()));
+    for (const chainPem of orders) {
+      const { accepted } = await shake(server, { ...dialler, chainPem }, revocations);
+      await assert.rejects(accepted, {
+        code: 'identity.revoked',
+        message: /the peer's certificate, serial [0-9a-f]+, is revoked/,
+      });
+    }
+    const { accepted } = await shake(server, { ...dialler, chainPem: [leaf, ...many, intermediate] }, revocations);
+    await assert.rejects(accepted, { code: 'identity.revoked', message: /is not one that can be followed/ });
+  });
+
   test('a list that its issuer did not sign revokes nothing', async () => {
     using root = openOpensslRoot('mesh');
     using impostor = openOpensslRoot('mesh');

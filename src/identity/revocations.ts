@@ -35,6 +35,8 @@ export interface Revocations {
 }
 
 const maxDepth = 8;
+/** A leaf, the intermediates of a path, and as many that a peer left in its chain. */
+const maxSent = 16;
 const sliceMs = 2;
 
 export function createRevocations({ onRevoked }: RevocationsOptions): Revocations {
@@ -59,6 +61,7 @@ export function createRevocations({ onRevoked }: RevocationsOptions): Revocation
   const problemOf = ({ socket, rootsPem }: TrackedPeer): string | undefined => {
     if (byIssuer.size === 0) return undefined;
     const path = pathOf(socket, rootsPem);
+    if (!path) return "the peer's chain is not one that can be followed to its root";
     for (const [i, certificate] of path.entries()) {
       // The last one is a root, which answers for itself.
       if (!isRevoked(certificate, path[i + 1] ?? certificate)) continue;
@@ -100,8 +103,7 @@ export function createRevocations({ onRevoked }: RevocationsOptions): Revocation
 
 /** Whether a peer whose handshake is done would chain to these roots, where it was let in by others. */
 export function isPeerOf(socket: TLSSocket, rootsPem: string): boolean {
-  const last = pathOf(socket, rootsPem).at(-1);
-  return rootsOf(rootsPem).some(({ fingerprint256 }) => fingerprint256 === last?.fingerprint256);
+  return pathOf(socket, rootsPem) !== undefined;
 }
 
 function revoked(problem: string, role: PeerRole): AmbitError {
@@ -111,18 +113,34 @@ function revoked(problem: string, role: PeerRole): AmbitError {
   });
 }
 
-/** From the leaf to a root: what the peer sent, and our roots. It verified before, so the path is there. */
-function pathOf(socket: TLSSocket, rootsPem: string): X509Certificate[] {
-  const path: X509Certificate[] = [];
-  let current = socket.getPeerX509Certificate();
+/**
+ * From the leaf to one of the roots, each signed by the next; undefined: there is no such path. What a peer sends besides its leaf is in
+ * whatever order it likes, with certificates of strangers in between.
+ */
+function pathOf(socket: TLSSocket, rootsPem: string): X509Certificate[] | undefined {
   const roots = rootsOf(rootsPem);
-  while (current && path.length < maxDepth) {
+  const [leaf, ...sent] = sentBy(socket);
+  const path: X509Certificate[] = [];
+  for (let current = leaf; current && path.length < maxDepth;) {
     path.push(current);
     const child: X509Certificate = current;
-    if (child.checkIssued(child)) break;
-    current = roots.find((root) => child.checkIssued(root) && child.verify(root.publicKey)) ?? child.issuerCertificate;
+    const isIssuer = (one: X509Certificate): boolean => child.checkIssued(one) && child.verify(one.publicKey);
+    const isRoot = roots.some(({ fingerprint256 }) => fingerprint256 === child.fingerprint256);
+    if (isRoot && isIssuer(child)) return path;
+    // One that another one signed, too, is a root all the same where nobody has that other one.
+    const issuer: X509Certificate | undefined = roots.find(isIssuer) ?? sent.find(isIssuer);
+    if (!issuer && isRoot) return path;
+    current = issuer;
   }
-  return path;
+  return undefined;
+}
+
+/** Leaf first, then what came with it. A longer list is no chain: what of it is not looked at leads nowhere. */
+function sentBy(socket: TLSSocket): X509Certificate[] {
+  const certificates: X509Certificate[] = [];
+  let current = socket.getPeerX509Certificate();
+  for (; current && certificates.length < maxSent; current = current.issuerCertificate) certificates.push(current);
+  return certificates;
 }
 
 /** The mesh's bundle, and at a gateway one for each set of authorities that clients come from. */
