@@ -241,6 +241,34 @@ describe('a workload known by name', () => {
     assert.deepEqual(located.kind === 'tcp' && [located.ip, located.port], ['192.0.2.7', 8080]);
   });
 
+  test('that stands for something of the mesh is reached like that: in its tunnel, by its waypoint, or not at all', () => {
+    const alias = meshService({ name: 'alias', hostname: 'alias.example.com', addresses: web.addresses });
+    const services = new Map([[serviceKey('shop', alias.hostname), []]]);
+    const byName = pod(9, { addresses: [], hostname: 'db.example.com', tunnelProtocol: 'none', services });
+    const inner = { ...web, addresses: [{ network: defaultNetwork, ip: '10.96.0.20' }] };
+    const ports = [{ servicePort: 8080, targetPort: 9090, appProtocol: 'unknown' as const }];
+    const at = (ip: string, ...parts: (MeshWorkload | MeshService)[]): OutboundPlan => {
+      const found = plan(meshOf(client, alias, byName, ...parts), '10.96.0.10', 80);
+      assert.equal(found.kind, 'resolve');
+      return found.kind === 'resolve' ? found.withAddress(ip) : found;
+    };
+    const pods = [{ ...inner, ports }, pod(1)];
+    assert.deepEqual(
+      [hbone(at('10.96.0.20', ...pods)).authority, hbone(at('10.96.0.20', ...pods)).drawn],
+      ['10.1.1.1:9090', pod(1).uid],
+    );
+    assert.equal(hbone(at('10.1.1.1', ...pods)).authority, '10.1.1.1:8080');
+    assert.equal(hbone(at('10.1.1.1', ...pods)).service, alias);
+    const guarded = { ...inner, ports, waypoint: hostname('wp') };
+    assert.equal(hbone(at('10.96.0.20', guarded, pod(1), ...gateway('wp'))).via, 'waypoint');
+    assert.equal(refusal(at('10.96.0.20', guarded, pod(1))), 'waypoint-absent');
+    assert.equal(at('203.0.113.9', ...pods).kind, 'tcp');
+    assert.equal(at('10.96.0.10', ...pods).kind, 'tcp', 'its own address is no way round');
+    const strict = { ...client, outboundMode: 'registry-only' as const };
+    const outside = plan(meshOf(strict, alias, byName), '10.96.0.10', 80, { own: strict });
+    assert.equal(outside.kind === 'resolve' && outside.withAddress('203.0.113.9').kind, 'tcp');
+  });
+
   test('may be of either family where the pod has both', () => {
     const own = { ...client, addresses: ['10.1.0.1', 'fd00::1'] };
     const found = plan(meshOf(own, web, named), '10.96.0.10', 80, { own });

@@ -154,9 +154,10 @@ function planService(service: MeshService, request: Planning): OutboundPlan {
     if (!found) return second ?? refuseEmpty(service, ranked, request);
     const { workload, targetPort } = found;
     if (workload.network === own.network) {
-      return withAddress({ workload, service, drawn: true, wanted: destinationIp, families }, (ip) =>
-        planDirect({ workload, ip, port: targetPort, service, drawn: true }, request),
-      );
+      return withAddress({ workload, service, drawn: true, wanted: destinationIp, families }, (ip) => {
+        const target = { workload, ip, port: targetPort, service, drawn: true };
+        return isPlainName(workload) ? planNamed(target, request) : planDirect(target, request);
+      });
     }
     const plan = planGateway({ workload, service, drawn: true }, request);
     if (plan.kind === 'refuse') second ??= plan;
@@ -166,6 +167,21 @@ function planService(service: MeshService, request: Planning): OutboundPlan {
     cutOff.add(workload.uid);
     if (cutOff.size >= maxCutOff) return second;
   }
+}
+
+function isPlainName({ addresses, tunnelProtocol }: MeshWorkload): boolean {
+  return addresses.length === 0 && tunnelProtocol === 'none';
+}
+
+/** What a name outside stands for may be part of the mesh after all: then it is reached as if its address had been dialled. */
+function planNamed(target: Target & { readonly service: MeshService }, request: Planning): OutboundPlan {
+  const { ip: destinationIp, port: destinationPort } = target;
+  const { service, workload } = addressee({ ...request, destinationIp });
+  const isOther = service !== undefined && service !== target.service;
+  if (!isOther && workload?.tunnelProtocol !== 'hbone') return planDirect(target, request);
+  const plan = planOutbound({ ...request, destinationIp, destinationPort });
+  // The client meant the service by whose name it came here.
+  return plan.kind === 'resolve' ? planDirect(target, request) : { ...plan, service: target.service };
 }
 
 /** Networks are few, and an endpoint stands for all that a service has in one of them. */

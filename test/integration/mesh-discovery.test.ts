@@ -198,6 +198,23 @@ describe('discovery', () => {
     await expectReply(/^hello$/, 'fd50::3', 9000);
   });
 
+  it('reaches a Service of the mesh in its tunnels where a ServiceEntry is another name of it', async () => {
+    await mesh.client.create(
+      kinds.ServiceEntry,
+      object('ServiceEntry', 'alias', {
+        hosts: ['alias.example.com'],
+        addresses: ['10.50.0.4', 'fd50::4'],
+        ports: [{ number: 7000, name: 'tcp', protocol: 'TCP' }],
+        resolution: 'DNS',
+        endpoints: [{ address: 'server.default.svc.cluster.local' }],
+      }),
+    );
+    for (const address of ['10.50.0.4', 'fd50::4']) await expectReply(/^hello$/, address, 7000);
+    const seen = ['direction="inbound"', 'dst.workload="server"', 'sa/client"', 'connection complete'];
+    for (const ip of ['10.', '[fd00:']) await accessLine(mesh, 'node-2', [...seen, `dst.hbone_addr=${ip}`]);
+    await mesh.client.delete(kinds.ServiceEntry, 'alias', 'default');
+  });
+
   it('reaches the pods that a ServiceEntry selects, with their identity, by an address it was given', async () => {
     await mesh.client.create(
       kinds.ServiceEntry,

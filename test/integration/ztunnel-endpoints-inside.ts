@@ -223,6 +223,27 @@ describe('endpoints', { timeout: 160_000 }, () => {
         await near.logLine(/error="Cannot connect to \S+:7000: ECONNREFUSED/);
       });
 
+      test('a name that stands for a Service of the mesh leads into its tunnels, and to all of its endpoints', async () => {
+        const alias = { name: 'alias', hostname: 'alias.example.com' };
+        const named = meshWorkload({
+          name: 'named',
+          hostname: `alias-${family}.example.com`,
+          tunnelProtocol: 'none',
+          services: new Map([[serviceKey('shop', alias.hostname), portMap(80)]]),
+        });
+        nearSees(
+          meshService({ ...alias, addresses: [{ network: defaultNetwork, ip: otherVip }], ports: portMap(80) }),
+          named,
+          { ...web, addresses: [{ network: defaultNetwork, ip: vip }] },
+          inService(bare),
+          inService(one),
+        );
+        names = { 4: [], 6: [], [family === 'IPv4' ? 4 : 6]: [vip] };
+        const answers = await Promise.all(Array.from({ length: 10 }, () => ask(otherVip)));
+        assert.deepEqual(new Set(answers), new Set(['web-1:ping']));
+        await near.logLine(/dst\.hbone_addr=\S+:9080 .*dst\.identity="spiffe:\/\/cluster\.local\/ns\/shop\/sa\/web-1"/);
+      });
+
       test('a block of addresses leads to its endpoints, and what passes through goes where it wants', async () => {
         const block = { network: defaultNetwork, ip: family === 'IPv4' ? '198.51.100.0' : '2001:db8:5::' };
         const prefixLength = family === 'IPv4' ? 24 : 64;

@@ -133,7 +133,8 @@ function located(
     (resolved) => {
       const found = plan.withAddress(resolved);
       if (found.kind === 'resolve') throw new Error('A plan with an address asks for none');
-      return { plan: found, resolved };
+      // The address may be a service's of the mesh, with endpoints of its own to try.
+      return found.kind !== 'refuse' && found.drawn === drawn ? { plan: found, resolved } : { plan: found };
     },
     (error: unknown) => ({ plan: { ...plan, error: error as Error } }),
   );
