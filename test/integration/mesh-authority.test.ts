@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { kinds, type Event } from '../../src/api/index.ts';
+import { createRoot } from '../../src/ca/index.ts';
 import { splitCertificates } from '../../src/identity/index.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { accessLines, metricSum } from '../support/access-log.ts';
 import { openTestAuthority } from '../support/certificates.ts';
 import { converse, type Conversation } from '../support/conversation.ts';
@@ -107,11 +109,17 @@ describe('the authority of a mesh', () => {
     };
     await eventually(isBack, 'the control plane is back', 60_000);
   };
-  const warning = (reason: string): Promise<Event> =>
+  const refusal = (message: RegExp): Promise<Event> =>
     eventually(async () => {
       const { items } = await opened.mesh.client.list(kinds.Event, { namespace: 'istio-system' });
-      return items.find((event) => event.reason === reason);
-    }, `an Event ${reason}`);
+      return items.find((event) => event.reason === 'MaterialRefused' && message.test(event.message ?? ''));
+    }, `an Event MaterialRefused of ${message}`);
+  const refusals = async (): Promise<number> => {
+    const script =
+      'fetch("http://172.30.0.1:15014/metrics").then((r) => r.text()).then((t) => process.stdout.write(t))';
+    const { stdout } = await opened.mesh.ambit(['exec', '--node', 'node-1', '--', process.execPath, '-e', script]);
+    return Number(/^ambit_ca_material_refused_total (\d+)/m.exec(stdout)?.[1] ?? 0);
+  };
 
   it('takes another root and signer while connections are made, without one that fails', async () => {
     const { mesh } = opened;
@@ -189,14 +197,46 @@ describe('the authority of a mesh', () => {
 
   it('refuses broken material, naming the key of the Secret, and goes on with what it had', async () => {
     const { mesh } = opened;
-    const other = openOpensslRoot('other');
-    const data = { 'ca-key.pem': encode(other.keyPem) };
-    other[Symbol.dispose]();
-    await mesh.client.patch(kinds.Secret, 'cacerts', 'istio-system', { data }, { type: 'merge' });
-    const { message = '', involvedObject } = await warning('MaterialRefused');
-    assert.match(message, /ca-key\.pem is not the key of ca-cert\.pem; the last good material stays in force/);
-    assert.equal(involvedObject.name, 'cacerts');
-    assert.ok(!message.includes('PRIVATE'));
+    using other = openOpensslRoot('other');
+    using narrow = next.intermediate('narrow', 'ec', 'basicConstraints=critical,CA:true,pathlen:0');
+    using below = narrow.intermediate('below');
+    const leaf = next.leaf('spiffe://cluster.local/ns/default/sa/client');
+    const past = { ...systemClock, nowMs: () => Date.now() - 3 * 24 * 3600_000 };
+    const ended = await createRoot({ clock: past, ttlDays: 1 });
+    const before = await mesh.client.get(kinds.Secret, 'cacerts', 'istio-system');
+    const cases: readonly (readonly [RegExp, Readonly<Record<string, string>>])[] = [
+      [/ca-key\.pem is not the key of ca-cert\.pem/, { 'ca-key.pem': other.keyPem }],
+      [
+        /ca-cert\.pem is not the certificate of an authority/,
+        { 'ca-cert.pem': leaf.certPem, 'ca-key.pem': leaf.keyPem },
+      ],
+      [
+        /ca-cert\.pem cannot sign: ".*" ended at/,
+        { 'ca-cert.pem': ended.certPem, 'ca-key.pem': ended.keyPem, 'root-cert.pem': ended.certPem },
+      ],
+      [
+        /ca-cert\.pem signs what no peer takes: .*PATH_LENGTH_EXCEEDED/,
+        {
+          'ca-cert.pem': below.certPem,
+          'ca-key.pem': below.keyPem,
+          'cert-chain.pem': below.certPem + narrow.certPem,
+        },
+      ],
+    ];
+    for (const [said, files] of cases) {
+      const counted = await refusals();
+      const data = {
+        ...before.data,
+        ...Object.fromEntries(Object.entries(files).map(([name, text]) => [name, encode(text)])),
+      };
+      await mesh.client.patch(kinds.Secret, 'cacerts', 'istio-system', { data }, { type: 'merge' });
+      const { message = '', involvedObject } = await refusal(said);
+      assert.match(message, /; the last good material stays in force$/);
+      assert.equal(involvedObject.name, 'cacerts');
+      assert.ok(!message.includes('PRIVATE'));
+      await eventually(async () => (await refusals()) > counted, 'the refusal is counted');
+      assert.deepEqual(await publishedRoots(), [next.certPem.trim()]);
+    }
     // A new identity is signed for all the same.
     await mesh.apply(
       JSON.stringify({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'late', namespace: 'default' } }),
