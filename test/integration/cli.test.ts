@@ -334,6 +334,59 @@ describe('a mesh', () => {
     );
   });
 
+  it('a certificate shown for a pod is its own, until when it holds, in every format', async () => {
+    const shown = async (...words: readonly string[]): Promise<{ identity: string; type: string }[]> =>
+      JSON.parse((await inMesh(['ztunnel-config', 'certificates', ...words, '-o', 'json'])).stdout);
+    const client = openKubeClient(loadKubeconfig(join(state, 'kubeconfig')), { log: silentLog() });
+    const setMode = (mode: string | null): Promise<unknown> =>
+      client.patch(
+        kinds.Pod,
+        'bare',
+        'default',
+        { metadata: { labels: { 'istio.io/dataplane-mode': mode } } },
+        { type: 'merge' },
+      );
+    try {
+      await setMode('ambient');
+      const rows = await eventually(async () => {
+        const found = await shown('bare');
+        return found.length > 0 ? found : undefined;
+      }, 'the pod has a certificate');
+      assert.partialDeepStrictEqual(rows[0], {
+        identity: 'spiffe://cluster.local/ns/default/sa/default',
+        type: 'Leaf',
+      });
+      assert.equal(new Set(rows.map(({ identity }) => identity)).size, 1);
+      const { stdout } = await inMesh(['zc', 'cert', 'bare', '-o', 'wide']);
+      assert.match(stdout, /sa\/default +Leaf +Available +true +[0-9a-f]+ .* (23h|24h|1d) +-\n/);
+    } finally {
+      await setMode(null);
+      await client.close();
+    }
+  });
+
+  it('log levels are set on every ztunnel, and those that say nothing are refused', async () => {
+    const set = await inMesh(['ztunnel-config', 'log', '--level', 'info,pool:debug']);
+    const answers = set.stdout.match(/^current log level is info,data\.pool:debug$/gm);
+    assert.equal(answers?.length, 2, set.stdout + set.stderr);
+    assertOneLine(
+      await inMesh(['ztunnel-config', 'log', '--level', 'info,poole:debug']),
+      2,
+      /^ambit: Unknown scope "poole": there are access, admin, certificates, data, data\.dns, .*, zds$/,
+    );
+    assert.match((await inMesh(['zc', 'log', '--node', 'node-1'])).stdout, /is info,data\.pool:debug$/m);
+    assert.match((await inMesh(['zc', 'log', '--reset'])).stdout, /is info$/m);
+  });
+
+  it('completion knows the pods, nodes and namespaces of the mesh', async () => {
+    const words = async (...line: readonly string[]): Promise<string[]> =>
+      (await ambit(['complete', '--', ...line])).stdout.split('\n');
+    assert.ok((await words('exec', '--state', state)).includes('bare'));
+    assert.ok((await words('zc', 'cons', '--state', state)).includes('bare.default'));
+    assert.deepEqual((await words('zc', 'all', '--state', state, '--node')).slice(0, 2), ['node-1', 'node-2']);
+    assert.ok((await words('exec', '--state', state, '-n')).includes('istio-system'));
+  });
+
   it('--kubeconfig adds a context to a file, and reads it', async () => {
     const config = await file(
       'config',
