@@ -9,7 +9,7 @@ import { kinds } from '../../api/kinds.ts';
 import type { KubeObject } from '../../api/meta.ts';
 import type { ClusterId } from '../../api/names.ts';
 import { defaultRevision, objectKey, type Discovery, type GatewayObjects } from '../../discovery/index.ts';
-import type { KubeClient } from '../../kube/index.ts';
+import { startInformer, type KubeClient } from '../../kube/index.ts';
 import { sleep } from '../../lib/clock.ts';
 import { codeOf, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
@@ -100,7 +100,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
       return;
     }
     if (!isLeader() || gateway.metadata.deletionTimestamp !== undefined) return;
-    await managed.synced();
+    await Promise.all([managed.synced(), proxyConfigs.synced]);
     const objects = discovery.gatewayObjects.get(keyOf(name));
     if (!objects?.isDeployed || !controllers.has(objects.controller)) {
       setProblem(name, undefined);
@@ -131,7 +131,12 @@ export function startDeployer(options: DeployerOptions): Deployer {
     const system = discovery.sources.namespaces.get(objectKey(cluster, '', options.mesh.namespace));
     const mesh = { ...options.mesh, network: system?.metadata.labels?.['topology.istio.io/network'] ?? '' };
     const by = async (parameters: readonly ConfigMap[]): Promise<Rendered[]> =>
-      renderGateway(gateway, objects, { values, mesh, overlays: await overlaysOf(parameters) });
+      renderGateway(gateway, objects, {
+        values,
+        mesh,
+        overlays: await overlaysOf(parameters),
+        proxyConfigs: [...proxyConfigs.store.values()],
+      });
     try {
       const parameters = await parametersOf(gateway);
       return { rendered: await by(parameters), parameters };
@@ -231,6 +236,14 @@ export function startDeployer(options: DeployerOptions): Deployer {
   const all = (): void => {
     for (const [key] of discovery.gateways.entries()) queue.add(nameOfKey(key));
   };
+  const proxyConfigs = startInformer(client, kinds.ProxyConfig, {
+    signal,
+    log,
+    isOptional: true,
+    onAdd: all,
+    onUpdate: all,
+    onDelete: all,
+  });
   discovery.gateways.subscribe((changes) => {
     for (const key of changes.keys()) queue.add(nameOfKey(key));
   });

@@ -2,9 +2,11 @@
 import type { Deployment } from '../../api/apps.ts';
 import type { Container, EnvVar, PodSpec, Volume, VolumeMount } from '../../api/core.ts';
 import type { Gateway } from '../../api/gateway.ts';
+import type { ProxyConfig } from '../../api/istio.ts';
 import type { GatewayObjects } from '../../discovery/index.ts';
 import { gatewayLabels, gatewaySelector, infrastructure, ownedMetadata } from './gateway-metadata.ts';
 import { revocationConfigMap } from '../revocation-config-maps.ts';
+import { proxyConcurrency } from './proxy-concurrency.ts';
 import type { Placement, ProxyValues } from './proxy-values.ts';
 
 /** What a proxy is told of its mesh. */
@@ -31,11 +33,32 @@ const crlFolder = '/var/run/secrets/istio-crl';
 export function proxyDeployment(
   gateway: Gateway,
   objects: GatewayObjects,
-  { values, mesh }: { readonly values: ProxyValues; readonly mesh: ProxyMesh },
+  {
+    values,
+    mesh,
+    proxyConfigs = [],
+  }: { readonly values: ProxyValues; readonly mesh: ProxyMesh; readonly proxyConfigs?: readonly ProxyConfig[] },
 ): Deployment {
   const placement = (objects.role === 'waypoint' ? values.waypoint : values.gateway) ?? {};
   const { labels, annotations } = infrastructure(gateway);
   const network = networkOf(gateway, mesh);
+  const podLabels = {
+    'istio.io/dataplane-mode': 'none',
+    ...labels,
+    ...(isOfMesh(objects) ? { 'istio.io/dataplane-mode': 'none' } : {}),
+    ...(network === '' ? {} : { [networkLabel]: network }),
+    'sidecar.istio.io/inject': 'false',
+    'service.istio.io/canonical-name': objects.name,
+    'service.istio.io/canonical-revision': 'latest',
+    ...gatewayLabels(gateway, objects),
+  };
+  const concurrency = proxyConcurrency({
+    namespace: gateway.metadata.namespace ?? '',
+    labels: podLabels,
+    annotations: { ...gateway.metadata.annotations, ...annotations },
+    proxyConfigs,
+    rootNamespace: mesh.namespace,
+  });
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -46,16 +69,7 @@ export function proxyDeployment(
       strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
       template: {
         metadata: {
-          labels: {
-            'istio.io/dataplane-mode': 'none',
-            ...labels,
-            ...(objects.role === 'waypoint' ? { 'istio.io/dataplane-mode': 'none' } : {}),
-            ...(network === '' ? {} : { [networkLabel]: network }),
-            'sidecar.istio.io/inject': 'false',
-            'service.istio.io/canonical-name': objects.name,
-            'service.istio.io/canonical-revision': 'latest',
-            ...gatewayLabels(gateway, objects),
-          },
+          labels: podLabels,
           annotations: {
             'prometheus.io/path': '/stats/prometheus',
             'prometheus.io/port': '15020',
@@ -64,7 +78,7 @@ export function proxyDeployment(
             'istio.io/rev': mesh.revision,
           },
         },
-        spec: podSpec(gateway, objects, { values, mesh, placement }),
+        spec: podSpec(gateway, objects, { values, mesh, placement, concurrency }),
       },
     },
   };
@@ -84,6 +98,8 @@ interface PodContext {
 function podSpec(gateway: Gateway, objects: GatewayObjects, context: PodContext): PodSpec {
   const { affinity, nodeSelector, tolerations } = context.placement;
   const { imagePullSecrets = [] } = context.values;
+  /** Undefined: the proxies decide. */
+  readonly concurrency: number | undefined;
   return {
     serviceAccountName: objects.serviceAccount,
     // It asks nothing of the API server: its own token is for the control plane.
@@ -166,7 +182,8 @@ function containerPorts(gateway: Gateway): NonNullable<Container['ports']> {
   }));
 }
 
-function environment(gateway: Gateway, objects: GatewayObjects, { values, mesh, placement }: PodContext): EnvVar[] {
+function environment(gateway: Gateway, objects: GatewayObjects, context: PodContext): EnvVar[] {
+  const { values, mesh, placement, concurrency } = context;
   const { namespace = '' } = gateway.metadata;
   const owner = `kubernetes://apis/apps/v1/namespaces/${namespace}/deployments/${objects.name}`;
   return [
@@ -180,7 +197,7 @@ function environment(gateway: Gateway, objects: GatewayObjects, { values, mesh, 
     field('HOST_IP', 'status.hostIP'),
     field('NODE_NAME', 'spec.nodeName'),
     { name: 'ISTIO_CPU_LIMIT', valueFrom: { resourceFieldRef: { resource: 'limits.cpu', divisor: '0' } } },
-    { name: 'PROXY_CONFIG', value: JSON.stringify({ discoveryAddress: mesh.discoveryAddress }) },
+    { name: 'PROXY_CONFIG', value: JSON.stringify({ discoveryAddress: mesh.discoveryAddress, concurrency }) },
     field('ISTIO_META_SERVICE_ACCOUNT', 'spec.serviceAccountName'),
     field('ISTIO_META_NODE_NAME', 'spec.nodeName'),
     { name: 'ISTIO_META_CLUSTER_ID', value: mesh.clusterId },

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { Deployment } from '../../api/apps.ts';
 import type { Service } from '../../api/core.ts';
 import type { Gateway } from '../../api/gateway.ts';
+import type { ProxyConfig } from '../../api/istio.ts';
 import { gatewayObjects } from '../../discovery/gateway-objects.ts';
 import { readOverlay } from './overlay.ts';
 import type { Overlay } from './parts.ts';
@@ -40,11 +41,12 @@ function render(
     values = { image: 'ambit' },
     overlays = [],
     network = '',
-  }: { values?: ProxyValues; overlays?: Overlay[]; network?: string } = {},
+    proxyConfigs = [],
+  }: { values?: ProxyValues; overlays?: Overlay[]; network?: string; proxyConfigs?: ProxyConfig[] } = {},
 ): Parts {
   const objects = gatewayObjects(of, undefined);
   assert.ok(objects);
-  const all = renderGateway(of, objects, { values, mesh: { ...mesh, network }, overlays });
+  const all = renderGateway(of, objects, { values, mesh: { ...mesh, network }, overlays, proxyConfigs });
   const find = (kind: string): unknown => all.find((one) => one.kind.kind === kind)?.object;
   return {
     kinds: all.map(({ kind }) => kind.kind),
@@ -95,6 +97,30 @@ describe('what a Gateway is deployed as', () => {
     assert.equal(envOf(far, 'ISTIO_META_NETWORK'), 'far');
     assert.equal(podOf(far).metadata?.labels?.['topology.istio.io/network'], 'far');
     assert.equal(podOf(render(gateway())).metadata?.labels?.['topology.istio.io/network'], undefined);
+  });
+
+  it('has as many workers as a ProxyConfig of its pods or an annotation says, and a word of its own where nobody does', () => {
+    const discoveryAddress = mesh.discoveryAddress;
+    const told = (parts: Parts): unknown => JSON.parse(envOf(parts, 'PROXY_CONFIG') ?? '');
+    const configs: ProxyConfig[] = [
+      {
+        metadata: { name: 'two', namespace: 'shop' },
+        spec: { concurrency: 2, selector: { matchLabels: { 'gateway.networking.k8s.io/gateway-name': 'wp' } } },
+      },
+    ];
+    const annotations = { 'proxy.istio.io/config': 'concurrency: 0' };
+    assert.deepEqual(told(render(gateway())), { discoveryAddress });
+    assert.deepEqual(told(render(gateway(), { proxyConfigs: configs })), { discoveryAddress, concurrency: 2 });
+    assert.deepEqual(told(render(gateway({ metadata: { annotations } }))), { discoveryAddress, concurrency: 0 });
+    const infrastructure = { labels: { own: 'yes' } };
+    assert.deepEqual(told(render(gateway({ metadata: { annotations }, spec: { infrastructure } }))), {
+      discoveryAddress,
+      concurrency: 0,
+    });
+    assert.deepEqual(told(render(gateway({ metadata: { annotations } }), { proxyConfigs: configs })), {
+      discoveryAddress,
+      concurrency: 2,
+    });
   });
 
   it('is placed as the installation says', () => {

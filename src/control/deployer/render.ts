@@ -1,6 +1,7 @@
 /** Everything that is deployed for a Gateway: our objects, with the user's overlays merged into them. Pure. */
 import type { Gateway } from '../../api/gateway.ts';
 import type { KindRef, KubeObject } from '../../api/meta.ts';
+import type { ProxyConfig } from '../../api/istio.ts';
 import type { GatewayObjects } from '../../discovery/index.ts';
 import { gatewaySelector, ownedMetadata } from './gateway-metadata.ts';
 import { deployedParts, partKinds, type DeployedPart, type Overlay } from './parts.ts';
@@ -18,6 +19,8 @@ export interface RenderOptions {
   readonly mesh: ProxyMesh;
   /** In the order in which they apply: of the class, then of the Gateway. */
   readonly overlays: readonly Overlay[];
+  /** Of all namespaces. Default none. */
+  readonly proxyConfigs?: readonly ProxyConfig[];
 }
 
 /** Only where an overlay asks for them. */
