@@ -45,7 +45,7 @@ export function proxyDeployment(
   const podLabels = {
     'istio.io/dataplane-mode': 'none',
     ...labels,
-    ...(isOfMesh(objects) ? { 'istio.io/dataplane-mode': 'none' } : {}),
+    ...(objects.role === 'waypoint' ? { 'istio.io/dataplane-mode': 'none' } : {}),
     ...(network === '' ? {} : { [networkLabel]: network }),
     'sidecar.istio.io/inject': 'false',
     'service.istio.io/canonical-name': objects.name,
@@ -93,13 +93,13 @@ interface PodContext {
   readonly values: ProxyValues;
   readonly mesh: ProxyMesh;
   readonly placement: Placement;
+  /** Undefined: the proxies decide. */
+  readonly concurrency: number | undefined;
 }
 
 function podSpec(gateway: Gateway, objects: GatewayObjects, context: PodContext): PodSpec {
   const { affinity, nodeSelector, tolerations } = context.placement;
   const { imagePullSecrets = [] } = context.values;
-  /** Undefined: the proxies decide. */
-  readonly concurrency: number | undefined;
   return {
     serviceAccountName: objects.serviceAccount,
     // It asks nothing of the API server: its own token is for the control plane.

@@ -86,12 +86,12 @@ export class HostSet {
     return this.#byUid.get(uid);
   }
 
-  has(host: Host): boolean {
-    return this.#hosts.get(host.key) === host;
   byKey(key: string): Host | undefined {
     return this.#hosts.get(key);
   }
 
+  has(host: Host): boolean {
+    return this.#hosts.get(host.key) === host;
   }
 
   /** Looks at the mesh again, if it changed. */

@@ -5,13 +5,13 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { MeshState } from '../../mesh/index.ts';
 import type { ByteChannel } from '../../net/channel.ts';
-import type { StatsOfBackends } from './backend-stats.ts';
 import type { SharedCounts } from '../workers/shared-counts.ts';
+import type { StatsOfBackends } from './backend-stats.ts';
 import type { Connector } from './connector.ts';
-import type { HostPool } from './host-pool.ts';
 import type { Host } from './host.ts';
-import type { PooledConnection } from './pooled-connection.ts';
+import type { HostPool } from './host-pool.ts';
 import type { OpenOutliers } from './outlier-watch.ts';
+import type { PooledConnection } from './pooled-connection.ts';
 
 /** Speaks a version of HTTP on a channel that nobody has read from. */
 export type OpenClientConnection = (channel: ByteChannel, listener: ClientConnectionListener) => ClientConnection;
@@ -31,13 +31,13 @@ export interface PoolOwner {
   readonly address: string;
   readonly stats: StatsOfBackends;
   own(): MeshWorkload | undefined;
-  onConnectionOpened(connection: PooledConnection): void;
-  onConnectionClosed(connection: PooledConnection): void;
   /** What other threads of the process count at a backend; undefined: there are none. */
   countsOf?(backend: string): SharedCounts | undefined;
   readonly openOutliers: OpenOutliers;
   /** Hosts of a backend were taken out or back in. */
   onEjections?(backend: string, hosts: Iterable<Host>): void;
+  onConnectionOpened(connection: PooledConnection): void;
+  onConnectionClosed(connection: PooledConnection): void;
   onIdle(connection: PooledConnection): void;
   /** All connections of the pool take no more requests. */
   retireConnections(pool: HostPool): void;

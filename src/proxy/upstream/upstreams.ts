@@ -58,11 +58,11 @@ export interface UpstreamsOptions {
   readonly hbonePort?: number;
   /** Where connections are made from; absent: the process's own namespace. */
   readonly from?: () => { readonly netns: number; readonly mark: number };
+  /** Limits hold for all workers together; absent: there are no others. */
+  readonly share?: Pick<WorkerShare, 'countsOf' | 'openOutliers'>;
   /** For tests. */
   readonly codecs?: Codecs;
   readonly connector?: Connector;
-  /** Limits hold for all workers together; absent: there are no others. */
-  readonly share?: Pick<WorkerShare, 'countsOf' | 'openOutliers'>;
 }
 
 export function createUpstreams(options: UpstreamsOptions): Upstreams {
@@ -82,12 +82,12 @@ class UpstreamPools implements Upstreams, PoolOwner {
   readonly address: string;
   readonly own: () => MeshWorkload | undefined;
   readonly stats: StatsOfBackends;
+  readonly openOutliers: OpenOutliers;
+  readonly countsOf: (backend: string) => SharedCounts | undefined;
   readonly #meshConnector: MeshConnector | undefined;
   readonly #backends = new Map<string, BackendPool>();
   readonly #connections = new Set<PooledConnection>();
   readonly #stopFollowing: () => void;
-  readonly openOutliers: OpenOutliers;
-  readonly countsOf: (backend: string) => SharedCounts | undefined;
   #secrets: ReadonlyMap<string, TlsSecret> = new Map();
   #refreshDue = false;
   #state: 'open' | 'draining' | 'closed' = 'open';
@@ -103,13 +103,13 @@ class UpstreamPools implements Upstreams, PoolOwner {
     this.own = own;
     this.address = address;
     this.stats = statsOfBackends(options.metrics);
+    this.openOutliers = options.share?.openOutliers ?? ((watched, config) => new OutlierWatch(watched, config));
+    this.countsOf = (backend) => options.share?.countsOf(backend);
     this.codecs = options.codecs ?? {
       http1: (channel, listener) => createHttp1Client(channel, { listener, clock }),
       http2: (channel, listener) => createHttp2Client(channel, { listener, clock }),
     };
     if (options.connector) this.connector = options.connector;
-    this.openOutliers = options.share?.openOutliers ?? ((watched, config) => new OutlierWatch(watched, config));
-    this.countsOf = (backend) => options.share?.countsOf(backend);
     else this.connector = this.#meshConnector = createMeshConnector(options, () => this.#retireTunnelled());
     this.#stopFollowing = mesh.subscribe((change) => {
       if (change.kind === 'addresses') this.#refreshLater();
