@@ -8,7 +8,7 @@ import { createDebounce, createGraph } from '../collection/index.ts';
 import { createDiscovery, defaultRevision } from '../discovery/index.ts';
 import { EventRecorder, registerInformerMetrics, startLeaderElection } from '../kube/index.ts';
 import { sleep, systemClock } from '../lib/clock.ts';
-import { messageOf } from '../lib/errors.ts';
+import { codeOf, messageOf } from '../lib/errors.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
 import { watchAuthorityExpiry } from './authority-expiry.ts';
 import { createCallerAuthenticator } from './caller.ts';
@@ -16,6 +16,7 @@ import { createCertificateAuthorizer } from './certificates.ts';
 import type { ControlOptions, RunningControl } from './control-options.ts';
 import { defaultProxyValues } from './deployer/index.ts';
 import { createDiscoveryService } from './discovery-service.ts';
+import { followGatewayCertificates } from './gateway-certificates.ts';
 import { startGateways } from './gateways.ts';
 import { startInformers } from './informers.ts';
 import { createJwksFetcher, neverForKeys } from './jwks-fetcher.ts';
@@ -46,6 +47,8 @@ import {
 /** A policy change has to act within a second: wait little, and not for ever. */
 const quietMs = 25;
 const maxWaitMs = 250;
+/** Faults of users' objects that are told in a status: here they are a line, and no failure. */
+const badSecretCodes: ReadonlySet<string> = new Set(['discovery.bad-certificate', 'discovery.bad-crl']);
 /** An issuer that does not answer holds nobody up for longer. */
 const jwksPatienceMs = 6000;
 
@@ -93,8 +96,12 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   let synced = false;
   const graph = createGraph({
     onDirty: () => synced && debounce.poke(),
-    onError: (collection, key, error) =>
-      log.error('a derivation failed', { collection, key, error: messageOf(error), stack: stackOf(error) }),
+    onError(collection, key, error) {
+      if (badSecretCodes.has(codeOf(error) ?? '')) {
+        return log.warn('an object is not used as it is', { key, error: messageOf(error) });
+      }
+      log.error('a derivation failed', { collection, key, error: messageOf(error), stack: stackOf(error) });
+    },
   });
   const hasIstioClasses = options.hasIstioClasses ?? true;
   const discovery = createDiscovery(graph, {
@@ -103,6 +110,14 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     rootNamespace: namespace,
     revision,
     hasIstioClasses,
+    nowMs: () => systemClock.nowMs(),
+  });
+  followGatewayCertificates({
+    served: discovery.servedCertificates,
+    due: discovery.sources.certificatesDue,
+    registry,
+    clock: systemClock,
+    signal,
   });
   const jwksFetcher = createJwksFetcher({
     blockedCidrs: [...neverForKeys, ...(options.blockedJwksCidrs ?? [])],

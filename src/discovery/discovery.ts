@@ -48,6 +48,7 @@ import { deriveProxies } from './l7/derive-proxies.ts';
 import type { RuleVerdicts } from './l7/rule-verdicts.ts';
 import { deriveGatewayApi, type GatewayApiVerdicts } from './l7/gateway-api.ts';
 import { deriveL7Services } from './l7/l7-services.ts';
+import type { ServedCertificate } from './l7/served-certificate.ts';
 import { deriveTelemetry } from './l7/telemetry.ts';
 import { defaultRevision, meshScope } from './mesh-scope.ts';
 import { deriveNamespaceProfiles } from './namespace-profile.ts';
@@ -64,6 +65,8 @@ export interface DiscoveryOptions {
   readonly revision?: string;
   /** Whether Gateways of Istio's classes, and statuses under Istio's names, are ours too; not beside an istiod. Default true. */
   readonly hasIstioClasses?: boolean;
+  /** Wall clock, for certificates that end; default: the machine's. */
+  readonly nowMs?: () => number;
 }
 
 /** Written by the owner of the informers, under keys of `keyOfObject`. */
@@ -100,6 +103,8 @@ export interface DiscoverySources {
   readonly meshConfigs: Source<MeshConfig>;
   /** What was fetched of `neededKeys`, under their keys. */
   readonly keySets: Source<KeySet>;
+  /** By the key of a Secret: a `changesAtMs` of `servedCertificates` that has come. */
+  readonly certificatesDue: Source<number>;
 }
 
 export interface Discovery {
@@ -127,6 +132,8 @@ export interface Discovery {
   readonly proxyResources: Collection<ProxyResourceOf>;
   /** Keys of issuers of tokens that somebody has to fetch. */
   readonly neededKeys: Collection<KeyNeed>;
+  /** Certificates that gateways at the edge serve with, by the key of the Secret. */
+  readonly servedCertificates: Collection<ServedCertificate>;
   /** By the name on the wire: uid, or `<namespace>/<hostname>`. */
   readonly addresses: Collection<MeshAddress>;
   /** By `<namespace>/<name>`. */
@@ -189,6 +196,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     configMaps: graph.source('config maps'),
     meshConfigs: graph.source('mesh configurations'),
     keySets: graph.source<KeySet>('key sets', { equals: isDeepStrictEqual }),
+    certificatesDue: graph.source('certificates that are due'),
   };
   const scope = meshScope(graph, sources, { rootNamespace, revision });
   const { namespaces, services, serviceEntries, workloadEntries, sidecars } = scope;
@@ -270,6 +278,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     entryBindings,
     clusterDomain,
     hasIstioClasses: options.hasIstioClasses ?? true,
+    certificateTime: { nowMs: options.nowMs ?? Date.now, due: sources.certificatesDue },
   });
   const httpPolicies = deriveHttpPolicies(graph, {
     scope,
@@ -316,6 +325,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     sources,
     proxyResources: proxies.resources,
     neededKeys: httpPolicies.neededKeys,
+    servedCertificates: gatewayApi.servedCertificates,
     namespaces,
     services,
     authorizationPolicies: scope.authorizationPolicies,

@@ -8,6 +8,7 @@ export type { KeyNeed, KeySet } from './l7/authentication-keys.ts';
 export type { AncestorVerdict } from './l7/backend-tls-policy-status.ts';
 export type { ListenerVerdict } from './l7/gateway-listeners-view.ts';
 export type { ParentVerdict } from './l7/route-status.ts';
+export type { ServedCertificate } from './l7/served-certificate.ts';
 export { defaultRevision } from './mesh-scope.ts';
 export { keyOfObject, objectKey } from './object-key.ts';
 export type { RuleVerdict } from './l7/rule-verdicts.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { kinds, type KindRef, type KubeObject } from '../../src/api/index.ts';
 import type { ServerIdentity } from '../../src/ca/index.ts';
+import { systemClock, type Clock } from '../../src/lib/clock.ts';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
 import { httpService, l7Manifests, type HttpAnswer, type HttpRequest } from '../support/l7-mesh.ts';
 import { documents, openTestMesh, programPod, programs, type TestMesh } from '../support/mesh.ts';
@@ -196,6 +197,28 @@ describe('a gateway at the edge', () => {
       return refs?.find(({ type, status: held }) => type === 'ResolvedRefs' && held === 'False');
     }, 'the status tells of the certificate');
     assert.equal((await askTls(443, 'shop.example.com')).serial, serialOf(second));
+    // Issued and ended a year ago.
+    const then: Clock = { ...systemClock, nowMs: () => Date.now() - 400 * 24 * 3600_000 };
+    const ended = await (await createTestAuthority(then)).signServer({ dnsNames: ['*.example.com'], ips: [] });
+    assert.ok(new X509Certificate(ended.chainPem).validToDate.getTime() < Date.now());
+    await apply(certificate('cert', ended));
+    const told = await eventually(async () => {
+      const { status } = await mesh.client.get(kinds.Gateway, 'edge', 'shop');
+      const conditions = status?.listeners?.find(({ name }) => name === 'https')?.conditions ?? [];
+      return conditions.some(({ message }) => message?.includes('ended at')) ? conditions : undefined;
+    }, 'the status tells that the certificate has ended');
+    assert.deepEqual(
+      told.filter(({ type }) => type === 'ResolvedRefs').map(({ status, reason }) => [status, reason]),
+      [['False', 'InvalidCertificateRef']],
+    );
+    assert.equal(told.find(({ type }) => type === 'Programmed')?.status, 'True');
+    assert.equal((await askTls(443, 'shop.example.com')).serial, serialOf(second));
+    await apply(certificate('cert', first));
+    await until(
+      'the next good one',
+      () => askTls(443, 'shop.example.com'),
+      ({ serial }) => serial === serialOf(first),
+    );
   });
 
   it('passes TLS through by server name', async () => {

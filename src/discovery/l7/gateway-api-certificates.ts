@@ -1,7 +1,10 @@
-/** Certificates that Gateways name: found, granted and checked; one that becomes unusable leaves the last good one serving. */
+/**
+ * Certificates that Gateways name: found, granted and checked. What becomes unusable, has ended or is not valid yet leaves the last
+ * good one serving while that is valid.
+ */
 import type { Gateway } from '../../api/gateway.ts';
 import type { TlsSecret } from '../../api/l7/index.ts';
-import type { Collection, Graph, Reader } from '../../collection/index.ts';
+import type { Collection, Graph, Reader, Source } from '../../collection/index.ts';
 import { AmbitError } from '../../lib/errors.ts';
 import type { MeshScope } from '../mesh-scope.ts';
 import { clusterOfKey } from '../object-key.ts';
@@ -19,11 +22,21 @@ import {
   type Revocations,
   type Unusable,
 } from './secrets.ts';
+import { certificateProblem, servedCertificate, type ServedCertificate } from './served-certificate.ts';
+
+export interface CertificateTime {
+  /** In ms since 1970. */
+  readonly nowMs: () => number;
+  /** By the key of a Secret: a moment that has come and changes which certificate of it serves. */
+  readonly due: Source<number>;
+}
 
 export interface DerivedCertificates {
   readonly scopeOf: (gateway: Gateway, cluster: string, read: Reader) => CertificateScope;
   /** Whether a ReferenceGrant of `namespace` lets `from` name `to`. */
   readonly isGranted: IsGranted;
+  /** What serves of the Secrets that Gateways name, by the key of the Secret. */
+  readonly served: Collection<ServedCertificate>;
   /** What the proxies of Gateways at the edge are given. */
   readonly ofGateways: (views: Collection<GatewayView>) => Collection<ProxyResourceOf>;
 }
@@ -36,7 +49,11 @@ export type IsGranted = (
   read: Reader,
 ) => boolean;
 
-export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCertificates {
+export function deriveCertificates(
+  graph: Graph,
+  scope: MeshScope,
+  { nowMs, due }: CertificateTime,
+): DerivedCertificates {
   const { gateways, secrets, configMaps } = scope;
   const grantsOf = graph.index('reference grants by namespace', scope.referenceGrants, ({ metadata }, key) => [
     `${clusterOfKey(key)}/${metadata.namespace}`,
@@ -46,13 +63,20 @@ export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCerti
   const users = graph.index('gateways by certificate', gateways, secretKeysOf);
   const good = graph.map('certificates of gateways', secrets, (secret, key, read): Certificate | undefined => {
     if (read.lookup(users, key).size === 0) return undefined;
+    read.get(due, key);
     const certificate = readCertificate(secret);
-    if (certificate.kind === 'certificate') return certificate;
+    const problem = certificateProblem(certificate, nowMs());
+    if (problem === undefined) return certificate as Certificate;
     // Thrown, so that the last good one stays.
-    throw new AmbitError(`Cannot use Secret ${key}: it ${certificate.problem}`, {
+    throw new AmbitError(`Cannot use Secret ${key}: it ${problem}`, {
       code: 'discovery.bad-certificate',
       blame: 'downstream',
     });
+  });
+  const served = graph.map('certificates that serve', secrets, (secret, key, read) => {
+    if (read.lookup(users, key).size === 0) return undefined;
+    read.get(due, key);
+    return servedCertificate(readCertificate(secret), read.get(good, key), nowMs());
   });
   // Thrown, so that the last good ones stay.
   const goodLists = (key: string, read: Revocations | Unusable | undefined): Revocations | undefined => {
@@ -69,12 +93,13 @@ export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCerti
   };
   return {
     isGranted,
+    served,
     scopeOf(gateway, cluster, read) {
       const namespace = gateway.metadata.namespace ?? '';
       return {
         from: { group: gatewayGroup, kind: 'Gateway', namespace },
         isGranted: (from, toNamespace, to) => isGranted(cluster, toNamespace, from, to, read),
-        secret: (of, name) => read.get(secrets, `${cluster}/${of}/${name}`),
+        certificate: (of, name) => read.get(served, `${cluster}/${of}/${name}`),
         ca(kind, of, name) {
           const caKey = `${cluster}/${of}/${name}`;
           if (kind === 'ConfigMap') {
@@ -89,7 +114,6 @@ export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCerti
           return found && readRevocations({ kind, data: found.data });
         },
         lastRevocations: (kind, of, name) => read.get(lists[kind], `${cluster}/${of}/${name}`),
-        lastGood: (of, name) => read.get(good, `${cluster}/${of}/${name}`),
       };
     },
     ofGateways: (views) =>
@@ -99,7 +123,7 @@ export function deriveCertificates(graph: Graph, scope: MeshScope): DerivedCerti
         const secretsByName = new Map<string, TlsSecret>();
         for (const { tls, clientCertificates, clientRevocations } of programmed) {
           for (const name of tls?.certificates ?? []) {
-            const certificate = read.get(good, `${clusterOfKey(key)}/${name}`);
+            const certificate = read.get(served, `${clusterOfKey(key)}/${name}`)?.certificate;
             if (!certificate) continue;
             const { chain, key: privateKey } = certificate;
             secretsByName.set(name, { kind: 'secret', name, certificateChain: chain, privateKey });

@@ -17,6 +17,8 @@ export interface GatewayWorld {
   readonly sources: DiscoverySources;
   readonly api: GatewayApi;
   put<T extends KubeObject>(source: Source<T>, ...objects: T[]): void;
+  /** The moment has come at which another certificate of the Secret `shop/<name>` may serve. */
+  due(secret: string): void;
   remove<T extends KubeObject>(source: Source<T>, object: T): void;
   /** Of the route `shop/<name>`. */
   bound(name: string): BoundRoutes[];
@@ -33,7 +35,12 @@ export interface GatewayWorld {
   readonly errors: string[];
 }
 
-export function openGatewayWorld({ hasIstioClasses = true }: { hasIstioClasses?: boolean } = {}): GatewayWorld {
+export interface WorldOptions {
+  readonly hasIstioClasses?: boolean;
+  readonly nowMs?: () => number;
+}
+
+export function openGatewayWorld({ hasIstioClasses = true, nowMs = Date.now }: WorldOptions = {}): GatewayWorld {
   const errors: string[] = [];
   const graph = createGraph({
     onError: (collection, key, error) => errors.push(`${collection} ${key}: ${String(error)}`),
@@ -47,6 +54,7 @@ export function openGatewayWorld({ hasIstioClasses = true }: { hasIstioClasses?:
     entryBindings,
     clusterDomain: 'cluster.local',
     hasIstioClasses,
+    certificateTime: { nowMs, due: sources.certificatesDue },
   });
   const key = (name: string): string => objectKey(defaultClusterId, 'shop', name);
   const world: GatewayWorld = {
@@ -55,6 +63,11 @@ export function openGatewayWorld({ hasIstioClasses = true }: { hasIstioClasses?:
     errors,
     put(source, ...objects) {
       for (const object of objects) source.set(keyOfObject(defaultClusterId, object), object);
+      graph.flush();
+    },
+    due(secret) {
+      const changesAtMs = api.servedCertificates.get(key(secret))?.changesAtMs ?? 0;
+      sources.certificatesDue.set(key(secret), changesAtMs);
       graph.flush();
     },
     remove(source, object) {

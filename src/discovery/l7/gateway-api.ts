@@ -13,12 +13,13 @@ import { boundRoutesOf, type RouteOutcome } from './gateway-api-binding.ts';
 import { deriveBackendTls, type DerivedBackendTls } from './backend-tls-policy-derive.ts';
 import type { PolicyVerdict } from './backend-tls-policy-status.ts';
 import type { BoundRoutes, ProxyResourceOf } from './contracts.ts';
-import { deriveCertificates } from './gateway-api-certificates.ts';
+import { deriveCertificates, type CertificateTime } from './gateway-api-certificates.ts';
 import { createLookups } from './gateway-api-lookups.ts';
 import { edgeListeners } from './gateway-listeners-edge.ts';
 import { gatewayVerdict, viewGateway, type GatewayVerdict, type GatewayView } from './gateway-listeners-view.ts';
 import type { RouteKind } from './gateway-listeners.ts';
 import type { RouteVerdict } from './route-status.ts';
+import type { ServedCertificate } from './served-certificate.ts';
 
 export interface GatewayApiInputs {
   readonly scope: MeshScope;
@@ -29,6 +30,7 @@ export interface GatewayApiInputs {
   readonly clusterDomain: string;
   /** Whether Gateways and statuses of Istio's controllers are ours too. */
   readonly hasIstioClasses: boolean;
+  readonly certificateTime: CertificateTime;
 }
 
 export interface GatewayApi {
@@ -37,6 +39,8 @@ export interface GatewayApi {
   readonly edgeListeners: Collection<ProxyResourceOf>;
   /** Certificates of those ports; keyed `<gateway>|secret/<name>`. */
   readonly secrets: Collection<ProxyResourceOf>;
+  /** What serves of the Secrets that Gateways name, by the key of the Secret. */
+  readonly servedCertificates: Collection<ServedCertificate>;
   /** TLS towards a port of a Service, as BackendTLSPolicies say it. */
   readonly backendTls: DerivedBackendTls['of'];
   /** What the statuses say, by the key of the object. */
@@ -56,7 +60,7 @@ export interface GatewayApiVerdicts {
 export function deriveGatewayApi(graph: Graph, inputs: GatewayApiInputs): GatewayApi {
   const { scope, hasIstioClasses } = inputs;
   const isOwn = (controllerName: string): boolean => isOwnController(controllerName, hasIstioClasses);
-  const certificates = deriveCertificates(graph, scope);
+  const certificates = deriveCertificates(graph, scope, inputs.certificateTime);
   const views = graph.map('views of gateways', scope.gateways, (gateway, key, read) => {
     const cluster = clusterOfKey(key);
     const gatewayClass = read.get(scope.gatewayClasses, `${cluster}//${gateway.spec.gatewayClassName}`);
@@ -107,6 +111,7 @@ export function deriveGatewayApi(graph: Graph, inputs: GatewayApiInputs): Gatewa
       );
     }),
     secrets: certificates.ofGateways(views),
+    servedCertificates: certificates.served,
     verdicts: {
       isOwn,
       routes: {

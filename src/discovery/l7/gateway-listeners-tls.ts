@@ -1,10 +1,10 @@
 /** How a listener ends TLS: its certificates, from Secrets that it may name, and its options (ambient-l7, 2.3). Pure. */
 import { getCiphers } from 'node:tls';
-import type { Secret } from '../../api/core.ts';
 import type { Gateway } from '../../api/gateway.ts';
 import type { EdgeTls } from '../../api/l7/index.ts';
 import type { ReferenceFrom, ReferenceTo } from './reference-grant.ts';
-import { readCertificate, type CaCertificates, type Certificate, type Revocations, type Unusable } from './secrets.ts';
+import type { CaCertificates, Certificate, Revocations, Unusable } from './secrets.ts';
+import type { ServedCertificate } from './served-certificate.ts';
 
 type GatewayListener = Gateway['spec']['listeners'][number];
 type CertificateRef = NonNullable<NonNullable<GatewayListener['tls']>['certificateRefs']>[number];
@@ -13,9 +13,8 @@ export interface CertificateScope {
   /** Of the Gateway. */
   readonly from: ReferenceFrom;
   readonly isGranted: (from: ReferenceFrom, namespace: string, to: ReferenceTo) => boolean;
-  readonly secret: (namespace: string, name: string) => Secret | undefined;
-  /** The last content of the Secret that could be used, if it had any. */
-  readonly lastGood: (namespace: string, name: string) => Certificate | undefined;
+  /** What serves of the Secret; undefined: it does not exist. */
+  readonly certificate: (namespace: string, name: string) => ServedCertificate | undefined;
   /** CA certificates; undefined: the object does not exist. */
   readonly ca: (kind: 'ConfigMap' | 'Secret', namespace: string, name: string) => CaCertificates | Unusable | undefined;
   /** Revocation lists beside them; undefined: there are none. */
@@ -92,15 +91,12 @@ function resolveCertificate(ref: CertificateRef, scope: CertificateScope): Resol
     const message = `Secret ${full} is in another namespace, where no ReferenceGrant allows to name it`;
     return { problem: { reason: 'RefNotPermitted', message } };
   }
-  const secret = scope.secret(namespace, name);
-  if (!secret) return { problem: invalid(`Secret ${full} does not exist`) };
-  const read = readCertificate(secret);
-  if (read.kind === 'certificate') return { certificate: { name: full, keyType: read.keyType } };
-  const last = scope.lastGood(namespace, name);
-  if (!last) return { problem: invalid(`Secret ${full} ${read.problem}`) };
+  const served = scope.certificate(namespace, name);
+  if (!served) return { problem: invalid(`Secret ${full} does not exist`) };
+  const { certificate, problem } = served;
   return {
-    certificate: { name: full, keyType: last.keyType },
-    problem: invalid(`Secret ${full} ${read.problem}; the last good certificate goes on serving`),
+    ...(certificate ? { certificate: { name: full, keyType: certificate.keyType } } : {}),
+    ...(problem === undefined ? {} : { problem: invalid(`Secret ${full} ${problem}`) }),
   };
 }
 

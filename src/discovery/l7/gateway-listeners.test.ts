@@ -48,7 +48,7 @@ before(async () => {
   [rsa, weak] = await Promise.all([selfSigned(2048), selfSigned(512)]);
 });
 
-async function selfSigned(modulusLength: number): Promise<Pem> {
+async function selfSigned(modulusLength: number, validity: { notBefore?: Date; notAfter?: Date } = {}): Promise<Pem> {
   const name = 'RSASSA-PKCS1-v1_5';
   const algorithm = { name, hash: 'SHA-256', publicExponent: new Uint8Array([1, 0, 1]), modulusLength };
   const keys = (await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as CryptoKeyPair;
@@ -56,6 +56,7 @@ async function selfSigned(modulusLength: number): Promise<Pem> {
     name: 'CN=shop',
     keys,
     signingAlgorithm: algorithm,
+    ...validity,
   });
   const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
   return {
@@ -286,6 +287,98 @@ describe('the TLS of a listener', () => {
     assert.equal(world.secrets('edge')[0]?.certificateChain, otherEcdsa.chainPem);
     world.remove(world.sources.secrets, secretOf('cert', otherEcdsa));
     assert.deepEqual([servers(world), world.secrets('edge')], [[], []]);
+  });
+
+  const at = (time: string): number => Date.parse(`2026-01-${time}Z`);
+  /** Of `days`, as `01-05`. */
+  const of = (days: string): Promise<Pem> => {
+    const [from, to] = days.split('-');
+    return selfSigned(2048, { notBefore: new Date(at(`${from}T00:00:00`)), notAfter: new Date(at(`${to}T00:00:00`)) });
+  };
+  /** A listener and its Secret, at a time that the test tells. */
+  const openAt = (time: string) => {
+    const now = { ms: at(time) };
+    const world = openGatewayWorld({ nowMs: () => now.ms });
+    world.put(world.sources.gateways, edgeGateway([https('a.b', 'cert')]));
+    return {
+      world,
+      use: (pem: Pem) => world.put(world.sources.secrets, secretOf('cert', pem)),
+      /** Time passes, and what is due by then is looked at. */
+      pass(to: string) {
+        now.ms = at(to);
+        const { changesAtMs = Infinity } = world.api.servedCertificates.get('Kubernetes/shop/cert') ?? {};
+        if (changesAtMs <= now.ms) world.due('cert');
+      },
+      serves: () => world.secrets('edge').map(({ certificateChain }) => certificateChain),
+      told() {
+        const { status, reason, message } = world.listener('edge', 'https')?.conditions['ResolvedRefs'] ?? {};
+        return `${status} ${reason}: ${message}`;
+      },
+    };
+  };
+
+  it('goes on with the last good certificate when the next one has ended already, while that is valid', async () => {
+    const [good, ended, next] = await Promise.all([of('01-10'), of('01-05'), of('01-20')]);
+    const edge = openAt('06T00:00:00');
+    edge.use(good);
+    assert.match(edge.told(), /^True ResolvedRefs/);
+    edge.use(ended);
+    assert.deepEqual(edge.serves(), [good.chainPem]);
+    assert.equal(
+      edge.told(),
+      'False InvalidCertificateRef: Secret shop/cert holds a certificate that ended at 2026-01-05T00:00:00Z; the last good certificate goes on serving',
+    );
+    assert.match(
+      edge.world.errors.at(-1) ?? '',
+      /Cannot use Secret Kubernetes\/shop\/cert: it holds a certificate that ended/,
+    );
+    assert.deepEqual(faults(edge.world, 'https'), ['ResolvedRefs=InvalidCertificateRef'], 'it is programmed');
+    edge.pass('10T00:00:00');
+    assert.deepEqual(edge.serves(), [good.chainPem], 'the last moment is part of its life');
+    edge.pass('10T00:00:01');
+    assert.deepEqual(edge.serves(), [ended.chainPem]);
+    assert.match(edge.told(), /ended at 2026-01-05T00:00:00Z; it serves all the same: there is no better one$/);
+    edge.use(next);
+    assert.deepEqual([edge.serves(), edge.told().slice(0, 4)], [[next.chainPem], 'True']);
+  });
+
+  it('says so when the certificate that serves ends, and serves it where there is no other', async () => {
+    const [own, broken] = [await of('01-05'), { chainPem: 'rotten', keyPem: 'rotten' }];
+    const edge = openAt('04T00:00:00');
+    edge.use(own);
+    assert.match(edge.told(), /^True/);
+    edge.pass('05T00:00:01');
+    assert.deepEqual(edge.serves(), [own.chainPem]);
+    assert.match(edge.told(), /^False InvalidCertificateRef: .* ended at 2026-01-05T00:00:00Z; it serves all the same/);
+    edge.use(broken);
+    assert.deepEqual(edge.serves(), [own.chainPem]);
+    assert.match(
+      edge.told(),
+      /tls\.crt .*; the last good certificate serves, which has ended too: there is no better one/,
+    );
+    const fresh = openAt('06T00:00:00');
+    fresh.use(own);
+    assert.deepEqual(
+      [fresh.serves(), faults(fresh.world, 'https')],
+      [[own.chainPem], ['ResolvedRefs=InvalidCertificateRef']],
+    );
+  });
+
+  it('takes a certificate that is not valid yet once it is', async () => {
+    const [good, next] = [await of('01-10'), await of('08-20')];
+    const edge = openAt('06T00:00:00');
+    edge.use(good);
+    edge.use(next);
+    assert.deepEqual(edge.serves(), [good.chainPem]);
+    assert.match(edge.told(), /holds a certificate that is not valid before 2026-01-08T00:00:00Z; the last good/);
+    edge.pass('08T00:00:00');
+    assert.deepEqual([edge.serves(), edge.told().slice(0, 4)], [[next.chainPem], 'True']);
+    const fresh = openAt('06T00:00:00');
+    fresh.use(next);
+    assert.deepEqual(fresh.serves(), [next.chainPem]);
+    assert.match(fresh.told(), /not valid before .*; it serves all the same/);
+    fresh.pass('08T00:00:00');
+    assert.match(fresh.told(), /^True/);
   });
 
   it('never tells of a key in a status', () => {

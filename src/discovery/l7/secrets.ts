@@ -11,6 +11,9 @@ export interface Certificate {
   readonly chain: string;
   readonly key: string;
   readonly keyType: 'rsa' | 'ecdsa';
+  /** Of the leaf, in ms since 1970; both moments belong to its life. Clients may trust a chain whose other certificates have ended. */
+  readonly validFromMs: number;
+  readonly validToMs: number;
 }
 
 /** Why an object cannot serve as what it is named for, in words. */
@@ -55,7 +58,14 @@ function parseCertificate({ data = {} }: Secret): Certificate | Unusable {
   } catch (error) {
     return unusable(`cannot be used for TLS: ${messageOf(error)}`);
   }
-  return { kind: 'certificate', chain, key, keyType: type === 'rsa' ? 'rsa' : 'ecdsa' };
+  return {
+    kind: 'certificate',
+    chain,
+    key,
+    keyType: type === 'rsa' ? 'rsa' : 'ecdsa',
+    validFromMs: leaf.validFromDate.getTime(),
+    validToMs: leaf.validToDate.getTime(),
+  };
 }
 
 export interface CaCertificates {
