@@ -153,6 +153,12 @@ describe('endpoints behind gateways', () => {
     }
   });
 
+  test('that are many behind a gateway that is not there are passed over at once', () => {
+    const many = Array.from({ length: 40 }, (_, n) => behind(100 + n, 'gone'));
+    const near = meshOf(client, vouched, ...many, pod(1));
+    for (const random of always) assert.equal(endOf(near, { random: () => random }), 'direct 10.1.1.1');
+  });
+
   test('that were tried, or failed a moment ago, are passed over too, and used where nothing else is left', () => {
     const [ewService, ew] = gateway('ew', 'istio-system');
     const mesh = meshOf(client, vouched, behind(9, 'ew'), pod(1), ewService, ew);

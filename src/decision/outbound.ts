@@ -148,6 +148,7 @@ function planService(service: MeshService, request: Planning): OutboundPlan {
   const families = clientFamilies & serviceFamilies(service.ipFamilies);
   /** Behind gateways that cannot be used now, and what was said of the first of them. */
   const cutOff = new Set<WorkloadUid>();
+  let gatewayCount = 0;
   let second: OutboundPlan | undefined;
   for (;;) {
     const found = drawEndpoint(ranked, random, avoidingAlso(cutOff, avoid));
@@ -164,8 +165,8 @@ function planService(service: MeshService, request: Planning): OutboundPlan {
     else if (plan.drawn === undefined || avoid?.isSuspect(plan.drawn) !== true) return plan;
     // A gateway that failed a moment ago is better than none.
     else if (second === undefined || second.kind === 'refuse') second = plan;
-    cutOff.add(workload.uid);
-    if (cutOff.size >= maxCutOff) return second;
+    if (++gatewayCount >= maxGateways) return second;
+    for (const uid of behindSameGateway(workload, ranked)) cutOff.add(uid);
   }
 }
 
@@ -184,8 +185,18 @@ function planNamed(target: Target & { readonly service: MeshService }, request: 
   return plan.kind === 'resolve' ? planDirect(target, request) : { ...plan, service: target.service };
 }
 
-/** Networks are few, and an endpoint stands for all that a service has in one of them. */
-const maxCutOff = 8;
+/** Networks are few; so many of them are looked at. */
+const maxGateways = 8;
+
+/** A network may have many endpoints of the service, and one gateway. */
+function behindSameGateway({ networkGateway }: MeshWorkload, { groups }: RankedEndpoints): WorkloadUid[] {
+  const name = networkGateway && describeGateway(networkGateway);
+  const isBehind = (other: MeshWorkload): boolean =>
+    other.networkGateway !== undefined && describeGateway(other.networkGateway) === name;
+  return groups.flatMap(({ endpoints }) =>
+    endpoints.flatMap(({ workload }) => (isBehind(workload) ? workload.uid : [])),
+  );
+}
 
 function avoidingAlso(
   uids: ReadonlySet<WorkloadUid>,
