@@ -1,5 +1,6 @@
 /** The headers that ride on a CONNECT for telemetry: `baggage` and `forwarded`. Never used to authorize. */
 import type { MeshWorkload } from '../api/workload.ts';
+import type { HeaderList } from '../http/header-list.ts';
 
 /** The part of a workload that labels speak of; also what a peer's baggage tells. */
 export interface WorkloadLabels {
@@ -59,6 +60,15 @@ export function parseBaggage(header: string): WorkloadLabels {
 
 /** On the inner CONNECT of a tunnel through a gateway: the network that it comes from. */
 export const forwardedNetworkHeader = 'x-forwarded-network';
+
+/** Whether a CONNECT came through the gateway of another network: then the address that it comes from is the gateway's. */
+export function isFromOtherNetwork(headers: HeaderList, ownNetwork: string): boolean {
+  const from = headers.get(forwardedNetworkHeader);
+  return from !== undefined && from.toLowerCase() !== ownNetwork.toLowerCase();
+}
+
+/** On CONNECTs through a gateway: what kind of proxy sends it, `waypoint` or `gateway`; ztunnels say nothing. */
+export const sourceHeader = 'x-istio-source';
 
 /** RFC 7239: whose connection this is, and which service it was meant for. */
 export function formatForwarded(clientAddress: string, serviceHostname: string | undefined): string {

@@ -2,9 +2,10 @@
 export {
   formatBaggage,
   formatForwarded,
-  forwardedNetworkHeader,
+  isFromOtherNetwork,
   parseBaggage,
   parseForwardedHost,
+  sourceHeader,
   type WorkloadLabels,
 } from './baggage.ts';
 export { HboneRefusedError, reasonHeader } from './errors.ts';
@@ -13,4 +14,4 @@ export { tunnelDialer, type TunnelDialerOptions, type TunnelKey } from './dialer
 export { createHbonePool, type HbonePool } from './pool.ts';
 export { poolKeyId, type PoolKey } from './pool-key.ts';
 export { type ConnectRequest, serveHbone, type HboneServerSession } from './server.ts';
-export { connectSingleTunnel } from './single-tunnel.ts';
+export { openInnerTunnel } from './inner-tunnel.ts';

@@ -9,7 +9,8 @@ import type { ByteChannel } from '../net/channel.ts';
 import { describeChannelContract } from '../net/channel-contract.ts';
 import { channelDuplex, dial, listen, memoryChannelPair, pump, tcpChannel, tlsChannel } from '../net/index.ts';
 import { createFakeClock } from '../lib/fake-clock.ts';
-import { connectSingleTunnel, createHbonePool, serveHbone, type ConnectRequest } from './index.ts';
+import { createHbonePool, serveHbone, type ConnectRequest } from './index.ts';
+import { connectSingleTunnel } from './single-tunnel.ts';
 
 const pem = readFileSync(new URL('../net/channel.test.pem', import.meta.url), 'utf8');
 

@@ -5,7 +5,7 @@ import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import { planInboundConnect } from '../../decision/index.ts';
 import {
   formatBaggage,
-  forwardedNetworkHeader,
+  isFromOtherNetwork,
   parseBaggage,
   parseForwardedHost,
   reasonHeader,
@@ -183,7 +183,8 @@ async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, p
     if (!own) throw new RefusedConnect(503, 'not-ready', 'own workload is not known to the mesh');
     const forwardedHost = parseForwardedHost(request.headers.get('forwarded') ?? '');
     const plan = planInboundConnect({ mesh, own, localIp, authority: request.authority, forwardedHost, ownPorts });
-    const sourceWorkload = fromGateway(request, pod) ? undefined : mesh.workloadByIp(own.network, remoteAddress);
+    const isForwarded = isFromOtherNetwork(request.headers, pod.network);
+    const sourceWorkload = isForwarded ? undefined : mesh.workloadByIp(own.network, remoteAddress);
     const baggage = sourceWorkload ? undefined : request.headers.get('baggage');
     connection.describe({
       protocol: 'HBONE',
@@ -226,12 +227,6 @@ async function serveConnect(request: ConnectRequest, tunnel: TunnelConnection, p
       policy: error instanceof DeniedError ? error.policy : undefined,
     });
   }
-}
-
-/** Whether it came through the gateway of another network: then the address that it comes from is the gateway's. */
-function fromGateway(request: ConnectRequest, { network }: PodContext): boolean {
-  const from = request.headers.get(forwardedNetworkHeader);
-  return from !== undefined && from.toLowerCase() !== network.toLowerCase();
 }
 
 function proxyHeader({ remoteAddress, remotePort, peer }: TunnelConnection, asked: InboundTarget): Uint8Array {

@@ -3,17 +3,13 @@ import { formatHostPort } from '../../lib/ip.ts';
 import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import type { HbonePlan } from '../../decision/index.ts';
 import {
-  connectSingleTunnel,
   formatBaggage,
   formatForwarded,
-  forwardedNetworkHeader,
+  openInnerTunnel,
   parseBaggage,
   poolKeyId,
-  type TunnelChannel,
   type TunnelKey,
 } from '../../hbone/index.ts';
-import { connectTls } from '../../identity/index.ts';
-import { channelDuplex, tlsChannel } from '../../net/index.ts';
 import { formatTraceparent } from '../../telemetry/index.ts';
 import type { PodContext } from './data-context.ts';
 import type { ReachRequest, Upstream } from './reach-request.ts';
@@ -28,60 +24,24 @@ export async function openTunnel(plan: HbonePlan, request: ReachRequest): Promis
   };
   const connect = { authority: plan.authority, headers };
   const outer = await pool.connect(tunnelKey(plan, identity, request), connect, connection.signal);
-  return plan.innerExpected
-    ? openInner(outer, { expected: plan.innerExpected, identity, request, connect })
-    : { channel: outer };
-}
-
-/**
- * The gateway carries what is inside without looking: TLS with whoever serves in the other network, then a CONNECT to the same
- * authority (ambient-l4 3.9). Not pooled: the far end is chosen by the gateway, each time anew.
- */
-async function openInner(
-  outer: TunnelChannel,
-  to: {
-    readonly expected: readonly SpiffeId[];
-    readonly identity: SpiffeId;
-    readonly request: ReachRequest;
-    readonly connect: { readonly authority: string; readonly headers: Readonly<Record<string, string>> };
-  },
-): Promise<Upstream> {
-  const { expected, identity, connect } = to;
-  const { pod, connection } = to.request;
-  const { signal } = connection;
-  const { clock, limits, certificates } = pod;
-  const stream = channelDuplex(outer);
-  // The handshake says why it failed; a late error of the stream below it has nobody to be told.
-  stream.on('error', () => undefined);
-  try {
-    const certificate = await certificates.get(identity, signal);
-    const timeoutMs = limits.handshakeTimeoutMs;
-    const peer = await connectTls({
-      socket: stream,
-      certificate,
-      expected,
-      signal,
-      timeoutMs,
-      revocations: pod.revocations,
-      allowTls12: limits.allowTls12,
-    });
-    const tunnel = await connectSingleTunnel({
-      channel: tlsChannel(peer.socket),
-      request: { authority: connect.authority, headers: { ...connect.headers, [forwardedNetworkHeader]: pod.network } },
-      timeoutMs: limits.answerTimeoutMs,
-      signal,
-      clock,
-    });
-    const baggage = tunnel.responseHeaders.get('baggage');
-    return {
-      channel: tunnel,
-      identity: peer.identity,
-      labels: baggage === undefined ? undefined : parseBaggage(baggage),
-    };
-  } catch (error) {
-    stream.destroy();
-    throw error;
-  }
+  if (!plan.innerExpected) return { channel: outer };
+  const { pod } = request;
+  const { certificates, clock, limits, network, revocations } = pod;
+  const inner = await openInnerTunnel({
+    ...connect,
+    outer,
+    certificate: (signal) => certificates.get(identity, signal),
+    expected: plan.innerExpected,
+    network,
+    handshakeTimeoutMs: limits.handshakeTimeoutMs,
+    answerTimeoutMs: limits.answerTimeoutMs,
+    revocations,
+    allowTls12: limits.allowTls12,
+    signal: connection.signal,
+    clock,
+  });
+  const baggage = inner.channel.responseHeaders.get('baggage');
+  return { ...inner, labels: baggage === undefined ? undefined : parseBaggage(baggage) };
 }
 
 /** Everything that two connections must share to share a tunnel. The pool is the pod's own. */
