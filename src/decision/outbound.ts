@@ -21,6 +21,7 @@ import {
   findGateway,
   isWaypointOf,
   type FoundGateway,
+  type GatewayRequest,
 } from './gateways.ts';
 import type { HbonePlan, OutboundPlan, OutboundRefusal } from './outbound-plan.ts';
 import { rankEndpoints, type RankedEndpoints } from './ranked-endpoints.ts';
@@ -117,7 +118,8 @@ export function expectedIdentities(workload: MeshWorkload, service: MeshService 
   return [...new Set([own, ...vouchedBy(service)])];
 }
 
-function vouchedBy(service: MeshService | undefined): SpiffeId[] {
+/** Identities that the service says may answer for it, whoever its endpoints are. */
+export function vouchedBy(service: MeshService | undefined): SpiffeId[] {
   return (service?.subjectAltNames ?? []).flatMap((name) => tryParseSpiffeId(name) ?? []);
 }
 
@@ -301,18 +303,23 @@ function planWaypoint(
   }));
 }
 
+export interface RemoteTarget {
+  /** In another network. */
+  readonly workload: MeshWorkload;
+  readonly service: MeshService;
+  /** The service's waypoint's own service, where the workload is a pod of that. */
+  readonly waypoint?: MeshService | undefined;
+  readonly drawn: boolean;
+}
+
 /**
  * Through the gateway of another network: a tunnel to the gateway, and inside of it one to whoever the service vouches for
- * (ambient-l4 3.9, 4.4). Addresses mean nothing over there, so the authority is always the service's name.
+ * (ambient-l4 3.9, 4.4). Addresses mean nothing over there, so the authority is always the service's name. Of the request's
+ * destination the address says which IP family is preferred, and the port is the service's.
  */
-function planGateway(
-  to: {
-    readonly workload: MeshWorkload;
-    readonly service: MeshService;
-    readonly waypoint?: MeshService | undefined;
-    readonly drawn: boolean;
-  },
-  request: Planning,
+export function planGateway(
+  to: RemoteTarget,
+  request: GatewayRequest & Pick<OutboundRequest, 'destinationIp' | 'destinationPort'>,
 ): OutboundPlan {
   const { workload, service } = to;
   const { networkGateway } = workload;

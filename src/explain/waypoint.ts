@@ -283,7 +283,7 @@ function explainDestinations(
   const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
   const { waypoint } = at;
   const by = identityOf(waypoint);
-  let first: { readonly workload: MeshWorkload; readonly port: number } | undefined;
+  let first: { readonly workload: MeshWorkload; readonly port: number; readonly isRemote: boolean } | undefined;
   let answer = 'HTTP 503 no healthy upstream';
   const lines: string[] = [];
   for (const { weight, target } of destinations) {
@@ -301,19 +301,29 @@ function explainDestinations(
     lines.push(`${target.backend}${share}: ${healthy.length} of ${hosts.length} endpoints are healthy`);
     if (backend?.tls) lines.push(`  ${describeTls(backend.tls)}`);
     for (const host of hosts) {
-      const at = formatHostPort(host.address ?? host.workload.hostname, host.port);
-      lines.push(
-        `  ${host.workload.namespace}/${host.workload.name} ${at}, priority ${host.priority}${host.healthy ? '' : ', unhealthy'}`,
-      );
+      const { workload, throughGateway, unreachable } = host;
+      const at = throughGateway
+        ? `in network "${workload.network}"`
+        : formatHostPort(host.address ?? workload.hostname, host.port);
+      const health = host.healthy ? '' : `, ${unreachable ?? 'unhealthy'}`;
+      lines.push(`  ${workload.namespace}/${workload.name} ${at}, priority ${host.priority}${health}`);
     }
-    const [one] = healthy;
-    if (one) first ??= { workload: one.workload, port: one.port };
+    // What is told of is the way to one of ours, where there is one.
+    const one = healthy.find(({ throughGateway }) => !throughGateway) ?? healthy[0];
+    if (one && (!first || first.isRemote)) {
+      first = { workload: one.workload, port: one.port, isRemote: one.throughGateway !== undefined };
+    }
   }
   if (!first) {
     steps.stop('endpoints', 'nobody is there to take it', answer, lines);
     return;
   }
   steps.pass('endpoints', `goes on as ${by}`, lines);
+  if (first.isRemote) {
+    const { network } = first.workload;
+    steps.note('destination', `it is in network "${network}": what is decided there is not known here`);
+    return;
+  }
   at.arrive(first.workload, first.port, by);
 }
 

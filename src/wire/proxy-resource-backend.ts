@@ -140,6 +140,7 @@ export const backend: Decoder<Backend> = object<Backend>({
   members: optional(list(object<BackendMember>({ workload: branded<WorkloadUid>() }))),
   protocol: oneOf('http1', 'http2', 'auto', 'tcp'),
   throughWaypoint: flag,
+  tunnelPort: optional(port),
   loadBalancer,
   locality,
   outlierDetection: optional(outlierDetection),

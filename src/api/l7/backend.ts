@@ -21,6 +21,11 @@ export interface Backend {
    * through another.
    */
   readonly throughWaypoint: boolean;
+  /**
+   * What is carried is a tunnel of the mesh that ends at the endpoint: connections of bytes go to this port of it, 15008, and only
+   * to endpoints of our own network that take tunnels. Absent: to the application.
+   */
+  readonly tunnelPort?: number;
   readonly loadBalancer: LoadBalancer;
   readonly locality: LocalityPolicy;
   readonly outlierDetection?: OutlierDetection;

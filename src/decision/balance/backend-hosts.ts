@@ -1,11 +1,12 @@
 /** The hosts of a backend as the mesh knows them now: who they are, how they are reached, and in which order they are used. */
 import type { Backend } from '../../api/l7/index.ts';
-import { serviceKey } from '../../api/names.ts';
+import { serviceKey, type NetworkId } from '../../api/names.ts';
 import type { GatewayAddress, Locality, MeshService, MeshWorkload } from '../../api/workload.ts';
 import { formatHostPort } from '../../lib/ip.ts';
 import type { Endpoint, MeshState } from '../../mesh/index.ts';
 import { addressOf, familiesOf, familyOfAddress, serviceFamilies, type IpFamilies } from '../addresses.ts';
 import { isWaypointOf } from '../gateways.ts';
+import { planGateway } from '../outbound.ts';
 import { isReachable, preferencesOf, rankOf, scopeValue, targetPortOf, topRank } from '../ranked-endpoints.ts';
 import { distributeWeights, localityPriority, stepPriority } from './locality-rules.ts';
 
@@ -22,11 +23,27 @@ export interface HostSpec {
   readonly families: IpFamilies;
   /** What a waypoint is asked for; absent: the host itself is the end. */
   readonly throughWaypoint?: string;
+  /** The workload is in another network; absent: in ours. */
+  readonly throughGateway?: RemoteReach;
+  /** The bytes are a tunnel that ends there: there is none of ours around it. */
+  readonly endsTunnels?: true;
   readonly weight: number;
   readonly priority: number;
   readonly locality: Locality;
   /** As the mesh says. */
   readonly healthy: boolean;
+  /** Why it cannot be reached whatever its health, in words. */
+  readonly unreachable?: string;
+}
+
+/** How the gateway of another network is asked for a host behind it (`planGateway`). */
+export interface RemoteReach {
+  /** What is asked for; it vouches for who may answer. */
+  readonly service: MeshService;
+  /** The Service's waypoint's own Service, where the host is a pod of that. */
+  readonly waypoint: MeshService | undefined;
+  /** Of the Service. */
+  readonly port: number;
 }
 
 export interface BackendHosts {
@@ -41,6 +58,8 @@ export interface HostsRequest {
   readonly own: MeshWorkload | undefined;
   /** Address of ours; decides the IP families in which we can dial. */
   readonly ownAddress: string;
+  /** Ours as long as the mesh does not know us; absent: any is taken for ours then. */
+  readonly ownNetwork?: NetworkId;
   /**
    * What was made of endpoints before, for the same backend, Service, own workload and address. An endpoint that did not change is
    * then the same host, so that one change among 10,000 endpoints costs little (bench/micro/upstream.ts).
@@ -71,24 +90,38 @@ export function backendHosts(request: HostsRequest): BackendHosts {
       const priority = members && !members.has(workload.uid) ? undefined : place(workload);
       const port = priority === undefined ? undefined : targetPortOf(endpoint, service, backend.port);
       if (priority === undefined || port === undefined) continue;
-      host = hostOf(workload, { service, port, priority }, request);
+      host = hostOf(workload, { service, port: backend.tunnelPort ?? port, priority }, request);
       if (!host) continue;
-      known?.set(endpoint, host);
+      // Whether one behind a gateway can be reached depends on other things than itself.
+      if (!host.throughGateway) known?.set(endpoint, host);
     }
     hosts.push(host);
   }
   return { hosts, localityWeights: weightsOf(hosts, request) };
 }
 
-function hostOf(
-  workload: MeshWorkload,
-  at: { readonly service: MeshService; readonly port: number; readonly priority: number },
-  { own, ownAddress }: HostsRequest,
-): HostSpec | undefined {
+interface HostPlace {
+  readonly service: MeshService;
+  readonly port: number;
+  readonly priority: number;
+  /** The Service that is asked for, where the host is a pod of its waypoint. */
+  readonly asked?: MeshService;
+}
+
+function hostOf(workload: MeshWorkload, at: HostPlace, request: HostsRequest): HostSpec | undefined {
+  const { own, ownAddress, ownNetwork } = request;
   const { service, port, priority } = at;
   // Capacity 0 is how an endpoint says that it wants no connections.
   if (!(workload.capacity > 0)) return undefined;
-  if (own && workload.network !== own.network) return undefined;
+  const carriesTunnels = request.backend.tunnelPort !== undefined;
+  if (carriesTunnels) {
+    // Nobody else would end them; waypoints always do. From one network into a third nothing is carried.
+    const endsTunnels = at.asked !== undefined || workload.tunnelProtocol === 'hbone';
+    if (!endsTunnels || workload.network !== (own?.network ?? ownNetwork)) return undefined;
+  }
+  if (own && workload.network !== own.network) return remoteHost(workload, at, own, request);
+  // What we are not in, or do not know to be in, is never dialled as if it were near.
+  if (!own && ownNetwork !== undefined && workload.network !== ownNetwork) return undefined;
   const ownFamilies = own ? familiesOf(own, ownAddress) : familyOfAddress(ownAddress);
   const families = ownFamilies & serviceFamilies(service.ipFamilies);
   if (!isReachable(workload, own ?? workload, families)) return undefined;
@@ -99,10 +132,47 @@ function hostOf(
     address: addressOf(workload, ownAddress, families),
     port,
     families,
+    ...(carriesTunnels ? { endsTunnels: true } : {}),
     weight: workload.capacity,
     priority,
     locality: workload.locality,
-    healthy: workload.status === 'healthy' || service.loadBalancing?.healthPolicy === 'allow-all',
+    healthy: isHealthy(workload, service),
+  };
+}
+
+function isHealthy({ status }: MeshWorkload, { loadBalancing }: MeshService): boolean {
+  return status === 'healthy' || loadBalancing?.healthPolicy === 'allow-all';
+}
+
+/** Behind the gateway of its network: without one that can be dialled it is no healthy host, so that nearer or other ones serve. */
+function remoteHost(workload: MeshWorkload, at: HostPlace, own: MeshWorkload, request: HostsRequest): HostSpec {
+  const { mesh, ownAddress, backend } = request;
+  const { service, port, priority, asked } = at;
+  const reach = { service: asked ?? service, waypoint: asked ? service : undefined, port: backend.port };
+  const plan = planGateway(
+    { ...reach, workload, drawn: false },
+    {
+      mesh,
+      own,
+      clientFamilies: familiesOf(own, ownAddress),
+      random: () => 0,
+      destinationIp: ownAddress,
+      destinationPort: backend.port,
+    },
+  );
+  return {
+    key: `${workload.uid}|${port}`,
+    workload,
+    service,
+    address: undefined,
+    port,
+    families: 0,
+    throughGateway: reach,
+    weight: workload.capacity,
+    priority,
+    locality: workload.locality,
+    healthy: plan.kind !== 'refuse' && isHealthy(workload, service),
+    ...(plan.kind === 'refuse' ? { unreachable: plan.message } : {}),
   };
 }
 
@@ -163,7 +233,9 @@ function waypointHosts(service: MeshService, waypoints: readonly WeightedGateway
   for (const { gateway, weight } of waypoints) {
     for (const host of gatewayHosts(gateway, service, request)) {
       const key = `${host.key}|${authority}`;
-      hosts.push({ ...host, key, throughWaypoint: authority, weight: host.weight * weight });
+      // The tunnel that is carried has its authority inside.
+      const asked = host.endsTunnels ? {} : { throughWaypoint: authority };
+      hosts.push({ ...host, key, ...asked, weight: host.weight * weight });
     }
   }
   return hosts;
@@ -180,7 +252,8 @@ function gatewayHosts(gateway: GatewayAddress, service: MeshService, request: Ho
     if (destination.kind === 'hostname') return [];
     // The address of a pod.
     const workload = mesh.workloadByIp(destination.address.network, destination.address.ip);
-    const host = workload && hostOf(workload, { service, port: hboneMtlsPort, priority: 0 }, request);
+    const place = { service, port: hboneMtlsPort, priority: 0, asked: service };
+    const host = workload && hostOf(workload, place, request);
     return host ? [host] : [];
   }
   const hosts: HostSpec[] = [];
@@ -188,7 +261,7 @@ function gatewayHosts(gateway: GatewayAddress, service: MeshService, request: Ho
   for (const endpoint of mesh.endpoints(key).values()) {
     const port = targetPortOf(endpoint, gatewayOf, hboneMtlsPort, true);
     if (port === undefined) continue;
-    const host = hostOf(endpoint.workload, { service: gatewayOf, port, priority: 0 }, request);
+    const host = hostOf(endpoint.workload, { service: gatewayOf, port, priority: 0, asked: service }, request);
     if (host) hosts.push(host);
   }
   return hosts;

@@ -1,5 +1,5 @@
 /** Load balancing as pure decisions: hosts, their health and a random come in, a choice goes out. */
-export { backendHosts, type HostSpec, type KnownHosts } from './backend-hosts.ts';
+export { backendHosts, type HostSpec, type KnownHosts, type RemoteReach } from './backend-hosts.ts';
 export { requestHash } from './hash-source.ts';
 export { hashText } from './hash.ts';
 export type { BalancedHost, Picker } from './host.ts';

@@ -1,24 +1,34 @@
 /** Tunnels of the proxy's own: with its own certificate, to peers that must prove to be the workload that they stand for. */
 import { setMaxListeners } from 'node:events';
-import { spiffeId, type NetworkId, type SpiffeId } from '../../api/names.ts';
+import { spiffeId, type NetworkId, type SpiffeId, type WorkloadUid } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
+import { familiesOf, planGateway, vouchedBy, type HbonePlan, type OutboundPlan } from '../../decision/index.ts';
 import {
   createHbonePool,
   formatBaggage,
   formatForwarded,
+  HboneRefusedError,
+  openInnerTunnel,
   poolKeyId,
+  sourceHeader,
   tunnelDialer,
   type HbonePool,
   type TunnelKey,
 } from '../../hbone/index.ts';
-import { spiffeParts, tryParseSpiffeId, type Revocations, type WorkloadCertificate } from '../../identity/index.ts';
+import { spiffeParts, type Revocations, type WorkloadCertificate } from '../../identity/index.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { AmbitError } from '../../lib/errors.ts';
+import type { IpFamilies } from '../../lib/ip-families.ts';
 import { formatHostPort } from '../../lib/ip.ts';
 import type { Log } from '../../lib/log.ts';
+import type { MeshState } from '../../mesh/index.ts';
 import type { ByteChannel } from '../../net/channel.ts';
 import { createTraceContext, formatTraceparent } from '../../telemetry/index.ts';
 import type { Host } from './host.ts';
-import type { UpstreamClient } from './upstream.ts';
+import type { UpstreamClient, UpstreamHost } from './upstream.ts';
+
+/** What we are to the gateway of another network: past the waypoint of a Service goes that waypoint alone (ambient-l7, 9). */
+export type TunnelSource = 'waypoint' | 'gateway';
 
 /** Where the proxy's own certificate comes from; a `CertificateManager` is one. */
 export interface ProxyCertificates {
@@ -33,9 +43,15 @@ export interface HboneConnectorOptions {
   readonly revocations?: Revocations;
   /** Other names of our own trust domain: peers of either count as of the other. */
   readonly trustDomainAliases: () => readonly string[];
+  readonly mesh: MeshState;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
   readonly own: () => MeshWorkload | undefined;
   readonly ownAddress: string;
   readonly network: NetworkId;
+  /** Finds an address of a gateway that is known by name alone. */
+  readonly resolve: (hostname: string, allowed: IpFamilies, preferred: IpFamilies) => Promise<string>;
+  readonly source: TunnelSource;
   /** 15008. */
   readonly hbonePort: number;
   readonly clock: Clock;
@@ -45,7 +61,7 @@ export interface HboneConnectorOptions {
 
 export interface TunnelTarget {
   readonly host: Host;
-  /** Of the workload. */
+  /** Of the workload; not heeded where that is in another network. */
   readonly ip: string;
   /** Of which client alone the connection is. */
   readonly client: UpstreamClient | undefined;
@@ -61,6 +77,15 @@ interface KnownKey {
   readonly key: TunnelKey;
 }
 
+export interface OpenedTunnel {
+  readonly channel: ByteChannel;
+  readonly peer?: SpiffeId;
+  /** The gateway, of another network. */
+  readonly dialled?: Pick<UpstreamHost, 'address' | 'port'>;
+}
+
+/** Pods of a gateway: nothing of the client's was sent before there is a tunnel, so that another one repeats nothing. */
+const maxGateways = 3;
 const connectTimeoutMs = 10_000;
 const keepAliveMs = 180_000;
 const maxPeers = 10_000;
@@ -105,20 +130,11 @@ export class HboneConnector {
     });
   }
 
-  async connect(
-    target: TunnelTarget,
-    signal: AbortSignal,
-  ): Promise<{ readonly channel: ByteChannel; readonly peer?: SpiffeId }> {
-    const { host, ip, client, service } = target;
+  async connect(target: TunnelTarget, signal: AbortSignal): Promise<OpenedTunnel> {
+    const { host, ip } = target;
+    const headers = this.#headersOf(target);
+    if (host.spec.throughGateway) return this.#connectRemote(host, headers, signal);
     const key = this.#keyOf(host, ip);
-    const own = this.#options.own();
-    // A connection that many clients share is ours; for one client alone it is that client's.
-    const from = client ? formatHostPort(client.address, client.port) : this.#options.ownAddress;
-    const headers = {
-      ...(own ? { baggage: formatBaggage(own) } : {}),
-      forwarded: formatForwarded(from, service),
-      traceparent: formatTraceparent(createTraceContext()),
-    };
     const authority = host.spec.throughWaypoint ?? formatHostPort(ip, host.spec.port);
     const channel = await this.#pool.connect(key, { authority, headers }, signal);
     const peer = this.#peers.get(key.id) ?? (key.expected.length === 1 ? key.expected[0] : undefined);
@@ -129,6 +145,114 @@ export class HboneConnector {
     this.#stopFollowing();
     this.#ended.abort();
     this.#pool.close();
+  }
+
+  #headersOf({ client, service }: TunnelTarget): Readonly<Record<string, string>> {
+    const own = this.#options.own();
+    // A connection that many clients share is ours; for one client alone it is that client's.
+    const from = client ? formatHostPort(client.address, client.port) : this.#options.ownAddress;
+    return {
+      ...(own ? { baggage: formatBaggage(own) } : {}),
+      forwarded: formatForwarded(from, service),
+      traceparent: formatTraceparent(createTraceContext()),
+    };
+  }
+
+  /** A tunnel to a gateway of the host's network, and inside of it one to whoever serves there. */
+  async #connectRemote(
+    host: Host,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<OpenedTunnel> {
+    const { source, identity, certificates, revocations, clock } = this.#options;
+    const network = this.#options.own()?.network ?? this.#options.network;
+    const told = { ...headers, [sourceHeader]: source };
+    const { plan, outer } = await this.#reachGateway(host, told, signal);
+    const inner = await openInnerTunnel({
+      outer,
+      certificate: (abort) => certificates.certificate(identity, abort),
+      // Never empty: a plan without them is a refusal.
+      expected: plan.innerExpected ?? [],
+      authority: plan.authority,
+      headers: told,
+      network,
+      handshakeTimeoutMs: connectTimeoutMs,
+      answerTimeoutMs: connectTimeoutMs,
+      revocations,
+      allowTls12: false,
+      signal,
+      clock,
+    });
+    return { channel: inner.channel, peer: inner.identity, dialled: { address: plan.ip, port: plan.port } };
+  }
+
+  /** Another pod of the gateway where one cannot be reached. */
+  async #reachGateway(
+    host: Host,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<{ readonly plan: HbonePlan; readonly outer: ByteChannel }> {
+    const tried = new Set<WorkloadUid>();
+    let last: unknown;
+    for (;;) {
+      const plan = await this.#planRemote(host, tried);
+      if (plan.kind !== 'hbone') throw last ?? unreachable(host, plan.message);
+      try {
+        const outer = await this.#pool.connect(this.#gatewayKey(plan), { authority: plan.authority, headers }, signal);
+        return { plan, outer };
+      } catch (error) {
+        last = error;
+        const { drawn } = plan;
+        // One that answers is a gateway that works.
+        const isFinal = drawn === undefined || tried.has(drawn) || error instanceof HboneRefusedError;
+        if (isFinal || signal.aborted || tried.size + 1 >= maxGateways) throw error;
+        tried.add(drawn);
+      }
+    }
+  }
+
+  async #planRemote(
+    { spec }: Host,
+    tried: ReadonlySet<WorkloadUid>,
+  ): Promise<HbonePlan | { readonly kind: 'refuse'; readonly message: string }> {
+    const { mesh, random, own, ownAddress, resolve } = this.#options;
+    const { throughGateway: reach, workload } = spec;
+    const self = own();
+    if (!reach || !workload || !self) return { kind: 'refuse', message: 'the mesh does not know us any more' };
+    let plan: OutboundPlan = planGateway(
+      { ...reach, workload, drawn: false },
+      {
+        mesh,
+        own: self,
+        clientFamilies: familiesOf(self, ownAddress),
+        random,
+        avoid: { tried, isSuspect: () => false, anySuspect: false },
+        destinationIp: ownAddress,
+        destinationPort: reach.port,
+      },
+    );
+    if (plan.kind === 'resolve') {
+      plan = plan.withAddress(await resolve(plan.hostname, plan.allowed, plan.preferred));
+    }
+    if (plan.kind === 'hbone' || plan.kind === 'refuse') return plan;
+    throw new Error(`a gateway is not reached by ${plan.kind}`);
+  }
+
+  #gatewayKey({ ip, port, expected, workload }: HbonePlan): TunnelKey {
+    const { identity, ownAddress } = this.#options;
+    const aliases = this.#options.trustDomainAliases();
+    const named = [...new Set([...expected, ...this.#namesOf(workload, aliases)])];
+    const id = poolKeyId({
+      sourcePod: '',
+      sourceIp: ownAddress,
+      sourceIdentity: identity,
+      network: workload.network,
+      destination: formatHostPort(ip, port),
+      expectedIdentities: named,
+      trustGeneration: this.#generation,
+      worker: 0,
+    });
+    return { id, ip, port, identity, expected: named };
   }
 
   #keyOf(host: Host, ip: string): TunnelKey {
@@ -156,17 +280,24 @@ export class HboneConnector {
   /** The workload's own identity, under every name of our trust domain if it is of that; and those that the Service vouches for. */
   #expectedOf({ spec }: Host, aliases: readonly string[]): readonly SpiffeId[] {
     const { workload, service } = spec;
-    const vouched = (service?.subjectAltNames ?? []).flatMap((name) => tryParseSpiffeId(name) ?? []);
+    const vouched = vouchedBy(service);
     if (!workload) return vouched;
-    const { trustDomain, namespace, serviceAccount } = workload;
+    return [...new Set([...this.#namesOf(workload, aliases), ...vouched])];
+  }
+
+  /** Its identity under every name of its trust domain. */
+  #namesOf({ trustDomain, namespace, serviceAccount }: MeshWorkload, aliases: readonly string[]): readonly SpiffeId[] {
     const ours = [spiffeParts(this.#options.identity).trustDomain, ...aliases];
     const domains = ours.includes(trustDomain) ? [trustDomain, ...ours] : [trustDomain];
-    const own = domains.map((domain) => spiffeId(domain, namespace, serviceAccount));
-    return [...new Set([...own, ...vouched])];
+    return domains.map((domain) => spiffeId(domain, namespace, serviceAccount));
   }
 
   #notePeer({ id }: TunnelKey, peer: SpiffeId): void {
     if (this.#peers.size >= maxPeers) this.#peers.clear();
     this.#peers.set(id, peer);
   }
+}
+
+function unreachable({ key }: Host, reason: string): AmbitError {
+  return new AmbitError(`Cannot connect to ${key}: ${reason}`, { code: 'upstream.remote-network', blame: 'upstream' });
 }

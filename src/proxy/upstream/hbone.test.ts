@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { createTestAuthority, type TestAuthority } from '../../../test/support/certificates.ts';
-import { serviceKey } from '../../api/names.ts';
+import { serviceKey, type NetworkId } from '../../api/names.ts';
 import type { MeshService, MeshWorkload } from '../../api/workload.ts';
 import { HeaderList } from '../../http/header-list.ts';
 import type { WorkloadCertificate } from '../../identity/index.ts';
@@ -274,4 +274,225 @@ describe('through the waypoint of a Service', () => {
     assert.equal(ztunnel.requests[0]?.authority, '127.0.0.1:8080');
     tested.upstreams.close();
   });
+});
+
+describe('in another network', () => {
+  const far = 'far' as NetworkId;
+  const gatewayService = meshService({
+    name: 'east-west',
+    namespace: 'infra',
+    ports: [{ servicePort: 15_008, targetPort: 15_008, appProtocol: 'unknown' }],
+  });
+  const gatewayKey = serviceKey('infra', gatewayService.hostname);
+  const networkGateway = {
+    destination: { kind: 'hostname', namespace: 'infra', hostname: gatewayService.hostname },
+    hboneMtlsPort: 15_008,
+  } as const;
+  const remote = endpoint('remote', '', { addresses: [], network: far, tunnelProtocol: 'hbone', networkGateway });
+  const vouching = { ...service, subjectAltNames: ['spiffe://cluster.local/ns/shop/sa/web'] };
+  const us = meshWorkload({ name: 'waypoint', addresses: ['127.0.0.1'], serviceAccount: 'waypoint' });
+  const gatewayPod = (name: string, port: number, more: Partial<MeshWorkload> = {}): MeshWorkload =>
+    meshWorkload({
+      name,
+      namespace: 'infra',
+      serviceAccount: 'gateway',
+      addresses: ['127.0.0.1'],
+      services: new Map([[gatewayKey, [{ servicePort: 15_008, targetPort: port, appProtocol: 'unknown' as const }]]]),
+      ...more,
+    });
+
+  test('requests go by a tunnel inside of one to the gateway, to whom the Service vouches for', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    await using gateway = await startZtunnel(await authority.certificate('infra/gateway'), ztunnel.port);
+    const parts = [vouching, remote, gatewayService, gatewayPod('east-west-1', gateway.port)];
+    const tested = upstreamsTo(ztunnel, { own: () => us }, parts);
+    tested.configure(backendOf());
+    const all = await Promise.all(Array.from({ length: 8 }, () => ask(tested, '/x')));
+    for (const { body, failure, hosts } of all) {
+      assert.deepEqual([failure, body], [undefined, 'GET /x']);
+      const host = hosts.at(-1);
+      assert.deepEqual(
+        [host?.address, host?.port, host?.tunnelled, host?.workload?.name, host?.peer],
+        ['127.0.0.1', gateway.port, true, 'remote', 'spiffe://cluster.local/ns/shop/sa/web'],
+      );
+    }
+    assert.equal(gateway.connections, 1, 'the way to the gateway is shared');
+    for (const { requests } of [gateway, ztunnel]) {
+      const [request] = requests;
+      assert.equal(request?.authority, `${service.hostname}:80`);
+      assert.equal(request?.from, ownIdentity);
+      assert.equal(request?.source, 'waypoint');
+      assert.match(request?.baggage ?? '', /k8s\.deployment\.name=waypoint/);
+    }
+    tested.upstreams.close();
+  });
+
+  test('requests of a gateway at the edge say so', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    await using gateway = await startZtunnel(await authority.certificate('infra/gateway'), ztunnel.port);
+    // Whatever it speaks by itself: between networks there is no other way.
+    const plain = { ...remote, tunnelProtocol: 'none' as const };
+    const parts = [vouching, plain, gatewayService, gatewayPod('east-west-1', gateway.port)];
+    const near = { ...us, network: 'near' as NetworkId };
+    const tested = upstreamsTo(ztunnel, { own: () => near, source: 'gateway' }, parts);
+    tested.configure(backendOf());
+    assert.equal((await ask(tested)).head?.status, 200);
+    assert.deepEqual([gateway.requests[0]?.source, gateway.requests[0]?.network], ['gateway', '']);
+    assert.deepEqual([ztunnel.requests[0]?.source, ztunnel.requests[0]?.network], ['gateway', 'near']);
+    tested.upstreams.close();
+  });
+
+  test('nobody else is believed, at the gateway nor behind it', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/impostor'), app.port);
+    await using gateway = await startZtunnel(await authority.certificate('infra/gateway'), ztunnel.port);
+    const pods = [gatewayService, gatewayPod('east-west-1', gateway.port)];
+    const tested = upstreamsTo(ztunnel, { own: () => us }, [vouching, remote, ...pods]);
+    tested.configure(backendOf());
+    const inside = await ask(tested);
+    assert.equal(inside.failure?.kind, 'connect-failure');
+    assert.match(inside.failure?.message ?? '', /the server is spiffe:\/\/cluster\.local\/ns\/shop\/sa\/impostor/);
+    assert.deepEqual(ztunnel.requests, []);
+    applyMesh(tested.mesh, gatewayPod('east-west-1', gateway.port, { serviceAccount: 'other' }));
+    const outside = await ask(tested);
+    assert.match(outside.failure?.message ?? '', /the server is spiffe:\/\/cluster\.local\/ns\/infra\/sa\/gateway/);
+    assert.equal(gateway.requests.length, 1);
+    tested.upstreams.close();
+  });
+
+  test('nothing is sent where no gateway leads, and the reason is told', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    await using gateway = await startZtunnel(await authority.certificate('infra/gateway'), ztunnel.port);
+    const { networkGateway: _, ...lost } = { ...remote, addresses: ['127.0.0.1'] };
+    const tested = upstreamsTo(ztunnel, { own: () => us }, [vouching, lost]);
+    tested.configure(backendOf());
+    const refused = async (reason: RegExp): Promise<void> => {
+      const { failure } = await ask(tested);
+      assert.deepEqual([failure?.kind, failure?.flag], ['no-healthy-host', 'UH']);
+      assert.match(failure?.message ?? '', reason);
+    };
+    await refused(/none of 1 is healthy; workload .*\/remote is in network "far", which no gateway joins/);
+    applyMesh(tested.mesh, remote);
+    await refused(/gateway infra\/east-west\.infra\.svc\.cluster\.local of network "far" has no ready endpoint/);
+    applyMesh(tested.mesh, gatewayService, gatewayPod('east-west-1', gateway.port, { status: 'unhealthy' }));
+    await refused(/has no ready endpoint/);
+    applyMesh(tested.mesh, gatewayPod('east-west-1', gateway.port), service);
+    await refused(/names no identity that may answer for it in network "far"/);
+    assert.equal(gateway.connections + ztunnel.connections, 0);
+    applyMesh(tested.mesh, vouching);
+    assert.equal((await ask(tested)).head?.status, 200);
+    // The gateway's pods come and go without a change of what is behind them.
+    applyMesh(tested.mesh, gatewayPod('east-west-1', gateway.port, { status: 'unhealthy' }));
+    await refused(/has no ready endpoint/);
+    applyMesh(tested.mesh, gatewayPod('east-west-1', gateway.port));
+    assert.equal((await ask(tested)).head?.status, 200);
+    tested.upstreams.close();
+  });
+
+  test('endpoints of our own network serve while no gateway leads to the others', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    const tested = upstreamsTo(ztunnel, { own: () => us }, [vouching, pod, remote]);
+    tested.configure(backendOf());
+    for (let i = 0; i < 4; i++) assert.equal((await ask(tested)).hosts.at(-1)?.workload?.name, 'a');
+    tested.upstreams.close();
+  });
+
+  test('before we are known to the mesh, what is in another network than ours is not dialled', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    const elsewhere = endpoint('b', '127.0.0.1', { tunnelProtocol: 'hbone', network: far });
+    const tested = upstreamsTo(ztunnel, {}, [vouching, elsewhere]);
+    tested.configure(backendOf());
+    assert.equal((await ask(tested)).failure?.kind, 'no-healthy-host');
+    applyMesh(tested.mesh, pod);
+    assert.equal((await ask(tested)).hosts.at(-1)?.workload?.name, 'a');
+    tested.upstreams.close();
+  });
+
+  test('another pod of the gateway takes over from one that does not answer', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    const gone = await startHttp();
+    await gone[Symbol.asyncDispose]();
+    await using gateway = await startZtunnel(await authority.certificate('infra/gateway'), ztunnel.port);
+    const pods = [gatewayPod('east-west-1', gone.port), gatewayPod('east-west-2', gateway.port)];
+    const tested = upstreamsTo(ztunnel, { own: () => us }, [vouching, remote, gatewayService, ...pods]);
+    tested.configure(backendOf());
+    assert.equal((await ask(tested)).head?.status, 200);
+    tested.upstreams.close();
+  });
+
+  test('a gateway may be a single address, or a name', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/web'), app.port);
+    await using gateway = await startZtunnel(await authority.certificate('infra/gateway'), ztunnel.port);
+    const { services: _, ...lone } = gatewayPod('east-west-1', 1, { network: far });
+    const at = { destination: { kind: 'address', address: { network: far, ip: '127.0.0.1' } } } as const;
+    const byAddress = { ...remote, networkGateway: { ...at, hboneMtlsPort: gateway.port } };
+    const named = gatewayPod('east-west-1', gateway.port, { addresses: [], hostname: 'far.example.com' });
+    const resolve = (name: string): Promise<string> => Promise.resolve(name === 'far.example.com' ? '127.0.0.1' : '::');
+    for (const parts of [
+      [byAddress, { ...lone, services: new Map() }],
+      [remote, gatewayService, named],
+    ]) {
+      const tested = upstreamsTo(ztunnel, { own: () => us, resolve }, [vouching, ...parts]);
+      tested.configure(backendOf());
+      assert.equal((await ask(tested)).failure, undefined);
+      tested.upstreams.close();
+    }
+    assert.equal(gateway.connections, 2);
+  });
+
+  test('a waypoint over there is asked for the Service by its name, and must be that waypoint', async () => {
+    await using app = await startHttp();
+    await using ztunnel = await startZtunnel(await authority.certificate('shop/waypoint'), app.port);
+    await using gateway = await startZtunnel(await authority.certificate('infra/gateway'), ztunnel.port);
+    const waypoint = meshService({
+      name: 'waypoint',
+      ports: [{ servicePort: 15_008, targetPort: 15_008, appProtocol: 'unknown' }],
+      subjectAltNames: ['spiffe://cluster.local/ns/shop/sa/waypoint'],
+    });
+    const waypointPod = endpoint('waypoint', '', {
+      addresses: [],
+      network: far,
+      networkGateway,
+      tunnelProtocol: 'hbone',
+      serviceAccount: 'waypoint',
+      services: new Map([[serviceKey('shop', waypoint.hostname), []]]),
+    });
+    const guarded = {
+      ...service,
+      waypoint: {
+        destination: { kind: 'hostname', namespace: 'shop', hostname: waypoint.hostname },
+        hboneMtlsPort: 15_008,
+      } as const,
+    };
+    const edge = meshWorkload({ name: 'edge', addresses: ['127.0.0.1'] });
+    const parts = [guarded, pod, waypoint, waypointPod, gatewayService, gatewayPod('east-west-1', gateway.port)];
+    const tested = upstreamsTo(ztunnel, { own: () => edge, source: 'gateway' }, parts);
+    tested.configure(backendOf({ throughWaypoint: true }));
+    assert.equal((await ask(tested)).head?.status, 200);
+    assert.deepEqual(
+      [gateway, ztunnel].map(({ requests }) => requests[0]?.authority),
+      [`${service.hostname}:80`, `${service.hostname}:80`],
+    );
+    tested.upstreams.close();
+  });
+});
+
+test('tunnels that are carried go to the tunnel port of who ends them, in our own network alone', () => {
+  const near = 'near' as NetworkId;
+  const us = meshWorkload({ name: 'east-west', network: near, addresses: ['127.0.0.1'] });
+  const ends = endpoint('a', '10.0.0.1', { tunnelProtocol: 'hbone', network: near });
+  const plain = endpoint('b', '10.0.0.2', { network: near });
+  const third = endpoint('c', '10.0.0.3', { tunnelProtocol: 'hbone', network: 'third' as NetworkId });
+  const tested = testUpstreams([service, ends, plain, third], { own: () => us, network: near });
+  tested.configure(backendOf({ protocol: 'tcp', tunnelPort: 15_008 }));
+  const addresses = tested.upstreams.describe()[0]?.hosts.map(({ address }) => address);
+  assert.deepEqual(addresses, ['10.0.0.1:15008']);
+  tested.upstreams.close();
 });

@@ -43,6 +43,8 @@ export class HostSet {
   #isStale = true;
   #known: KnownHosts = new WeakMap();
   #round = 0;
+  /** Some are behind gateways, whose pods come and go by themselves. */
+  #hasRemote = false;
 
   constructor(owner: PoolOwner, config: Backend, events: HostSetEvents) {
     this.#owner = owner;
@@ -104,8 +106,8 @@ export class HostSet {
     const service = mesh.service(config.service);
     const own = this.#owner.own();
     const isSame = endpoints === this.#endpoints && service === this.#service && own === this.#own;
-    // Through a waypoint the hosts are those of another Service.
-    if (isSame && !this.#isStale && !config.throughWaypoint) return;
+    // Through a waypoint the hosts are those of another Service, and a gateway's pods are, too.
+    if (isSame && !this.#isStale && !config.throughWaypoint && !this.#hasRemote) return;
     if (this.#isStale || service !== this.#service || own !== this.#own) this.#known = new WeakMap();
     this.#endpoints = endpoints;
     this.#service = service;
@@ -115,8 +117,16 @@ export class HostSet {
   }
 
   #rebuild(own: MeshWorkload | undefined): void {
-    const { mesh, clock, address } = this.#owner;
-    const found = backendHosts({ mesh, backend: this.#config, own, ownAddress: address, known: this.#known });
+    const { mesh, clock, address, network } = this.#owner;
+    const found = backendHosts({
+      mesh,
+      backend: this.#config,
+      own,
+      ownAddress: address,
+      ownNetwork: network,
+      known: this.#known,
+    });
+    this.#hasRemote = found.hosts.some(({ throughGateway }) => throughGateway !== undefined);
     const nowMs = clock.nowMs();
     const round = ++this.#round;
     const stale: Host[] = [];

@@ -58,7 +58,9 @@ export class Host implements BalancedHost {
   }
 
   get isTunnelled(): boolean {
-    return this.spec.throughWaypoint !== undefined || this.spec.workload?.tunnelProtocol === 'hbone';
+    const { endsTunnels, throughGateway, throughWaypoint, workload } = this.spec;
+    if (endsTunnels) return false;
+    return throughGateway !== undefined || throughWaypoint !== undefined || workload?.tunnelProtocol === 'hbone';
   }
 
   update(spec: PassthroughSpec): void {
@@ -67,19 +69,28 @@ export class Host implements BalancedHost {
   }
 
   describe(): UpstreamHost {
-    const { address, port, workload } = this.spec;
+    const { workload } = this.spec;
     return (this.#plain ??= {
-      address: address ?? workload?.hostname ?? '',
-      port,
+      ...placeOf(this.spec),
       tunnelled: this.isTunnelled,
       ...(workload ? { workload } : {}),
     });
   }
 }
 
+/** What is dialled, as far as it is known before; of a host in another network, the way into that. */
+function placeOf({ address, port, throughGateway, workload }: PassthroughSpec): { address: string; port: number } {
+  const gateway = throughGateway && workload?.networkGateway;
+  if (!gateway) return { address: address ?? workload?.hostname ?? '', port };
+  const { destination, hboneMtlsPort } = gateway;
+  const gatewayHost = destination.kind === 'hostname' ? destination.hostname : destination.address.ip;
+  return { address: gatewayHost, port: hboneMtlsPort };
+}
+
 /** Whether connections to the one are connections to the other. */
 export function isSameDestination(a: PassthroughSpec, b: PassthroughSpec): boolean {
   if (a.address !== b.address || a.port !== b.port || a.throughWaypoint !== b.throughWaypoint) return false;
+  if (a.endsTunnels !== b.endsTunnels) return false;
   const left = a.workload;
   const right = b.workload;
   if (left === right) return a.service === b.service || sameNames(a, b);
@@ -96,5 +107,10 @@ export function isSameDestination(a: PassthroughSpec, b: PassthroughSpec): boole
 }
 
 function sameNames(a: PassthroughSpec, b: PassthroughSpec): boolean {
-  return (a.service?.subjectAltNames ?? []).join() === (b.service?.subjectAltNames ?? []).join();
+  const namesOf = ({ service, throughGateway, workload }: PassthroughSpec): string =>
+    JSON.stringify([
+      service?.subjectAltNames,
+      throughGateway && [workload?.networkGateway, throughGateway.service.subjectAltNames],
+    ]);
+  return namesOf(a) === namesOf(b);
 }

@@ -55,7 +55,8 @@ export class MeshConnector implements Connector {
 
   async connect(request: ConnectRequest, signal: AbortSignal): Promise<Connected> {
     const { backend, host } = request;
-    const ip = host.spec.address ?? (await this.#resolve(host));
+    // The address of who is in another network means nothing here: its gateway is dialled.
+    const ip = host.spec.throughGateway ? '' : (host.spec.address ?? (await this.#resolve(host)));
     // A waypoint gets the plain request: what it does with it, and by which TLS, is its own matter.
     const isPlain = host.spec.throughWaypoint !== undefined;
     const tls = isPlain ? undefined : backend.tls;
@@ -65,7 +66,7 @@ export class MeshConnector implements Connector {
     const to = await this.#reach(request, ip, signal);
     const connectedHost: UpstreamHost = {
       ...host.describe(),
-      address: ip,
+      ...(to.dialled ?? { address: ip }),
       ...(to.peer === undefined ? {} : { peer: to.peer }),
       ...(to.localAddress === undefined ? {} : { localAddress: to.localAddress }),
     };
@@ -81,7 +82,8 @@ export class MeshConnector implements Connector {
     stream.on('error', () => undefined);
     const { serverName, use } = request;
     const protocols = { http1: ['http/1.1'], http2: ['h2'], raw: [] }[use];
-    const socket = await connectUpstreamTls({ stream, tls, context, serverName, address: ip, protocols, signal });
+    const { address } = connectedHost;
+    const socket = await connectUpstreamTls({ stream, tls, context, serverName, address, protocols, signal });
     this.#options.serverRevocations?.check(socket, tls);
     return { channel: tlsChannel(socket), host: connectedHost };
   }
@@ -115,6 +117,7 @@ export class MeshConnector implements Connector {
     readonly socket?: Socket;
     readonly peer?: UpstreamHost['peer'];
     readonly localAddress?: string;
+    readonly dialled?: Pick<UpstreamHost, 'address' | 'port'>;
   }> {
     if (host.isTunnelled) return this.#options.hbone.connect({ host, ip, client, service: backend.hostname }, signal);
     const { connectTimeoutMs, tcpKeepalive } = backend.connectionPool;

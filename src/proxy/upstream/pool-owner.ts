@@ -1,4 +1,5 @@
 /** What backends and their pools need of what is around them. */
+import type { NetworkId } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
 import type { ClientConnection, ClientConnectionListener } from '../../http/message.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -29,6 +30,7 @@ export interface PoolOwner {
   readonly codecs: Codecs;
   readonly connector: Connector;
   readonly address: string;
+  readonly network: NetworkId;
   readonly stats: StatsOfBackends;
   own(): MeshWorkload | undefined;
   /** What other threads of the process count at a backend; undefined: there are none. */

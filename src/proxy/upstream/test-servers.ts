@@ -91,6 +91,9 @@ export interface TestZtunnel extends TestServer {
     readonly forwarded: string;
     readonly baggage: string;
     readonly traceparent: string;
+    /** `x-istio-source` and `x-forwarded-network`. */
+    readonly source: string;
+    readonly network: string;
   }[];
 }
 
@@ -121,6 +124,8 @@ export async function startZtunnel(certificate: WorkloadCertificate, appPort: nu
                 forwarded: header('forwarded'),
                 baggage: header('baggage'),
                 traceparent: header('traceparent'),
+                source: header('x-istio-source'),
+                network: header('x-forwarded-network'),
               });
               carry(request).catch(() => request.refuse(503));
             },

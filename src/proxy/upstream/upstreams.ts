@@ -18,7 +18,7 @@ import { statsOfBackends, type StatsOfBackends } from './backend-stats.ts';
 import type { Connector } from './connector.ts';
 import { connectRaw } from './connect-raw.ts';
 import { upstreamFailure } from './failures.ts';
-import { HboneConnector, type ProxyCertificates } from './hbone-connector.ts';
+import { HboneConnector, type ProxyCertificates, type TunnelSource } from './hbone-connector.ts';
 import type { HostPool } from './host-pool.ts';
 import { MeshConnector } from './mesh-connector.ts';
 import { OutlierWatch, type OpenOutliers } from './outlier-watch.ts';
@@ -52,6 +52,8 @@ export interface UpstreamsOptions {
   readonly certificates: ProxyCertificates;
   readonly revocations?: Revocations;
   readonly trustDomainAliases?: () => readonly string[];
+  /** What gateways of other networks are told that we are. Default `waypoint`. */
+  readonly source?: TunnelSource;
   /** Finds an address of a workload that is known by name alone; `NameResolver.resolve` of `net` does. */
   readonly resolve: (hostname: string, allowed: IpFamilies, preferred: IpFamilies) => Promise<string>;
   /** Default 15008. */
@@ -80,6 +82,7 @@ class UpstreamPools implements Upstreams, PoolOwner {
   readonly codecs: Codecs;
   readonly connector: Connector;
   readonly address: string;
+  readonly network: NetworkId;
   readonly own: () => MeshWorkload | undefined;
   readonly stats: StatsOfBackends;
   readonly openOutliers: OpenOutliers;
@@ -102,6 +105,7 @@ class UpstreamPools implements Upstreams, PoolOwner {
     this.random = random;
     this.own = own;
     this.address = address;
+    this.network = options.network;
     this.stats = statsOfBackends(options.metrics);
     this.openOutliers = options.share?.openOutliers ?? ((watched, config) => new OutlierWatch(watched, config));
     this.countsOf = (backend) => options.share?.countsOf(backend);
@@ -247,11 +251,16 @@ function dueAt({ connection, idleSinceMs, openedMs, pool }: PooledConnection): n
 
 function createMeshConnector(options: UpstreamsOptions, onRotated: () => void): MeshConnector {
   const { own, address, resolve, from, identity, certificates, network, revocations, clock, log } = options;
+  const { mesh, random, source: role = 'waypoint' } = options;
   const source = from ? { from } : {};
   const hbone = new HboneConnector(
     {
+      mesh,
+      random,
       own,
       ownAddress: address,
+      resolve,
+      source: role,
       identity,
       certificates,
       network,
