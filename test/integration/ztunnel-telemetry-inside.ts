@@ -158,14 +158,14 @@ for (const { family, table, clientIp, serverIp, silentIp, otherIp, unissuedIp, v
       application.close();
     });
 
-    function dial(host = clientIp): Socket {
+    function dial(host: string = clientIp): Socket {
       const socket = net.connect({ host, port: 15001, localAddress: host, allowHalfOpen: true });
       open.add(socket);
       socket.on('error', () => {});
       return socket;
     }
 
-    async function refused(host = clientIp): Promise<void> {
+    async function refused(host: string = clientIp): Promise<void> {
       const socket = dial(host);
       socket.write('x');
       await new Promise((resolve) => socket.once('close', resolve));
