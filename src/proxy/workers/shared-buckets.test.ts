@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { TokenBuckets } from '../../policy/rate-limit.ts';
 import { allocateBuckets, releaseBuckets, SharedBuckets } from './shared-buckets.ts';
@@ -55,6 +56,20 @@ describe('buckets of several workers', () => {
       heavy.filter((key) => buckets.take(key, 0)),
       [],
     );
+  });
+
+  test('cannot be crowded out by keys that a client chose', () => {
+    const buckets = new SharedBuckets(allocateBuckets(), 0);
+    const rule = buckets.store('all', shape);
+    // Of what a client knows.
+    const setOf = (key: string): number => hash('sha256', key, 'buffer').readUInt32LE(8) % 16_384;
+    const wanted = setOf('all\x003 1 1000\0');
+    const chosen: string[] = [];
+    for (let i = 0; chosen.length < 16; i++) if (setOf(`each\x003 1 60000\0${i}`) === wanted) chosen.push(String(i));
+    for (let i = 0; i < 3; i++) rule.take('', 0);
+    const each = buckets.store('each', { ...shape, intervalMs: 60_000 });
+    for (const key of chosen) each.take(key, 0);
+    assert.equal(rule.take('', 0), undefined);
   });
 
   test('are free again where their worker died while it changed them', () => {

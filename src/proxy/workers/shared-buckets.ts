@@ -3,9 +3,10 @@
  *
  * A bucket is one number, as in `policy/rate-limit.ts`: when it will be full again. Its place is found by the hash of its key, among
  * the few of one set; a bucket that is full is the same as none, and its place is free. Where all of a set are in use, the one that is
- * full first begins anew. A set is changed by one thread at a time.
+ * full first begins anew. A set is changed by one thread at a time. Hashes depend on a secret of the process: keys are what clients say,
+ * and who could choose the set of a key would have others' buckets begin anew.
  */
-import { hash } from 'node:crypto';
+import { hash, randomFillSync } from 'node:crypto';
 import {
   bucketLevel,
   fullAtNow,
@@ -18,18 +19,21 @@ const setCount = 16_384;
 const setSize = 8;
 const slots = setCount * setSize;
 
-// Who changes a set, 0 for nobody; two words of each key's hash; times.
+// Who changes a set, 0 for nobody; two words of each key's hash; times; the secret.
 const locksAt = 0;
 const keysAt = locksAt + setCount * 4;
 const timesAt = keysAt + slots * 8;
-const byteLength = timesAt + slots * 8;
+const secretAt = timesAt + slots * 8;
+const secretLength = 16;
 
 /** A holder that is not running is waited for this long at a time. */
 const patienceMs = 1;
 const spins = 100;
 
 export function allocateBuckets(): SharedArrayBuffer {
-  return new SharedArrayBuffer(byteLength);
+  const memory = new SharedArrayBuffer(secretAt + secretLength);
+  randomFillSync(new Uint8Array(memory, secretAt));
+  return memory;
 }
 
 /** Lets go of what a worker that has ended was changing. */
@@ -45,6 +49,7 @@ export class SharedBuckets {
   readonly #locks: Int32Array;
   readonly #keys: Int32Array;
   readonly #times: Float64Array;
+  readonly #secret: string;
 
   /** `worker`: from 0, the one that this is for. */
   constructor(memory: SharedArrayBuffer, worker: number) {
@@ -52,11 +57,12 @@ export class SharedBuckets {
     this.#locks = new Int32Array(memory, locksAt, setCount);
     this.#keys = new Int32Array(memory, keysAt, slots * 2);
     this.#times = new Float64Array(memory, timesAt, slots);
+    this.#secret = Buffer.from(memory, secretAt).toString('hex');
   }
 
   /** Buckets of one rule; those of the same name and shape are the same in every worker. */
   store(name: string, shape: BucketShape): TokenStore {
-    const prefix = `${name}\0${shape.burst} ${shape.tokens} ${shape.intervalMs}\0`;
+    const prefix = `${this.#secret}${name}\0${shape.burst} ${shape.tokens} ${shape.intervalMs}\0`;
     return {
       level: (key, nowMs) =>
         bucketLevel(
