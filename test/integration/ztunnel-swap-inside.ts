@@ -16,8 +16,9 @@ import { nftRedirectScript } from '../../src/cni/rules/nft-script.ts';
 import { ZdsServer } from '../../src/cni/zds-server.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { defaultNetwork, meshService, meshWorkload } from '../../src/mesh/fixtures.ts';
-import { addPolicyRouting, applyNft, checkPrivileges, connectSeqpacket, dial } from '../../src/net/index.ts';
+import { addPolicyRouting, applyNft, checkPrivileges, connectSeqpacket, dial, listen } from '../../src/net/index.ts';
 import { encodeZdsAck, encodeZdsHello } from '../../src/wire/index.ts';
+import { hbonePort, proxyMark } from '../../src/ztunnel/ports.ts';
 import { createTestAuthority } from '../support/certificates.ts';
 import { TestPods, type TestPod } from './pod-namespaces.ts';
 import {
@@ -165,7 +166,12 @@ describe('ztunnels that come and go', { timeout: 165_000 }, () => {
       zdsPath: nodes[name].zdsPath,
       terminationDeadline: '100s',
     });
-    const child = start([program], { ...env, LISTENER_HOLDER_SOCKET: join(folder, `${name}.holder`) });
+    const child = start([program], {
+      ...env,
+      LISTENER_HOLDER_SOCKET: join(folder, `${name}.holder`),
+      // They tell when it takes over.
+      LOG_LEVEL: 'warn,access:info,pods:info',
+    });
     const [line] = (await once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), 'line')) as [string];
     const { readiness } = JSON.parse(line) as { readiness: number };
     return {
@@ -173,6 +179,11 @@ describe('ztunnels that come and go', { timeout: 165_000 }, () => {
       exited: once(child, 'exit'),
       ready: async () => (await fetch(`http://127.0.0.1:${readiness}/healthz/ready`)).status === 200,
     };
+  }
+
+  /** Whether the log of this ztunnel has the message. */
+  function says({ child }: Ztunnel, message: string): boolean {
+    return output.some((line) => line.includes(`"ztunnel ${child.pid}.pods"`) && line.includes(`"${message}`));
   }
 
   /** The next ztunnel of the node becomes ready, then the one before is told to end, as a rolling DaemonSet does it. */
@@ -230,8 +241,8 @@ describe('ztunnels that come and go', { timeout: 165_000 }, () => {
   }
 
   /** A connection that stays. */
-  async function openEcho(): Promise<(text: string) => Promise<string>> {
-    const socket = await dial({ netns: nodes.near.pod.netns, host: vips[0], port: 80, timeoutMs: 5000 });
+  async function openEcho(host: string = vips[0]): Promise<(text: string) => Promise<string>> {
+    const socket = await dial({ netns: nodes.near.pod.netns, host, port: 80, timeoutMs: 5000 });
     open.add(socket);
     socket.resume();
     return async (text) => {
@@ -254,7 +265,7 @@ describe('ztunnels that come and go', { timeout: 165_000 }, () => {
     attempts.flatMap(({ problem }) => (problem === undefined ? [] : [problem]));
 
   async function swapsLoseNothing(): Promise<void> {
-    const echo = await openEcho();
+    const echoes = await Promise.all(vips.map(openEcho));
     const under = load();
     const gone: Ztunnel[] = [];
     for (const name of ['far', 'near', 'far', 'near', 'far', 'near'] as const) gone.push(await swap(name));
@@ -262,15 +273,41 @@ describe('ztunnels that come and go', { timeout: 165_000 }, () => {
     assert.deepEqual(problems(attempts), []);
     assert.ok(attempts.length > 100, `${attempts.length} connections`);
     // Through the first ztunnel of each node, which is told to end since.
-    assert.equal(await echo('still here'), 'still here');
+    for (const echo of echoes) assert.equal(await echo('still here'), 'still here');
     for (const socket of open) socket.destroy();
     await Promise.all(gone.map(({ exited }) => exited));
+  }
+
+  /** The next ztunnel of the node is killed as soon as it listens, while the one before is still there. */
+  async function dyingSuccessorCostsNothing(name: NodeName): Promise<void> {
+    const echoes = await Promise.all(vips.map(openEcho));
+    const under = load();
+    try {
+      await eventually('connections before', () => under.attempts.length > 20);
+      const next = await startZtunnel(name);
+      await eventually('it takes over', () => says(next, 'pod served'));
+      next.child.kill('SIGKILL');
+      await next.exited;
+      const diedAtMs = performance.now();
+      const later = (): Attempt[] => under.attempts.filter(({ atMs }) => atMs > diedAtMs);
+      await eventually('connections afterwards', () => later().length > 20);
+      assert.deepEqual(problems(later()), []);
+      for (const echo of echoes) assert.equal(await echo('as before'), 'as before');
+    } finally {
+      await under.stop();
+      for (const socket of open) socket.destroy();
+    }
   }
 
   test('connections are lost in no swap, where listeners are side by side', async () => {
     for (const { pod } of Object.values(nodes)) assert.deepEqual(writePodSettings(pod.netns, 'proxied'), []);
     await swapsLoseNothing();
   });
+
+  for (const name of ['near', 'far'] as const) {
+    test(`the ${name} ztunnel goes on when its successor dies, where listeners are side by side`, () =>
+      dyingSuccessorCostsNothing(name));
+  }
 
   test('connections are lost in no swap, where listeners are handed over', async () => {
     for (const { pod } of Object.values(nodes)) writePodSettings(pod.netns, 'plain');
@@ -280,6 +317,11 @@ describe('ztunnels that come and go', { timeout: 165_000 }, () => {
     await swap('far');
     await swapsLoseNothing();
   });
+
+  for (const name of ['near', 'far'] as const) {
+    test(`the ${name} ztunnel goes on when its successor dies, where listeners are handed over`, () =>
+      dyingSuccessorCostsNothing(name));
+  }
 
   for (const name of ['near', 'far'] as const) {
     test(`who connects while the ${name} ztunnel is dead waits, and is served by the next`, async () => {
@@ -309,9 +351,10 @@ describe('ztunnels that come and go', { timeout: 165_000 }, () => {
     const under = load(2);
     await new Promise((resolve) => setTimeout(resolve, 2000));
     assert.equal(await next.ready(), false);
-    assert.ok(!output.some((line) => line.includes(`ztunnel ${next.child.pid}`) && line.includes('taking over')));
+    assert.ok(!says(next, 'all certificates are here: taking over') && !says(next, 'pod served'));
     gate.resolve();
     await eventually('readiness', next.ready);
+    assert.ok(says(next, 'all certificates are here: taking over') && says(next, 'pod served'));
     running.far.child.kill('SIGTERM');
     running.far = next;
     assert.deepEqual(problems(await under.stop()), []);
@@ -326,7 +369,37 @@ describe('ztunnels that come and go', { timeout: 165_000 }, () => {
     });
     foreign.send(encodeZdsHello());
     await eventually('the holder drops everything', () => output.some((line) => line.includes('no listener is held')));
+    // It accepts beside ours, which dies: what is still held would take connections away from it, for nobody.
+    const { netns, ip4, ip6 } = nodes.far.pod;
+    let accepted = 0;
+    const listener = await listen({
+      netns,
+      host: '::',
+      port: hbonePort,
+      reusePort: true,
+      onConnection: ({ socket }) => {
+        accepted++;
+        socket.destroy();
+      },
+    });
+    running.far.child.kill('SIGKILL');
+    await running.far.exited;
+    try {
+      for (let i = 0; i < 40; i++) {
+        const host = i % 2 === 0 ? ip4 : ip6;
+        // As a proxy's own, which is not captured.
+        const from = { netns: nodes.near.pod.netns, mark: proxyMark };
+        const socket = await dial({ ...from, host, port: hbonePort, timeoutMs: 15_000 });
+        await once(socket.resume(), 'end', { signal: AbortSignal.timeout(15_000) });
+        socket.destroy();
+      }
+      assert.equal(accepted, 40);
+    } finally {
+      await listener.close();
+    }
     foreign.close();
+    running.far = await startZtunnel('far');
+    await eventually('readiness', running.far.ready);
     await eventually('listeners are held again', () => output.some((line) => line.includes('listeners are held')));
   });
 });
