@@ -60,85 +60,99 @@ describe('peers that vanish', { timeout: 160_000 }, () => {
   /** Its link is cut: whoever talks to it hears nothing any more. */
   const unplug = (pod: TestPod): Promise<string> => pod.space.exec('ip', 'link', 'del', 'eth0');
 
-  async function talkTo(pod: TestPod): Promise<Socket> {
-    const socket = await pods.connect(client, pod.ip4, port);
+  async function talkTo(pod: TestPod, ip: 'ip4' | 'ip6'): Promise<Socket> {
+    const socket = await pods.connect(client, pod[ip], port);
     socket.resume();
     const [hello] = (await once(socket, 'data')) as [Buffer];
     assert.equal(hello.toString(), `${pod.name}:`);
     return socket;
   }
 
-  test('an address that another identity got is never reached through the tunnel, or with the name, of the one before', async () => {
-    const first = await start('shop/web', 11);
-    near.setAddresses(workloadOf(first.pod));
-    await talkTo(first.pod);
-    await unplug(first.pod);
-    const second = await start('shop/intruder', 11);
-    let bytesSeen = 0;
-    await pods.serve(second.pod, { port: port + 1 }, ({ socket }) => {
-      socket.on('data', (chunk: Buffer) => (bytesSeen += chunk.length));
-      socket.resume();
+  for (const [family, ip, base] of [
+    ['v4', 'ip4', 10],
+    ['v6', 'ip6', 20],
+  ] as const) {
+    const same = `same-${family}`;
+
+    test(`an address that another identity got is never reached through the tunnel, or with the name, of the one before, over ${family}`, async () => {
+      const first = await start(`shop/web-${family}`, base + 1);
+      near.setAddresses(workloadOf(first.pod));
+      await talkTo(first.pod, ip);
+      await unplug(first.pod);
+      const second = await start(`shop/intruder-${family}`, base + 1);
+      let bytesSeen = 0;
+      await pods.serve(second.pod, { port: port + 1 }, ({ socket }) => {
+        socket.on('data', (chunk: Buffer) => (bytesSeen += chunk.length));
+        socket.resume();
+      });
+      // The client's ztunnel has not heard yet.
+      assert.equal(await pods.ask(client, first.pod[ip], port + 1, 'a secret'), undefined);
+      assert.equal(bytesSeen, 0);
+      const { uid } = workloadOf(first.pod);
+      near.send({ kind: 'addresses', update: { updated: [], removed: [uid] } });
+      near.setAddresses(workloadOf(second.pod));
+      assert.equal(await pods.ask(client, second.pod[ip], port), `intruder-${family}:ping`);
     });
-    // The client's ztunnel has not heard yet.
-    assert.equal(await pods.ask(client, first.pod.ip4, port + 1, 'a secret'), undefined);
-    assert.equal(bytesSeen, 0);
-    const { uid } = workloadOf(first.pod);
-    near.send({ kind: 'addresses', update: { updated: [], removed: [uid] } });
-    near.setAddresses(workloadOf(second.pod));
-    assert.equal(await pods.ask(client, second.pod.ip4, port), 'intruder:ping');
-  });
 
-  test('a new pod of the same identity at the same address is reached at once', async () => {
-    const first = await start('shop/old', 12, { serviceAccount: 'same' });
-    near.setAddresses(workloadOf(first.pod, { serviceAccount: 'same' }));
-    await talkTo(first.pod);
-    await unplug(first.pod);
-    const second = await start('shop/new', 12, { serviceAccount: 'same' });
-    near.send({
-      kind: 'addresses',
-      update: { updated: [], removed: [workloadOf(first.pod).uid] },
+    test(`a new pod of the same identity at the same address is reached at once, over ${family}`, async () => {
+      const first = await start(`shop/old-${family}`, base + 2, { serviceAccount: same });
+      near.setAddresses(workloadOf(first.pod, { serviceAccount: same }));
+      await talkTo(first.pod, ip);
+      await unplug(first.pod);
+      const second = await start(`shop/new-${family}`, base + 2, { serviceAccount: same });
+      near.send({
+        kind: 'addresses',
+        update: { updated: [], removed: [workloadOf(first.pod).uid] },
+      });
+      near.setAddresses(workloadOf(second.pod, { serviceAccount: same }));
+      assert.equal(await pods.ask(client, second.pod[ip], port), `new-${family}:ping`);
     });
-    near.setAddresses(workloadOf(second.pod, { serviceAccount: 'same' }));
-    assert.equal(await pods.ask(client, second.pod.ip4, port), 'new:ping');
-  });
 
-  test('a pod that leaves takes its connections with it, and its address is free', async () => {
-    const { pod, far } = await start('shop/leaving', 13);
-    near.setAddresses(workloadOf(pod));
-    const socket = await talkTo(pod);
-    const closed = new Promise((resolve) => socket.once('close', resolve));
-    far.send({ kind: 'remove-pod', uid: uidOf(pod) });
-    await closed;
-    assert.equal(await pods.ask(client, pod.ip4, port), undefined);
-  });
+    test(`a pod that leaves takes its connections with it, and its address is free, over ${family}`, async () => {
+      const { pod, far } = await start(`shop/leaving-${family}`, base + 3);
+      near.setAddresses(workloadOf(pod));
+      const socket = await talkTo(pod, ip);
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      far.send({ kind: 'remove-pod', uid: uidOf(pod) });
+      await closed;
+      assert.equal(await pods.ask(client, pod[ip], port), undefined);
+    });
 
-  test('a peer that drains sends clients away, and serves those who come', async () => {
-    const { pod, far } = await start('shop/draining', 14);
-    near.setAddresses(workloadOf(pod));
-    const socket = await talkTo(pod);
-    far.send({ kind: 'drain-pod', uid: uidOf(pod) });
-    for (let i = 0; i < 20; i++) assert.equal(await pods.ask(client, pod.ip4, port), 'draining:ping');
-    socket.write('still');
-    const [answer] = (await once(socket, 'data')) as [Buffer];
-    assert.equal(answer.toString(), 'still');
-  });
+    test(`a peer that drains sends clients away, and serves those who come, over ${family}`, async () => {
+      const { pod, far } = await start(`shop/draining-${family}`, base + 4);
+      near.setAddresses(workloadOf(pod));
+      const socket = await talkTo(pod, ip);
+      far.send({ kind: 'drain-pod', uid: uidOf(pod) });
+      for (let i = 0; i < 20; i++) assert.equal(await pods.ask(client, pod[ip], port), `draining-${family}:ping`);
+      socket.write('still');
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      assert.equal(answer.toString(), 'still');
+    });
+  }
 
   test('a peer that answers nothing any more is noticed, and the connections through it end', async () => {
-    const { pod } = await start('shop/silent', 15);
-    near.setAddresses(workloadOf(pod));
-    const socket = await talkTo(pod);
-    const closed = new Promise((resolve) => socket.once('close', resolve));
-    await applyNft({
-      netns: pod.netns,
-      script: `table inet silence {
+    const closed: Promise<unknown>[] = [];
+    // Both wait for as long, so they wait together.
+    for (const [name, n, ip] of [
+      ['shop/silent', 31, 'ip4'],
+      ['shop/silent-v6', 32, 'ip6'],
+    ] as const) {
+      const { pod } = await start(name, n);
+      near.setAddresses(workloadOf(pod));
+      const socket = await talkTo(pod, ip);
+      closed.push(new Promise((resolve) => socket.once('close', resolve)));
+      await applyNft({
+        netns: pod.netns,
+        script: `table inet silence {
         chain in { type filter hook input priority -400; policy drop;
         }
         chain out { type filter hook output priority -400; policy drop;
         }
       }
 `,
-    });
-    await closed;
+      });
+    }
+    await Promise.all(closed);
     await near.logLine(/silent.*PING/);
   });
 });
