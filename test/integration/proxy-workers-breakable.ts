@@ -2,9 +2,14 @@
 import { parentPort } from 'node:worker_threads';
 import '../../src/proxy/workers/worker.ts';
 
-export type BreakWorker = { readonly kind: 'test-throw' | 'test-fill-memory' };
+export type BreakWorker =
+  | { readonly kind: 'test-throw' | 'test-fill-memory' }
+  /** It does nothing until the first number of `gate` is another than 0. */
+  | { readonly kind: 'test-stall'; readonly gate: SharedArrayBuffer };
 
-parentPort?.on('message', ({ kind }: BreakWorker | { readonly kind: '' }) => {
+parentPort?.on('message', (said: BreakWorker | { readonly kind: '' }) => {
+  const { kind } = said;
+  if (kind === 'test-stall') Atomics.wait(new Int32Array(said.gate), 0, 0);
   if (kind === 'test-throw') {
     setImmediate(() => {
       throw new Error('broken by a test');

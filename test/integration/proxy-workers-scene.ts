@@ -53,7 +53,11 @@ export interface Scene {
   /** Whether the proxy is ready, as it was told last. */
   readonly isReady: () => boolean;
   /** Breaks the worker, and waits until another is there in its place. */
-  break(worker: number, how: BreakWorker['kind']): Promise<void>;
+  break(worker: number, how: Exclude<BreakWorker['kind'], 'test-stall'>): Promise<void>;
+  /** A message of the main thread's, whatever it is. */
+  post(worker: number, message: unknown): void;
+  /** The worker does nothing until it is let go on. */
+  stall(worker: number): { readonly goOn: () => void };
 }
 
 export interface Client {
@@ -234,6 +238,17 @@ export async function openScene(t: TestContext, options: SceneOptions = {}): Pro
       const text = [...writeSnapshot(await workers.metrics(), 'text')].join('');
       const values = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
       return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+    },
+    post: (worker, message) => threads[worker]?.postMessage(message),
+    stall(worker) {
+      const gate = new SharedArrayBuffer(4);
+      threads[worker]?.postMessage({ kind: 'test-stall', gate } satisfies BreakWorker);
+      return {
+        goOn() {
+          Atomics.store(new Int32Array(gate), 0, 1);
+          Atomics.notify(new Int32Array(gate), 0);
+        },
+      };
     },
     async break(worker, how) {
       const thread = threads[worker];

@@ -208,11 +208,45 @@ describe('several workers of a proxy', () => {
     assert.match(bad.refusal ?? '', /none/);
     assert.match(scene.workers.status().refusal ?? '', /none/);
     for (const client of clients) assert.equal((await client.ask()).status, 418);
+    // What the main thread would take, as it makes nothing of it.
+    const regex = { kind: 'regex', value: '(' } as const;
+    const unmade = await scene.apply(
+      routesOf(forwardRule({ matches: [{ path: regex }], action: { kind: 'respond', status: 200 } })),
+    );
+    assert.match(unmade.refusal ?? '', /\(/);
+    for (const client of clients) assert.equal((await client.ask()).status, 418);
     // One that starts meanwhile has the last good one.
     await scene.break(0, 'test-throw');
     assert.equal((await (await scene.connect(0)).ask()).status, 418);
     assert.deepEqual(await scene.apply(respond(410)), { rejected: [] });
     for (const worker of [0, 1]) assert.equal((await (await scene.connect(worker)).ask()).status, 410);
+  });
+
+  test('say that they have a configuration once the slowest has it', async (t) => {
+    const scene = await openScene(t);
+    const [quick, slow] = [await scene.connect(0), await scene.connect(1)];
+    const { goOn } = scene.stall(1);
+    let isSaid = false;
+    const verdict = scene.apply(respond(204)).finally(() => (isSaid = true));
+    await until(async () => (await quick.ask()).status === 204);
+    assert.equal(isSaid, false);
+    assert.notEqual(scene.workers.snapshot?.routes.get('gateway')?.hosts[0]?.rules[0]?.action.kind, 'respond');
+    goOn();
+    assert.deepEqual(await verdict, { rejected: [] });
+    assert.equal((await slow.ask()).status, 204);
+  });
+
+  test('live on where they cannot apply what they are told', async (t) => {
+    const scene = await openScene(t);
+    const client = await scene.connect(0);
+    scene.post(0, { kind: 'apply', requestId: 0, feed: 'neither', update: { added: [], removed: [] }, counts: [] });
+    assert.deepEqual(await scene.apply(respond(204)), { rejected: [] });
+    assert.equal((await client.ask()).status, 204);
+    assert.equal(await scene.metric('ambit_proxy_worker_deaths_total'), 0);
+    assert.deepEqual(
+      scene.said.map(({ message }) => message),
+      ['discovery response not applied'],
+    );
   });
 
   for (const how of ['test-throw', 'test-fill-memory'] as const) {

@@ -7,9 +7,10 @@ import { createPostingLog } from '../../lib/posted-log.ts';
 import { duplicateDescriptor, releaseMemory } from '../../net/index.ts';
 import { createLogLevels } from '../../telemetry/admin/log-levels.ts';
 import { MetricsRegistry, profileThread } from '../../telemetry/index.ts';
+import type { DeltaUpdate, DeltaVerdict } from '../../xds/index.ts';
 import { createEnginePart } from '../engine-part.ts';
 import { HandedCertificates } from './handed-certificates.ts';
-import type { FromWorker, ProxyWorkerData, ToWorker } from './messages.ts';
+import type { FeedName, FromWorker, ProxyWorkerData, ToWorker } from './messages.ts';
 import { OutlierRelay } from './relayed-outliers.ts';
 import { SharedBuckets } from './shared-buckets.ts';
 import { backendOf, backendWidth, SharedCounts } from './shared-counts.ts';
@@ -74,7 +75,7 @@ port.on('message', (said: ToWorker) => {
       for (const [backend, shared] of said.counts) {
         counts.set(backend, new SharedCounts(shared, { worker, width: backendWidth }));
       }
-      const verdict = engine.feeds[feed].apply(update);
+      const verdict = take(feed, update);
       for (const name of feed === 'config' ? update.removed : []) counts.delete(backendOf(name) ?? '');
       return say({ kind: 'applied', requestId, verdict });
     }
@@ -125,6 +126,17 @@ function takeSocket(requestId: number, fd: number): void {
     asked?.reject(error);
   } finally {
     say({ kind: 'socket-taken', requestId });
+  }
+}
+
+/** What cannot be applied is refused, as by a proxy without workers: the next one would die of it as well. */
+function take(feed: FeedName, update: DeltaUpdate): DeltaVerdict {
+  try {
+    return engine.feeds[feed].apply(update);
+  } catch (error) {
+    const reason = `not applied: ${messageOf(error)}`;
+    log.error('discovery response not applied', { feed, error: messageOf(error) });
+    return { rejected: update.added.map(({ name }) => ({ name, reason })), refusal: reason };
   }
 }
 

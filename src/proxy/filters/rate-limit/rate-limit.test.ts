@@ -5,6 +5,7 @@ import type { ServiceKey } from '../../../api/names.ts';
 import { HeaderList } from '../../../http/header-list.ts';
 import { createFakeClock, type FakeClock } from '../../../lib/fake-clock.ts';
 import type { LogFields } from '../../../lib/log.ts';
+import { TokenBuckets, type TokenStore } from '../../../policy/rate-limit.ts';
 import {
   type RateLimitResponseInit,
   readRateLimitRequest,
@@ -278,6 +279,25 @@ const verdict = (response: RateLimitResponseInit): ServedAnswer => {
 };
 const ok = verdict({ overallCode: 1 });
 const over = verdict({ overallCode: 2 });
+
+describe('buckets that others take from as well', () => {
+  it('refuse whom they looked full enough for a moment ago, and get back what was taken for nothing', () => {
+    const clock = createFakeClock();
+    const place = placeFor({ rateLimits: [policy([rule({ name: 'own' }), rule({ name: 'raced' })])] }, { clock });
+    const own = new TokenBuckets({ burst: 2, tokens: 1, intervalMs: 1000 });
+    const full = { remaining: 1, nextMs: 0, fullMs: 1000 };
+    const empty = { remaining: 0, nextMs: 500, fullMs: 1000 };
+    const raced: TokenStore = { level: () => (looks++ === 0 ? full : empty), take: () => undefined, giveBack() {} };
+    let looks = 0;
+    const services = { ...place.services, bucketsOf: (name: string) => (name.includes(' own ') ? own : raced) };
+    const filter = rateLimitFilter.build({ ...place, services });
+    const reply = filter?.onRequest?.(runFor({})) as LocalReply | undefined;
+    assert.equal(reply?.status, 429);
+    assert.match(reply?.reason ?? '', /"raced"/);
+    assert.equal(reply?.headers?.get('retry-after'), '1');
+    assert.equal(own.level('', clock.nowMs()).remaining, 2);
+  });
+});
 
 describe('global rate limit', () => {
   it('asks once about all rules of a service that count the request', async () => {
