@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { ChannelCredentials, Client } from '@grpc/grpc-js';
 import { createTestAuthority, type TestAuthority } from '../../test/support/certificates.ts';
+import { systemClock } from '../lib/clock.ts';
 import { AmbitError } from '../lib/errors.ts';
 import { silentLog } from '../lib/log.ts';
 import { createRpcChannel, type RpcChannel } from './channel.ts';
@@ -46,6 +47,39 @@ describe('rpc', () => {
     const { server, channel } = await start({ metadata: { clusterid: 'west' } });
     server.handleUnary(echo, (request, { metadata }) => Promise.resolve(`${request} ${metadata.get('clusterid')}`));
     assert.equal(await channel.unary(echo, 'hello', soon), 'hello west');
+  });
+
+  test('a server that cannot be trusted is told of with what to compare', async () => {
+    const { server, channel } = await start();
+    server.handleUnary(echo, (request) => Promise.resolve(request));
+    const roots = authority.rootPem;
+    const refusedAs = async (other: TestAuthority): Promise<string> => {
+      server.setCertificate(await other.signServer({ dnsNames: ['server.test'], ips: [] }));
+      // Another text of the same roots, so that the next call connects anew.
+      writeFileSync(path('root.pem'), `${roots}${other === stranger ? '' : other.rootPem}`);
+      const error: unknown = await channel.unary(echo, 'hello', soon).catch((thrown: unknown) => thrown);
+      assert.ok(error instanceof AmbitError && error.code === 'rpc.unavailable', String(error));
+      return error.message;
+    };
+    const at = (offsetMs: number): Promise<TestAuthority> =>
+      createTestAuthority({ ...systemClock, nowMs: () => Date.now() + offsetMs });
+    const stranger = await createTestAuthority();
+    try {
+      assert.match(
+        await refusedAs(await at(600_000)),
+        /unavailable, its certificate is not yet valid: our clock says 20\S+Z, compare it with that of the other machine$/,
+      );
+      assert.match(
+        await refusedAs(await at(-30 * 24 * 3600_000)),
+        /its certificate has expired: our clock says 20\S+Z,/,
+      );
+      assert.match(
+        await refusedAs(stranger),
+        /its certificate is refused, (?:unable|self).*: its root is none of those that we were given: compare ConfigMap/,
+      );
+    } finally {
+      writeFileSync(path('root.pem'), roots);
+    }
   });
 
   test('a refusal keeps its status and message; an unexpected throw shows nothing', async () => {

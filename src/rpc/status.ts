@@ -80,5 +80,28 @@ export function toGrpcStatus(error: unknown): StatusObject {
 
 export function fromGrpcStatus(action: string, code: number, details: string): AmbitError {
   const name = (Object.keys(numbers) as RpcStatus[]).find((status) => numbers[status] === code) ?? 'unknown';
-  return rpcError(name === 'ok' ? 'unknown' : name, `Cannot ${action}: ${name}, ${details}`);
+  return rpcError(name === 'ok' ? 'unknown' : name, `Cannot ${action}: ${name}, ${explained(details)}`);
+}
+
+/** What grpc-js puts around the reason why nobody answered. */
+const wrapping = /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note: .*$/s;
+
+/** People look at the wrong certificate when a clock is to blame, and at the wrong machine when a root is. */
+const advice: readonly (readonly [RegExp, () => string])[] = [
+  [
+    /^certificate (?:is not yet valid|has expired)$/,
+    () => `our clock says ${new Date().toISOString()}, compare it with that of the other machine`,
+  ],
+  [
+    /^self-signed certificate|^unable to (?:get|verify) /,
+    () => 'its root is none of those that we were given: compare ConfigMap istio-ca-root-cert with its authority',
+  ],
+];
+
+function explained(details: string): string {
+  const reason = wrapping.exec(details)?.[1] ?? details;
+  const [, hint] = advice.find(([pattern]) => pattern.test(reason)) ?? [];
+  return hint === undefined
+    ? reason
+    : `its ${reason.startsWith('certificate') ? '' : 'certificate is refused, '}${reason}: ${hint()}`;
 }
