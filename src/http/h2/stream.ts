@@ -51,6 +51,8 @@ export interface StreamOptions {
  * what a frame has in several pieces.
  */
 const updatesAFrame = 20;
+/** More than these no peer saves up, and the count stays a small integer. */
+const mostUpdates = 1_000_000;
 
 export class Http2Stream implements SendWaiter, TurnTask {
   readonly id: number;
@@ -267,7 +269,7 @@ export class Http2Stream implements SendWaiter, TurnTask {
       outbox.frameOf(frameType.data, 0, this.id, bytes, at, at + take);
       this.#sendWindow -= take;
       outbox.connectionWindow -= take;
-      outbox.expectedUpdates += updatesAFrame + (take >>> 10);
+      outbox.expectedUpdates = Math.min(outbox.expectedUpdates + updatesAFrame + (take >>> 10), mostUpdates);
       at += take;
     }
     return at;
