@@ -514,6 +514,26 @@ describe('HTTP/2 flow control', () => {
     assert.equal(session.outbox.waiting, 0);
   });
 
+  it('keeps to the frame size of the SETTINGS that let it go on', async () => {
+    const { peer, streams } = openServer();
+    peer.send(connectionPreface).send(rawFrame(4, 0, 0, [0, 5, 0, 1, 0, 0, 0, 4, 0, 0, 0, 0]));
+    peer.send(rawFrame(8, 0, 0, uint32(1 << 20))).headers(1, get, endHeaders | endStream);
+    await turns();
+    streams[0]?.sendHeaders(HeaderList.from({ ':status': '200' }));
+    streams[0]?.sendData(Buffer.alloc(200_000));
+    await turns();
+    assert.equal(peer.of('data').length, 0);
+    // 16,384 bytes a frame, and a window of 1 MiB.
+    peer.send(rawFrame(4, 0, 0, [0, 5, 0, 0, 0x40, 0, 0, 4, 0, 0x10, 0, 0]));
+    await turns();
+    const sizes = peer.of('data').map(({ payload }) => payload.length);
+    assert.equal(
+      sizes.reduce((sum, size) => sum + size, 0),
+      200_000,
+    );
+    assert.ok(Math.max(...sizes) <= 16_384, sizes.join());
+  });
+
   it('sends no more than the stream window, the connection window and the frame size allow', async () => {
     const { peer, session, events } = await openClient();
     peer.send(rawFrame(4, 0, 0, [0, 4, 0, 0, 0, 10]));

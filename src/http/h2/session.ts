@@ -10,25 +10,17 @@ import {
   frameFlag,
   frameType,
   largestStreamId,
-  largestWindowSize,
 } from './constants.ts';
-import { closedError, connectionError, errorCodeName, Http2Error } from './errors.ts';
+import { type ControlHost, ControlFrames, drainPing, keepalivePing } from './control-frames.ts';
+import { closedError, connectionError, Http2Error } from './errors.ts';
 import { ConnectionReceiveWindow, type ReceiveBudget, sharedReceiveBudget } from './flow-control.ts';
 import { FrameParser, type FrameSink } from './frame-parser.ts';
-import {
-  checkPing,
-  checkSettings,
-  priorityProblem,
-  readGoaway,
-  readReset,
-  readWindowUpdate,
-} from './frame-payloads.ts';
 import { HeadReceiver, type RequestHandler } from './head-receiver.ts';
 import { HeadSender } from './head-sender.ts';
 import { Keepalive } from './keepalive.ts';
 import { FloodGuard, type Http2Limits, type Http2Role, resolveHttp2Limits } from './limits.ts';
 import { Outbox } from './outbox.ts';
-import { applySettings, encodeSettings, initialPeerSettings, type PeerSettings } from './settings.ts';
+import { encodeSettings, initialPeerSettings, type PeerSettings } from './settings.ts';
 import { StreamTable } from './stream-table.ts';
 import { Http2Stream, streamError, type StreamHandler, type StreamHost } from './stream.ts';
 import { Timers } from './timers.ts';
@@ -55,9 +47,6 @@ export interface Http2SessionOptions {
   readonly budget?: ReceiveBudget;
 }
 
-/** Our PINGs: keepalive, and the round trip of a graceful shutdown. */
-const keepalivePing = Buffer.from('ambit-ka');
-const drainPing = Buffer.from('ambit-gw');
 /** Some clients widen the window of each stream that they open. */
 const updatesAStream = 2;
 /** As much as one read of a bulk flow brings; a larger frame saves nothing more. */
@@ -65,7 +54,7 @@ const largestSentFrame = 256 * 1024;
 /** How long a graceful shutdown waits for that round trip. */
 const drainPingTimeoutMs = 1_000;
 
-export class Http2Session implements ChannelReader, FrameSink, StreamHost {
+export class Http2Session implements ChannelReader, FrameSink, StreamHost, ControlHost {
   readonly role: Http2Role;
   /** Streams never keep what they are lent. */
   readonly neverKeeps: boolean = true;
@@ -77,6 +66,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
   readonly #parser: FrameParser;
   readonly #headSender: HeadSender;
   readonly #headReceiver: HeadReceiver;
+  readonly #controlFrames: ControlFrames;
   readonly #flood: FloodGuard;
   readonly #keepalive: Keepalive;
   readonly #streams: StreamTable;
@@ -126,7 +116,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       host: this,
       takesRequest: (streamId) => !this.#ending && streamId <= this.#lastAcceptedStreamId,
       createStream: (streamId, streamHandler) => this.#createStream(streamId, streamHandler),
-      resetStream: (stream, error) => this.#resetStream(stream, error),
+      resetStream: (stream, error) => this.resetStream(stream, error),
       onHeadForNoStream: (streamId) => this.#onFrameForNoStream(streamId, 'HEADERS'),
     });
     this.#keepalive = new Keepalive({
@@ -135,6 +125,16 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       timeoutMs: limits.pingTimeoutMs,
       sendPing: () => this.outbox.frameOf(frameType.ping, 0, 0, keepalivePing),
       onTimeout: () => this.close(connectionError(errorCode.noError, 'Peer did not answer PING in time')),
+    });
+    this.#controlFrames = new ControlFrames({
+      role,
+      host: this,
+      streams: this.#streams,
+      outbox: this.outbox,
+      headSender: this.#headSender,
+      keepalive: this.#keepalive,
+      flood: this.#flood,
+      peer: this.#peer,
     });
   }
 
@@ -282,7 +282,7 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       stream.receiveEnded || !stream.headSeen
         ? streamError(errorCode.streamClosed, 'Peer sent DATA where none may be')
         : stream.receiveFrame(length);
-    if (error) this.#resetStream(stream, error);
+    if (error) this.resetStream(stream, error);
   }
 
   onDataBytes(bytes: Uint8Array): void {
@@ -302,34 +302,9 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
 
   onFrame(type: number, flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
     this.#expectFrame(type, streamId);
-    switch (type) {
-      case frameType.headers:
-      case frameType.continuation:
-        this.#headReceiver.onFrame(type, flags, streamId, source, start, end);
-        break;
-      case frameType.rstStream:
-        this.#onReset(streamId, source, start, end);
-        break;
-      case frameType.settings:
-        this.#onSettings(flags, streamId, source, start, end);
-        break;
-      case frameType.ping:
-        this.#onPing(flags, streamId, source, start, end);
-        break;
-      case frameType.goaway:
-        this.#onGoaway(streamId, source, start, end);
-        break;
-      case frameType.windowUpdate:
-        this.#onWindowUpdate(streamId, source, start, end);
-        break;
-      case frameType.priority:
-        this.#onPriority(streamId, source, start, end);
-        break;
-      case frameType.pushPromise:
-        throw connectionError(errorCode.protocolError, 'Peer sent PUSH_PROMISE, which is off');
-      default:
-        this.#flood.charge('unknown frames');
-    }
+    if (type === frameType.headers || type === frameType.continuation) {
+      this.#headReceiver.onFrame(type, flags, streamId, source, start, end);
+    } else this.#controlFrames.onFrame(type, flags, streamId, source, start, end);
   }
 
   // What streams ask of the session.
@@ -355,57 +330,13 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     this.#handler.onChange?.();
   }
 
-  // Frames.
+  // What frames without a message ask of the session.
 
-  /** The first frame is SETTINGS; a header block is not interrupted. */
-  #expectFrame(type: number, streamId: number): void {
-    if (!this.#ready && type !== frameType.settings) {
-      throw connectionError(errorCode.protocolError, 'Peer did not start with SETTINGS');
-    }
-    this.#headReceiver.expectFrame(type, streamId);
-  }
-
-  #onReset(streamId: number, source: Uint8Array, start: number, end: number): void {
-    const wireCode = readReset(streamId, source, start, end);
-    const stream = this.#streams.get(streamId);
-    if (stream === undefined) {
-      if (this.#streams.isIdle(streamId)) {
-        throw connectionError(errorCode.protocolError, 'Peer sent RST_STREAM on an idle stream');
-      }
-      return;
-    }
-    if (this.role === 'server' && !stream.answered) this.#flood.charge('resets of requests under way');
-    stream.fail(
-      new Http2Error(`Peer reset the stream: ${errorCodeName(wireCode)}`, {
-        wireCode,
-        scope: 'stream',
-        blame: this.role === 'client' ? 'upstream' : 'downstream',
-        remote: true,
-      }),
-    );
-  }
-
-  #onSettings(flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
-    checkSettings(streamId, flags, end - start);
-    if ((flags & frameFlag.ack) !== 0) {
-      if (!this.#ready) throw connectionError(errorCode.protocolError, 'Peer did not start with SETTINGS');
-      if (this.#cancelSettingsTimeout === undefined) this.#flood.charge('SETTINGS acknowledgements');
-      else this.#cancelSettingsTimeout();
-      this.#cancelSettingsTimeout = undefined;
-      return;
-    }
-    const windowBefore = this.#peer.initialWindowSize;
-    applySettings(this.#peer, source, start, end, this.role === 'client' ? 'server' : 'client');
-    this.#headSender.setPeerTableSize(this.#peer.headerTableSize);
+  onPeerFrameSize(): void {
     this.#sendFrameSize = Math.min(this.#peer.maxFrameSize, largestSentFrame);
-    this.outbox.frame(frameType.settings, frameFlag.ack, 0, 0);
-    const change = this.#peer.initialWindowSize - windowBefore;
-    if (change !== 0) {
-      for (const stream of this.#streams.values()) {
-        if (stream.changeSendWindow(change)) continue;
-        throw connectionError(errorCode.flowControlError, 'Peer let a window overflow by SETTINGS');
-      }
-    }
+  }
+
+  onPeerSettings(): void {
     if (this.#ready) this.#flood.charge('SETTINGS frames');
     else {
       this.#ready = true;
@@ -414,71 +345,45 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
     this.#handler.onChange?.();
   }
 
-  #onPing(flags: number, streamId: number, source: Uint8Array, start: number, end: number): void {
-    checkPing(streamId, end - start);
-    if ((flags & frameFlag.ack) === 0) {
-      this.#flood.charge('PING frames');
-      this.outbox.frameOf(frameType.ping, frameFlag.ack, 0, source, start, end);
-      return;
-    }
-    const payload = source.subarray(start, end);
-    if (keepalivePing.equals(payload) && this.#keepalive.onPong()) return;
-    if (drainPing.equals(payload) && this.#draining && !this.#drained) this.#finishDrain();
-    else this.#flood.charge('PING acknowledgements');
+  onSettingsAcknowledged(): boolean {
+    if (!this.#ready) throw connectionError(errorCode.protocolError, 'Peer did not start with SETTINGS');
+    const cancel = this.#cancelSettingsTimeout;
+    this.#cancelSettingsTimeout = undefined;
+    cancel?.();
+    return cancel !== undefined;
   }
 
-  #onGoaway(streamId: number, source: Uint8Array, start: number, end: number): void {
-    const { lastStreamId, wireCode } = readGoaway(streamId, source, start, end);
-    if (this.#peerGoingAway) this.#flood.charge('GOAWAY frames');
+  onDrainAnswered(): boolean {
+    if (!this.#draining || this.#drained) return false;
+    this.#finishDrain();
+    return true;
+  }
+
+  onPeerGoingAway(): boolean {
+    const isNews = !this.#peerGoingAway;
     this.#peerGoingAway = true;
-    if (this.role === 'client') {
-      // Those above were not processed: safe to try elsewhere, hence the code.
-      const error = new Http2Error(`Peer is going away: ${errorCodeName(wireCode)}`, {
-        wireCode: errorCode.refusedStream,
-        scope: 'stream',
-        blame: 'upstream',
-        remote: true,
-      });
-      this.#streams.failAbove(lastStreamId, error);
-    }
+    return isNews;
+  }
+
+  onPeerGone(): void {
     this.#handler.onChange?.();
     this.#endIfIdle();
   }
 
-  #onWindowUpdate(streamId: number, source: Uint8Array, start: number, end: number): void {
-    const increment = readWindowUpdate(source, start, end);
-    if (--this.outbox.expectedUpdates < 0) {
-      this.outbox.expectedUpdates = 0;
-      this.#flood.charge('WINDOW_UPDATE frames');
-    }
-    if (streamId === 0) {
-      if (increment === 0) throw connectionError(errorCode.protocolError, 'Peer sent WINDOW_UPDATE of 0');
-      if (this.outbox.connectionWindow + increment > largestWindowSize) {
-        throw connectionError(errorCode.flowControlError, 'Peer let the window of the connection overflow');
-      }
-      this.outbox.openConnectionWindow(increment);
-      return;
-    }
-    const stream = this.#streams.get(streamId);
-    if (stream === undefined) {
-      if (this.#streams.isIdle(streamId)) {
-        throw connectionError(errorCode.protocolError, 'Peer sent WINDOW_UPDATE on an idle stream');
-      }
-      return;
-    }
-    if (increment === 0) {
-      this.#resetStream(stream, streamError(errorCode.protocolError, 'Peer sent WINDOW_UPDATE of 0'));
-    } else if (!stream.changeSendWindow(increment)) {
-      this.#resetStream(stream, streamError(errorCode.flowControlError, 'Peer let the window of a stream overflow'));
-    }
+  /** A stream error that we found: RST_STREAM, and the peer is charged for it. */
+  resetStream(stream: Http2Stream, error: Http2Error): void {
+    this.#flood.charge('stream errors');
+    stream.reset(error.wireCode, error);
   }
 
-  #onPriority(streamId: number, source: Uint8Array, start: number, end: number): void {
-    const wireCode = priorityProblem(streamId, source, start, end);
-    this.#flood.charge('PRIORITY frames');
-    if (wireCode === undefined) return;
-    this.writeReset(streamId, wireCode);
-    this.#streams.get(streamId)?.fail(streamError(wireCode, 'Peer sent a malformed PRIORITY'));
+  // Frames.
+
+  /** The first frame is SETTINGS; a header block is not interrupted. */
+  #expectFrame(type: number, streamId: number): void {
+    if (!this.#ready && type !== frameType.settings) {
+      throw connectionError(errorCode.protocolError, 'Peer did not start with SETTINGS');
+    }
+    this.#headReceiver.expectFrame(type, streamId);
   }
 
   /** DATA or HEADERS for a stream that is not there: ours to ignore after a reset, else an error (section 5.1). */
@@ -492,12 +397,6 @@ export class Http2Session implements ChannelReader, FrameSink, StreamHost {
       throw connectionError(errorCode.streamClosed, `Peer sent ${what} on a stream that it had ended`);
     this.#flood.charge('frames on closed streams');
     this.writeReset(streamId, errorCode.streamClosed);
-  }
-
-  /** A stream error that we found: RST_STREAM, and the peer is charged for it. */
-  #resetStream(stream: Http2Stream, error: Http2Error): void {
-    this.#flood.charge('stream errors');
-    stream.reset(error.wireCode, error);
   }
 
   // Life.
