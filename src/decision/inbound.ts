@@ -58,7 +58,7 @@ export function planInboundConnect(facts: ConnectRequestFacts): InboundPlan {
   const { mesh, own, localIp, ownPorts } = facts;
   const authority = tryParseAuthority(facts.authority);
   if (!authority) return refuse(400, 'bad-authority', `cannot parse authority ${JSON.stringify(facts.authority)}`);
-  if (authority.kind === 'address' && !mayTakeFor(authority.ip, facts)) {
+  if (authority.kind === 'address' && !mayTakeFor(authority, facts)) {
     const message = `authority ${facts.authority} is not served at ${localIp}: it is no address of ${own.uid}, and ${own.uid} is not its waypoint`;
     return refuse(400, 'wrong-destination', message);
   }
@@ -126,9 +126,12 @@ export function guessService(
 }
 
 /** Whether this pod may take traffic for `ip`: it is its own address, or something it is the waypoint of. */
-function mayTakeFor(ip: string, { mesh, own, localIp }: ConnectRequestFacts): boolean {
+function mayTakeFor(
+  { ip, port }: { readonly ip: string; readonly port: number },
+  { mesh, own, localIp }: ConnectRequestFacts,
+): boolean {
   if (ip === localIp || own.applicationTunnel || own.addresses.includes(ip)) return true;
-  const service = mesh.serviceByVip(own.network, ip, own.namespace);
+  const service = mesh.serviceByVip(own.network, ip, own.namespace, port);
   if (service && isWaypointOf(own, service, mesh)) return true;
   const workload = mesh.workloadByIp(own.network, ip);
   return workload !== undefined && isWaypointOf(own, workload, mesh);

@@ -199,7 +199,10 @@ describe('whose address it is', () => {
     assert.equal(way(plan(mesh, '10.96.0.10', 80)), 'waypoint');
     assert.equal(refusal(plan(meshOf(client, guarded, pod(1), squatter), '10.96.0.10', 80)), 'waypoint-absent');
     assert.equal(hbone(plan(meshOf(client, web, pod(1), squatter), '10.96.0.10', 80)).authority, '10.1.1.1:8080');
-    assert.equal(violatedByChange({ mesh, own: client, destinationIp: '10.96.0.10' }, 'mesh'), 'waypoint-required');
+    assert.equal(
+      violatedByChange({ mesh, own: client, destinationIp: '10.96.0.10', destinationPort: 80 }, 'mesh'),
+      'waypoint-required',
+    );
   });
 
   test('a service whose endpoint has its own address is a service still', () => {
@@ -224,7 +227,7 @@ describe('whose address it is', () => {
     const behindOne = meshOf(client, open, pod(1, { waypoint: hostname('waypoint') }), ...gateway('waypoint'));
     assert.equal(way(plan(behindOne, '10.1.1.1', 443)), 'waypoint');
     assert.equal(
-      violatedByChange({ mesh: behindOne, own: client, destinationIp: '10.1.1.1' }, 'mesh'),
+      violatedByChange({ mesh: behindOne, own: client, destinationIp: '10.1.1.1', destinationPort: 80 }, 'mesh'),
       'waypoint-required',
     );
     const wide = meshOf(client, { ...open, addresses: block }, pod(1));
@@ -314,11 +317,11 @@ describe('REGISTRY_ONLY', () => {
   test('ends live connections to the unknown alone', () => {
     const mesh = meshOf(own, web, pod(1));
     const violation = (destinationIp: string, from: MeshWorkload): string | undefined =>
-      violatedByChange({ mesh, own: from, destinationIp }, 'outside');
+      violatedByChange({ mesh, own: from, destinationIp, destinationPort: 80 }, 'outside');
     assert.equal(violation('203.0.113.5', own), 'registry-only');
     assert.equal(violation('203.0.113.5', client), undefined);
     assert.equal(violation('10.96.0.10', own), undefined);
-    assert.equal(violatedByChange({ mesh, own, destinationIp: '203.0.113.5' }, 'mesh'), undefined);
+    assert.equal(violatedByChange({ mesh, own, destinationIp: '203.0.113.5', destinationPort: 80 }, 'mesh'), undefined);
   });
 });
 
@@ -361,15 +364,24 @@ describe('waypoints', () => {
 
   test('one that became required concerns connections that went past it, but its own pods', () => {
     const [, own] = gateway('stable');
-    assert.equal(violatedByChange({ mesh, own: client, destinationIp: '10.96.0.10' }, 'mesh'), 'waypoint-required');
-    assert.equal(violatedByChange({ mesh, own, destinationIp: '10.96.0.10' }, 'mesh'), undefined);
-    assert.equal(violatedByChange({ mesh, own: client, destinationIp: '10.1.1.1' }, 'mesh'), undefined);
-    const guarded = meshOf(client, web, pod(1, { waypoint: hostname('stable') }), ...gateway('stable'));
     assert.equal(
-      violatedByChange({ mesh: guarded, own: client, destinationIp: '10.1.1.1' }, 'mesh'),
+      violatedByChange({ mesh, own: client, destinationIp: '10.96.0.10', destinationPort: 80 }, 'mesh'),
       'waypoint-required',
     );
-    assert.equal(violatedByChange({ mesh: guarded, own: client, destinationIp: '10.96.0.10' }, 'mesh'), undefined);
+    assert.equal(violatedByChange({ mesh, own, destinationIp: '10.96.0.10', destinationPort: 80 }, 'mesh'), undefined);
+    assert.equal(
+      violatedByChange({ mesh, own: client, destinationIp: '10.1.1.1', destinationPort: 80 }, 'mesh'),
+      undefined,
+    );
+    const guarded = meshOf(client, web, pod(1, { waypoint: hostname('stable') }), ...gateway('stable'));
+    assert.equal(
+      violatedByChange({ mesh: guarded, own: client, destinationIp: '10.1.1.1', destinationPort: 80 }, 'mesh'),
+      'waypoint-required',
+    );
+    assert.equal(
+      violatedByChange({ mesh: guarded, own: client, destinationIp: '10.96.0.10', destinationPort: 80 }, 'mesh'),
+      undefined,
+    );
   });
 
   test('whose pods are all tried refuse; they are never bypassed', () => {

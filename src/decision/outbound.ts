@@ -21,7 +21,6 @@ import {
   findGateway,
   isWaypointOf,
   type FoundGateway,
-  type GatewayRequest,
 } from './gateways.ts';
 import type { HbonePlan, OutboundPlan, OutboundRefusal } from './outbound-plan.ts';
 import { rankEndpoints, type RankedEndpoints } from './ranked-endpoints.ts';
@@ -44,6 +43,8 @@ export interface OutboundRequest {
   /** Endpoints that failed: for this connection, or a moment ago. */
   readonly avoid?: EndpointAvoidance | undefined;
 }
+
+type Addressing = Pick<OutboundRequest, 'mesh' | 'own' | 'destinationIp' | 'destinationPort'>;
 
 /** A request and what every branch of the tree asks of it. */
 interface Planning extends OutboundRequest {
@@ -75,12 +76,12 @@ export function planOutbound(asked: OutboundRequest): OutboundPlan {
  * unless it serves just that service. Both: the service has no endpoints of its own where it passes through, and the workload
  * is reached as if nobody had named its address.
  */
-function addressee({ mesh, own, destinationIp: ip }: Pick<OutboundRequest, 'mesh' | 'own' | 'destinationIp'>): {
+function addressee({ mesh, own, destinationIp: ip, destinationPort: port }: Addressing): {
   readonly service: MeshService | undefined;
   readonly workload: MeshWorkload | undefined;
 } {
   const workload = mesh.workloadByIp(own.network, ip);
-  const service = mesh.serviceByVip(own.network, ip, own.namespace);
+  const service = mesh.serviceByVip(own.network, ip, own.namespace, port);
   if (!workload || !service) return { service, workload };
   const isSingle = service.addresses.some(
     (address) => address.ip === ip && address.network === own.network && address.prefixLength === undefined,
@@ -99,7 +100,7 @@ function isPassthrough({ loadBalancing }: MeshService): boolean {
  * over it.
  */
 export function violatedByChange(
-  asked: Pick<OutboundRequest, 'mesh' | 'own' | 'destinationIp'>,
+  asked: Addressing,
   wentTo: 'mesh' | 'outside',
 ): 'waypoint-required' | 'registry-only' | undefined {
   const { mesh, own } = asked;
@@ -118,8 +119,7 @@ export function expectedIdentities(workload: MeshWorkload, service: MeshService 
   return [...new Set([own, ...vouchedBy(service)])];
 }
 
-/** Identities that the service says may answer for it, whoever its endpoints are. */
-export function vouchedBy(service: MeshService | undefined): SpiffeId[] {
+function vouchedBy(service: MeshService | undefined): SpiffeId[] {
   return (service?.subjectAltNames ?? []).flatMap((name) => tryParseSpiffeId(name) ?? []);
 }
 
@@ -179,7 +179,7 @@ function isPlainName({ addresses, tunnelProtocol }: MeshWorkload): boolean {
 /** What a name outside stands for may be part of the mesh after all: then it is reached as if its address had been dialled. */
 function planNamed(target: Target & { readonly service: MeshService }, request: Planning): OutboundPlan {
   const { ip: destinationIp, port: destinationPort } = target;
-  const { service, workload } = addressee({ ...request, destinationIp });
+  const { service, workload } = addressee({ ...request, destinationIp, destinationPort });
   const isOther = service !== undefined && service !== target.service;
   if (!isOther && workload?.tunnelProtocol !== 'hbone') return planDirect(target, request);
   const plan = planOutbound({ ...request, destinationIp, destinationPort });
@@ -301,15 +301,6 @@ function planWaypoint(
     via: 'waypoint',
     drawn: drawn ? workload.uid : undefined,
   }));
-}
-
-export interface RemoteTarget {
-  /** In another network. */
-  readonly workload: MeshWorkload;
-  readonly service: MeshService;
-  /** The service's waypoint's own service, where the workload is a pod of that. */
-  readonly waypoint?: MeshService | undefined;
-  readonly drawn: boolean;
 }
 
 /**

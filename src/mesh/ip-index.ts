@@ -55,11 +55,21 @@ export function isVisible(service: MeshService, clientNamespace: string): boolea
   return service.visibility === 'public' || service.namespace === clientNamespace;
 }
 
-/** Of several services that claim one name or address: the client's namespace, then canonical, then `preferredNamespace`, then the first. */
+/** What decides among services that are alike otherwise. */
+export interface ServicePreference {
+  readonly preferredNamespace?: string | undefined;
+  /** The one that is asked for. */
+  readonly port?: number | undefined;
+}
+
+/**
+ * Of several services that claim one name or address: the client's namespace, then canonical, then `preferredNamespace`, then one
+ * that has the port, then the first.
+ */
 export function preferredService(
   claimants: Iterable<MeshService>,
   clientNamespace: string,
-  preferredNamespace?: string,
+  { preferredNamespace, port }: ServicePreference = {},
 ): MeshService | undefined {
   let best: MeshService | undefined;
   let bestRank = -1;
@@ -67,13 +77,22 @@ export function preferredService(
     if (!isVisible(service, clientNamespace)) continue;
     const { namespace, canonical } = service;
     const rank =
-      (namespace === clientNamespace ? 4 : 0) + (canonical ? 2 : 0) + (namespace === preferredNamespace ? 1 : 0);
+      (namespace === clientNamespace ? 8 : 0) +
+      (canonical ? 4 : 0) +
+      (namespace === preferredNamespace ? 2 : 0) +
+      (hasPort(service, port) ? 1 : 0);
     if (rank > bestRank) {
       best = service;
       bestRank = rank;
     }
   }
   return best;
+}
+
+/** All ports are those of a service that passes through. */
+function hasPort({ ports, loadBalancing }: MeshService, port: number | undefined): boolean {
+  if (port === undefined) return false;
+  return loadBalancing?.mode === 'passthrough' || ports.some(({ servicePort }) => servicePort === port);
 }
 
 /** Services by network and prefix length, then by the masked address: a look-up costs one step a length in use. */
@@ -104,8 +123,13 @@ export class BlockIndex {
     }
   }
 
-  /** The best block around `ip`: the client's namespace, then the longest prefix, then canonical, then the first. */
-  find(network: NetworkId, ip: string, clientNamespace: string): MeshService | undefined {
+  /** The best block around `ip`: the client's namespace, then the longest prefix, then as `preferredService` says. */
+  find(
+    network: NetworkId,
+    ip: string,
+    client: { readonly namespace: string; readonly port: number | undefined },
+  ): MeshService | undefined {
+    const { namespace: clientNamespace, port } = client;
     const byLength = this.#byNetwork.get(network);
     const bytes = byLength && tryParseIp(ip);
     if (!bytes) return undefined;
@@ -115,7 +139,7 @@ export class BlockIndex {
       const claimants = byLength
         .get(prefixLength)
         ?.get(blockKey({ address: maskIp(bytes, prefixLength), prefixLength }));
-      const found = claimants && preferredService(claimants, clientNamespace);
+      const found = claimants && preferredService(claimants, clientNamespace, { port });
       if (!found) continue;
       if (found.namespace === clientNamespace) return found;
       best ??= found;

@@ -79,6 +79,23 @@ test('blocks serve only where no exact address does, longest prefix first', () =
   assert.equal(state.serviceByVip(defaultNetwork, '241.0.0.1', 'x'), undefined);
 });
 
+test('of services that share an address, and are alike, the one that has the port is meant', () => {
+  const at = (port: number, more: Partial<MeshService>): MeshService =>
+    meshService({ ports: [{ servicePort: port, targetPort: port, appProtocol: 'unknown' }], ...more });
+  const addresses = [vip('10.50.0.1'), vip('10.51.0.0', 24)];
+  const web = at(80, { name: 'web', addresses });
+  const database = at(5432, { name: 'database', addresses });
+  const foreign = at(5432, { name: 'foreign', namespace: 'other', addresses, canonical: false });
+  const state = stateOf(...[web, foreign, database].map(serviceOf));
+  for (const ip of ['10.50.0.1', '10.51.0.7']) {
+    assert.equal(state.serviceByVip(defaultNetwork, ip, 'x', 5432), database);
+    assert.equal(state.serviceByVip(defaultNetwork, ip, 'x', 80), web);
+    assert.equal(state.serviceByVip(defaultNetwork, ip, 'x', 1), web);
+    assert.equal(state.serviceByVip(defaultNetwork, ip, 'x'), web);
+  }
+  assert.equal(stateOf(serviceOf(web), serviceOf(foreign)).serviceByVip(defaultNetwork, '10.50.0.1', 'x', 5432), web);
+});
+
 test('an endpoint waits for its service, and survives the service being replaced', () => {
   const key = serviceKey('shop', 'web.shop.svc.cluster.local');
   const web = meshWorkload({ services: new Map([[key, []]]) });

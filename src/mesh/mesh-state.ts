@@ -142,16 +142,16 @@ export class MeshState {
     return this.#services.get(key);
   }
 
-  /** The service that claims `ip` as a virtual address: exactly, else by the best block. */
-  serviceByVip(network: NetworkId, ip: string, clientNamespace: string): MeshService | undefined {
+  /** The service that claims `ip` as a virtual address: exactly, else by the best block. Of several that are alike one that has `port`. */
+  serviceByVip(network: NetworkId, ip: string, clientNamespace: string, port?: number): MeshService | undefined {
     const claimants = this.#byVip.get(networkIpKey(network, ip));
-    const exact = claimants && preferredService(claimants, clientNamespace);
-    return exact ?? this.#blocks.find(network, ip, clientNamespace);
+    const exact = claimants && preferredService(claimants, clientNamespace, { port });
+    return exact ?? this.#blocks.find(network, ip, { namespace: clientNamespace, port });
   }
 
   serviceByHostname(hostname: string, clientNamespace: string, preferredNamespace?: string): MeshService | undefined {
     const claimants = this.#byHostname.get(hostname);
-    return claimants && preferredService(claimants, clientNamespace, preferredNamespace);
+    return claimants && preferredService(claimants, clientNamespace, { preferredNamespace });
   }
 
   /** All endpoints of a service, healthy or not. */

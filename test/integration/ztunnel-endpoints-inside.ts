@@ -132,6 +132,24 @@ describe('endpoints', { timeout: 160_000 }, () => {
         await near.logLine(/error="service web\.shop\.svc\.cluster\.local has no port 81"/);
       });
 
+      test('services of one address are told apart by their ports', async () => {
+        const other = meshService({
+          name: 'other',
+          addresses: web.addresses,
+          ports: [{ ...portMap(plainPort)[0]!, servicePort: 81 }],
+        });
+        const otherKey = serviceKey('shop', other.hostname);
+        nearSees(
+          web,
+          inService(one),
+          other,
+          workloadOf(outsider, { tunnelProtocol: 'none', services: new Map([[otherKey, []]]) }),
+        );
+        assert.equal(await ask(), 'web-1:ping');
+        assert.equal(await ask(vip, 81), 'outsider:ping');
+        await near.logLine(/dst\.service="other\.shop\.svc\.cluster\.local"/);
+      });
+
       test('those nearby serve while they are ready, others then; strict places are never left', async () => {
         const at = (zone: string): Partial<MeshWorkload> => ({ locality: { region: 'r', zone, subzone: '' } });
         const failover = {

@@ -45,7 +45,7 @@ export function waypointTarget(authority: string, context: TargetContext): Waypo
     return serviceTarget(named, named.addresses[0]?.ip ?? host, port);
   }
   const address = canonicalIp(host);
-  const service = mesh.serviceByVip(network, address, clientNamespace);
+  const service = mesh.serviceByVip(network, address, clientNamespace, port);
   if (service) return serviceTarget(service, address, port);
   const workload = mesh.workloadByIp(network, address);
   if (!workload) return refused(404, `${address} belongs to no Service and no workload that the mesh knows`);

@@ -42,6 +42,7 @@ function setup(): {
         {
           own: client,
           destinationIp: '10.96.0.10',
+          destinationPort: 80,
           wentTo: 'mesh',
           concerns: [webKey],
           revision: mesh.revision,

@@ -21,6 +21,7 @@ export const anyService = '*';
 export interface WatchedFacts {
   readonly own: MeshWorkload;
   readonly destinationIp: string;
+  readonly destinationPort: number;
   readonly wentTo: 'mesh' | 'outside';
   /** What it was addressed to, each once: a change of one of them may concern the connection. */
   readonly concerns: readonly Concern[];
@@ -125,8 +126,9 @@ export class OutboundWatch {
 
   #violation({ facts }: Watched): ReturnType<typeof violatedByChange> {
     const { mesh } = this.#options;
-    const { destinationIp, wentTo } = facts;
-    return violatedByChange({ mesh, own: mesh.workload(facts.own.uid) ?? facts.own, destinationIp }, wentTo);
+    const { destinationIp, destinationPort, wentTo } = facts;
+    const own = mesh.workload(facts.own.uid) ?? facts.own;
+    return violatedByChange({ mesh, own, destinationIp, destinationPort }, wentTo);
   }
 }
 

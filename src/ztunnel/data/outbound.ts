@@ -104,7 +104,8 @@ function watch(plan: DialPlan, request: ReachRequest, revision: number): (() => 
   const concerns = [addressedTo(plan)];
   // Its own workload says whether it may reach what nobody registered.
   if (wentTo === 'outside' && concerns[0] !== own.uid) concerns.push(own.uid);
-  return pod.outboundWatch.watch(connection, { own, destinationIp: destination.address, wentTo, concerns, revision });
+  const { address: destinationIp, port: destinationPort } = destination;
+  return pod.outboundWatch.watch(connection, { own, destinationIp, destinationPort, wentTo, concerns, revision });
 }
 
 function addressedTo(plan: DialPlan): Concern {
