@@ -21,6 +21,7 @@ import {
   findGateway,
   isWaypointOf,
   type FoundGateway,
+  type GatewayRequest,
 } from './gateways.ts';
 import type { HbonePlan, OutboundPlan, OutboundRefusal } from './outbound-plan.ts';
 import { rankEndpoints, type RankedEndpoints } from './ranked-endpoints.ts';
@@ -119,7 +120,8 @@ export function expectedIdentities(workload: MeshWorkload, service: MeshService 
   return [...new Set([own, ...vouchedBy(service)])];
 }
 
-function vouchedBy(service: MeshService | undefined): SpiffeId[] {
+/** Identities that the service says may answer for it, whoever its endpoints are. */
+export function vouchedBy(service: MeshService | undefined): SpiffeId[] {
   return (service?.subjectAltNames ?? []).flatMap((name) => tryParseSpiffeId(name) ?? []);
 }
 
@@ -301,6 +303,15 @@ function planWaypoint(
     via: 'waypoint',
     drawn: drawn ? workload.uid : undefined,
   }));
+}
+
+export interface RemoteTarget {
+  /** In another network. */
+  readonly workload: MeshWorkload;
+  readonly service: MeshService;
+  /** The service's waypoint's own service, where the workload is a pod of that. */
+  readonly waypoint?: MeshService | undefined;
+  readonly drawn: boolean;
 }
 
 /**
