@@ -2,34 +2,31 @@ import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
 import type { KubeClient, TokenRequestOptions } from '../../kube/index.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { createFakeClock } from '../../lib/fake-clock.ts';
 import { silentLog } from '../../lib/log.ts';
 import { PodTokens } from './pod-tokens.ts';
 
 function open(fails = 0): {
   tokens: PodTokens;
   asked: TokenRequestOptions[];
-  timers: { atMs: number; run: () => void }[];
+  /** Time passes, of which the machine sleeps for so long at its end. */
+  pass: (ms: number, asleepMs?: number) => void;
+  pending: () => number;
   changes: () => number;
   pod: { uid: string };
   settle: () => Promise<void>;
 } {
   const asked: TokenRequestOptions[] = [];
-  const timers: { atMs: number; run: () => void }[] = [];
+  const awake = createFakeClock(0);
+  let asleptMs = 0;
+  const clock: Clock = { ...awake, nowMs: () => awake.nowMs() + asleptMs };
   const pod = { name: 'web', uid: 'u1' };
   let changes = 0;
-  const clock: Clock = {
-    nowMs: () => 0,
-    after(delayMs, run) {
-      const timer = { atMs: delayMs, run };
-      timers.push(timer);
-      return () => void timers.splice(timers.indexOf(timer), 1);
-    },
-  };
   const client = {
     async requestToken(_namespace: string, _account: string, options: TokenRequestOptions) {
       asked.push(options);
       if (asked.length <= fails) throw new Error('away');
-      return { token: `token-${asked.length}`, expiresAtMs: options.expirationSeconds * 1000 };
+      return { token: `token-${asked.length}`, expiresAtMs: clock.nowMs() + options.expirationSeconds * 1000 };
     },
   } as unknown as KubeClient;
   const tokens = new PodTokens({
@@ -44,7 +41,11 @@ function open(fails = 0): {
   return {
     tokens,
     asked,
-    timers,
+    pass(ms, asleepMs = 0) {
+      awake.advance(ms - asleepMs);
+      asleptMs += asleepMs;
+    },
+    pending: () => awake.pending,
     changes: () => changes,
     pod,
     settle: () => new Promise((resolve) => setImmediate(resolve)),
@@ -53,32 +54,44 @@ function open(fails = 0): {
 const need = { audience: 'istio-ca', expirationSeconds: 1000 };
 
 test('a token is asked for once, bound to the pod, and renewed at 80 % of its life', async () => {
-  const { tokens, asked, timers, changes, settle } = open();
+  const { tokens, asked, pass, pending, changes, settle } = open();
   equal(tokens.token(need), undefined);
   equal(tokens.token(need), undefined);
   await settle();
   equal(tokens.token(need), 'token-1');
   deepEqual(asked, [{ audiences: ['istio-ca'], expirationSeconds: 1000, boundPod: { name: 'web', uid: 'u1' } }]);
   equal(changes(), 1);
-  equal(timers[0]?.atMs, 800_000);
-  timers.shift()?.run();
+  pass(799_999);
+  await settle();
+  equal(asked.length, 1);
+  pass(1);
   await settle();
   equal(tokens.token(need), 'token-2');
   tokens.close();
-  equal(timers.length, 0);
+  equal(pending(), 0);
 });
 
 test('a refusal is tried again soon, and the old token stays meanwhile', async () => {
-  const { tokens, timers, settle } = open(2);
+  const { tokens, pass, settle } = open(2);
   tokens.token(need);
   await settle();
   equal(tokens.token(need), undefined);
   for (let i = 0; i < 2; i++) {
-    equal((timers[0]?.atMs ?? Infinity) < 2000, true);
-    timers.shift()?.run();
+    pass(2000);
     await settle();
   }
   equal(tokens.token(need), 'token-3');
+  tokens.close();
+});
+
+test('a token that ended while the machine slept is renewed soon after', async () => {
+  const { tokens, pass, settle } = open();
+  tokens.token(need);
+  await settle();
+  pass(3_700_000, 3_600_000);
+  pass(60_000);
+  await settle();
+  equal(tokens.token(need), 'token-2');
   tokens.close();
 });
 

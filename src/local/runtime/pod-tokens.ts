@@ -1,5 +1,5 @@
 /** ServiceAccount tokens of one pod: bound to it, asked for on first need, renewed at 80 % of their life. */
-import type { Clock } from '../../lib/clock.ts';
+import { afterTime, type Clock } from '../../lib/clock.ts';
 import { createBackoff } from '../../lib/backoff.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
@@ -61,7 +61,7 @@ export class PodTokens {
 
   async #renew(need: TokenNeed, held: Held, backoff = createBackoff({ initialMs: 300, maxMs: 15_000 })): Promise<void> {
     const { client, clock, log, namespace, serviceAccount } = this.#options;
-    let delayMs: number;
+    const again = (): void => void this.#renew(need, held, backoff);
     try {
       const issued = await client.requestToken(namespace, serviceAccount, {
         audiences: need.audience === '' ? [] : [need.audience],
@@ -71,13 +71,14 @@ export class PodTokens {
       if (this.#closed) return;
       held.token = issued.token;
       backoff.reset();
-      delayMs = Math.max((issued.expiresAtMs - clock.nowMs()) * renewAt, 1_000);
       this.#options.onChange();
+      const nowMs = clock.nowMs();
+      // By the calendar: it ends while the machine sleeps, too.
+      held.cancel = afterTime(clock, nowMs + Math.max((issued.expiresAtMs - nowMs) * renewAt, 1_000), again);
     } catch (error) {
       if (this.#closed) return;
-      delayMs = backoff.next();
+      held.cancel = clock.after(backoff.next(), again);
       log.warn('Cannot get a service account token', { namespace, serviceAccount, error: messageOf(error) });
     }
-    held.cancel = clock.after(delayMs, () => void this.#renew(need, held, backoff));
   }
 }
