@@ -287,6 +287,47 @@ describe('node agent', { timeout: 160_000 }, () => {
     await eventually('it is dropped once it is gone', () => !node.ztunnel.served.has(pod.uid));
   });
 
+  test('where a network plugin gives probes another address, the address of the node and the probed ports are left out', async () => {
+    const masquerade = `table inet plugin {
+  chain post {
+    type nat hook postrouting priority 90;
+    ip daddr 10.244.1.0/24 snat ip to 10.244.1.1
+    ip6 daddr fd00:10:244:1::/64 snat ip6 to fd00:10:244:1::1
+  }
+}
+`;
+    execFileSync('nft', ['-f', '-'], { input: masquerade });
+    try {
+      const readinessProbe = { tcpSocket: { port: 8080 } };
+      const pod = await node.createPod('masked', {
+        labels: ambient,
+        spec: { containers: [{ name: 'app', image: 'app', readinessProbe }] },
+      });
+      await node.serveEcho(pod.namespace, 9090);
+      await node.enrolled(pod);
+      await eventually('an Event tells', async () =>
+        (await node.eventsOf(pod)).some(({ reason }) => reason === 'ProbesExempted'),
+      );
+      const relayedTo = async (host: string, port: number): Promise<number> => {
+        const before = node.ztunnel.relayed;
+        const client = new EchoClient(await dial({ host, port, timeoutMs: 2000 }));
+        await client.check(100);
+        client.close();
+        return node.ztunnel.relayed - before;
+      };
+      for (const ip of [pod.ip, pod.ip6]) {
+        await eventually('the probed port is left out', async () => (await relayedTo(ip, 8080)) === 0);
+        equal(await relayedTo(ip, 9090), 1, 'no other');
+      }
+      deepEqual(
+        (await node.getPod(pod)).status?.conditions?.filter(({ type }) => type === 'ambit.io/ProbesBlocked') ?? [],
+        [],
+      );
+    } finally {
+      execFileSync('nft', ['delete', 'table', 'inet', 'plugin']);
+    }
+  });
+
   test('a deleted pod is dropped at once', async () => {
     const pod = await node.createPod('short', { labels: ambient });
     await eventually('short is enrolled', async () => (await node.redirectionOf(pod)) === 'enabled');

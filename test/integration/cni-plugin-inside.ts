@@ -71,7 +71,7 @@ describe('CNI plugin', { timeout: 160_000 }, () => {
   async function call(
     command: string,
     pod: { readonly name: string; readonly uid?: string; readonly namespace?: string },
-    network?: { readonly namespace: TestNamespace; readonly ip: string },
+    network?: { readonly namespace: TestNamespace; readonly ip: string; readonly ip6: string },
   ): Promise<PluginRun> {
     const [first = ''] = readdirSync(at('net.d'))
       .filter((name) => /\.(conf|conflist)$/.test(name))
@@ -81,7 +81,10 @@ describe('CNI plugin', { timeout: 160_000 }, () => {
     const prevResult = {
       cniVersion: list.cniVersion,
       interfaces: [{ name: 'eth0', sandbox: network?.namespace.path ?? '' }],
-      ips: [{ interface: 0, address: `${network?.ip ?? '10.0.0.1'}/32`, gateway: '10.244.1.1' }],
+      ips: [
+        { interface: 0, address: `${network?.ip ?? '10.0.0.1'}/32`, gateway: '10.244.1.1' },
+        { interface: 0, address: `${network?.ip6 ?? 'fd00::1'}/128`, gateway: 'fd00:10:244:1::1' },
+      ],
       dns: {},
     };
     const config = { ...plugin, cniVersion: list.cniVersion, name: list.name, prevResult };
@@ -140,13 +143,15 @@ describe('CNI plugin', { timeout: 160_000 }, () => {
     const before = node.ztunnel.relayed;
     // The API knows neither its address nor that it runs.
     const netns = await node.serveEcho(network.namespace);
-    const client = await EchoClient.open(netns, outside.ip, 8080);
-    await client.check(1000);
-    client.close();
-    const caller = await EchoClient.open(outside.netns, network.ip, 8080);
-    await caller.check(1000);
-    caller.close();
-    equal(node.ztunnel.relayed, before + 2);
+    for (const ip of ['ip', 'ip6'] as const) {
+      const client = await EchoClient.open(netns, outside[ip], 8080);
+      await client.check(1000);
+      client.close();
+      const caller = await EchoClient.open(outside.netns, network[ip], 8080);
+      await caller.check(1000);
+      caller.close();
+    }
+    equal(node.ztunnel.relayed, before + 4);
     await node.setRunning('early', [network.ip, network.ip6]);
     await node.enrolled({ name: 'early' });
     match(await node.metrics(), /istio_cni_plugin_requests_total\{response_code="200"\} [1-9]/);
@@ -154,10 +159,13 @@ describe('CNI plugin', { timeout: 160_000 }, () => {
     const second = await node.createNetwork();
     equal((await call('ADD', { name: 'early', uid }, second)).code, 0);
     const again = node.ztunnel.relayed;
-    const later = await EchoClient.open(await node.serveEcho(second.namespace), outside.ip, 8080);
-    await later.check(1000);
-    later.close();
-    equal(node.ztunnel.relayed, again + 1);
+    const anew = await node.serveEcho(second.namespace);
+    for (const ip of [outside.ip, outside.ip6]) {
+      const later = await EchoClient.open(anew, ip, 8080);
+      await later.check(1000);
+      later.close();
+    }
+    equal(node.ztunnel.relayed, again + 2);
   });
 
   test('waits for a ztunnel that is not there, and fails with the reason; pods outside of the mesh pass', async () => {
