@@ -15,7 +15,7 @@ import { createCallerAuthenticator } from './caller.ts';
 import { createCertificateAuthorizer } from './certificates.ts';
 import type { ControlOptions, RunningControl } from './control-options.ts';
 import { defaultProxyValues } from './deployer/index.ts';
-import { createDiscoveryService } from './discovery-service.ts';
+import { authenticateClient, createDiscoveryService } from './discovery-service.ts';
 import { followGatewayCertificates } from './gateway-certificates.ts';
 import { startGateways } from './gateways.ts';
 import { startInformers } from './informers.ts';
@@ -190,14 +190,17 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   });
 
   const callers = createCallerAuthenticator({ client, clock: systemClock, trustDomain });
+  const clients = {
+    callers,
+    pods,
+    accountOf: (inNamespace: string, gateway: string) => gateways.accountOf(inNamespace, gateway),
+    trustedAccounts,
+  };
   const deltas = createDiscoveryService({
+    ...clients,
     authorizations: publisher.authorizations,
     addresses: publisher.addresses,
     proxies: publisher.proxies,
-    callers,
-    pods,
-    accountOf: (inNamespace, gateway) => gateways.accountOf(inNamespace, gateway),
-    trustedAccounts,
     metrics,
     onProgress() {
       replicas?.changed();
@@ -265,6 +268,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     authority,
     authorize: createCertificateAuthorizer({ callers, pods, trustDomain, trustedAccounts, metrics }),
     deltas,
+    keys: { authenticate: (call) => authenticateClient(clients, call), resolver: jwks },
     inMesh: createPolicyAdmission(discovery, namespace),
     metrics,
     expiry,

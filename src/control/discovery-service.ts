@@ -45,7 +45,7 @@ export function createDiscoveryService(options: DiscoveryServiceOptions): DeltaS
         sourceOf: ({ gateway }) => (gateway === undefined ? undefined : proxies.of(gateway)),
       },
     ],
-    authenticate: (call) => authenticate(options, call),
+    authenticate: (call) => authenticateClient(options, call),
     admit(caller, { metadata }) {
       const claims = [
         [metadata['NAMESPACE'], caller.namespace],
@@ -70,8 +70,16 @@ export function createDiscoveryService(options: DiscoveryServiceOptions): DeltaS
   });
 }
 
-/** A proxy may be up before the watch has told of its pod, or of its Gateway: it is given a moment. */
-async function authenticate(options: DiscoveryServiceOptions, call: RpcCall): Promise<DiscoveryClient> {
+export type ClientAuthentication = Pick<
+  DiscoveryServiceOptions,
+  'callers' | 'pods' | 'accountOf' | 'trustedAccounts' | 'patienceMs'
+>;
+
+/**
+ * Who calls as a data plane. A proxy may be up before the watch has told of its pod, or of its Gateway: it is given a moment. Throws
+ * `rpcError`.
+ */
+export async function authenticateClient(options: ClientAuthentication, call: RpcCall): Promise<DiscoveryClient> {
   const { callers, pods, accountOf, trustedAccounts, patienceMs = 2000 } = options;
   const caller = await callers.authenticate(call);
   if (trustedAccounts.has(`${caller.namespace}/${caller.serviceAccount}`)) return caller;

@@ -28,6 +28,11 @@ export interface JwksResolverOptions {
 export interface JwksResolver {
   /** Resolves when every set that is needed now was fetched or tried once: what proxies are told first should be whole. */
   tried(): Promise<void>;
+  /**
+   * Fetches a set soon, whoever asks at most once in five seconds: a token named a key that is not in it. False: nobody needs such a
+   * set.
+   */
+  refresh(key: string): boolean;
 }
 
 const refreshMs = 20 * 60_000;
@@ -36,6 +41,8 @@ const quickTries = 3;
 const quickMs = 1000;
 const retryMs = 60_000;
 const maxRetryMs = 60 * 60_000;
+/** Between fetches of a set that proxies ask for: strangers write the tokens that make them ask. */
+const refreshPauseMs = 5000;
 const keepMs = 7 * 24 * 60 * 60_000;
 /** Sets are small, but policies come and go. */
 const maxIdle = 1000;
@@ -48,6 +55,10 @@ interface Entry {
   cancelTimer: () => void;
   /** Aborts the fetch that is under way. */
   abort: (() => void) | undefined;
+  /** Of the last fetch. */
+  startedMs: number;
+  /** A proxy has asked, and the fetch waits for its moment. */
+  isAsked: boolean;
   /** When the last who needed it went. */
   idleSinceMs: number | undefined;
   /** Settles with the first fetch, whatever comes of it. */
@@ -79,11 +90,20 @@ export function startJwksResolver(options: JwksResolverOptions): JwksResolver {
     count(entries, (entry) => isNeeded(entry) && entry.json === undefined),
   );
 
+  let asked = 0;
+  registry.counter(
+    'ambit_jwks_sets_asked_for',
+    'Fetches of key sets that proxies asked for, as tokens named a key that is not known',
+    () => asked,
+  );
+
   const fetchNow = async (key: string, entry: Entry): Promise<void> => {
     entry.cancelTimer();
     entry.abort?.();
     const stop = new AbortController();
     entry.abort = () => stop.abort();
+    entry.startedMs = clock.nowMs();
+    entry.isAsked = false;
     const { source } = entry;
     let again = refreshMs;
     try {
@@ -123,6 +143,8 @@ export function startJwksResolver(options: JwksResolverOptions): JwksResolver {
       backoff: createBackoff({ initialMs: retryMs, maxMs: maxRetryMs }),
       cancelTimer: () => {},
       abort: undefined,
+      startedMs: 0,
+      isAsked: false,
       idleSinceMs: undefined,
       firstTry: Promise.resolve(),
     };
@@ -165,6 +187,18 @@ export function startJwksResolver(options: JwksResolverOptions): JwksResolver {
   if (signal.aborted) stop();
   else signal.addEventListener('abort', stop, { once: true });
   return {
+    refresh(key) {
+      const entry = entries.get(key);
+      if (!entry || !isNeeded(entry)) return false;
+      if (entry.isAsked || entry.abort) return true;
+      entry.isAsked = true;
+      asked++;
+      const pauseMs = entry.startedMs + refreshPauseMs - clock.nowMs();
+      entry.cancelTimer();
+      // A clock that was set back must not hold it up.
+      entry.cancelTimer = clock.after(Math.min(Math.max(pauseMs, 0), refreshPauseMs), () => void fetchNow(key, entry));
+      return true;
+    },
     async tried() {
       await Promise.all([...entries.values()].map(({ firstTry }) => firstTry));
     },

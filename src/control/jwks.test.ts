@@ -185,6 +185,7 @@ interface TestWorld {
   drop(url: string): Promise<void>;
   pass(ms: number): Promise<void>;
   set(url: string): string | undefined;
+  refresh(url: string): boolean;
   stop(): void;
 }
 
@@ -242,6 +243,7 @@ function openWorld(): TestWorld {
       const known = keySets.get(url);
       return known && (known.kind === 'jwks' ? known.json : `unavailable: ${known.reason}`);
     },
+    refresh: (url) => resolver.refresh(url),
     stop: () => stop.abort(),
   };
 }
@@ -309,6 +311,44 @@ describe('the key sets that policies need', () => {
     await world.pass(7 * day);
     assert.equal(world.set('a'), undefined);
     assert.equal(world.clock.pending, 0);
+    world.stop();
+  });
+
+  it('are fetched early when somebody asks, but not oftener than every five seconds', async () => {
+    const world = openWorld();
+    world.issuers.set('a', 'first');
+    await world.need('a');
+    await world.pass(minute);
+    world.issuers.set('a', 'second');
+    const before = world.fetched.length;
+    assert.ok(world.refresh('a') && world.refresh('a'));
+    await world.pass(0);
+    assert.deepEqual([world.set('a'), world.fetched.length], ['second', before + 1]);
+    world.issuers.set('a', 'third');
+    assert.ok(world.refresh('a'));
+    await world.pass(4999);
+    assert.equal(world.set('a'), 'second');
+    assert.ok(world.refresh('a'), 'it is due already');
+    await world.pass(1);
+    assert.deepEqual([world.set('a'), world.fetched.length], ['third', before + 2]);
+    await world.pass(20 * minute - 1);
+    assert.equal(world.fetched.filter((url) => url === 'a').length, 3);
+    await world.pass(1);
+    assert.equal(world.fetched.filter((url) => url === 'a').length, 4, 'and as usual after that');
+    assert.match(world.metrics(), /ambit_jwks_sets_asked_for_total 2/);
+    world.stop();
+  });
+
+  it('are not fetched for who asks for what no policy needs', async () => {
+    const world = openWorld();
+    world.issuers.set('a', 'set');
+    await world.need('a');
+    await world.drop('a');
+    await world.pass(minute);
+    const before = world.fetched.length;
+    assert.deepEqual([world.refresh('a'), world.refresh('http://elsewhere')], [false, false]);
+    await world.pass(minute);
+    assert.equal(world.fetched.length, before);
     world.stop();
   });
 

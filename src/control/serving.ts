@@ -7,6 +7,7 @@ import type { DeltaServer } from '../xds/index.ts';
 import type { AuthorityExpiry } from './authority-expiry.ts';
 import type { ControlOptions } from './control-options.ts';
 import type { DiscoveryClient } from './discovery-service.ts';
+import { registerKeyService, type KeyServiceOptions } from './key-service.ts';
 import { issueServingCertificate } from './serving-certificate.ts';
 import { startWebhookServer, type WebhookServerOptions } from './webhook-server.ts';
 
@@ -17,6 +18,7 @@ export interface ServingOptions extends Pick<ControlOptions, 'listen' | 'webhook
   readonly inMesh: NonNullable<WebhookServerOptions['inMesh']>;
   readonly metrics: NonNullable<WebhookServerOptions['metrics']>;
   readonly expiry: AuthorityExpiry;
+  readonly keys: KeyServiceOptions;
   readonly names: { readonly namespace: string; readonly clusterDomain: string; readonly revision: string };
   readonly signal: AbortSignal;
   readonly log: Log;
@@ -62,6 +64,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
   authority.onChange(() => server.setClientRoots(authority.rootPem));
   registerCertificateService(server, { authority, authorize, log });
   deltas.register(server);
+  registerKeyService(server, options.keys);
   return {
     webhookPort: webhook.port,
     open: () => server.listen(options.listen),

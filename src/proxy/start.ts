@@ -17,6 +17,7 @@ import { createProxyAdmin } from './admin/proxy-admin.ts';
 import { logScopes } from './config/log-scopes.ts';
 import { ownIdentity, type ProxyProcessConfig } from './config/proxy-config.ts';
 import { nodeIdOf } from './engine-part.ts';
+import { createKeyRefresh } from './key-refresh.ts';
 import { openServing } from './serving.ts';
 import { createLogFiles } from './telemetry/index.ts';
 
@@ -71,6 +72,11 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
   followTrustedRoots({ rootCertPath, certificates, clock, log: log.child('trust'), signal });
   // Renewed from now on, whether or not anybody connects.
   certificates.retain(identity);
+  const keys = createKeyRefresh({
+    controlPlane: { ...controlPlane, tokenPath, metadata: { clusterid: clusterId } },
+    clock,
+    log: log.child('discovery'),
+  });
   const readiness = new Readiness(['configuration', 'certificate']);
   const serving = openServing({
     config,
@@ -85,6 +91,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
       standardError: options.writeError,
       log: log.child('telemetry'),
     }),
+    askForKeys: (keySet) => keys.ask(keySet),
     onReady: (isReady) => readiness.set('configuration', isReady),
   });
   certificates.onRotate((certificate) => {
@@ -152,6 +159,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
       await admin.close();
       certificates.close();
       ca.close();
+      keys.close();
     },
   };
 }

@@ -12,6 +12,7 @@ export {
 } from './discovery.ts';
 export { decodeProxyResource, encodeProxyResource, proxyResourceName, proxyResourceTypeUrl } from './proxy-resource.ts';
 export { addressTypeUrl, authorizationTypeUrl, resourceVersion } from './resource.ts';
+export { refreshKeySetMethod, type RefreshKeySetRequest } from './key-sets.ts';
 export { encodeHolderPacket, holderPacketBytes } from './listener-holder.ts';
 export { decodeSpansAnswer, encodeSpans, exportSpansPath } from './spans.ts';
 export {

@@ -122,6 +122,7 @@ const jwtRule = object<JwtRule>({
     jwks: object<Member<JwtRule['keys'], 'jwks'>>({ kind: oneOf('jwks'), json: text }),
     unavailable: object<Member<JwtRule['keys'], 'unavailable'>>({ kind: oneOf('unavailable'), reason: text }),
   }),
+  keySet: optional(text),
   fromHeaders: list(object<JwtRule['fromHeaders'][number]>({ name, prefix: text })),
   fromParams: names,
   fromCookies: names,

@@ -41,10 +41,13 @@ interface Acts {
 
 const signer = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const otherSigner = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(signer.publicKey)), kid: 'one', alg: 'RS256' }] });
+const nextSigner = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const setOf = async (kid: string, { publicKey }: typeof signer): Promise<string> =>
+  JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid, alg: 'RS256' }] });
+const [jwks, nextJwks] = await Promise.all([setOf('one', signer), setOf('two', nextSigner)]);
 
-function token(claims: Readonly<Record<string, unknown>>, key = signer): Promise<string> {
-  return new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: 'one' }).sign(key.privateKey);
+function token(claims: Readonly<Record<string, unknown>>, key = signer, kid = 'one'): Promise<string> {
+  return new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid }).sign(key.privateKey);
 }
 
 const bearer = (text: string): { readonly headers: Record<string, string> } => ({
@@ -64,7 +67,7 @@ describe('the policies of a waypoint', () => {
           namespace: 'issuers',
           node: 'node-2',
           program: 'key-server.ts',
-          args: ['8080', jwks],
+          args: ['8080', jwks, nextJwks],
           port: 8080,
         }),
         httpService('app-raw', { group: 'app' }, { name: 'tcp', port: 80, targetPort: 8080 }),
@@ -225,6 +228,15 @@ describe('the policies of a waypoint', () => {
           WaypointAccepted: 'True Accepted',
           Reconciled: 'True Reconciled',
         });
+        // The issuer has another key from now on: nobody waits until keys are fetched again.
+        const rotated = await token(claims, nextSigner, 'two');
+        assert.equal((await ask('/private', bearer(rotated))).status, 401);
+        await l7.send('front/client', { url: `${issuer}/rotate` });
+        await until(
+          { request: { url: 'http://app.shop/private', ...bearer(rotated) }, when: ({ status: code }) => code === 200 },
+          'the new key is there',
+        );
+        assert.equal((await ask('/private', bearer(good))).status, 401, 'the old one is gone');
       },
     );
   });

@@ -69,6 +69,8 @@ export interface JwtRule {
   readonly keys:
     | { readonly kind: 'jwks'; readonly json: string }
     | { readonly kind: 'unavailable'; readonly reason: string };
+  /** Under which the control plane can be asked to fetch the keys anew; absent: they are part of the policy. */
+  readonly keySet?: string;
   readonly fromHeaders: readonly { readonly name: string; readonly prefix: string }[];
   readonly fromParams: readonly string[];
   readonly fromCookies: readonly string[];

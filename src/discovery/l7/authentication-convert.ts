@@ -36,10 +36,12 @@ export function convertAuthentication(
 
 function jwtRule(rule: IstioJwtRule, keySet: (id: string) => KeySet | undefined): JwtRule {
   const { outputPayloadToHeader } = rule;
+  const need = keyNeedOf(rule);
   return {
     issuer: rule.issuer ?? '',
     audiences: rule.audiences ?? [],
     keys: keysOf(rule, keySet),
+    ...(need ? { keySet: keySetId(need) } : {}),
     fromHeaders: (rule.fromHeaders ?? []).map(({ name, prefix = '' }) => ({ name: name.toLowerCase(), prefix })),
     fromParams: rule.fromParams ?? [],
     fromCookies: rule.fromCookies ?? [],

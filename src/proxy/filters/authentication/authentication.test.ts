@@ -228,3 +228,28 @@ test('the memory of tokens is bounded, and the oldest go', () => {
   assert.equal(cache.get('t9999', 11), undefined);
   assert.equal(cache.size, 2047);
 });
+
+test('a key that nobody knows is asked for, where keys come from elsewhere', async () => {
+  const asked: string[] = [];
+  const signed = (kid: string, signer = key): Promise<string> =>
+    new SignJWT({ iss: a }).setProtectedHeader({ alg: 'ES256', kid }).sign(signer.privateKey);
+  const jwk = { ...(await exportJWK(key.publicKey)), kid: 'one' };
+  const ours = rule({
+    keys: { kind: 'jwks', json: JSON.stringify({ keys: [jwk] }) },
+    keySet: 'jwks https://a.example',
+  });
+  const ask = async (text: string, own: JwtRule): Promise<number | undefined> => {
+    const place = placeFor({ authentication: [policy(own)] }, { clock });
+    const services = { ...place.services, askForKeys: (set: string) => void asked.push(set) };
+    return (await authenticationFilter.build({ ...place, services })?.onRequest?.(runFor({ headers: bearer(text) })))
+      ?.status;
+  };
+  assert.equal(await ask(await signed('one'), ours), undefined);
+  assert.equal(await ask(await signed('one', otherKey), ours), 401, 'a bad signature');
+  const { keySet: _, ...whole } = ours;
+  assert.equal(await ask(await signed('two'), whole), 401, 'the policy has them all');
+  assert.equal(await ask(await signed('two'), rule({ ...ours, issuer: b })), 401, 'of another issuer');
+  assert.deepEqual(asked, []);
+  assert.equal(await ask(await signed('two'), ours), 401);
+  assert.deepEqual(asked, ['jwks https://a.example']);
+});

@@ -24,7 +24,7 @@ export const authenticationFilter: FilterKind = {
   build(place) {
     const rules = policiesOf(place).flatMap((policy) => policy.rules.map(preparedRule));
     if (rules.length === 0) return undefined;
-    const { clock } = place.services;
+    const { clock, askForKeys } = place.services;
     const reserved = outputHeaders(rules.map(({ rule }) => rule));
     return {
       name,
@@ -33,7 +33,7 @@ export const authenticationFilter: FilterKind = {
         for (const header of reserved) request.headers.remove(header);
         // Browsers ask without a token whether they may send one.
         if (requestedMethod(request) !== undefined) return undefined;
-        const result = authenticate(rules, request, clock.nowMs());
+        const result = authenticate(rules, request, clock.nowMs(), askForKeys);
         if (result === 'no-token') return undefined;
         if (result.kind === 'refused') return refusal(result, request);
         const { rule, places, token } = result;
@@ -78,6 +78,7 @@ function authenticate(
   rules: readonly PreparedRule[],
   request: RequestHead,
   nowMs: number,
+  askForKeys: ((keySet: string) => void) | undefined,
 ): Authenticated | Refused | 'no-token' {
   let refused: Refused | undefined;
   const found = rules.map(({ places }) => places.find(request));
@@ -100,6 +101,7 @@ function authenticate(
       const outcome = compiled.verify(text, nowMs);
       if (outcome.kind === 'refused') {
         isRefused = true;
+        if (outcome.problem === 'no-key' && rule.keySet !== undefined) askForKeys?.(rule.keySet);
         // The rule of the token's own issuer has more to say than the others.
         if (!refused || refused.problem === 'issuer') refused = outcome;
         break;
