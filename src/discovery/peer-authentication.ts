@@ -60,8 +60,10 @@ export function convertPeerAuthentication(
   rootNamespace: string,
 ): PeerConversion {
   const base = modeOf(peer.spec?.mtls?.mode) ?? inherited;
-  const exceptions = Object.entries(peer.spec?.portLevelMtls ?? {})
-    .filter(([port, { mode }]) => isPort(port) && (modeOf(mode) ?? base) !== base)
+  // Of an object that no schema has checked: a port with nothing follows the rest.
+  const ports: [string, { readonly mode?: string } | null][] = Object.entries(peer.spec?.portLevelMtls ?? {});
+  const exceptions = ports
+    .filter(([port, own]) => isPort(port) && (modeOf(own?.mode) ?? base) !== base)
     .map(([port]) => Number(port))
     .toSorted((a, b) => a - b);
   if (exceptions.length === 0) return base === 'strict' ? { reference: staticStrictKey(rootNamespace) } : {};

@@ -299,6 +299,8 @@ describe('policies', { timeout: 160_000 }, () => {
       [{ portLevelMtls: { 9081: { mode: 'DISABLE' } } }, 'strict', meshAlone, everybody],
       [{ portLevelMtls: { 9081: { mode: 'UNSET' } } }, 'strict', meshAlone, meshAlone],
       [{ portLevelMtls: { 9080: { mode: 'STRICT' } } }, 'permissive', meshAlone, everybody],
+      // As no schema would let it pass.
+      [{ mtls: { mode: 'STRICT' }, portLevelMtls: { 9080: null as never } }, 'permissive', meshAlone, meshAlone],
     ];
     for (const [spec, inherited, at9080, at9081] of cases) {
       await enforcePeers(spec, inherited);
