@@ -68,6 +68,13 @@ const parts: (MeshWorkload | MeshService)[] = [
       services: new Map([[dbKey, []]]),
     }),
   ),
+  meshService({ name: 'solo', ipFamilies: 'ipv4' }),
+  meshWorkload({
+    name: 'solo-0',
+    workloadName: 'solo',
+    addresses: ['10.81.3.1', 'fd81:3::1'],
+    services: new Map([[serviceKey('shop', 'solo.shop.svc.cluster.local'), []]]),
+  }),
   meshService({
     name: 'api',
     hostname: 'api.example.com',
@@ -198,6 +205,11 @@ describe('the DNS proxy of a pod', { timeout: 160_000 }, () => {
       '240.240.0.1',
     ]);
     assert.deepEqual(await dig(`@${first}`, 'api.example.com', 'AAAA'), []);
+    // Its pods have both families, and it is offered in one.
+    for (const name of ['solo', 'solo-0.solo']) {
+      assert.deepEqual(await dig(`@${first}`, `${name}.shop.svc.cluster.local`), ['10.81.3.1']);
+      assert.deepEqual(await dig(`@${first}`, `${name}.shop.svc.cluster.local`, 'AAAA'), []);
+    }
     assert.deepEqual(received(), [], 'nobody was asked');
   });
 
