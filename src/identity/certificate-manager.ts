@@ -97,6 +97,8 @@ const requestTimeoutMs = 30_000;
 /** After a hint, one identity of the node asks within this time, and once more later: replicas may learn a little apart. */
 const probeWithinMs = 5000;
 const probeAgainMs = 30_000;
+/** Clocks that differ are told of no more often. */
+const skewEveryMs = 60_000;
 
 export function createCertificateManager(options: CertificateManagerOptions): CertificateManager {
   return new Manager(options);
@@ -114,6 +116,7 @@ class Manager implements CertificateManager {
   /** Signers seen. One that comes back, from a replica that is behind, is no news. */
   readonly #issuers = new Set<string>();
   #cancelProbe: () => void = () => {};
+  #skewQuietUntilMs = -Infinity;
 
   constructor(options: CertificateManagerOptions) {
     this.#options = options;
@@ -311,8 +314,11 @@ class Manager implements CertificateManager {
     });
     if (skewMs === undefined) return;
     onClockSkew?.(skewMs);
-    if (Math.abs(skewMs) < worrisomeSkewMs) return;
-    const now = new Date(clock.nowMs()).toISOString();
+    const nowMs = clock.nowMs();
+    // Every identity of the node hears the same.
+    if (Math.abs(skewMs) < worrisomeSkewMs || nowMs < this.#skewQuietUntilMs) return;
+    this.#skewQuietUntilMs = nowMs + skewEveryMs;
+    const now = new Date(nowMs).toISOString();
     log.warn(`clocks differ: ${describeSkew(skewMs)}`, { skewSeconds: Math.round(skewMs / 1000), now });
   }
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { createTestAuthority, testIdentity, type TestAuthority } from '../../test/support/certificates.ts';
 import type { SpiffeId } from '../api/names.ts';
 import { createFakeClock, type FakeClock } from '../lib/fake-clock.ts';
-import { silentLog } from '../lib/log.ts';
+import { openLog, silentLog } from '../lib/log.ts';
 import { createCertificateManager, type CertificateManager } from './certificate-manager.ts';
 import type { WorkloadCertificate } from './workload-certificate.ts';
 
@@ -85,6 +85,25 @@ describe('a change of the authority', () => {
 });
 
 describe('clocks', () => {
+  test('clocks that differ are told of once a minute, however many identities ask', async () => {
+    const lines: string[] = [];
+    const clock = createFakeClock(Math.floor(Date.now() / 1000) * 1000);
+    const authority = await createTestAuthority({ ...clock, nowMs: () => clock.nowMs() + 60_000 });
+    const manager = createCertificateManager({
+      sign: (csrPem, identity) => authority.signWorkload({ csrPem, identity }),
+      trustDomain: 'cluster.local',
+      clock,
+      log: openLog({ scope: 'certificates', level: 'warn', write: (line) => lines.push(line) }),
+    });
+    for (const identity of [web, api]) await manager.certificate(identity, never);
+    assert.equal(lines.length, 1);
+    assert.match(lines[0] ?? '', /"skewSeconds":60,.*clocks differ: our clock is 60 s behind the authority's"/);
+    clock.advance(60_000);
+    await manager.certificate(db, never);
+    assert.equal(lines.length, 2);
+    manager.close();
+  });
+
   for (const [aheadMs, said] of [
     [600_000, /not-yet-valid.*our clock is 480 s behind/],
     [-25 * hourMs, /expired.*our clock is 3600 s ahead/],
