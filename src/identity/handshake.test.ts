@@ -11,6 +11,7 @@ import { connect, createSecureContext, type ConnectionOptions } from 'node:tls';
 import { createTestAuthority, testIdentity, type TestAuthority } from '../../test/support/certificates.ts';
 import type { SpiffeId } from '../api/names.ts';
 import { systemClock } from '../lib/clock.ts';
+import type { AmbitError } from '../lib/errors.ts';
 import { createCsr } from './csr.ts';
 import { acceptTls, connectTls, type TrustedPeer } from './handshake.ts';
 import { clientTlsOptions, secureContextOf } from './tls-options.ts';
@@ -140,6 +141,31 @@ describe('handshake between workloads', () => {
         const socket = connect({ ...clientTlsOptions(client), secureContext: keyedContext(odd), socket: raw });
         socket.on('error', () => {});
         await assert.rejects(server, { code: 'identity.no-identity' }, names);
+        socket.destroy();
+      }
+    },
+  );
+
+  test(
+    'a leaf with thousands of names is nobody, told of in few words, or no certificate at all',
+    { skip: spawnSync('openssl', ['version']).status !== 0 },
+    async () => {
+      const many = (count: number): string =>
+        Array.from({ length: count }, (_, i) => `URI:spiffe://cluster.local/ns/shop/sa/client-${i}`).join(',');
+      for (const [count, code] of [
+        [1500, 'identity.no-identity'],
+        // More than TLS takes of a peer's certificates.
+        [6000, 'identity.handshake-failed'],
+      ] as const) {
+        const odd = oddLeaf(authority, many(count));
+        const { server, raw } = await listenOnce(web);
+        const socket = connect({ ...clientTlsOptions(client), secureContext: keyedContext(odd), socket: raw });
+        socket.on('error', () => {});
+        await assert.rejects(server, (error: AmbitError) => {
+          assert.equal(error.code, code);
+          assert.ok(error.message.length < 400, error.message);
+          return true;
+        });
         socket.destroy();
       }
     },

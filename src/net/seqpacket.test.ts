@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
-import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
@@ -107,6 +108,43 @@ test('a packet over the limit closes the connection with an error', () =>
     client.send(new Uint8Array(1025));
     match(String(await atServer.closed), /truncated/);
   }, 4096));
+
+/** A peer of another make: one packet with so many descriptors of a file of its own. */
+const sendMany = `import socket, sys
+peer = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+peer.connect(sys.argv[1])
+file = open(sys.argv[1] + ".sent", "w")
+socket.send_fds(peer, [b"x"], [file.fileno()] * int(sys.argv[2]))
+peer.recv(1)`;
+
+function linkOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // It was the one that the folder was read by.
+    return undefined;
+  }
+}
+
+test(
+  'a packet with more than one descriptor closes the connection, and none of them stays open',
+  { skip: spawnSync('python3', ['-c', 'import socket; socket.send_fds']).status !== 0 },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'seq-'));
+    const path = join(folder, 'socket');
+    for (const count of [2, 16, 17, 253]) {
+      const atServer = endpoint();
+      const listener = listenSeqpacket({ path, onConnection: () => atServer.handlers });
+      const peer = spawn('python3', ['-c', sendMany, path, String(count)], { stdio: ['ignore', 'ignore', 'inherit'] });
+      match(String(await atServer.closed), /several descriptors|truncated/, `${count} descriptors`);
+      listener.close();
+      await once(peer, 'exit');
+      const open = readdirSync('/proc/self/fd').filter((fd) => linkOf(fd) === `${path}.sent`);
+      deepEqual(open, [], `of ${count} descriptors`);
+    }
+    rmSync(folder, { recursive: true });
+  },
+);
 
 test('a packet over the own limit is refused before it is sent', () =>
   withPair(async ({ client }) => {
