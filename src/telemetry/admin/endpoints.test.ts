@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
@@ -200,4 +201,19 @@ test('readiness names what is pending', async () => {
   readiness.set('workload proxy manager', false);
   assert.deepEqual(await ask(), [500, 'not ready, pending: workload proxy manager\n']);
   await endpoint.close();
+});
+
+test('connections that are held open keep nobody out', async () => {
+  const readiness = new Readiness([]);
+  const endpoint = await serveReadiness({ port: 0, log, readiness });
+  const held = Array.from({ length: 300 }, () => connect(endpoint.port, '127.0.0.1').on('error', () => {}));
+  try {
+    await Promise.all(held.map((socket) => once(socket, 'connect')));
+    const response = await fetch(`http://127.0.0.1:${endpoint.port}/healthz/ready`, { headers: alone });
+    assert.equal(response.status, 200);
+    assert.equal(await response.text(), 'ready\n');
+  } finally {
+    for (const socket of held) socket.destroy();
+    await endpoint.close();
+  }
 });

@@ -1,6 +1,6 @@
 /** A proxy's own HTTP, which never carries users' bytes: listening, answering, long answers in pieces. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
@@ -38,7 +38,7 @@ export async function serveHttp(
       else response.destroy();
     });
   });
-  server.maxConnections = 256;
+  boundConnections(server);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       const at = host === undefined ? `port ${port}` : `${host}:${port}`;
@@ -53,6 +53,22 @@ export async function serveHttp(
     server.listen({ port, ...(host === undefined ? {} : { host }) }, resolve);
   });
   return { port: (server.address() as AddressInfo).port, close: () => closeServer(server) };
+}
+
+/** Beyond these the oldest goes: who holds connections open keeps neither the kubelet nor Prometheus out. */
+const maxConnections = 256;
+
+function boundConnections(server: Server): void {
+  const open = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    const [oldest] = open;
+    if (oldest && open.size >= maxConnections) {
+      open.delete(oldest);
+      oldest.destroy();
+    }
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
 }
 
 export function answer(
