@@ -4,6 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { after, before, describe, it } from 'node:test';
 import { kinds, systemNamespace } from '../../src/api/index.ts';
 import { callAdmin } from '../../src/cli/admin-call.ts';
+import { connectionPreface, frameFlag, frameType } from '../../src/http/h2/constants.ts';
+import { rawFrame } from '../../src/http/h2/raw-peer.ts';
 import { decodeSpans, type DecodedSpan } from '../../src/wire/decoded-spans.ts';
 import { httpService, openL7Mesh, type HttpAnswer, type HttpRequest, type L7Mesh } from '../support/l7-mesh.ts';
 import { documents, namespace, programPod, serviceAccount } from '../support/mesh.ts';
@@ -218,6 +220,30 @@ describe('a waypoint', () => {
         assert.ok(!(await log()).some((line) => line.startsWith('[') && line.includes(good)));
       },
     ));
+
+  it('logs and counts a client that breaks HTTP/2, which has no request to tell of', () =>
+    withTelemetry({ accessLogging: [{ providers: [{ name: 'envoy' }] }] }, async () => {
+      const broken = { reporter: 'waypoint', response_code: '0', response_flags: 'DPE' };
+      const before = await valueOf('istio_requests_total', broken);
+      // A block of heads that nobody can decode.
+      const bytes = Buffer.concat([
+        connectionPreface,
+        rawFrame(frameType.settings, 0, 0),
+        rawFrame(frameType.headers, frameFlag.endHeaders, 1, Buffer.alloc(6, 0xff)),
+      ]);
+      const send = `require('node:net').connect(80, 'app.shop').on('close', () => process.exit()).on('error', () => {})
+        .resume().write(Buffer.from('${bytes.toString('base64')}', 'base64'))`;
+      const line = await eventually(async () => {
+        await l7.mesh.exec('front/client', [process.execPath, '-e', send]);
+        return (await log()).find((text) => text.includes('http2.codec_error'));
+      }, 'a line is there');
+      assert.match(
+        line,
+        /"- - HTTP\/2" 0 DPE http2\.codec_error - "-" 0 0 .* reason="the connection is not valid HTTP\/2: Cannot decode header block: integer is too large"$/,
+      );
+      await eventually(async () => (await valueOf('istio_requests_total', broken)) > before, 'it is counted');
+      assert.equal((await ask('/')).status, 200);
+    }));
 
   it('leaves a span of each request that is sampled, at any collector', async () => {
     for (const provider of ['by-grpc', 'by-http', 'zipkin']) {
