@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { kinds, type Gateway, type KindRef, type KubeObject, type Pod } from '../../src/api/index.ts';
+import { kinds, type ConfigMap, type Gateway, type KindRef, type KubeObject, type Pod } from '../../src/api/index.ts';
 import { startControl, type RunningControl } from '../../src/control/index.ts';
 import { isKubeError, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
@@ -514,6 +514,10 @@ describe('the deployer', () => {
       admin.patch(kinds.ConfigMap, 'kept-options', namespace, { data: { deployment } }, { type: 'merge' });
     const from = async (): Promise<string | undefined> =>
       (await find(kinds.Deployment, name))?.spec.template.metadata?.annotations?.['from'];
+    const keptMaps = async (): Promise<ConfigMap[]> =>
+      (await admin.list(kinds.ConfigMap, { namespace: 'istio-system' })).items.filter(
+        ({ metadata }) => metadata.annotations?.['gateway.ambit.dev/gateway'] === `${namespace}/${name}`,
+      );
     const becomes = (wanted: string): Promise<true> =>
       eventually(async () => ((await from()) === wanted ? true : undefined), `it is deployed as of ${wanted}`);
 
@@ -526,16 +530,20 @@ describe('the deployer', () => {
     const first = await startOne('istiod-restarted-1');
     await becomes('first');
     await eventually(async () => {
-      const kept = (await find(kinds.Gateway, name))?.metadata.annotations?.['gateway.ambit.dev/last-parameters'];
+      const kept = (await keptMaps())[0]?.metadata.annotations?.['gateway.ambit.dev/last-parameters'];
       return kept?.includes('from: first');
     }, 'the parameters are kept');
-    assert.equal(
-      (await find(kinds.Deployment, name))?.metadata.annotations?.['gateway.ambit.dev/last-parameters'],
-      undefined,
-      "they are the Gateway's alone",
-    );
+    const { uid } = (await find(kinds.Gateway, name))?.metadata ?? {};
+    const forged = { uid, maps: [{ source: 'shop/kept-options', data: { deployment: annotated('forged') } }] };
     await first.stop();
     await change('{');
+    await admin.patch(
+      kinds.Gateway,
+      name,
+      namespace,
+      { metadata: { annotations: { 'gateway.ambit.dev/last-parameters': JSON.stringify(forged) } } },
+      { type: 'merge' },
+    );
     await admin.delete(kinds.Deployment, name, namespace);
     await eventually(async () => !(await find(kinds.Deployment, name)), 'it is gone');
 
@@ -552,11 +560,20 @@ describe('the deployer', () => {
       { spec: { infrastructure: { parametersRef: null } } },
       { type: 'merge' },
     );
-    await eventually(async () => {
-      const { annotations = {} } = (await find(kinds.Gateway, name))?.metadata ?? {};
-      return !('gateway.ambit.dev/last-parameters' in annotations);
-    }, 'none are kept where there are none');
+    await eventually(async () => (await keptMaps()).length === 0, 'none are kept where there are none');
+    await admin.patch(
+      kinds.Gateway,
+      name,
+      namespace,
+      { spec: { infrastructure: { parametersRef } } },
+      { type: 'merge' },
+    );
+    await eventually(async () => (await keptMaps()).length === 1, 'they are kept again');
     await second.stop();
+    await admin.delete(kinds.Gateway, name, namespace);
+    const third = await startOne('istiod-restarted-3');
+    await eventually(async () => (await keptMaps()).length === 0, 'they go with the Gateway');
+    await third.stop();
   });
 
   it('takes everything of a Gateway with it, and what it deployed when its class becomes another', async () => {

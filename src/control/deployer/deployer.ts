@@ -16,7 +16,8 @@ import type { Log } from '../../lib/log.ts';
 import { createWorkQueue } from '../work-queue.ts';
 import { createClass, ownClasses, ownControllers } from './gateway-classes.ts';
 import { managerOf } from './gateway-metadata.ts';
-import { keptParameters, parametersAnnotation, parametersToKeep } from './kept-parameters.ts';
+import { parametersToKeep } from './kept-parameters.ts';
+import { KeptStore } from './kept-store.ts';
 import { ManagedObjects } from './managed-objects.ts';
 import type { Overlay } from './parts.ts';
 import type { ProxyMesh } from './proxy-deployment.ts';
@@ -70,10 +71,19 @@ export function startDeployer(options: DeployerOptions): Deployer {
   const { client, discovery, cluster, isLeader, signal, log } = options;
   const controllers = ownControllers(options.hasIstioClasses);
   const problems = new Map<string, DeployProblem>();
-  /** By `namespace/name`, what the Gateway will say once the watch tells of it. */
+  /** By `namespace/name`, what will be kept once the watch tells of it. */
   const lastParameters = new Map<string, LastParameters>();
   /** ConfigMaps that say something of a whole class, by their key. */
   const classDefaults = new Map<string, ConfigMap>();
+
+  const keptStore = new KeptStore({
+    client,
+    configMaps: discovery.sources.configMaps,
+    keyOf: (namespace, own) => objectKey(cluster, namespace, own),
+    namespace: options.mesh.namespace,
+    fieldManager,
+    signal,
+  });
 
   const keyOf = (name: string): string => {
     const [namespace = '', own = ''] = name.split('/');
@@ -97,6 +107,8 @@ export function startDeployer(options: DeployerOptions): Deployer {
     if (!gateway || !isOfRevision(gateway)) {
       lastParameters.delete(name);
       setProblem(name, undefined);
+      // Another control plane's are not ours to forget.
+      if (isLeader() && !discovery.sources.gateways.get(keyOf(name))) await keptStore.remove(name);
       return;
     }
     if (!isLeader() || gateway.metadata.deletionTimestamp !== undefined) return;
@@ -144,14 +156,14 @@ export function startDeployer(options: DeployerOptions): Deployer {
       if (codeOf(error) !== 'control.overlay') throw error;
       const problem = { reason: 'InvalidParameters', message: messageOf(error) } as const;
       const last = lastParameters.get(name);
-      const known = last && last.uid === gateway.metadata.uid ? last.parameters : keptParameters(gateway);
+      const known = last && last.uid === gateway.metadata.uid ? last.parameters : keptStore.read(name, gateway);
       return { rendered: known && (await tryRender(() => by(known))), problem };
     }
   };
 
   /** Those that the API took: they are the last good ones from now on. */
   const keep = async (name: string, gateway: Gateway, parameters: readonly ConfigMap[]): Promise<void> => {
-    const { uid, annotations } = gateway.metadata;
+    const { uid } = gateway.metadata;
     const before = lastParameters.get(name);
     const kept = parametersToKeep(gateway, parameters);
     lastParameters.set(name, { uid, parameters, kept });
@@ -161,9 +173,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
         gateway: name,
       });
     }
-    const value = kept ?? null;
-    if ((annotations?.[parametersAnnotation] ?? null) === value) return;
-    await annotate(gateway, { [parametersAnnotation]: value });
+    await keptStore.write(name, kept ?? undefined);
   };
 
   const parametersOf = async ({ metadata, spec }: Gateway): Promise<ConfigMap[]> => {
@@ -184,19 +194,13 @@ export function startDeployer(options: DeployerOptions): Deployer {
   /** Before anything else, so that a controller of an older version steps back. */
   const claim = async (gateway: Gateway): Promise<void> => {
     if (gateway.metadata.annotations?.[versionAnnotation] === String(controllerVersion)) return;
-    await annotate(gateway, { [versionAnnotation]: String(controllerVersion) });
-  };
-
-  const annotate = async (
-    { metadata }: Gateway,
-    annotations: Readonly<Record<string, string | null>>,
-  ): Promise<void> => {
+    const { metadata } = gateway;
     const { name = '', namespace } = metadata;
     await client.patch(
       kinds.Gateway,
       name,
       namespace,
-      { metadata: { annotations } },
+      { metadata: { annotations: { [versionAnnotation]: String(controllerVersion) } } },
       { type: 'merge', fieldManager, signal },
     );
   };
@@ -275,6 +279,8 @@ export function startDeployer(options: DeployerOptions): Deployer {
     lead() {
       for (const { name } of ownClasses(options.hasIstioClasses)) classes.add(name);
       all();
+      // Of those that went while nobody led.
+      for (const gateway of keptStore.keepers()) queue.add(gateway);
     },
   };
 }

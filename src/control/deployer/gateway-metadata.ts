@@ -2,7 +2,6 @@
 import type { Gateway } from '../../api/gateway.ts';
 import type { ObjectMeta } from '../../api/meta.ts';
 import type { GatewayObjects } from '../../discovery/index.ts';
-import { parametersAnnotation } from './kept-parameters.ts';
 
 export const managedLabel = 'gateway.istio.io/managed';
 export const gatewayNameLabel = 'gateway.networking.k8s.io/gateway-name';
@@ -16,7 +15,6 @@ const notHandedOn: ReadonlySet<string> = new Set([
   'gateway.istio.io/name-override',
   'gateway.istio.io/service-account',
   'gateway.istio.io/controller-version',
-  parametersAnnotation,
 ]);
 
 /** Value of the label that says who manages an object: a label cannot hold a slash. */
