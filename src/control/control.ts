@@ -37,6 +37,7 @@ import { startServing } from './serving.ts';
 import { followStatus, statusKinds } from './status-kinds.ts';
 import { createStatusWriter } from './status-writer.ts';
 import { syncStatus } from './sync-status.ts';
+import { unservedWarnings } from './unserved-status.ts';
 import { Watermark } from './watermark.ts';
 import {
   startWebhookRegistration,
@@ -270,6 +271,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     deltas,
     keys: { authenticate: (call) => authenticateClient(clients, call), resolver: jwks },
     inMesh: createPolicyAdmission(discovery, namespace),
+    // Beside an istiod they may be its own.
+    ...(hasIstioClasses ? { warn: unservedWarnings } : {}),
     metrics,
     expiry,
     names: { namespace, clusterDomain, revision },

@@ -8,7 +8,7 @@ import type { KubeClient } from '../kube/index.ts';
 import type { Log } from '../lib/log.ts';
 import { deployedGateway, startDeployer, type Deployer, type ProxyValues } from './deployer/index.ts';
 import type { DeployedGateway } from './gateway-api-status.ts';
-import type { Refusal } from './replica-report.ts';
+import { resourceNameOf, type Refusal } from './replica-report.ts';
 import type { StatusKind } from './status-writer.ts';
 
 export interface GatewaysOptions {
@@ -88,10 +88,10 @@ export function startGateways(options: GatewaysOptions): Gateways {
 }
 
 function limitTo(kind: StatusKind, deployer: Deployer): StatusKind {
-  switch (kind.kind.kind) {
-    case kinds.Gateway.kind:
+  switch (resourceNameOf(kind.kind)) {
+    case resourceNameOf(kinds.Gateway):
       return { ...kind, current: (name) => (deployer.isMine(name) ? kind.current(name) : undefined) };
-    case kinds.GatewayClass.kind:
+    case resourceNameOf(kinds.GatewayClass):
       return {
         ...kind,
         current(name) {

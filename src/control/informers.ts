@@ -27,8 +27,8 @@ export interface Informers {
   positions(): Record<ResourceName, string>;
   /** Every kind was listed once. */
   readonly synced: Promise<void>;
-  /** Kinds that were not, by plural. */
-  readonly missing: ReadonlySet<string>;
+  /** Kinds that were not. */
+  readonly missing: ReadonlySet<ResourceName>;
 }
 
 // A mesh works without them; without policies it would be open.
@@ -36,7 +36,7 @@ const optional = { isOptional: true };
 
 export function startInformers(options: InformersOptions): Informers {
   const { client, cluster, sources, metrics, signal, log } = options;
-  const missing = new Set<string>();
+  const missing = new Set<ResourceName>();
   const watch = <T extends KubeObject>(
     kind: KindRef<T>,
     source: Source<T>,
@@ -65,9 +65,9 @@ export function startInformers(options: InformersOptions): Informers {
         tell.onGone?.(object);
       },
     });
-    missing.add(kind.plural);
+    missing.add(resourceNameOf(kind));
     informer.synced.then(
-      () => missing.delete(kind.plural),
+      () => missing.delete(resourceNameOf(kind)),
       () => {},
     );
     return informer;
@@ -100,7 +100,11 @@ export function startInformers(options: InformersOptions): Informers {
     watch(kinds.ReferenceGrant, sources.referenceGrants, optional),
     watch(kinds.BackendTLSPolicy, sources.backendTlsPolicies, optional),
     watch(kinds.Telemetry, sources.telemetries, optional),
+    watch(kinds.EnvoyFilter, sources.envoyFilters, optional),
+    watch(kinds.WasmPlugin, sources.wasmPlugins, optional),
     watch(kinds.TrafficExtension, sources.trafficExtensions, optional),
+    watch(kinds.IstioGateway, sources.istioGateways, optional),
+    watch(kinds.WorkloadGroup, sources.workloadGroups, optional),
     // Never the tokens of service accounts, nor what releases are kept in.
     watch(kinds.Secret, sources.secrets, {
       fieldSelector: 'type!=kubernetes.io/service-account-token,type!=helm.sh/release.v1',

@@ -16,6 +16,7 @@ export interface ServingOptions extends Pick<ControlOptions, 'listen' | 'webhook
   readonly authorize: Parameters<typeof registerCertificateService>[1]['authorize'];
   readonly deltas: DeltaServer<DiscoveryClient>;
   readonly inMesh: NonNullable<WebhookServerOptions['inMesh']>;
+  readonly warn?: NonNullable<WebhookServerOptions['warn']>;
   readonly metrics: NonNullable<WebhookServerOptions['metrics']>;
   readonly expiry: AuthorityExpiry;
   readonly keys: KeyServiceOptions;
@@ -53,6 +54,7 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     ...options.webhook,
     certificate: certificate.first,
     inMesh,
+    ...(options.warn ? { warn: options.warn } : {}),
     metrics,
     log,
   });

@@ -6,12 +6,13 @@ import type { KubeObject } from '../api/meta.ts';
 import { defaultClusterId } from '../api/names.ts';
 import { createGraph, type Source } from '../collection/index.ts';
 import { createDiscovery, keyOfObject } from '../discovery/index.ts';
+import { resourceNameOf } from './replica-report.ts';
 import { followStatus, statusKinds } from './status-kinds.ts';
 import type { Judged } from './status-writer.ts';
 
-function openWorld() {
+function openWorld(options: { readonly hasIstioClasses?: boolean } = {}) {
   const graph = createGraph();
-  const discovery = createDiscovery(graph);
+  const discovery = createDiscovery(graph, options);
   const entries = statusKinds(discovery, defaultClusterId);
   const asked: string[] = [];
   followStatus(discovery, {
@@ -96,6 +97,25 @@ describe('the statuses that the control plane writes', () => {
     assert.ok(Array.isArray(addresses) && addresses.length === 2);
     entry({ resolution: 'NONE' });
     assert.equal(judged(kinds.ServiceEntry, 'shop/e')?.fields, undefined, 'addresses that others gave are left alone');
+  });
+
+  it('of kinds that nothing acts on say so, but not beside an istiod, whose they may be', () => {
+    const filter = { metadata: { namespace: 'shop', name: 'lua', generation: 2 }, spec: {} };
+    const own = openWorld();
+    own.put(own.discovery.sources.envoyFilters, filter);
+    assert.ok(own.asked.includes('EnvoyFilter shop/lua'));
+    const judged = own.judged(kinds.EnvoyFilter, 'shop/lua');
+    assert.deepEqual([judged?.generation, reasons(judged)], [2, { WaypointAccepted: 'UnsupportedKind' }]);
+    assert.match(judged?.conditions['WaypointAccepted']?.message ?? '', /no effect: .* RateLimit or ProxyExtension/);
+    const beside = openWorld({ hasIstioClasses: false });
+    beside.put(beside.discovery.sources.envoyFilters, filter);
+    assert.equal(beside.judged(kinds.EnvoyFilter, 'shop/lua'), undefined);
+    assert.ok(!beside.asked.includes('EnvoyFilter shop/lua'));
+  });
+
+  it('are told apart by group and plural', () => {
+    const names = statusKinds(createDiscovery(createGraph()), defaultClusterId).map(({ kind }) => resourceNameOf(kind));
+    assert.equal(new Set(names).size, names.length);
   });
 
   it('of what is gone are none', () => {

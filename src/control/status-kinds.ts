@@ -7,6 +7,7 @@ import { objectKey, type Discovery } from '../discovery/index.ts';
 import type { Verdict } from './conditions.ts';
 import { followGatewayApi, gatewayApiStatusKinds, type DeployedGateway } from './gateway-api-status.ts';
 import { followRules, ruleStatusKinds } from './rule-status.ts';
+import { followUnserved, unservedStatusKinds } from './unserved-status.ts';
 import type { StatusKind, StatusObject, StatusWriter } from './status-writer.ts';
 
 const acceptedType = 'ZtunnelAccepted';
@@ -154,6 +155,7 @@ export function statusKinds(
     },
     ...gatewayApiStatusKinds(discovery, keyOf, deployed),
     ...ruleStatusKinds(discovery, keyOf),
+    ...unservedStatusKinds(discovery, keyOf),
   ];
 }
 
@@ -192,6 +194,7 @@ export function followStatus(discovery: Discovery, statuses: StatusWriter): void
   follow(kinds.Service, serviceBindings);
   followGatewayApi(discovery, follow);
   followRules(discovery, follow);
+  followUnserved(discovery, follow);
   // Most Services have nothing to do with waypoints.
   discovery.services.subscribe((changes) => {
     for (const [key, { before, after }] of changes) {

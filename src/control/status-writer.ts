@@ -10,7 +10,7 @@ import { isKubeError, type KubeClient } from '../kube/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
 import { mergeConditions, type Verdict } from './conditions.ts';
-import type { Refusal } from './replica-report.ts';
+import { resourceNameOf, type Refusal } from './replica-report.ts';
 import { createWorkQueue } from './work-queue.ts';
 
 export interface StatusObject extends KubeObject {
@@ -82,16 +82,17 @@ interface Progress {
 
 export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   const { client, behind, refusal, isLeader, clock, signal, log } = options;
-  const kindsByPlural = new Map(options.kinds.map((entry) => [entry.kind.plural, entry]));
+  /** Two groups have a plural `gateways`. */
+  const kindsByName = new Map(options.kinds.map((entry) => [resourceNameOf(entry.kind), entry]));
   const progress = new Map<string, Progress>();
   const writtenMs = new Map<string, number>();
   /** Objects of which not every ztunnel holds the newest generation, or that some refuse. */
   const unsettled = new Set<string>();
 
   const reconcile = async (key: string): Promise<void> => {
-    const [plural = '', ...rest] = key.split(' ');
+    const [resource = '', ...rest] = key.split(' ');
     const name = rest.join(' ');
-    const entry = kindsByPlural.get(plural);
+    const entry = kindsByName.get(resource);
     const object = entry?.current(name);
     if (!entry || !object) return forget(key);
     const judged = entry.judged(name);
@@ -156,7 +157,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   };
   const queue = createWorkQueue({ name: 'status', reconcile, signal, log, clock });
   return {
-    changed: (kind, name) => queue.add(`${kind.plural} ${name}`),
+    changed: (kind, name) => queue.add(`${resourceNameOf(kind)} ${name}`),
     progressed() {
       for (const key of unsettled) queue.add(key);
     },

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { request } from 'node:https';
 import { after, before, describe, it } from 'node:test';
 import { createTestAuthority } from '../../test/support/certificates.ts';
+import { kinds } from '../api/kinds.ts';
 import { systemClock } from '../lib/clock.ts';
 import { silentLog } from '../lib/log.ts';
 import { MetricsRegistry } from '../telemetry/index.ts';
 import { registerControlMetrics } from './monitoring.ts';
+import { unservedWarnings } from './unserved-status.ts';
 import { registered } from './webhook-registration.ts';
 import { judge, startWebhookServer, type WebhookServer } from './webhook-server.ts';
 
@@ -64,6 +66,7 @@ describe('the webhook', () => {
       certificate: await authority.signServer({ dnsNames: ['istiod.test'], ips: [] }),
       metrics: registerControlMetrics(new MetricsRegistry({ clock: systemClock, log: silentLog() })),
       log: silentLog(),
+      warn: unservedWarnings,
     });
   });
   after(() => server.close());
@@ -102,6 +105,26 @@ describe('the webhook', () => {
       [apiVersion, name, response?.uid, response?.allowed],
       ['admission.k8s.io/v1', 'AdmissionReview', 'u', false],
     );
+  });
+
+  it('warns of kinds that nothing acts on, and lets them through', async () => {
+    const warningsOf = async (wanted: typeof kinds.WasmPlugin | typeof kinds.EnvoyFilter, spec: object) => {
+      const { group, kind: name, version } = wanted;
+      const object = { metadata: { name: 'p', namespace: 'shop' }, spec };
+      const about = { ...asked(object), kind: { group, version, kind: name } };
+      const [, text] = await post(
+        JSON.stringify({ apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', request: about }),
+      );
+      const { response } = JSON.parse(text) as { response: { allowed: boolean; warnings?: string[] } };
+      return [response.allowed, ...(response.warnings ?? [])].join(' ');
+    };
+    assert.match(
+      await warningsOf(kinds.WasmPlugin, { url: 'oci://a/b' }),
+      /^true WasmPlugin: it has no effect: .*ProxyExtension/,
+    );
+    assert.match(await warningsOf(kinds.EnvoyFilter, {}), /^true EnvoyFilter: it has no effect: there is no Envoy/);
+    const [, text] = await post(review(policy('10.0.0.0/8')));
+    assert.ok(!text.includes('no effect'));
   });
 
   it('says what is wrong with anything else, and goes on', async () => {

@@ -17,6 +17,8 @@ export interface WebhookServerOptions {
   readonly certificate: { readonly chainPem: string; readonly keyPem: string };
   /** Asked after the object itself was found right. */
   readonly inMesh?: MeshJudgement;
+  /** What else to tell whoever writes an object that is let through. */
+  readonly warn?: (request: AdmissionRequest) => readonly string[];
   readonly metrics: ControlMetrics;
   readonly log: Log;
 }
@@ -54,7 +56,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { metrics, log, inMesh }: WebhookServerOptions,
+  { metrics, log, inMesh, warn }: WebhookServerOptions,
 ): Promise<void> {
   const send = (status: number, body: string, type = 'text/plain; charset=utf-8'): void => {
     response.writeHead(status, { 'content-type': type }).end(body);
@@ -73,7 +75,7 @@ async function answer(
   }
   if (review.apiVersion !== 'admission.k8s.io/v1' || typeof review.request?.uid !== 'string')
     return send(400, 'the body must be an AdmissionReview of admission.k8s.io/v1 with a request\n');
-  const verdict = judge(review.request, inMesh);
+  const verdict = judge(review.request, inMesh, warn);
   metrics.admission.record([review.request.resource.resource], (values) => {
     if (verdict.allowed) values.passed++;
     else values.failed++;
@@ -87,13 +89,18 @@ async function answer(
 }
 
 /** Deletes, and what has no object, are nobody's business here. */
-export function judge(request: AdmissionRequest, inMesh?: MeshJudgement): AdmissionResponse {
+export function judge(
+  request: AdmissionRequest,
+  inMesh?: MeshJudgement,
+  warn?: WebhookServerOptions['warn'],
+): AdmissionResponse {
   const { uid, kind, operation, object, name = '' } = request;
   if (operation === 'DELETE' || object === null) return { uid, allowed: true };
-  const { errors: own, warnings } = validateIstio(kind, viewOf(object));
+  const { errors: own, warnings: ofObject } = validateIstio(kind, viewOf(object));
+  const warnings = [...(warn?.(request) ?? []), ...ofObject];
   const errors = own.length > 0 ? own : (inMesh?.(request) ?? []);
   const [first] = errors;
-  if (!first) return { uid, allowed: true, ...(warnings.length > 0 ? { warnings: [...warnings] } : {}) };
+  if (!first) return { uid, allowed: true, ...(warnings.length > 0 ? { warnings } : {}) };
   const text = errors.map(({ path, message }) => `${path}: ${message}`);
   return {
     uid,

@@ -16,6 +16,8 @@ import type {
 import type {
   AuthorizationPolicy,
   DestinationRule,
+  EnvoyFilter,
+  IstioGateway,
   PeerAuthentication,
   RequestAuthentication,
   ServiceEntry,
@@ -23,9 +25,12 @@ import type {
   Telemetry,
   TrafficExtension,
   VirtualService,
+  WasmPlugin,
   WorkloadEntry,
+  WorkloadGroup,
 } from '../api/istio.ts';
 import type { MeshConfig } from '../api/mesh-config.ts';
+import type { KubeObject } from '../api/meta.ts';
 import { defaultClusterDomain, defaultTrustDomain, systemNamespace } from '../api/names.ts';
 import type { MeshAddress } from '../api/workload.ts';
 import type { Collection, Graph, Source } from '../collection/index.ts';
@@ -55,6 +60,7 @@ import { deriveNamespaceProfiles } from './namespace-profile.ts';
 import { deriveNetworks } from './networks.ts';
 import { withRemoteIdentities } from './remote-identities.ts';
 import { deriveSelections } from './selections.ts';
+import type { UnservedKind } from './unserved-kinds.ts';
 import type { WaypointBinding } from './waypoint-binding.ts';
 
 export interface DiscoveryOptions {
@@ -93,7 +99,11 @@ export interface DiscoverySources {
   readonly backendTlsPolicies: Source<BackendTLSPolicy>;
   readonly requestAuthentications: Source<RequestAuthentication>;
   readonly telemetries: Source<Telemetry>;
+  readonly envoyFilters: Source<EnvoyFilter>;
+  readonly wasmPlugins: Source<WasmPlugin>;
   readonly trafficExtensions: Source<TrafficExtension>;
+  readonly istioGateways: Source<IstioGateway>;
+  readonly workloadGroups: Source<WorkloadGroup>;
   readonly rateLimits: Source<RateLimitPolicy>;
   readonly proxyExtensions: Source<ProxyExtension>;
   /** Only what TLS needs of them: certificates, keys, revocations. */
@@ -124,6 +134,8 @@ export interface Discovery {
   readonly virtualServices: Collection<VirtualService>;
   readonly destinationRules: Collection<DestinationRule>;
   readonly gateways: Collection<Gateway>;
+  /** Kinds that nothing acts on; none beside an istiod, which may. */
+  readonly unserved: Readonly<Record<UnservedKind, Collection<KubeObject>>>;
   /** What is deployed for Gateways of our controllers, by the key of the Gateway. */
   readonly gatewayObjects: Collection<GatewayObjects>;
   /** Where deployed Gateways are reached, by the key of the Gateway. */
@@ -189,7 +201,11 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     backendTlsPolicies: graph.source('backend TLS policies'),
     requestAuthentications: graph.source('request authentications'),
     telemetries: graph.source('telemetries'),
+    envoyFilters: graph.source('Envoy filters'),
+    wasmPlugins: graph.source('Wasm plugins'),
     trafficExtensions: graph.source('traffic extensions'),
+    istioGateways: graph.source('gateways of Istio'),
+    workloadGroups: graph.source('workload groups'),
     rateLimits: graph.source('rate limits'),
     proxyExtensions: graph.source('proxy extensions'),
     secrets: graph.source('secrets'),
@@ -198,7 +214,8 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     keySets: graph.source<KeySet>('key sets', { equals: isDeepStrictEqual }),
     certificatesDue: graph.source('certificates that are due'),
   };
-  const scope = meshScope(graph, sources, { rootNamespace, revision });
+  const { hasIstioClasses = true } = options;
+  const scope = meshScope(graph, sources, { rootNamespace, revision, hasIstioClasses });
   const { namespaces, services, serviceEntries, workloadEntries, sidecars } = scope;
 
   const networkOf = deriveNetworks(graph, sources.namespaces, rootNamespace);
@@ -277,7 +294,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     serviceBindings,
     entryBindings,
     clusterDomain,
-    hasIstioClasses: options.hasIstioClasses ?? true,
+    hasIstioClasses,
     certificateTime: { nowMs: options.nowMs ?? Date.now, due: sources.certificatesDue },
   });
   const httpPolicies = deriveHttpPolicies(graph, {
@@ -339,6 +356,7 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     virtualServices: scope.virtualServices,
     destinationRules: scope.destinationRules,
     gateways: scope.gateways,
+    unserved: scope.unserved,
     gatewayObjects: gateways.objects,
     gatewayReach: deriveGatewayReach(graph, {
       objects: gateways.objects,

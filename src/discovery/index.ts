@@ -11,4 +11,5 @@ export type { ParentVerdict } from './l7/route-status.ts';
 export type { ServedCertificate } from './l7/served-certificate.ts';
 export { defaultRevision } from './mesh-scope.ts';
 export { keyOfObject, objectKey } from './object-key.ts';
+export { unservedKinds, type UnservedKind } from './unserved-kinds.ts';
 export type { RuleVerdict } from './l7/rule-verdicts.ts';

@@ -20,7 +20,6 @@ import type {
   ServiceEntry,
   Sidecar,
   Telemetry,
-  TrafficExtension,
   VirtualService,
   WorkloadEntry,
 } from '../api/istio.ts';
@@ -29,6 +28,7 @@ import { matchesSelector } from '../api/selector.ts';
 import type { Collection, Graph } from '../collection/index.ts';
 import type { DiscoverySources } from './discovery.ts';
 import { clusterOfKey, objectKey } from './object-key.ts';
+import type { UnservedKind } from './unserved-kinds.ts';
 
 /** What unlabelled control planes are called. */
 export const defaultRevision = 'default';
@@ -55,21 +55,21 @@ export interface MeshScope {
   readonly backendTlsPolicies: Collection<BackendTLSPolicy>;
   readonly requestAuthentications: Collection<RequestAuthentication>;
   readonly telemetries: Collection<Telemetry>;
-  readonly trafficExtensions: Collection<TrafficExtension>;
   readonly rateLimits: Collection<RateLimitPolicy>;
   readonly proxyExtensions: Collection<ProxyExtension>;
   readonly secrets: Collection<Secret>;
   readonly configMaps: Collection<ConfigMap>;
   /** All of them: a class belongs to its controller. */
   readonly gatewayClasses: Collection<GatewayClass>;
+  readonly unserved: Readonly<Record<UnservedKind, Collection<KubeObject>>>;
 }
 
 export function meshScope(
   graph: Graph,
   sources: DiscoverySources,
-  options: { readonly rootNamespace: string; readonly revision: string },
+  options: { readonly rootNamespace: string; readonly revision: string; readonly hasIstioClasses?: boolean },
 ): MeshScope {
-  const { rootNamespace, revision } = options;
+  const { rootNamespace, revision, hasIstioClasses = true } = options;
   const namespaces = graph.map(
     'namespaces of the mesh',
     sources.namespaces,
@@ -102,6 +102,10 @@ export function meshScope(
     );
   const configuration = <T extends KubeObject>(name: string, source: Collection<T>): Collection<T> =>
     ours(`${name} of the revision`, within(`${name} of the mesh`, source));
+  // Beside an istiod they may be its own: nobody but it knows.
+  const nothing = graph.source<never>('what another control plane serves');
+  const unserved = <T extends KubeObject>(name: string, source: Collection<T>): Collection<T> =>
+    hasIstioClasses ? configuration(name, source) : nothing;
   return {
     namespaces,
     pods: within('pods of the mesh', sources.pods),
@@ -123,11 +127,17 @@ export function meshScope(
     backendTlsPolicies: configuration('backend TLS policies', sources.backendTlsPolicies),
     requestAuthentications: configuration('request authentications', sources.requestAuthentications),
     telemetries: configuration('telemetries', sources.telemetries),
-    trafficExtensions: configuration('traffic extensions', sources.trafficExtensions),
     rateLimits: configuration('rate limits', sources.rateLimits),
     proxyExtensions: configuration('proxy extensions', sources.proxyExtensions),
     secrets: within('secrets of the mesh', sources.secrets),
     configMaps: within('config maps of the mesh', sources.configMaps),
     gatewayClasses: sources.gatewayClasses,
+    unserved: {
+      EnvoyFilter: unserved('Envoy filters', sources.envoyFilters),
+      WasmPlugin: unserved('Wasm plugins', sources.wasmPlugins),
+      TrafficExtension: unserved('traffic extensions', sources.trafficExtensions),
+      IstioGateway: unserved('gateways of Istio', sources.istioGateways),
+      WorkloadGroup: unserved('workload groups', sources.workloadGroups),
+    },
   };
 }

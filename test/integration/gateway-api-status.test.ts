@@ -13,6 +13,17 @@ import { applyManifests, readManifests } from '../../src/local/mesh/manifests.ts
 import { createTestAuthority } from '../support/certificates.ts';
 import { eventually } from '../support/run.ts';
 
+interface StatusObject extends KubeObject {
+  readonly status?: {
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason: string;
+      readonly message: string;
+    }[];
+  };
+}
+
 const rolesFile = join(import.meta.dirname, '../../charts/ambit/files/roles.yaml');
 const log = silentLog();
 const directory = mkdtempSync(join(tmpdir(), 'ambit-gateway-api-'));
@@ -191,6 +202,34 @@ describe('the statuses of the Gateway API', () => {
     const accepted = status?.conditions?.find(({ type }) => type === 'Accepted');
     assert.deepEqual([accepted?.status, accepted?.reason], ['True', 'ListenersNotValid']);
     assert.ok(!JSON.stringify(status).includes('PRIVATE'));
+  });
+
+  it('tell of kinds that nothing acts on, also where their name is that of another kind', async () => {
+    const unserved = [
+      [kinds.EnvoyFilter, {}],
+      [kinds.WasmPlugin, { url: 'oci://example.com/filter' }],
+      [kinds.IstioGateway, { servers: [{ port: { number: 80, name: 'http', protocol: 'HTTP' }, hosts: ['*'] }] }],
+    ] as unknown as (readonly [KindRef<StatusObject>, object])[];
+    for (const [kind, spec] of unserved) {
+      const apiVersion = `${kind.group}/${kind.version}`;
+      // A Gateway of the other group has the name already.
+      const metadata = { name: 'edge', namespace };
+      await admin.create(kind, { apiVersion, kind: kind.kind, metadata, spec } as KubeObject as StatusObject);
+    }
+    for (const [kind] of unserved) {
+      const told = await eventually(async () => {
+        const { status } = await admin.get(kind, 'edge', namespace);
+        return status?.conditions?.find(({ type }) => type === 'WaypointAccepted');
+      }, `${kind.kind} of ${kind.group} is told of`);
+      assert.deepEqual([told.status, told.reason], ['False', 'UnsupportedKind']);
+      assert.match(told.message ?? '', /^it has no effect/);
+    }
+    const { status } = await admin.get(kinds.Gateway, 'edge', namespace);
+    assert.ok(
+      status?.conditions?.some(({ type }) => type === 'Accepted'),
+      'the other one keeps its own',
+    );
+    assert.ok(!status?.conditions?.some(({ type }) => type === 'WaypointAccepted'));
   });
 
   it('tell of a BackendTLSPolicy whether it can be trusted, at the Service and at the Gateway', async () => {
