@@ -3,7 +3,8 @@ import { connect } from 'node:net';
 import type { ServerResponse } from 'node:http';
 import { describe, test } from 'node:test';
 import type { RateLimit } from '../../src/api/l7/index.ts';
-import { forwardRule, openScene, resourcesOf, routesOf, toldAs, until } from './proxy-workers-scene.ts';
+import { backendOf } from '../../src/proxy/upstream/upstream-fixtures.ts';
+import { forwardRule, openScene, resourcesOf, routesOf, toldAs, until, type Scene } from './proxy-workers-scene.ts';
 
 const fiveAnHour: RateLimit = {
   kind: 'rate-limit',
@@ -23,6 +24,27 @@ const fiveAnHour: RateLimit = {
 
 const respond = (status: number): ReturnType<typeof routesOf> =>
   routesOf(forwardRule({ action: { kind: 'respond', status } }));
+
+const threeRequests = { connectTimeoutMs: 10_000, idleTimeoutMs: 3_600_000, maxRequests: 3 };
+
+/** Of requests from all workers the backend gets three, and another once one of them has ended. */
+async function holdsToThree(scene: Scene, held: ServerResponse[]): Promise<void> {
+  const clients = [];
+  for (const worker of [0, 1, 0, 1, 0, 1]) clients.push(await scene.connect(worker));
+  const answers = [];
+  for (const [i, client] of clients.entries()) {
+    answers.push(client.ask().then(({ status }) => status));
+    if (i < 3) await until(() => held.length === i + 1);
+    else assert.equal(await answers[i], 503);
+  }
+  assert.equal(await scene.metric('envoy_cluster_upstream_rq_active'), 3);
+  for (const response of held) response.end('done');
+  assert.deepEqual(await Promise.all(answers), [200, 200, 200, 503, 503, 503]);
+  const again = clients[5]?.ask();
+  await until(() => held.length === 4);
+  held[3]?.end('done');
+  assert.equal((await again)?.status, 200);
+}
 
 describe('several workers of a proxy', () => {
   test('accept from one socket; what they count is one', async (t) => {
@@ -85,24 +107,27 @@ describe('several workers of a proxy', () => {
   test('send no more requests to a backend together than it may have', async (t) => {
     const held: ServerResponse[] = [];
     const scene = await openScene(t, {
-      backend: { connectionPool: { connectTimeoutMs: 10_000, idleTimeoutMs: 3_600_000, maxRequests: 3 } },
+      backend: { connectionPool: threeRequests },
       answer: (_, response) => void held.push(response),
     });
-    const clients = [];
-    for (const worker of [0, 1, 0, 1, 0, 1]) clients.push(await scene.connect(worker));
-    const answers = [];
-    for (const [i, client] of clients.entries()) {
-      answers.push(client.ask().then(({ status }) => status));
-      if (i < 3) await until(() => held.length === i + 1);
-      else assert.equal(await answers[i], 503);
-    }
-    assert.equal(await scene.metric('envoy_cluster_upstream_rq_active'), 3);
-    for (const response of held) response.end('done');
-    assert.deepEqual(await Promise.all(answers), [200, 200, 200, 503, 503, 503]);
-    const again = clients[5]?.ask();
-    await until(() => held.length === 4);
-    held[3]?.end('done');
-    assert.equal((await again)?.status, 200);
+    // Its going is refused, as a route leads to it: whoever starts meanwhile counts with the others.
+    const gone = await scene.tell('config', { added: [], removed: ['backend/web'] });
+    assert.match(gone.refusal ?? '', /web/);
+    await scene.break(1, 'test-throw');
+    await holdsToThree(scene, held);
+  });
+
+  test('do so with a backend that was refused with what came along', async (t) => {
+    const held: ServerResponse[] = [];
+    const scene = await openScene(t, { answer: (_, response) => void held.push(response) });
+    const to = forwardRule({
+      action: { kind: 'forward', destinations: [{ weight: 1, target: { kind: 'backend', backend: 'other' } }] },
+    });
+    const unmade = { ...to, matches: [{ path: { kind: 'regex', value: '(' } as const }] };
+    const other = backendOf({ name: 'other', protocol: 'http1', connectionPool: threeRequests });
+    assert.notEqual((await scene.apply(other, routesOf(unmade))).refusal, undefined);
+    assert.equal((await scene.apply(routesOf(to))).refusal, undefined);
+    await holdsToThree(scene, held);
   });
 
   test('count the failures of a host together, and take it out together', async (t) => {

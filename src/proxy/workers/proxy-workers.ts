@@ -21,7 +21,7 @@ import {
   type ProfileKind,
 } from '../../telemetry/index.ts';
 import type { DeltaClientType, DeltaFeed, DeltaUpdate, DeltaVerdict } from '../../xds/index.ts';
-import type { DeltaResource } from '../../wire/index.ts';
+import { proxyResourceName, type DeltaResource } from '../../wire/index.ts';
 import { meshFeed } from '../config/mesh-feed.ts';
 import type { ProxyProcessConfig } from '../config/proxy-config.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
@@ -288,7 +288,7 @@ export class ProxyWorkers {
     const told = this.#told[feed];
     for (const resource of added) told.set(resource.name, resource);
     for (const name of removed) told.delete(name);
-    const counts = feed === 'config' ? this.#countsFor(added, removed) : [];
+    const counts = feed === 'config' ? this.#countsFor(added) : [];
     this.#refusal = undefined;
     await Promise.all(
       this.#places.map(async (place) => {
@@ -307,16 +307,15 @@ export class ProxyWorkers {
       }),
     );
     const verdict = applyHere({ added, removed });
-    if (feed === 'config' && refusalOf(verdict) === undefined) this.#good = new Map(told);
+    if (feed === 'config' && refusalOf(verdict) === undefined) {
+      this.#good = new Map(told);
+      this.#forgetCounts();
+    }
     return verdict;
   }
 
   /** Memory of the backends that are new. */
-  #countsFor(
-    added: readonly DeltaResource[],
-    removed: readonly string[],
-  ): (readonly [backend: string, memory: SharedArrayBuffer])[] {
-    for (const name of removed) this.#counts.delete(backendOf(name) ?? '');
+  #countsFor(added: readonly DeltaResource[]): (readonly [backend: string, memory: SharedArrayBuffer])[] {
     const found: [string, SharedArrayBuffer][] = [];
     for (const { name } of added) {
       const backend = backendOf(name);
@@ -326,6 +325,14 @@ export class ProxyWorkers {
       found.push([backend, memory]);
     }
     return found;
+  }
+
+  /** Of backends that are gone for all: where their going was refused they are at work, also in a worker that starts later. */
+  #forgetCounts(): void {
+    for (const name of this.#counts.keys()) {
+      const isThere = this.#good.has(proxyResourceName({ kind: 'backend', name }));
+      if (!isThere && name !== passthroughBackend.name) this.#counts.delete(name);
+    }
   }
 
   /** Every worker has it. */

@@ -9,11 +9,12 @@ import { createLogLevels } from '../../telemetry/admin/log-levels.ts';
 import { MetricsRegistry, profileThread } from '../../telemetry/index.ts';
 import type { DeltaUpdate, DeltaVerdict } from '../../xds/index.ts';
 import { createEnginePart } from '../engine-part.ts';
+import { passthroughBackend } from '../engine/compiled-config.ts';
 import { HandedCertificates } from './handed-certificates.ts';
 import type { FeedName, FromWorker, ProxyWorkerData, ToWorker } from './messages.ts';
 import { OutlierRelay } from './relayed-outliers.ts';
 import { SharedBuckets } from './shared-buckets.ts';
-import { backendOf, backendWidth, SharedCounts } from './shared-counts.ts';
+import { backendWidth, SharedCounts } from './shared-counts.ts';
 
 if (!parentPort) throw new Error('This file runs as a worker thread');
 const port = parentPort;
@@ -76,7 +77,8 @@ port.on('message', (said: ToWorker) => {
         counts.set(backend, new SharedCounts(shared, { worker, width: backendWidth }));
       }
       const verdict = take(feed, update);
-      for (const name of feed === 'config' ? update.removed : []) counts.delete(backendOf(name) ?? '');
+      // What was refused may be taken with the next that is told.
+      if (feed === 'config' && verdict.refusal === undefined) forgetCounts();
       return say({ kind: 'applied', requestId, verdict });
     }
     case 'certificate':
@@ -126,6 +128,14 @@ function takeSocket(requestId: number, fd: number): void {
     asked?.reject(error);
   } finally {
     say({ kind: 'socket-taken', requestId });
+  }
+}
+
+/** Pools of backends that go keep theirs. */
+function forgetCounts(): void {
+  const { snapshot } = engine.proxy;
+  for (const name of counts.keys()) {
+    if (snapshot && !snapshot.backends.has(name) && name !== passthroughBackend.name) counts.delete(name);
   }
 }
 
