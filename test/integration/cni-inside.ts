@@ -17,6 +17,14 @@ describe('node agent', { timeout: 160_000 }, () => {
   });
   after(() => node?.close());
 
+  /** Addresses of pods that the node's probes reach past the mesh. */
+  const probed = (): readonly string[] =>
+    [
+      ...execFileSync('nft', ['list', 'table', 'inet', 'ambit-host'], { encoding: 'utf8' }).matchAll(
+        /elements = \{([^}]*)\}/g,
+      ),
+    ].flatMap(([, elements = '']) => elements.split(',').map((element) => element.trim()));
+
   test('a labelled pod is announced, redirected and annotated, in this order, and un-enrolled when the label goes', async () => {
     const pod = await node.createPod('alpha', { labels: ambient });
     const other = await node.createPod('beta');
@@ -333,10 +341,25 @@ describe('node agent', { timeout: 160_000 }, () => {
     await eventually('short is enrolled', async () => (await node.redirectionOf(pod)) === 'enabled');
     await node.deletePod(pod);
     await eventually('ztunnel dropped it', () => !node.ztunnel.served.has(pod.uid));
-    await eventually(
-      'its address is out of the probe rules',
-      () => !execFileSync('nft', ['list', 'table', 'inet', 'ambit-host'], { encoding: 'utf8' }).includes(`${pod.ip} `),
-    );
+    for (const ip of [pod.ip, pod.ip6])
+      await eventually('its address is out of the probe rules', () => !probed().includes(ip));
+  });
+
+  test('addresses that another pod has by now stay exempted when the one before is gone', async () => {
+    const [former, latter] = [
+      await node.createPod('former', { labels: ambient }),
+      await node.createPod('latter', { labels: ambient }),
+    ];
+    for (const pod of [former, latter]) await node.enrolled(pod);
+    await node.setRunning(latter.name, [former.ip, former.ip6]);
+    await eventually('the latter has them', () => !probed().includes(latter.ip) && !probed().includes(latter.ip6));
+    await node.deletePod(former);
+    await eventually('ztunnel dropped the former', () => !node.ztunnel.served.has(former.uid));
+    // What follows is written after what was written for that.
+    const next = await node.createPod('next', { labels: ambient });
+    await node.enrolled(next);
+    const now = probed();
+    for (const ip of [former.ip, former.ip6, next.ip, next.ip6]) ok(now.includes(ip), ip);
   });
 
   test('says that it is ready, and counts', async () => {
