@@ -13,8 +13,7 @@ export interface PostedLine {
 
 export function createPostingLog(post: (line: PostedLine) => void, scope = '', bound: LogFields = {}): Log {
   const write = (level: PostedLine['level'], message: string, fields: LogFields | undefined): void =>
-    // Fields are what JSON can say, so that nothing in them keeps a message from being sent.
-    post({ kind: 'log', level, scope, message, fields: JSON.parse(JSON.stringify({ ...bound, ...fields })) });
+    post({ kind: 'log', level, scope, message, fields: plain({ ...bound, ...fields }) });
   return {
     debug: (message, fields) => write('debug', message, fields),
     info: (message, fields) => write('info', message, fields),
@@ -22,6 +21,16 @@ export function createPostingLog(post: (line: PostedLine) => void, scope = '', b
     error: (message, fields) => write('error', message, fields),
     child: (name, fields) => createPostingLog(post, scope === '' ? name : `${scope}.${name}`, { ...bound, ...fields }),
   };
+}
+
+/** What JSON can say of them, so that nothing in them keeps a message from being sent. */
+function plain(fields: LogFields): LogFields {
+  try {
+    const text = JSON.stringify(fields, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+    return JSON.parse(text) as LogFields;
+  } catch (error) {
+    return { unwritable: String(error) };
+  }
 }
 
 /** Writes a line that was posted, below the log of all workers. */
