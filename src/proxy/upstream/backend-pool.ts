@@ -171,6 +171,10 @@ export class BackendPool {
 
   // What became of requests.
 
+  hasHost(hostKey: string): boolean {
+    return this.#hosts.byKey(hostKey) !== undefined;
+  }
+
   /** As another thread saw it; `status` undefined: there was no answer. Undefined: there is no such host any more. */
   noteOutcome(hostKey: string, status: number | undefined): Host | undefined {
     this.#hosts.refresh();

@@ -40,6 +40,21 @@ export interface OutlierAuthority {
 export function createOutlierAuthority(options: OutlierAuthorityOptions): OutlierAuthority {
   const { mesh, clock, log, metrics, own, address, network, onEjections, onFailing } = options;
   const backends = new Map<string, BackendPool>();
+  /** Keys of hosts, by backend. */
+  const failing = new Map<string, Set<string>>();
+  const mark = (backend: string, host: string, isNow: boolean): void => {
+    const hosts = failing.get(backend) ?? new Set();
+    if (isNow === hosts.has(host)) return;
+    if (isNow) failing.set(backend, hosts.add(host));
+    else if (hosts.delete(host) && hosts.size === 0) failing.delete(backend);
+    onFailing(backend, host, isNow);
+  };
+  const forgetGone = (): void => {
+    for (const [backend, hosts] of failing) {
+      const pool = backends.get(backend);
+      for (const host of hosts) if (!pool?.hasHost(host)) mark(backend, host, false);
+    }
+  };
   const noConnections = (): never => {
     throw new Error('The main thread of workers opens no connections to hosts');
   };
@@ -57,7 +72,7 @@ export function createOutlierAuthority(options: OutlierAuthorityOptions): Outlie
     openOutliers: (watched, config) => new OutlierWatch(watched, config),
     onEjections(backend, hosts) {
       const all = [...hosts];
-      for (const host of all) onFailing(backend, host.key, isFailing(host));
+      for (const host of all) mark(backend, host.key, isFailing(host));
       const ejected = all.filter((host) => host.isEjected);
       onEjections(
         backend,
@@ -76,7 +91,9 @@ export function createOutlierAuthority(options: OutlierAuthorityOptions): Outlie
     isDue = true;
     setImmediate(() => {
       isDue = false;
-      if (!isClosed) for (const pool of backends.values()) pool.refresh();
+      if (isClosed) return;
+      for (const pool of backends.values()) pool.refresh();
+      forgetGone();
     });
   });
   return {
@@ -91,10 +108,11 @@ export function createOutlierAuthority(options: OutlierAuthorityOptions): Outlie
         if (!pool) backends.set(name, new BackendPool(owner, config));
         else if (pool.config !== config) pool.configure(config, false);
       }
+      forgetGone();
     },
     note(backend, hostKey, status) {
       const host = backends.get(backend)?.noteOutcome(hostKey, status);
-      if (host) onFailing(backend, hostKey, isFailing(host));
+      if (host) mark(backend, hostKey, isFailing(host));
     },
     describe: () => [...backends.values()].map((pool) => pool.describe()),
     close() {

@@ -18,17 +18,13 @@ export function allocateFailing(): SharedArrayBuffer {
 /** Of the main thread: which hosts have failures that an answer would forgive. */
 export class FailingHosts {
   readonly #cells: Int32Array;
-  readonly #marked = new Set<string>();
 
   constructor(memory: SharedArrayBuffer) {
     this.#cells = new Int32Array(memory);
   }
 
+  /** Told of each change once. */
   mark(backend: string, host: string, isFailing: boolean): void {
-    const key = `${backend}\0${host}`;
-    if (isFailing === this.#marked.has(key)) return;
-    if (isFailing) this.#marked.add(key);
-    else this.#marked.delete(key);
     Atomics.add(this.#cells, placeOf(backend, host), isFailing ? 1 : -1);
   }
 }
