@@ -1,9 +1,11 @@
 /** Connections of a pod that ztunnel still carries: they decide when un-enrolment may take the last rules away. */
+import { addressesOf } from './find/netns-addresses.ts';
 import { isLiveState, readSocketTable, type SocketRow } from './socket-table.ts';
 
 /** How many connections go through the proxy's sockets in the pod's namespace. */
 export function countProxiedConnections(netns: number, podIps: readonly string[]): number {
-  return countIn(readSocketTable(netns), podIps);
+  // A pod may have more than the API knows of: on a second link, or for itself alone.
+  return countIn(readSocketTable(netns), [...podIps, ...addressesOf(netns)]);
 }
 
 const captured = new Set([15001, 15006]);

@@ -148,6 +148,30 @@ describe('node agent', { timeout: 160_000 }, () => {
     await node.reconnectZtunnel();
   });
 
+  test('connections between addresses of its own do not hold a pod in the mesh', async () => {
+    const pod = await node.createPod('versatile', { labels: ambient });
+    await node.enrolled(pod);
+    for (const address of ['192.0.2.7/32', '2001:db8::7/128'])
+      await pod.namespace.exec(
+        'ip',
+        'addr',
+        'add',
+        address,
+        'dev',
+        'eth0',
+        ...(address.includes(':') ? ['nodad'] : []),
+      );
+    const own: EchoClient[] = [];
+    for (const address of ['192.0.2.7', '2001:db8::7']) own.push(await EchoClient.open(pod.netns, address, 8080));
+    for (const connection of own) await connection.check();
+    await node.label(pod, null);
+    await eventually('it left long before the deadline', () => !node.ztunnel.served.has(pod.uid));
+    for (const connection of own) {
+      await connection.check();
+      connection.close();
+    }
+  });
+
   test("a namespace label enrols all its pods, and the pod's own label wins", async () => {
     const [plain, out] = [
       await node.createPod('plain'),

@@ -1,10 +1,10 @@
 /** Where a pod's network namespace is: as the CNI plugin said, in a folder by the pod's UID, or by a process of the pod. */
 import { readFileSync, statSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { canonicalIp } from '../../lib/ip.ts';
-import { closeNetns, netnsIdentity, openNetns, withNetns } from '../../net/index.ts';
+import { closeNetns, netnsIdentity, openNetns } from '../../net/index.ts';
+import { addressesOf } from './netns-addresses.ts';
 import { podUidOfCgroup, scanProcesses, type PodProcess } from './proc-scan.ts';
 
 export interface PodNetnsOptions {
@@ -107,9 +107,7 @@ export class PodNetnsFinder {
       netns = openNetns(path);
       if (netnsIdentity(netns) === this.#options.homeNetns) return false;
       if (ips.length === 0) return true;
-      // A few system calls on this thread, so that it may be elsewhere meanwhile.
-      const found = withNetns(netns, () => networkInterfaces());
-      const own = Object.values(found).flatMap((links) => (links ?? []).map(({ address }) => canonicalIp(address)));
+      const own = addressesOf(netns);
       return ips.some((ip) => own.includes(canonicalIp(ip)));
     } catch {
       return false;
