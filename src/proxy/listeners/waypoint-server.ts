@@ -1,98 +1,37 @@
-/** The waypoint's 15008: TLS with a certificate each way, then CONNECT requests, each a connection to a Service or a workload. */
-import type { SpiffeId } from '../../api/names.ts';
+/** The waypoint's 15008: CONNECT requests, each a connection to a Service or a workload. */
 import { isWaypointOf } from '../../decision/index.ts';
-import { reasonHeader, serveHbone, type ConnectRequest } from '../../hbone/index.ts';
-import { acceptTls, spiffeParts } from '../../identity/index.ts';
-import { messageOf } from '../../lib/errors.ts';
-import { HandshakeSlots, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
+import type { ConnectRequest } from '../../hbone/index.ts';
+import { spiffeParts } from '../../identity/index.ts';
+import type { AcceptedSocket } from '../../net/index.ts';
 import type { DownstreamConnection } from '../engine/http-run.ts';
-import { enginePart, reportException } from '../engine/exceptions.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import { serveApplication } from './application-connection.ts';
 import type { ListenerContext } from './listener-context.ts';
-import { tellRefusal } from './refusals.ts';
+import { sourceWorkload } from './source-workload.ts';
+import { refuseTunnel, TunnelServer, type TunnelClient } from './tunnel-server.ts';
 import { unservedRefusal, waypointTarget, type TargetRefusal, type WaypointTarget } from './waypoint-target.ts';
-
-/** A client that comes although we drain has not heard yet that it should not: it gets time to open its tunnel. */
-const lateClientMs = 1000;
-/** Handshakes at once: one more, and the oldest has to go. */
-const maxHandshakes = 1000;
 
 export class WaypointServer {
   readonly #context: ListenerContext;
   readonly #name: string;
-  readonly #handshakes: HandshakeSlots;
+  readonly #tunnels: TunnelServer;
 
   constructor(context: ListenerContext, name: string) {
     this.#context = context;
-    this.#handshakes = new HandshakeSlots(maxHandshakes);
     this.#name = name;
+    this.#tunnels = new TunnelServer(context, (request, client) => this.#connect(request, client));
   }
 
   /** Serves one TLS connection to its end. Never throws. */
-  async serve({ socket, remoteAddress, remotePort }: AcceptedSocket): Promise<void> {
-    const { services, ended, live } = this.#context;
-    const config = this.#context.config();
-    if (!config) {
-      const reason = 'there is no configuration yet';
-      tellRefusal(services, 'configuration', 'refused a connection', { client: remoteAddress, reason });
-      socket.resetAndDestroy();
-      return;
-    }
-    this.#handshakes.begin(socket);
-    try {
-      const certificate = await this.#context.certificate(ended);
-      if (socket.destroyed) throw new Error('the client gave up');
-      const peer = await acceptTls({
-        socket,
-        certificate,
-        signal: ended,
-        ...(this.#context.revocations ? { revocations: this.#context.revocations } : {}),
-        trustDomainAliases: config.snapshot.settings.trustDomainAliases,
-      });
-      const client: TunnelClient = { identity: peer.identity, address: remoteAddress, port: remotePort };
-      const who = { client: remoteAddress, identity: peer.identity };
-      let remove: (() => void) | undefined;
-      const session = serveHbone(tlsChannel(peer.socket), {
-        clock: services.clock,
-        onConnect: (request) => void this.#serveConnect(request, client),
-        onRefused: (reason) => tellRefusal(services, 'connect', 'refused a CONNECT', { ...who, reason }),
-        onBroken: (error) =>
-          tellRefusal(services, 'protocol', 'ended a connection', { ...who, reason: messageOf(error) }),
-        onClose: () => remove?.(),
-      });
-      const drain = (): void => session.drain();
-      remove = live.draining
-        ? live.add({ drain: () => void services.clock.after(lateClientMs, drain) })
-        : live.add({ drain });
-    } catch (error) {
-      socket.resetAndDestroy();
-      if (ended.aborted) return;
-      const reason = this.#handshakes.wasEvicted(socket)
-        ? 'too many handshakes are under way, and none of them longer than this one'
-        : messageOf(error);
-      tellRefusal(services, 'handshake', 'refused a connection', { client: remoteAddress, reason });
-    } finally {
-      this.#handshakes.end(socket);
-    }
-  }
-
-  /** Never rejects: an exception is the end of this tunnel alone. */
-  async #serveConnect(request: ConnectRequest, client: TunnelClient): Promise<void> {
-    try {
-      await this.#connect(request, client);
-    } catch (error) {
-      reportException(this.#context.services, enginePart, error);
-      // What comes behind its acceptance never rejects.
-      this.#refuse(request, client, waypointFailed);
-    }
+  serve(accepted: AcceptedSocket): Promise<void> {
+    return this.#tunnels.serve(accepted);
   }
 
   async #connect(request: ConnectRequest, client: TunnelClient): Promise<void> {
     const now = this.#find(request.authority, client);
     const found = now.kind === 'found' || now.status === 400 ? now : await this.#findLater(request, client, now);
     if (request.aborted) return;
-    if (found.kind === 'refused') return this.#refuse(request, client, found);
+    if (found.kind === 'refused') return refuseTunnel(this.#context, request, client, found);
     const { target, place } = found;
     const { mesh } = this.#context.services;
     const placeOf = (): HttpPlace | undefined => this.#placeOf(target);
@@ -100,7 +39,7 @@ export class WaypointServer {
       sourceAddress: client.address,
       sourcePort: client.port,
       sourceIdentity: client.identity,
-      sourceWorkload: mesh.workloadByIp(place.settings.network, client.address),
+      sourceWorkload: sourceWorkload(request.headers, client, { mesh, network: place.settings.network }),
       destinationAddress: target.address,
       destinationPort: target.port,
       localIdentity: this.#context.identity,
@@ -171,19 +110,8 @@ export class WaypointServer {
     const workload = mesh.workloadByIp(place.settings.network, target.address);
     return workload !== undefined && own !== undefined && isWaypointOf(own, workload, mesh);
   }
-
-  #refuse(request: ConnectRequest, client: TunnelClient, { status, reason }: TargetRefusal): void {
-    request.refuse(status, { [reasonHeader]: reason });
-    tellRefusal(this.#context.services, 'connect', 'refused a CONNECT', {
-      client: client.address,
-      identity: client.identity,
-      authority: request.authority,
-      reason,
-    });
-  }
 }
 
-const waypointFailed: TargetRefusal = { kind: 'refused', status: 503, reason: 'the waypoint failed' };
 const goingAway: TargetRefusal = { kind: 'refused', status: 503, reason: 'the waypoint is going away' };
 
 type ServedTarget = Exclude<WaypointTarget, TargetRefusal>;
@@ -192,10 +120,4 @@ interface Found {
   readonly kind: 'found';
   readonly target: ServedTarget;
   readonly place: HttpPlace;
-}
-
-interface TunnelClient {
-  readonly identity: SpiffeId;
-  readonly address: string;
-  readonly port: number;
 }
