@@ -13,6 +13,8 @@ export interface MeshConfig {
   readonly outboundTrafficPolicy?: 'allow-any' | 'registry-only';
   /** Further names of the mesh's trust domain. The chart hands them to ztunnels, too. */
   readonly trustDomainAliases?: readonly string[];
+  /** `serviceScopeConfigs`: which Services other networks may reach. Absent: those labelled `istio.io/global: "true"`. */
+  readonly serviceScopes?: readonly ServiceScope[];
   /** Of routes that say nothing of retries. */
   readonly defaultHttpRetryPolicy?: VirtualServiceSpecHttpRetries;
   /** Of Services without routes, at their own waypoint. */
@@ -42,4 +44,12 @@ export interface MeshConfig {
     /** `terminationDrainDuration` */
     readonly terminationDrainMs?: number;
   };
+}
+
+/** Of Services that both selectors select; an absent one selects all. */
+export interface ServiceScope {
+  readonly services: LabelSelector;
+  /** Of the Service's namespace. */
+  readonly namespaces: LabelSelector;
+  readonly scope: 'local' | 'global';
 }

@@ -26,6 +26,25 @@ describe('the mesh configuration', () => {
     }
   });
 
+  it('says which Services other networks may reach', () => {
+    const { config, ignored } = parseMeshConfig(
+      'serviceScopeConfigs:\n- { servicesSelector: { matchLabels: { a: b } }, scope: GLOBAL }\n- { namespaceSelector: { matchLabels: { c: d } } }\n',
+    );
+    assert.deepEqual(config.serviceScopes, [
+      { services: { matchLabels: { a: 'b' } }, namespaces: {}, scope: 'global' },
+      { services: {}, namespaces: { matchLabels: { c: 'd' } }, scope: 'local' },
+    ]);
+    assert.deepEqual(ignored, []);
+    assert.deepEqual(parseMeshConfig('serviceScopeConfigs: []').config.serviceScopes, []);
+    for (const text of [
+      'serviceScopeConfigs: GLOBAL',
+      'serviceScopeConfigs: [{ scope: EVERYWHERE }]',
+      'serviceScopeConfigs: [{ servicesSelector: { matchExpressions: [{ key: a, operator: Near }] } }]',
+    ]) {
+      assert.throws(() => parseMeshConfig(text), { code: 'control.mesh-config', message: /serviceScopeConfigs/ });
+    }
+  });
+
   it('is refused where a restriction in it cannot be read', () => {
     for (const text of [
       'outboundTrafficPolicy: REGISTRY_ONLY',

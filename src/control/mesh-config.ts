@@ -1,7 +1,7 @@
 /** Reads the mesh configuration. */
 import { load } from 'js-yaml';
 import { isRecord, viewOf, type FieldView } from '../api/field-view.ts';
-import type { MeshConfig } from '../api/mesh-config.ts';
+import type { MeshConfig, ServiceScope } from '../api/mesh-config.ts';
 import type { LabelSelector } from '../api/meta.ts';
 import { checkRetries } from '../api/validation/istio/http-policy.ts';
 import { checkLocality } from '../api/validation/istio/locality.ts';
@@ -24,6 +24,7 @@ const fields: Readonly<Record<string, readonly string[] | 'all'>> = {
   discoverySelectors: 'all',
   outboundTrafficPolicy: ['mode'],
   trustDomainAliases: 'all',
+  serviceScopeConfigs: 'all',
   defaultHttpRetryPolicy: 'all',
   defaultInboundHttpRetryPolicy: 'all',
   localityLbSetting: 'all',
@@ -80,6 +81,7 @@ export function parseMeshConfig(text: string): ParsedMeshConfig {
     if (!/^[a-z0-9._-]+$/.test(alias.text ?? '')) problems.push(`${alias.path}: must be a trust domain`);
   }
   const trustDomainAliases = aliases.items().flatMap(({ text }) => text ?? []);
+  const serviceScopes = parseServiceScopes(view.at('serviceScopeConfigs'), problems);
   const ofProxies = parseProxies(view, problems);
   if (problems.length > 0) throw invalidConfig(problems);
   return {
@@ -87,6 +89,7 @@ export function parseMeshConfig(text: string): ParsedMeshConfig {
       discoverySelectors: selectors.items().map((selector) => selector.value as LabelSelector),
       ...(mode.exists ? { outboundTrafficPolicy: mode.text === 'REGISTRY_ONLY' ? 'registry-only' : 'allow-any' } : {}),
       ...(trustDomainAliases.length > 0 ? { trustDomainAliases } : {}),
+      ...(serviceScopes ? { serviceScopes } : {}),
       ...ofProxies,
     },
     ignored: view.entries().flatMap(([name, field]) => {
@@ -96,6 +99,28 @@ export function parseMeshConfig(text: string): ParsedMeshConfig {
       return field.entries().flatMap(([part]) => (read?.includes(part) ? [] : [`${name}.${part}`]));
     }),
   };
+}
+
+/** Undefined where there is no list; an empty one shares nothing. */
+function parseServiceScopes(list: FieldView, problems: string[]): readonly ServiceScope[] | undefined {
+  if (!list.exists) return undefined;
+  if (!Array.isArray(list.value)) problems.push('serviceScopeConfigs: must be a list');
+  return list.items().map((config): ServiceScope => {
+    const services = config.at('servicesSelector');
+    const namespaces = config.at('namespaceSelector');
+    for (const selector of [services, namespaces]) if (selector.exists) problems.push(...problemsOf(selector));
+    const { scope = 'local' } = optionalChoice(
+      'scope',
+      config.at('scope'),
+      { LOCAL: 'local', GLOBAL: 'global' } as const,
+      problems,
+    );
+    return {
+      services: (services.value ?? {}) as LabelSelector,
+      namespaces: (namespaces.value ?? {}) as LabelSelector,
+      scope,
+    };
+  });
 }
 
 /** What L7 proxies go by. */

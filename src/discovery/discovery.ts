@@ -327,6 +327,8 @@ export function createDiscovery(graph: Graph, options: DiscoveryOptions = {}): D
     backendTls: gatewayApi.backendTls,
     secrets: scope.secrets,
     rootNamespace,
+    namespaces,
+    kubeServices: services,
     workloads: graph.join<MeshAddress>('workloads', [...workloads.local, workloads.anywhere]),
     pods: scope.pods,
     workloadEntries,

@@ -2,6 +2,7 @@
 import type {
   DestinationPort,
   DestinationService,
+  EastWestListener,
   EdgeListener,
   EdgeServer,
   EdgeTls,
@@ -35,6 +36,15 @@ const waypoint = object<WaypointListener>({
   origin,
 });
 
+const eastWest = object<EastWestListener>({
+  kind: oneOf('listener'),
+  type: oneOf('east-west'),
+  name,
+  port,
+  policies: policyAttachment,
+  origin,
+});
+
 const tls = object<EdgeTls>({
   mode: oneOf('terminate', 'passthrough'),
   certificates: names,
@@ -63,7 +73,11 @@ const edge = object<EdgeListener>({
   origin,
 });
 
-export const listener: Decoder<Listener> = union<Listener, 'type'>('type', { waypoint, edge });
+export const listener: Decoder<Listener> = union<Listener, 'type'>('type', {
+  waypoint,
+  'east-west': eastWest,
+  edge,
+});
 
 export const destinationService: Decoder<DestinationService> = object<DestinationService>({
   kind: oneOf('service'),
@@ -75,6 +89,7 @@ export const destinationService: Decoder<DestinationService> = object<Destinatio
       port,
       protocol: oneOf('http', 'http2', 'grpc', 'grpc-web', 'tls', 'tcp', 'auto'),
       routes: name,
+      routesPastWaypoint: optional(name),
     }),
   ),
   policies: policyAttachment,

@@ -11,7 +11,7 @@ export interface PolicyAttachment {
   readonly extensions: readonly string[];
 }
 
-export type Listener = WaypointListener | EdgeListener;
+export type Listener = WaypointListener | EastWestListener | EdgeListener;
 
 /** HBONE on 15008 (ambient-l7, 1.6): the inner connection's destination decides, by its authority. */
 export interface WaypointListener {
@@ -25,6 +25,19 @@ export interface WaypointListener {
   readonly policies: PolicyAttachment;
   /** `ambient.istio.io/xfcc-include-client-identity`. */
   readonly includesClientIdentity: boolean;
+  readonly origin: Origin;
+}
+
+/**
+ * HBONE of clients in other networks (ambient-l7, 9): their inner tunnels are carried to who serves, by the host name in the
+ * authority. The Services that the proxy is told of are those that other networks may reach.
+ */
+export interface EastWestListener {
+  readonly kind: 'listener';
+  readonly type: 'east-west';
+  readonly name: string;
+  readonly port: number;
+  readonly policies: PolicyAttachment;
   readonly origin: Origin;
 }
 
@@ -83,4 +96,6 @@ export interface DestinationPort {
   readonly protocol: L7Protocol;
   /** Name of the route table. */
   readonly routes: string;
+  /** Of tunnels that come from a waypoint, and go to no other; absent: the same. At gateways between networks alone. */
+  readonly routesPastWaypoint?: string;
 }

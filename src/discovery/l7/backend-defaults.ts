@@ -1,6 +1,7 @@
 /** A backend before any DestinationRule: how Istio treats a port of a Service about which nobody said anything. Pure. */
 import type { Backend, ConnectionPool, L7Protocol, LocalityPolicy } from '../../api/l7/index.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
+import { hbonePort } from '../gateway-role.ts';
 import type { BackendNeed } from './contracts.ts';
 import type { L7Service } from './l7-services.ts';
 import { localityPolicy } from './locality-policy.ts';
@@ -18,7 +19,7 @@ const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 3_600_000;
 
 export function defaultBackend({ name, need, service, isEdge, meshConfig }: BackendContext): Backend {
-  const { port, subset } = need;
+  const { port, subset, tunnels } = need;
   const protocol = service.ports.find((one) => one.port === port)?.protocol ?? 'auto';
   return {
     kind: 'backend',
@@ -27,8 +28,9 @@ export function defaultBackend({ name, need, service, isEdge, meshConfig }: Back
     hostname: service.hostname,
     port,
     ...(subset === undefined ? {} : { subset }),
-    protocol: backendProtocol(protocol),
-    throughWaypoint: isEdge && service.ingressUseWaypoint,
+    protocol: tunnels ? 'tcp' : backendProtocol(protocol),
+    throughWaypoint: tunnels ? tunnels === 'to-waypoint' : isEdge && service.ingressUseWaypoint,
+    ...(tunnels ? { tunnelPort: hbonePort } : {}),
     loadBalancer: service.isPassthrough ? { kind: 'passthrough' } : { kind: 'least-request' },
     locality: defaultLocality(service, meshConfig),
     connectionPool: defaultPool(meshConfig),

@@ -33,6 +33,8 @@ export interface BackendNeed {
   readonly hostname: string;
   readonly port: number;
   readonly subset?: string;
+  /** Tunnels of other networks, to the endpoints or to the Service's waypoint. Absent: requests and connections of applications. */
+  readonly tunnels?: 'to-endpoints' | 'to-waypoint';
 }
 
 /** Istio's name of a cluster: `outbound|80|v1|reviews.default.svc.cluster.local`. */

@@ -45,6 +45,8 @@ export function deriveBackends(
     if (!at || !service) return [];
     const meshConfig = read.get(inputs.meshConfigs, at.cluster);
     const plain = defaultBackend({ name, need, service, isEdge: at.role === 'gateway', meshConfig });
+    // What is in tunnels is the business of those who end them.
+    if (need.tunnels) return [[`${gateway}|backend/${name}`, { gateway, resource: plain }] as const];
     const rule = inputs.rules.of(service, at, read);
     const ruled = rule
       ? byRule(plain, rule, need, service, at)

@@ -1,8 +1,8 @@
 /** All that L7 proxies are told, by Gateway: settings, listeners, services, routes, backends, policies (ambient-l7, 1.6). */
-import type { Secret } from '../../api/core.ts';
+import type { Namespace, Secret, Service } from '../../api/core.ts';
 import type { DestinationRule, VirtualService } from '../../api/istio.ts';
 import type { Gateway, GatewayClass } from '../../api/gateway.ts';
-import type { ProxyPolicy, ProxyResource } from '../../api/l7/index.ts';
+import type { PolicyAttachment, ProxyPolicy, ProxyResource } from '../../api/l7/index.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { Collection, Graph } from '../../collection/index.ts';
 import type { Waypoint } from '../waypoint.ts';
@@ -11,6 +11,7 @@ import { deriveBackendMembers, type MemberInputs } from './backend-members.ts';
 import type { DerivedBackendTls } from './backend-tls-policy-derive.ts';
 import type { BackendNeed, BoundRoutes, PolicyTarget, ProxyResourceOf, TargetedPolicy } from './contracts.ts';
 import { deriveBackends, type PlacedNeed } from './derive-backends.ts';
+import { deriveEastWestTables } from './derive-east-west-tables.ts';
 import { deriveEdgeTables } from './derive-edge-tables.ts';
 import { derivePlacedRoutes, type HasSubset } from './derive-placed-routes.ts';
 import { deriveServiceTables } from './derive-service-tables.ts';
@@ -33,6 +34,8 @@ export interface ProxyInputs extends SettingsInputs, MemberInputs {
   readonly backendTls: DerivedBackendTls['of'];
   readonly secrets: Collection<Secret>;
   readonly rootNamespace: string;
+  readonly namespaces: Collection<Namespace>;
+  readonly kubeServices: Collection<Service>;
   /** Of the Gateway API. */
   readonly routes: Collection<BoundRoutes>;
   /** Of gateways at the edge, without policies. */
@@ -77,6 +80,7 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
   };
   const placed = derivePlacedRoutes(graph, { gateways, services, routes: allRoutes, hasSubset });
   const tables = deriveServiceTables(graph, { gateways, services, placed, meshConfigs });
+  const eastWestTables = deriveEastWestTables(graph, { ...inputs, gateways });
   const listeners = inputs.edgeListeners;
   const edgeTables = deriveEdgeTables(graph, { placed, listeners });
 
@@ -99,6 +103,11 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
     return named(gateway, [{ ...service, policies: attachment }, ...one.tables, ...attached]);
   });
 
+  // Policies of Services are for those who see requests; of the gateway those of its listener hold.
+  const ofShared = graph.flatMap('resources of services between networks', eastWestTables, (one) =>
+    named(one.gateway, [{ ...one.service, policies: noPolicies }, ...one.tables]),
+  );
+
   const ofListeners = graph.flatMap(
     'listeners at the edge with policies',
     listeners,
@@ -114,7 +123,7 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
   const providers = deriveProviders(graph, { ...inputs, gateways });
   const needing = graph.join<{ readonly gateway: string; readonly backends: ReadonlyMap<string, BackendNeed> }>(
     'what needs backends',
-    [tables, edgeTables, providers.needs],
+    [tables, eastWestTables, edgeTables, providers.needs],
   );
   const needs = graph.flatMap('backends that are needed', needing, ({ gateway, backends }) =>
     [...backends].map(([name, need]) => [`${gateway}|${name}`, { gateway, name, need } satisfies PlacedNeed] as const),
@@ -129,12 +138,21 @@ export function deriveProxies(graph: Graph, inputs: ProxyInputs): DerivedProxies
       ofGateways,
       ofListeners,
       ofServices,
+      ofShared,
       backends,
       providers.resources,
       ...inputs.more,
     ]),
   };
 }
+
+const noPolicies: PolicyAttachment = {
+  authorization: [],
+  authentication: [],
+  rateLimits: [],
+  telemetry: [],
+  extensions: [],
+};
 
 function named(
   gateway: string,

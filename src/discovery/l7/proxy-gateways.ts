@@ -1,10 +1,10 @@
 /** Gateways that have proxies of ours, with what holds for a whole proxy: its settings. */
 import type { Gateway, GatewayClass } from '../../api/gateway.ts';
-import type { ProxySettings, WaypointListener } from '../../api/l7/index.ts';
+import type { EastWestListener, ProxySettings, WaypointListener } from '../../api/l7/index.ts';
 import type { MeshConfig } from '../../api/mesh-config.ts';
 import type { ClusterId, NetworkId } from '../../api/names.ts';
 import type { Collection, Graph, Reader } from '../../collection/index.ts';
-import { gatewayRole, hbonePort } from '../gateway-role.ts';
+import { gatewayRole, hboneListeners, hbonePort } from '../gateway-role.ts';
 import { clusterOfKey } from '../object-key.ts';
 import type { Waypoint } from '../waypoint.ts';
 import { originOf } from './l7-services.ts';
@@ -17,9 +17,9 @@ export interface ProxyGateway {
   readonly namespace: string;
   readonly name: string;
   readonly className: string;
-  readonly role: 'waypoint' | 'gateway';
-  /** Of a waypoint; its policies come later. */
-  readonly listener: Omit<WaypointListener, 'policies'> | undefined;
+  readonly role: 'waypoint' | 'gateway' | 'east-west';
+  /** Of a waypoint, or between networks; its policies come later. */
+  readonly listener: Omit<WaypointListener, 'policies'> | Omit<EastWestListener, 'policies'> | undefined;
 }
 
 export interface ProxyGatewayInputs {
@@ -36,7 +36,7 @@ export function deriveProxyGateways(graph: Graph, inputs: ProxyGatewayInputs): C
     const cluster = clusterOfKey(key);
     const gatewayClass = read.get(gatewayClasses, `${cluster}//${gateway.spec.gatewayClassName}`);
     const role = gatewayRole(gateway, gatewayClass);
-    if (role !== 'waypoint' && role !== 'ingress') return [];
+    if (role !== 'waypoint' && role !== 'ingress' && role !== 'east-west') return [];
     const { name = '', namespace = '' } = gateway.metadata;
     const found: ProxyGateway = {
       gateway: `${namespace}/${name}`,
@@ -44,8 +44,13 @@ export function deriveProxyGateways(graph: Graph, inputs: ProxyGatewayInputs): C
       namespace,
       name,
       className: gateway.spec.gatewayClassName,
-      role: role === 'waypoint' ? 'waypoint' : 'gateway',
-      listener: role === 'waypoint' ? waypointListener(gateway, gatewayClass, read.get(waypoints, key)) : undefined,
+      role: role === 'ingress' ? 'gateway' : role,
+      listener:
+        role === 'waypoint'
+          ? waypointListener(gateway, gatewayClass, read.get(waypoints, key))
+          : role === 'east-west'
+            ? eastWestListener(gateway)
+            : undefined,
     };
     return [[found.gateway, found] as const];
   });
@@ -69,6 +74,14 @@ function waypointListener(
   };
 }
 
+/** The port that clients are told of (`network-gateway.ts`): the first that takes HBONE. */
+function eastWestListener(gateway: Gateway): Omit<EastWestListener, 'policies'> | undefined {
+  const [listener] = hboneListeners(gateway);
+  if (!listener) return undefined;
+  const origin = originOf('Gateway', gateway);
+  return { kind: 'listener', type: 'east-west', name: 'east-west', port: listener.port, origin };
+}
+
 export interface SettingsInputs {
   readonly meshConfigs: Collection<MeshConfig>;
   readonly networkOf: (cluster: string, read: Reader) => NetworkId;
@@ -84,7 +97,7 @@ export function settingsOf(gateway: ProxyGateway, inputs: SettingsInputs, read: 
   return {
     kind: 'settings',
     name: 'default',
-    role: gateway.role,
+    role: gateway.role === 'waypoint' ? 'waypoint' : 'gateway',
     gateway: gateway.gateway,
     trustDomain,
     trustDomainAliases: config?.trustDomainAliases ?? [],

@@ -64,7 +64,7 @@ function checker(faults: ReferenceFault[], resource: string): Check {
 
 function checkListener(check: Check, listener: Listener, snapshot: ProxySnapshot): void {
   checkAttachment(check, 'policies', listener.policies, snapshot.policies);
-  if (listener.type === 'waypoint') return;
+  if (listener.type !== 'edge') return;
   for (const [i, server] of listener.servers.entries()) checkServer(check, `servers[${i}]`, server, snapshot);
 }
 
@@ -79,8 +79,9 @@ function checkServer(check: Check, path: string, server: EdgeServer, snapshot: P
 
 function checkService(check: Check, service: DestinationService, snapshot: ProxySnapshot): void {
   checkAttachment(check, 'policies', service.policies, snapshot.policies);
-  for (const [i, { routes }] of service.ports.entries()) {
+  for (const [i, { routes, routesPastWaypoint }] of service.ports.entries()) {
     checkName(check, `ports[${i}].routes`, 'routes', routes, snapshot.routes);
+    checkName(check, `ports[${i}].routesPastWaypoint`, 'routes', routesPastWaypoint, snapshot.routes);
   }
 }
 

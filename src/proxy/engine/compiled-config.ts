@@ -23,6 +23,8 @@ export interface CompiledConfig {
   readonly snapshot: ProxySnapshot;
   /** Of a waypoint: the place of a Service's port. */
   servicePlace(listener: string, service: ServiceKey, port: number): HttpPlace | undefined;
+  /** Of a gateway between networks: of tunnels that a waypoint sends to a Service's port. */
+  pastWaypointPlace(listener: string, service: ServiceKey, port: number): HttpPlace | undefined;
   /** Of a waypoint: of workloads by their own addresses. */
   directPlace(listener: string): HttpPlace | undefined;
   /** Of a gateway, in the order of the listener's servers. */
@@ -52,6 +54,7 @@ export function compileConfig(snapshot: ProxySnapshot, options: CompileOptions):
 
 function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains: Chains): CompiledConfig {
   const servicePlaces = new Map<string, HttpPlace>();
+  const pastWaypointPlaces = new Map<string, HttpPlace>();
   const directPlaces = new Map<string, HttpPlace>();
   const serverPlaces = new Map<string, ServerPlace[]>();
   const unmatchedPlaces = new Map<string, HttpPlace>();
@@ -59,7 +62,7 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
     ...chains.build({ policies, service: service?.name, snapshot, services: options.services }),
     service,
     settings: snapshot.settings,
-    tellsReason: listener.type === 'waypoint',
+    tellsReason: listener.type !== 'edge',
     tellsIdentity: listener.type === 'waypoint' && listener.includesClientIdentity,
     services: options.services,
   });
@@ -84,6 +87,16 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
         table: directTable,
         protocol: 'auto',
       });
+    } else if (listener.type === 'east-west') {
+      for (const service of snapshot.services.values()) {
+        const policies = joined(listener.policies, service.policies);
+        const place = common(listener, policies, service);
+        for (const { port, routes, routesPastWaypoint = routes } of service.ports) {
+          const key = placeKey(listener, service.name, port);
+          servicePlaces.set(key, { ...place, ...bytesBy(tableNamed(snapshot, routes)) });
+          pastWaypointPlaces.set(key, { ...place, ...bytesBy(tableNamed(snapshot, routesPastWaypoint)) });
+        }
+      }
     } else {
       const { telemetry } = listener.policies;
       unmatchedPlaces.set(listener.name, {
@@ -106,6 +119,7 @@ function compilePlaces(snapshot: ProxySnapshot, options: CompileOptions, chains:
   const config: CompiledConfig = {
     snapshot,
     servicePlace: (listener, service, port) => servicePlaces.get(`${listener} ${service} ${port}`),
+    pastWaypointPlace: (listener, service, port) => pastWaypointPlaces.get(`${listener} ${service} ${port}`),
     directPlace: (listener) => directPlaces.get(listener),
     serverPlaces: (listener) => serverPlaces.get(listener) ?? [],
     unmatchedPlace: (listener) => unmatchedPlaces.get(listener),
@@ -168,6 +182,10 @@ function placeKey({ name }: Listener, service: ServiceKey, port: number): string
 
 function tableNamed(snapshot: ProxySnapshot, name: string): RouteTable {
   return snapshot.routes.get(name) ?? { kind: 'routes', name, hosts: [], tls: [], tcp: [] };
+}
+
+function bytesBy(table: RouteTable): Pick<HttpPlace, 'routes' | 'table' | 'protocol'> {
+  return { routes: compiledRoutes(table), table, protocol: 'tcp' };
 }
 
 const routesByTable = new WeakMap<RouteTable, CompiledRoutes>();

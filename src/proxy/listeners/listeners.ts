@@ -4,6 +4,7 @@ import { adoptListenSocket, listen, type AcceptedSocket, type Listener as Socket
 import type { Listener } from '../../api/l7/index.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
 import type { ConnectionCap } from './connection-cap.ts';
+import { EastWestServer } from './east-west-server.ts';
 import { EdgeServer } from './edge-server.ts';
 import type { ListenerContext } from './listener-context.ts';
 import { WaypointServer } from './waypoint-server.ts';
@@ -32,6 +33,8 @@ export interface ListenersOptions {
   readonly netns?: number;
 }
 
+const servers = { waypoint: WaypointServer, 'east-west': EastWestServer, edge: EdgeServer } as const;
+
 /** A port that cannot be bound is tried again after this. */
 const retryMs = 1000;
 
@@ -44,7 +47,7 @@ export function createListeners({ context, cap, host, netns }: ListenersOptions)
 
   const openOne = async (listener: Listener): Promise<void> => {
     const { name, type, port } = listener;
-    const server = type === 'waypoint' ? new WaypointServer(context, name) : new EdgeServer(context, name);
+    const server = new servers[type](context, name);
     try {
       const { share } = context;
       const events = {

@@ -1,0 +1,94 @@
+/**
+ * The port of a gateway between networks: ends tunnels of clients in other networks, and carries what is inside, which it cannot
+ * read, to who serves the Service that they ask for (ambient-l7, 9).
+ */
+import type { ServiceKey } from '../../api/names.ts';
+import { sourceHeader, type ConnectRequest } from '../../hbone/index.ts';
+import { spiffeParts } from '../../identity/index.ts';
+import type { AcceptedSocket } from '../../net/index.ts';
+import type { DownstreamConnection } from '../engine/http-run.ts';
+import type { HttpPlace } from '../engine/place.ts';
+import { serveApplication } from './application-connection.ts';
+import { eastWestTarget } from './east-west-target.ts';
+import type { ListenerContext } from './listener-context.ts';
+import { refuseTunnel, TunnelServer, type TunnelClient, type TunnelRefusal } from './tunnel-server.ts';
+
+export class EastWestServer {
+  readonly #context: ListenerContext;
+  readonly #name: string;
+  readonly #tunnels: TunnelServer;
+
+  constructor(context: ListenerContext, name: string) {
+    this.#context = context;
+    this.#name = name;
+    this.#tunnels = new TunnelServer(context, (request, client) => this.#connect(request, client));
+  }
+
+  /** Serves one TLS connection to its end. Never throws. */
+  serve(accepted: AcceptedSocket): Promise<void> {
+    return this.#tunnels.serve(accepted);
+  }
+
+  async #connect(request: ConnectRequest, client: TunnelClient): Promise<void> {
+    const found = this.#find(request, client);
+    if (found.kind === 'refused') return refuseTunnel(this.#context, request, client, found);
+    const { place, port, placeOf } = found;
+    const { mesh } = this.#context.services;
+    const [vip] = mesh.service(found.service)?.addresses ?? [];
+    const connection: DownstreamConnection = {
+      sourceAddress: client.address,
+      sourcePort: client.port,
+      sourceIdentity: client.identity,
+      // It is in another network: whoever has its address in ours is somebody else.
+      sourceWorkload: undefined,
+      destinationAddress: vip?.ip ?? '',
+      destinationPort: port,
+      localIdentity: this.#context.identity,
+      sni: undefined,
+      isTls: false,
+    };
+    await serveApplication({
+      context: this.#context,
+      channel: request.accept(),
+      connection,
+      protocol: 'tcp',
+      place,
+      placeOf,
+      tcpPlace: placeOf,
+      trust: 'mesh',
+    });
+  }
+
+  #find({ authority, headers }: ConnectRequest, client: TunnelClient): Found | (TunnelRefusal & { kind: 'refused' }) {
+    const { mesh } = this.#context.services;
+    const config = this.#context.config();
+    const target = eastWestTarget(authority, {
+      mesh,
+      isShared: (service) => config?.snapshot.services.has(service) ?? false,
+      clientNamespace: spiffeParts(client.identity).namespace,
+    });
+    if (target.kind === 'refused') return target;
+    const { service, port } = target;
+    const known = mesh.service(service);
+    const source = headers.get(sourceHeader);
+    // A waypoint has done what there is to do, and a gateway at the edge goes through one only where it is told to.
+    const isPastWaypoint = source === 'waypoint' || (source === 'gateway' && known?.ingressUseWaypoint !== true);
+    const placeOf = (): HttpPlace | undefined => {
+      const now = this.#context.config();
+      return isPastWaypoint
+        ? now?.pastWaypointPlace(this.#name, service, port)
+        : now?.servicePlace(this.#name, service, port);
+    };
+    const place = placeOf();
+    if (!place) return { kind: 'refused', status: 404, reason: `${service} has no port ${port}` };
+    return { kind: 'found', service, port, place, placeOf };
+  }
+}
+
+interface Found {
+  readonly kind: 'found';
+  readonly service: ServiceKey;
+  readonly port: number;
+  readonly place: HttpPlace;
+  readonly placeOf: () => HttpPlace | undefined;
+}
