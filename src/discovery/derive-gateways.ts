@@ -56,7 +56,7 @@ export function deriveGateways(
   const networkGateways = graph.flatMap('network gateways', gateways, (gateway, key, read) => {
     const cluster = clusterOfKey(key);
     const role = gatewayRole(gateway, classOf(gateway, cluster, read));
-    return networkGatewaysOf(gateway, role, networkOf(cluster, read)).map(
+    return networkGatewaysOf(gateway, role, { ownNetwork: networkOf(cluster, read), clusterDomain }).map(
       (one) => [`${key}/${one.host}/${one.port}`, one] as const,
     );
   });

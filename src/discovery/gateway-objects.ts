@@ -28,6 +28,6 @@ export function gatewayObjects(gateway: Gateway, gatewayClass: GatewayClass | un
     role,
     name,
     serviceAccount: annotations['gateway.istio.io/service-account'] || name,
-    isDeployed: (role === 'waypoint' || role === 'ingress') && hasNoHost,
+    isDeployed: role !== 'remote' && hasNoHost,
   };
 }

@@ -91,6 +91,19 @@ describe('a network gateway', () => {
     assert.equal(world.workload('web')?.networkGateway, undefined, 'it has no address yet');
   });
 
+  it('of our own that is reached by the name of its Service leaves that Service as it is', () => {
+    const world = openWorld();
+    world.put(world.sources.namespaces, namespace('istio-system', { 'topology.istio.io/network': 'near' }));
+    world.put(world.sources.services, service('own', {}, { namespace: 'gw' }));
+    const before = world.service('gw/own.gw.svc.cluster.local');
+    assert.ok(before);
+    const named = gateway('own', 'istio-east-west', {});
+    const addresses = [{ type: 'Hostname', value: 'own.gw.svc.cluster.local' }];
+    world.put(world.sources.gateways, { ...named, status: { addresses } });
+    assert.deepEqual(world.service('gw/own.gw.svc.cluster.local'), before);
+    assert.equal(world.workload('NetworkGateway/near/own.gw.svc.cluster.local/15009'), undefined);
+  });
+
   it('that has a name is found as a Service of its namespace', () => {
     const world = openWorld();
     world.put(

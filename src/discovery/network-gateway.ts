@@ -17,10 +17,16 @@ export interface NetworkGateway {
   /** An IP address, canonical, or a DNS name. */
   readonly host: string;
   readonly port: number;
+  /** The name is that of a Service of this cluster, which has its own endpoints. */
+  readonly isService: boolean;
 }
 
 /** One for each address that takes HBONE; none for Gateways of other roles, or of a network without a name. */
-export function networkGatewaysOf(gateway: Gateway, role: GatewayRole, ownNetwork: NetworkId): NetworkGateway[] {
+export function networkGatewaysOf(
+  gateway: Gateway,
+  role: GatewayRole,
+  { ownNetwork, clusterDomain }: { readonly ownNetwork: NetworkId; readonly clusterDomain: string },
+): NetworkGateway[] {
   if (role !== 'east-west' && role !== 'remote') return [];
   const { name = '', namespace = '', labels, annotations } = gateway.metadata;
   // A gateway elsewhere is of the network that it says, never of ours by default.
@@ -33,7 +39,16 @@ export function networkGatewaysOf(gateway: Gateway, role: GatewayRole, ownNetwor
     return type === 'Hostname' && value ? [value] : [];
   });
   const serviceAccount = annotations?.['gateway.istio.io/service-account'] ?? name;
-  return [...new Set(hosts)].map((host) => ({ network, namespace, name, serviceAccount, host, port }));
+  const services = `.${namespace}.svc.${clusterDomain}`;
+  return [...new Set(hosts)].map((host) => ({
+    network,
+    namespace,
+    name,
+    serviceAccount,
+    host,
+    port,
+    isService: role === 'east-west' && host.endsWith(services),
+  }));
 }
 
 /** As workloads name the gateway of their network. */
@@ -49,6 +64,7 @@ export function gatewayResources(
   context: { readonly cluster: ClusterId; readonly trustDomain: string },
 ): MeshAddress[] {
   const { network, namespace, name, host, port } = gateway;
+  if (gateway.isService) return [];
   const isIp = tryParseIp(host) !== undefined;
   const key = serviceKey(namespace, host);
   const ports = [{ servicePort: port, targetPort: port, appProtocol: 'unknown' as const }];

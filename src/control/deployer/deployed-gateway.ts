@@ -60,7 +60,7 @@ function unreached({ name }: GatewayObjects, reach: GatewayReach | undefined): s
 
 /** Who names a host has the proxies already: we tell them what to do, and take the host's word. */
 function userDeployed({ spec }: Gateway, role: GatewayObjects['role']): DeployedGateway | undefined {
-  if (role !== 'waypoint' && role !== 'ingress') return undefined;
+  if (role !== 'waypoint' && role !== 'ingress' && role !== 'east-west') return undefined;
   const addresses = (spec.addresses ?? []).filter(({ value }) => value !== undefined) as Addresses;
   const message = `proxies are deployed by their owner at ${addresses.map(({ value }) => value).join(', ')}`;
   return { addresses, conditions: { Programmed: { status: 'True', reason: 'Programmed', message } } };

@@ -10,15 +10,18 @@ interface OwnClass {
 }
 
 const edge = 'Takes traffic from outside into the mesh';
+const eastWest = 'Takes tunnels of other networks into this one';
 const waypoint = 'Takes traffic inside of the mesh for what is labelled with it';
 
 const ambitClasses: readonly OwnClass[] = [
   { name: 'ambit', controller: 'ambit.dev/gateway-controller', description: edge },
   { name: 'ambit-waypoint', controller: 'ambit.dev/mesh-controller', description: waypoint },
+  { name: 'ambit-east-west', controller: 'ambit.dev/eastwest-controller', description: eastWest },
 ];
 const istioClasses: readonly OwnClass[] = [
   { name: 'istio', controller: 'istio.io/gateway-controller', description: edge },
   { name: 'istio-waypoint', controller: 'istio.io/mesh-controller', description: waypoint },
+  { name: 'istio-east-west', controller: 'istio.io/eastwest-controller', description: eastWest },
   {
     name: 'istio-remote',
     controller: 'istio.io/unmanaged-gateway',

@@ -45,7 +45,7 @@ export function proxyDeployment(
   const podLabels = {
     'istio.io/dataplane-mode': 'none',
     ...labels,
-    ...(objects.role === 'waypoint' ? { 'istio.io/dataplane-mode': 'none' } : {}),
+    ...(isOfMesh(objects) ? { 'istio.io/dataplane-mode': 'none' } : {}),
     ...(network === '' ? {} : { [networkLabel]: network }),
     'sidecar.istio.io/inject': 'false',
     'service.istio.io/canonical-name': objects.name,
@@ -84,6 +84,11 @@ export function proxyDeployment(
   };
 }
 
+/** Its ports take tunnels of the mesh, and no more. */
+function isOfMesh({ role }: GatewayObjects): boolean {
+  return role === 'waypoint' || role === 'east-west';
+}
+
 /** The Gateway's own word goes before the cluster's. */
 function networkOf({ metadata, spec }: Gateway, mesh: ProxyMesh): string {
   return spec.infrastructure?.labels?.[networkLabel] ?? metadata.labels?.[networkLabel] ?? mesh.network;
@@ -110,9 +115,7 @@ function podSpec(gateway: Gateway, objects: GatewayObjects, context: PodContext)
       runAsGroup: user,
       runAsNonRoot: true,
       fsGroup: user,
-      ...(objects.role === 'waypoint'
-        ? {}
-        : { sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '0' }] }),
+      ...(isOfMesh(objects) ? {} : { sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '0' }] }),
     },
     ...(imagePullSecrets.length > 0 ? { imagePullSecrets: imagePullSecrets.map((name) => ({ name })) } : {}),
     topologySpreadConstraints: context.placement.topologySpreadConstraints ?? [
@@ -143,7 +146,7 @@ function proxyContainer(gateway: Gateway, objects: GatewayObjects, context: PodC
     ...(values.imagePullPolicy ? { imagePullPolicy: values.imagePullPolicy } : {}),
     args: [
       'proxy',
-      objects.role === 'waypoint' ? 'waypoint' : 'router',
+      isOfMesh(objects) ? 'waypoint' : 'router',
       '--domain',
       `$(POD_NAMESPACE).svc.${mesh.clusterDomain}`,
       '--serviceCluster',
@@ -202,6 +205,9 @@ function environment(gateway: Gateway, objects: GatewayObjects, context: PodCont
     field('ISTIO_META_NODE_NAME', 'spec.nodeName'),
     { name: 'ISTIO_META_CLUSTER_ID', value: mesh.clusterId },
     { name: 'ISTIO_META_NETWORK', value: networkOf(gateway, mesh) },
+    ...(objects.role === 'east-west'
+      ? [{ name: 'ISTIO_META_REQUESTED_NETWORK_VIEW', value: networkOf(gateway, mesh) }]
+      : []),
     { name: 'ISTIO_META_INTERCEPTION_MODE', value: 'REDIRECT' },
     { name: 'ISTIO_META_WORKLOAD_NAME', value: objects.name },
     { name: 'ISTIO_META_OWNER', value: owner },
@@ -265,8 +271,8 @@ const mounted: readonly Mounted[] = [
   },
 ];
 
-function of({ role }: GatewayObjects): Mounted[] {
-  return mounted.filter(({ isOfEdge }) => !isOfEdge || role !== 'waypoint');
+function of(objects: GatewayObjects): Mounted[] {
+  return mounted.filter(({ isOfEdge }) => !isOfEdge || !isOfMesh(objects));
 }
 
 function volumes(objects: GatewayObjects): Volume[] {

@@ -190,4 +190,24 @@ describe('what a Gateway is deployed as', () => {
       assert.throws(() => render(gateway(), { overlays: [overlay(data)] }), { message });
     }
   });
+
+  it('is, between networks, a proxy of the mesh behind a load balancer, named as its Gateway', () => {
+    const between = { spec: { gatewayClassName: 'istio-east-west' } };
+    const parts = render(gateway(between), { network: 'near' });
+    const { deployment, service } = parts;
+    assert.deepEqual([deployment.metadata.name, service.metadata.name], ['wp', 'wp']);
+    assert.equal(service.spec?.type, 'LoadBalancer');
+    assert.deepEqual(
+      service.spec?.ports?.map(({ port }) => port),
+      [15021, 15008],
+    );
+    const { metadata, spec } = podOf(parts);
+    assert.equal(metadata?.labels?.['gateway.istio.io/managed'], 'istio.io-eastwest-controller');
+    assert.equal(metadata?.labels?.['istio.io/dataplane-mode'], 'none');
+    assert.equal(spec.containers[0]?.args?.[1], 'waypoint');
+    assert.equal(spec.securityContext?.sysctls, undefined, 'its port is above 1024');
+    assert.equal(envOf(parts, 'ISTIO_META_NETWORK'), 'near');
+    assert.equal(envOf(parts, 'ISTIO_META_REQUESTED_NETWORK_VIEW'), 'near');
+    assert.equal(envOf(render(gateway(), { network: 'near' }), 'ISTIO_META_REQUESTED_NETWORK_VIEW'), undefined);
+  });
 });

@@ -609,6 +609,20 @@ describe('Gateways of other roles', () => {
     assert.match(told.message, /single listener, on port 15008 with protocol "HBONE"/);
   });
 
+  it('are between networks, and take HBONE alone', () => {
+    const world = openGatewayWorld();
+    const mutual = { mode: 'Terminate', options: { 'gateway.istio.io/tls-terminate-mode': 'ISTIO_MUTUAL' } } as const;
+    const hbone: Listener = { name: 'mesh', port: 15008, protocol: 'HBONE', tls: mutual };
+    const tls: Listener = { name: 'tls', port: 15443, protocol: 'TLS', tls: { mode: 'Passthrough' } };
+    world.put(world.sources.gateways, edgeGateway([hbone, tls], { className: 'istio-east-west' }));
+    assert.equal(accepted(world), 'True ListenersNotValid');
+    assert.equal(world.listener('edge', 'mesh')?.conditions['Programmed']?.status, 'True');
+    const told = world.listener('edge', 'tls')?.conditions['Accepted'];
+    assert.equal(told?.reason, 'UnsupportedProtocol');
+    assert.match(told.message, /between networks takes protocol "HBONE" alone/);
+    assert.deepEqual(world.edge('edge'), []);
+  });
+
   it('are decided by the controller of the class', () => {
     const world = openGatewayWorld();
     world.put(world.sources.services, service('web'));

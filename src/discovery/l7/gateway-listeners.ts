@@ -106,6 +106,9 @@ function acceptance(
   if (role === 'waypoint' && (protocol !== 'HBONE' || port !== hbonePort)) {
     return no('UnsupportedProtocol', `a waypoint has a single listener, on port ${hbonePort} with protocol "HBONE"`);
   }
+  if (role === 'east-west' && protocol !== 'HBONE') {
+    return no('UnsupportedProtocol', 'a gateway between networks takes protocol "HBONE" alone');
+  }
   const known = protocols[protocol];
   if (!known) {
     const upper = protocol.toUpperCase();
