@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 import { describe, it } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
 import { testIdentity } from '../../../test/support/certificates.ts';
@@ -21,9 +23,15 @@ interface Edge extends AsyncDisposable {
   /** The configuration of now has no secret. */
   loseSecrets(): void;
   /** "in" once the server has taken a request, else "out". */
-  visit(leaf: { readonly certPem: string; readonly keyPem: string } | undefined, session?: Buffer): Promise<Visit>;
+  visit(leaf: { readonly certPem: string; readonly keyPem: string } | undefined, how?: VisitOptions): Promise<Visit>;
   readonly refusals: string[];
   readonly errors: string[];
+}
+
+interface VisitOptions {
+  readonly session?: Buffer | undefined;
+  /** Called when the server has answered the hello, and waits for the certificate. */
+  readonly midway?: () => void;
 }
 
 interface Visit {
@@ -103,10 +111,10 @@ async function openEdge(root: OpensslAuthority, required: boolean, lists?: strin
     loseSecrets: () => apply(new Map()),
     refusals,
     errors,
-    async visit(leaf, session) {
+    async visit(leaf, { session, midway } = {}) {
+      const raw = connectTcp({ host: '127.0.0.1', port: listener.address.port });
       const socket = connect({
-        host: '127.0.0.1',
-        port: listener.address.port,
+        socket: midway ? calledMidway(raw, midway) : raw,
         servername: 'shop.example',
         rejectUnauthorized: false,
         ALPNProtocols: ['h2'],
@@ -117,12 +125,13 @@ async function openEdge(root: OpensslAuthority, required: boolean, lists?: strin
       socket.on('error', () => {});
       const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
       // The settings of HTTP/2 come first from who serves it.
-      const outcome = await new Promise<'in' | 'out'>((resolve) => {
-        socket.once('data', () => resolve('in')).once('close', () => resolve('out'));
+      const first = await new Promise<Buffer>((resolve) => {
+        socket.once('data', resolve).once('close', () => resolve(Buffer.alloc(0)));
       });
+      const outcome = first.length > 0 ? 'in' : 'out';
       const sentAway = new Promise<void>((resolve) => {
-        // Nothing else is sent to who says nothing: each frame comes alone or first.
-        socket.on('data', (frame: Buffer) => frame[3] === goawayType && resolve());
+        socket.on('data', (bytes: Buffer) => typesOf(bytes).includes(goawayType) && resolve());
+        if (typesOf(first).includes(goawayType)) resolve();
       });
       return { outcome, socket, closed, sentAway };
     },
@@ -132,6 +141,29 @@ async function openEdge(root: OpensslAuthority, required: boolean, lists?: strin
       await listener.close();
     },
   };
+}
+
+/** Types of HTTP/2 frames: who says nothing is sent whole ones alone. */
+function typesOf(bytes: Buffer): number[] {
+  const types: number[] = [];
+  for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3)) types.push(bytes[at + 3] ?? -1);
+  return types;
+}
+
+/** `raw`, whose reader gets the server's first answer once `midway` was called. */
+function calledMidway(raw: Socket, midway: () => void): Duplex {
+  const stream = new Duplex({
+    read() {},
+    write: (chunk: Buffer, _, done) => void raw.write(chunk, () => done()),
+    final: (done) => void raw.end(() => done()),
+    destroy(error, done) {
+      raw.destroy();
+      done(error);
+    },
+  });
+  raw.on('error', () => {}).once('close', () => stream.destroy());
+  raw.once('data', midway).on('data', (chunk: Buffer) => void stream.push(chunk));
+  return stream;
 }
 
 describe('a gateway whose clients show certificates', { skip }, () => {
@@ -212,12 +244,21 @@ describe('a gateway whose clients show certificates', { skip }, () => {
     assert.equal(isUnaskedSentAway || unasked.socket.destroyed, false, 'who needs no certificate stays');
   });
 
+  it('asks a client to leave whose authority was replaced during its handshake', async () => {
+    using root = openOpensslRoot('clients');
+    using other = openOpensslRoot('others');
+    await using edge = await openEdge(root, true);
+    const visit = await edge.visit(root.leaf(testIdentity('a/ann')), { midway: () => edge.useLists(undefined, other) });
+    assert.equal(visit.outcome, 'in', 'it proved itself to the authority of its hello');
+    await visit.sentAway;
+  });
+
   it('resumes no session: each handshake shows the whole chain', async () => {
     using root = openOpensslRoot('clients');
     const ann = root.leaf(testIdentity('a/ann'));
     await using edge = await openEdge(root, true);
     const { socket } = await edge.visit(ann);
-    const again = await edge.visit(ann, socket.getSession());
+    const again = await edge.visit(ann, { session: socket.getSession() });
     assert.deepEqual([again.outcome, again.socket.isSessionReused()], ['in', false]);
   });
 

@@ -1,6 +1,7 @@
 /** A port of a gateway: HTTP, HTTPS, TLS that is passed through, TCP; the server by name, of the configuration of now. */
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { TlsSecret } from '../../api/l7/index.ts';
 import { chainProblem, isPeerOf } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { canonicalIp } from '../../lib/ip.ts';
@@ -90,7 +91,8 @@ export class EdgeServer {
       await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'tls', place });
       return;
     }
-    const { secureContext, clientCertificate } = serverContext(server.tls, this.#secrets());
+    const secrets = this.#secrets();
+    const { secureContext, clientCertificate } = serverContext(server.tls, secrets);
     const isHttp = server.protocol === 'https';
     const secure = new TLSSocket(socket, {
       isServer: true,
@@ -108,7 +110,7 @@ export class EdgeServer {
     if (isHttp) {
       const placeOf = this.#placeOf(server.name);
       const version = secure.alpnProtocol === 'h2' ? 'http/2' : 'http/1';
-      const isVouchedFor = this.#vouching(secure, server.tls.clientCa);
+      const isVouchedFor = this.#vouching(secure, server.tls.clientCa, secrets);
       const isWanted = (): boolean => isStillServed(this.#places(), sni ?? '', server) && isVouchedFor();
       serveHttp({ context, connection: secured, placeOf, isWanted, trust: 'edge' }, channel, version);
       return;
@@ -130,13 +132,16 @@ export class EdgeServer {
     throw new Error(`the client's certificate is refused: ${problem}`);
   }
 
-  /** Whether the authorities of now vouch for a client that had to prove itself to those of its handshake. */
-  #vouching(socket: TLSSocket, clientCa: NonNullable<ServerPlace['server']['tls']>['clientCa']): () => boolean {
+  /** Whether the authorities of now vouch for a client that had to prove itself to those of its handshake, which were in `secrets`. */
+  #vouching(
+    socket: TLSSocket,
+    clientCa: NonNullable<ServerPlace['server']['tls']>['clientCa'],
+    secrets: ReadonlyMap<string, TlsSecret>,
+  ): () => boolean {
     if (clientCa?.required !== true) return () => true;
-    const rootsNow = (): string | undefined => this.#secrets().get(clientCa.secret)?.caCertificates;
-    let last = { roots: rootsNow(), isVouchedFor: true };
+    let last = { roots: secrets.get(clientCa.secret)?.caCertificates, isVouchedFor: true };
     return () => {
-      const roots = rootsNow();
+      const roots = this.#secrets().get(clientCa.secret)?.caCertificates;
       // A secret that is away for a moment says nothing.
       if (roots !== undefined && roots !== last.roots) last = { roots, isVouchedFor: isPeerOf(socket, roots) };
       return last.isVouchedFor;
