@@ -7,6 +7,8 @@ import type { Log } from '../../lib/log.ts';
 export interface ClientRevocationsOptions {
   /** Told of each connection that is refused or cut. */
   readonly onRevoked: (role: PeerRole) => void;
+  /** What becomes of peers while there are no lists that can be read, for the log. Default: of clients. */
+  readonly meanwhile?: string;
   readonly log: Log;
 }
 
@@ -57,7 +59,7 @@ export class ClientRevocations {
   }
 
   #read(secret: string, text: string, before: OfSecret | undefined): OfSecret {
-    const { onRevoked, log } = this.#options;
+    const { onRevoked, log, meanwhile: without = 'clients with certificates are refused' } = this.#options;
     const revocations = before?.revocations ?? createRevocations({ onRevoked });
     try {
       revocations.update(parseRevocationLists(Buffer.from(text)));
@@ -65,7 +67,7 @@ export class ClientRevocations {
     } catch (error) {
       const reason = messageOf(error);
       const isKept = before?.hasLists === true;
-      const meanwhile = isKept ? 'the last good lists stay in force' : 'clients with certificates are refused';
+      const meanwhile = isKept ? 'the last good lists stay in force' : without;
       log.error('revocation lists cannot be used', { secret, error: reason, meanwhile });
       return isKept ? { ...before, text } : { text, revocations, hasLists: false, lists: { kind: 'unusable', reason } };
     }

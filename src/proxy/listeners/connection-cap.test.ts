@@ -235,10 +235,12 @@ describe('descriptors', () => {
   test('are as many as the kernel says', () => {
     const before = openDescriptors();
     if (before === undefined) return;
-    const file = openSync('/dev/null', 'r');
-    assert.equal(openDescriptors(), before + 1);
-    closeSync(file);
-    assert.equal(openDescriptors(), before);
+    const files = Array.from({ length: 200 }, () => openSync('/dev/null', 'r'));
+    const between = openDescriptors() ?? 0;
+    for (const file of files) closeSync(file);
+    // Other tests of the process have their own meanwhile.
+    assert.ok(Math.abs(between - before - 200) < 50, `${before}, then ${between}`);
+    assert.ok(Math.abs((openDescriptors() ?? 0) - before) < 50);
   });
 
   test('allow three quarters of them to clients, or half of that where nobody can count', () => {

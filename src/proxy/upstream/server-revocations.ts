@@ -1,4 +1,4 @@
-/** Whose certificates the authorities of servers outside of the mesh have revoked: lists that come with their CA certificates. */
+/** Whose certificates the authorities of servers outside of the mesh have revoked: lists that come with their CA certificates, as clients'. */
 import type { TLSSocket } from 'node:tls';
 import type { TlsSecret, UpstreamTls } from '../../api/l7/index.ts';
 import { AmbitError } from '../../lib/errors.ts';
@@ -9,8 +9,8 @@ export class ServerRevocations {
   readonly #onRevoked: ClientRevocationsOptions['onRevoked'];
   #secrets: ReadonlyMap<string, TlsSecret> = new Map();
 
-  constructor(options: ClientRevocationsOptions) {
-    this.#lists = new ClientRevocations(options);
+  constructor(options: Omit<ClientRevocationsOptions, 'meanwhile'>) {
+    this.#lists = new ClientRevocations({ ...options, meanwhile: 'connections to servers of the authority fail' });
     this.#onRevoked = options.onRevoked;
   }
 
