@@ -82,7 +82,7 @@ describe('a Service and a pod under load', () => {
         await whileLate(late, () => use(waypoint));
         for (const url of [service, pod]) {
           const what = `${url} is reached by ${waypoint}`;
-          await eventually(() => Promise.resolve(last.get(url) === waypoint || undefined), what, 30_000);
+          await eventually(() => Promise.resolve(last.get(url) === waypoint || undefined), what);
         }
       }
     } finally {
