@@ -614,12 +614,16 @@ describe('Gateways of other roles', () => {
     const mutual = { mode: 'Terminate', options: { 'gateway.istio.io/tls-terminate-mode': 'ISTIO_MUTUAL' } } as const;
     const hbone: Listener = { name: 'mesh', port: 15008, protocol: 'HBONE', tls: mutual };
     const tls: Listener = { name: 'tls', port: 15443, protocol: 'TLS', tls: { mode: 'Passthrough' } };
-    world.put(world.sources.gateways, edgeGateway([hbone, tls], { className: 'istio-east-west' }));
+    const second: Listener = { ...hbone, name: 'second', port: 15009 };
+    world.put(world.sources.gateways, edgeGateway([hbone, tls, second], { className: 'istio-east-west' }));
     assert.equal(accepted(world), 'True ListenersNotValid');
     assert.equal(world.listener('edge', 'mesh')?.conditions['Programmed']?.status, 'True');
     const told = world.listener('edge', 'tls')?.conditions['Accepted'];
     assert.equal(told?.reason, 'UnsupportedProtocol');
     assert.match(told.message, /between networks takes protocol "HBONE" alone/);
+    const other = world.listener('edge', 'second')?.conditions;
+    assert.match(other?.['Accepted']?.message ?? '', /told of one listener for HBONE alone, the first/);
+    assert.equal(other?.['Programmed']?.status, 'False');
     assert.deepEqual(world.edge('edge'), []);
   });
 

@@ -2,7 +2,7 @@
 import type { Gateway } from '../../api/gateway.ts';
 import type { EdgeTls } from '../../api/l7/index.ts';
 import type { LabelSelector } from '../../api/meta.ts';
-import { hbonePort, type GatewayRole } from '../gateway-role.ts';
+import { hboneListeners, hbonePort, type GatewayRole } from '../gateway-role.ts';
 import type { ObjectVerdict } from '../waypoint-binding.ts';
 import { clientValidation, type ClientValidation } from './gateway-listeners-clients.ts';
 import { conflictsOf } from './gateway-listeners-conflicts.ts';
@@ -61,7 +61,10 @@ export function viewListeners(
     const kinds = kindsOf(listener, protocol);
     const tls = listenerTls(listener, certificates);
     const clients = clientValidation(gateway, listener, certificates);
-    const accepted = acceptance(listener, role, { tls, clients });
+    const isSecondTunnel = role === 'east-west' && protocol === 'hbone' && listener !== hboneListeners(gateway)[0];
+    const accepted = isSecondTunnel
+      ? no('UnsupportedValue', 'clients are told of one listener for HBONE alone, the first')
+      : acceptance(listener, role, { tls, clients });
     const conflict = conflicts.get(listener.name);
     const references = tls.problem ?? clients?.problem ?? kinds.problem;
     const isServed = accepted.status === 'True' && !conflict && !tls.isBroken;
