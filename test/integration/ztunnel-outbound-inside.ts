@@ -173,7 +173,8 @@ describe('outbound', { timeout: 160_000 }, () => {
     test(`an endpoint that swallows packets costs a moment, not a connect timeout, over ${familyOf(vip)}`, async () => {
       await bare.space.exec(
         'nft',
-        'add table inet hole; add chain inet hole in { type filter hook input priority 0; policy drop; }',
+        // Neighbours are still found: without, packets would be refused.
+        'add table inet hole; add chain inet hole in { type filter hook input priority 0; }; add rule inet hole in meta l4proto tcp drop',
       );
       try {
         nearSees(web, inService(bare), inService(webs[0] as TestPod));
