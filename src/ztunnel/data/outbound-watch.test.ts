@@ -5,7 +5,7 @@ import type { MeshService, MeshWorkload } from '../../api/workload.ts';
 import { createFakeClock } from '../../lib/fake-clock.ts';
 import { MeshState } from '../../mesh/index.ts';
 import { defaultNetwork, meshService, meshWorkload } from '../../mesh/fixtures.ts';
-import { anyService, OutboundWatch, type WatchedFacts } from './outbound-watch.ts';
+import { OutboundWatch, unknownAddress, type WatchedFacts } from './outbound-watch.ts';
 
 const client = meshWorkload({ name: 'client', addresses: ['10.1.0.1'] });
 const web = meshService({ addresses: [{ network: defaultNetwork, ip: '10.96.0.10' }] });
@@ -123,12 +123,23 @@ test('REGISTRY_ONLY ends what left the registry, whichever of both came first', 
 test('a waypoint of a service that comes to have the address moves connections that passed through before', async () => {
   const { set, watch, clock } = setup();
   await set(client);
-  const old = watch({ wentTo: 'outside', concerns: [anyService, client.uid], destinationIp: '203.0.113.1' });
-  const elsewhere = watch({ wentTo: 'outside', concerns: [anyService, client.uid], destinationIp: '203.0.113.2' });
+  const old = watch({
+    wentTo: 'outside',
+    concerns: [...unknownAddress('203.0.113.1'), client.uid],
+    destinationIp: '203.0.113.1',
+  });
+  const elsewhere = watch({
+    wentTo: 'outside',
+    concerns: [...unknownAddress('203.0.113.2'), client.uid],
+    destinationIp: '203.0.113.2',
+  });
   await set({ ...web, addresses: [{ network: defaultNetwork, ip: '203.0.113.1' }], waypoint });
   clock.advance(60_000);
   assert.deepEqual(old.cuts, ['connection closed: a waypoint became required on the way to 203.0.113.1']);
   assert.deepEqual(elsewhere.cuts, []);
+  await set({ ...web, addresses: [{ network: defaultNetwork, ip: '203.0.113.0', prefixLength: 24 }], waypoint });
+  clock.advance(60_000);
+  assert.equal(elsewhere.cuts.length, 1, 'by a block around it');
 });
 
 test('a connection that ended is forgotten, with what waits for it', async () => {

@@ -13,17 +13,21 @@ export interface WatchedConnection {
   cut(error: Error): void;
 }
 
-export type Concern = ServiceKey | WorkloadUid | typeof anyService;
+export type Concern = ServiceKey | WorkloadUid | typeof anyBlock | `address ${string}`;
 
-/** For a connection to an address that nobody has: any service may come to have it. */
-export const anyService = '*';
+/** For a connection to an address that nobody has: a service may come to have it, or a block of addresses around it. */
+export function unknownAddress(ip: string): readonly Concern[] {
+  return [`address ${ip}`, anyBlock];
+}
+
+const anyBlock = 'block';
 
 export interface WatchedFacts {
   readonly own: MeshWorkload;
   readonly destinationIp: string;
   readonly destinationPort: number;
   readonly wentTo: 'mesh' | 'outside';
-  /** What it was addressed to, each once: a change of one of them may concern the connection. */
+  /** What it was addressed to: a change of one of them may concern the connection. */
   readonly concerns: readonly Concern[];
   /** Of the mesh when it was planned. */
   readonly revision: number;
@@ -79,11 +83,18 @@ export class OutboundWatch {
 
   #onChange(change: MeshChange): void {
     if (change.kind !== 'addresses' || this.#byConcern.size === 0) return;
-    const changed: Iterable<Concern>[] = [change.workloads, change.services];
-    if (change.services.size > 0) changed.push([anyService]);
-    for (const keys of changed) {
+    for (const keys of [change.workloads, change.services, this.#addressesOf(change.services)]) {
       for (const key of keys) for (const watched of this.#byConcern.get(key) ?? []) this.#request(watched);
     }
+  }
+
+  #addressesOf(services: Iterable<ServiceKey>): Set<Concern> {
+    const concerns = new Set<Concern>();
+    for (const key of services) {
+      for (const { ip, prefixLength } of this.#options.mesh.service(key)?.addresses ?? [])
+        concerns.add(prefixLength === undefined ? `address ${ip}` : anyBlock);
+    }
+    return concerns;
   }
 
   #request(watched: Watched): void {

@@ -11,7 +11,7 @@ import { overLimit } from './connection-limits.ts';
 import { ownWorkload, type PodContext } from './data-context.ts';
 import { flagsOf } from './failures.ts';
 import type { DialPlan, ReachRequest, Upstream } from './reach-request.ts';
-import { anyService, type Concern } from './outbound-watch.ts';
+import { unknownAddress, type Concern } from './outbound-watch.ts';
 import { reach } from './reach.ts';
 import { runPump } from './run-pump.ts';
 
@@ -101,17 +101,16 @@ function watch(plan: DialPlan, request: ReachRequest, revision: number): (() => 
   if (plan.kind === 'hbone' && plan.via === 'waypoint') return undefined;
   const { pod, connection, own, destination } = request;
   const wentTo = plan.kind === 'hbone' ? 'mesh' : 'outside';
-  const concerns = [addressedTo(plan)];
-  // Its own workload says whether it may reach what nobody registered.
-  if (wentTo === 'outside' && concerns[0] !== own.uid) concerns.push(own.uid);
   const { address: destinationIp, port: destinationPort } = destination;
+  // Its own workload says whether it may reach what nobody registered.
+  const concerns = [...addressedTo(plan, destinationIp), ...(wentTo === 'outside' ? [own.uid] : [])];
   return pod.outboundWatch.watch(connection, { own, destinationIp, destinationPort, wentTo, concerns, revision });
 }
 
-function addressedTo(plan: DialPlan): Concern {
+function addressedTo(plan: DialPlan, ip: string): readonly Concern[] {
   const { service } = plan;
-  if (service) return serviceKey(service.namespace, service.hostname);
-  return plan.kind === 'passthrough' ? anyService : plan.workload.uid;
+  if (service) return [serviceKey(service.namespace, service.hostname)];
+  return plan.kind === 'passthrough' ? unknownAddress(ip) : [plan.workload.uid];
 }
 
 /** Where a captured connection wanted to go; for one that was not redirected, the address it came in on. */
