@@ -163,6 +163,21 @@ describe('istio.workload.Address', () => {
     );
   });
 
+  test('a block of one address is that address, in either family', () => {
+    const blockOf = (address: readonly number[], length: number): unknown => {
+      const block = Buffer.concat([field(2, Uint8Array.from(address)), Uint8Array.of(24), varint(length)]);
+      const found = decodeAddress(field(2, Buffer.concat([field(2, 'n'), field(3, 'h'), field(4, block)])));
+      return found.kind === 'service' ? found.service.addresses[0] : undefined;
+    };
+    const v6 = [0xfd, 1, ...Array.from({ length: 13 }, () => 0), 1];
+    const mapped = [...Array.from({ length: 10 }, () => 0), 0xff, 0xff, 10, 1, 1, 1];
+    assert.deepEqual(blockOf([10, 1, 1, 1], 32), { network: '', ip: '10.1.1.1' });
+    assert.deepEqual(blockOf(v6, 128), { network: '', ip: 'fd01::1' });
+    assert.deepEqual(blockOf(mapped, 128), { network: '', ip: '10.1.1.1' });
+    assert.deepEqual(blockOf([10, 1, 1, 0], 31), { network: '', ip: '10.1.1.0', prefixLength: 31 });
+    assert.deepEqual(blockOf(v6, 32), { network: '', ip: 'fd01::1', prefixLength: 32 });
+  });
+
   test('what is not understood is refused with the name of the field', () => {
     const uid = field(20, 'u');
     const refused: [string, Uint8Array, string, RegExp][] = [
@@ -255,7 +270,7 @@ const ip = fc.oneof(ipv4, fc.constantFrom('fd00::1', '2001:db8::42', '::1'));
 const network = maybeText.map((name) => name as NetworkId);
 const networkAddress = fc.oneof(
   plainRecord({ network, ip }),
-  plainRecord({ network, ip: ipv4, prefixLength: fc.nat(32) }),
+  plainRecord({ network, ip: ipv4, prefixLength: fc.nat(31) }),
 );
 const gateway: fc.Arbitrary<GatewayAddress> = plainRecord({
   destination: fc.oneof(

@@ -47,7 +47,8 @@ export function decodeNetworkAddress(field: string, message: GenNetworkAddress):
   if (prefixLength === undefined) {
     throw wireError('invalid-cidr', `${field}.length`, `${ip} has no prefix of length ${message.length}`);
   }
-  return { network, ip, prefixLength };
+  // A block of one address is that address (an istiod keeps the length that somebody wrote), and no workload comes before it.
+  return prefixLength === (ip.includes(':') ? 128 : 32) ? { network, ip } : { network, ip, prefixLength };
 }
 
 export function encodeNetworkAddress(address: NetworkAddress): MessageInitShape<typeof NetworkAddressSchema> {
