@@ -142,6 +142,20 @@ test('a waypoint of a service that comes to have the address moves connections t
   assert.equal(elsewhere.cuts.length, 1, 'by a block around it');
 });
 
+test('a waypoint of a workload that comes to have the address moves them, too', async () => {
+  const { set, watch, clock } = setup();
+  await set(client);
+  const concerns = [...unknownAddress('203.0.113.1'), client.uid];
+  const old = watch({ wentTo: 'outside', concerns, destinationIp: '203.0.113.1' });
+  const machine = meshWorkload({ name: 'machine', addresses: ['203.0.113.1'] });
+  await set(machine);
+  clock.advance(60_000);
+  assert.deepEqual(old.cuts, []);
+  await set({ ...machine, waypoint });
+  clock.advance(60_000);
+  assert.equal(old.cuts.length, 1);
+});
+
 test('a connection that ended is forgotten, with what waits for it', async () => {
   const { set, watch, clock } = setup();
   await set(client, web);

@@ -15,7 +15,7 @@ export interface WatchedConnection {
 
 export type Concern = ServiceKey | WorkloadUid | typeof anyBlock | `address ${string}`;
 
-/** For a connection to an address that nobody has: a service may come to have it, or a block of addresses around it. */
+/** For a connection to an address that nobody has: a service or a workload may come to have it, or a service a block around it. */
 export function unknownAddress(ip: string): readonly Concern[] {
   return [`address ${ip}`, anyBlock];
 }
@@ -83,17 +83,21 @@ export class OutboundWatch {
 
   #onChange(change: MeshChange): void {
     if (change.kind !== 'addresses' || this.#byConcern.size === 0) return;
-    for (const keys of [change.workloads, change.services, this.#addressesOf(change.services)]) {
+    for (const keys of [change.workloads, change.services, this.#addressesOf(change)]) {
       for (const key of keys) for (const watched of this.#byConcern.get(key) ?? []) this.#request(watched);
     }
   }
 
-  #addressesOf(services: Iterable<ServiceKey>): Set<Concern> {
+  /** For connections to what was unknown; empty where there are none. */
+  #addressesOf({ services, workloads }: Extract<MeshChange, { kind: 'addresses' }>): Set<Concern> {
+    const { mesh } = this.#options;
     const concerns = new Set<Concern>();
+    if (!this.#byConcern.has(anyBlock)) return concerns;
     for (const key of services) {
-      for (const { ip, prefixLength } of this.#options.mesh.service(key)?.addresses ?? [])
+      for (const { ip, prefixLength } of mesh.service(key)?.addresses ?? [])
         concerns.add(prefixLength === undefined ? `address ${ip}` : anyBlock);
     }
+    for (const uid of workloads) for (const ip of mesh.workload(uid)?.addresses ?? []) concerns.add(`address ${ip}`);
     return concerns;
   }
 
