@@ -6,5 +6,7 @@ import { runInNetworkNamespace } from '../support/network-namespace.ts';
 const inside = (name: string): string => join(import.meta.dirname, `${name}-inside.ts`);
 
 test('the node agent enrols pods and lets them go', () => runInNetworkNamespace(inside('cni')));
-test('rules capture what they should, and stay', () => runInNetworkNamespace(inside('cni-rules'), 300_000));
+for (const program of ['nft', 'iptables'])
+  test(`rules by ${program} capture what they should, and stay`, () =>
+    runInNetworkNamespace(inside(`cni-rules-${program}`)));
 test('the CNI plugin holds pods back until they are captured', () => runInNetworkNamespace(inside('cni-plugin')));

@@ -1,4 +1,4 @@
-/** Scenarios of the packet rules in pods, by nft and by iptables: what they capture, whom they believe, and that they stay. Run by cni.test.ts. */
+/** Scenarios of the packet rules in pods, by nft and by iptables: what they capture, whom they believe, and that they stay. */
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -31,7 +31,7 @@ function isInstalled(program: string): boolean {
   }
 }
 
-for (const program of ['nft', 'iptables'] as const satisfies readonly RuleProgram[]) {
+export function describeRules(program: RuleProgram): void {
   const skip = isInstalled(program) ? false : `${program} is not installed`;
   describe(`rules by ${program}`, { timeout: 160_000, skip }, () => {
     let node: CniNode;
@@ -328,35 +328,41 @@ for (const program of ['nft', 'iptables'] as const satisfies readonly RuleProgra
   });
 }
 
-describe('iptables without ip6tables', { skip: isInstalled('iptables') ? false : 'iptables is not installed' }, () => {
-  test('a pod with IPv6 addresses is refused rather than left open in IPv6', async () => {
-    await checkPrivileges();
-    const folder = mkdtempSync(join(tmpdir(), 'ambit-ip6tables-'));
-    const { PATH } = process.env;
-    writeFileSync(join(folder, 'ip6tables-save'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
-    process.env['PATH'] = `${folder}:${PATH}`;
-    const writer = await chooseRuleWriter({ log: silentLog(), program: 'iptables' }).finally(() => {
-      process.env['PATH'] = PATH;
-      rmSync(folder, { recursive: true });
-    });
-    const space = await openTestNamespace();
-    const netns = openNetns(space.path);
-    try {
-      const rules = {
-        probeIp4: '169.254.7.127',
-        probeIp6: 'fd16::1',
-        probesFrom: undefined,
-        capture: captureAll,
-        mark: 0x7e571234,
-        plainMark: false,
-        dns: { kind: 'off' },
-      } as const;
-      await writer.redirect(netns, rules);
-      await space.exec('ip', 'addr', 'add', 'fd00::7/128', 'dev', 'lo');
-      await rejects(writer.redirect(netns, rules), { code: 'cni.no-ip6tables', message: /IPv6 addresses/ });
-    } finally {
-      closeNetns(netns);
-      await space.close();
-    }
-  });
-});
+export function describeWithoutIp6tables(): void {
+  describe(
+    'iptables without ip6tables',
+    { skip: isInstalled('iptables') ? false : 'iptables is not installed' },
+    () => {
+      test('a pod with IPv6 addresses is refused rather than left open in IPv6', async () => {
+        await checkPrivileges();
+        const folder = mkdtempSync(join(tmpdir(), 'ambit-ip6tables-'));
+        const { PATH } = process.env;
+        writeFileSync(join(folder, 'ip6tables-save'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+        process.env['PATH'] = `${folder}:${PATH}`;
+        const writer = await chooseRuleWriter({ log: silentLog(), program: 'iptables' }).finally(() => {
+          process.env['PATH'] = PATH;
+          rmSync(folder, { recursive: true });
+        });
+        const space = await openTestNamespace();
+        const netns = openNetns(space.path);
+        try {
+          const rules = {
+            probeIp4: '169.254.7.127',
+            probeIp6: 'fd16::1',
+            probesFrom: undefined,
+            capture: captureAll,
+            mark: 0x7e571234,
+            plainMark: false,
+            dns: { kind: 'off' },
+          } as const;
+          await writer.redirect(netns, rules);
+          await space.exec('ip', 'addr', 'add', 'fd00::7/128', 'dev', 'lo');
+          await rejects(writer.redirect(netns, rules), { code: 'cni.no-ip6tables', message: /IPv6 addresses/ });
+        } finally {
+          closeNetns(netns);
+          await space.close();
+        }
+      });
+    },
+  );
+}
