@@ -76,6 +76,8 @@ export function startDeployer(options: DeployerOptions): Deployer {
   /** ConfigMaps that say something of a whole class, by their key. */
   const classDefaults = new Map<string, ConfigMap>();
 
+  /** Gateways for which parameters are kept, as far as was heard: never before all else is known as well. */
+  const keepers = new Set<string>();
   const keptStore = new KeptStore({
     client,
     configMaps: discovery.sources.configMaps,
@@ -108,7 +110,8 @@ export function startDeployer(options: DeployerOptions): Deployer {
       lastParameters.delete(name);
       setProblem(name, undefined);
       // Another control plane's are not ours to forget.
-      if (isLeader() && !discovery.sources.gateways.get(keyOf(name))) await keptStore.remove(name);
+      const isGone = keepers.has(name) && !discovery.sources.gateways.get(keyOf(name));
+      if (isGone && isLeader()) await keptStore.remove(name);
       return;
     }
     if (!isLeader() || gateway.metadata.deletionTimestamp !== undefined) return;
@@ -261,7 +264,14 @@ export function startDeployer(options: DeployerOptions): Deployer {
     for (const [key, { after }] of changes) if (!after) classes.add(nameOfKey(key).slice(1));
   });
   discovery.sources.configMaps.subscribe((changes) => {
-    for (const [key, { after }] of changes) {
+    for (const [key, { before, after }] of changes) {
+      const keeper = keptStore.keeperOf(after ?? before);
+      if (keeper !== undefined) {
+        if (after) keepers.add(keeper);
+        else keepers.delete(keeper);
+        queue.add(keeper);
+        continue;
+      }
       const isDefault = after?.metadata.labels?.[defaultsLabel] && after.metadata.namespace === options.mesh.namespace;
       if (after && isDefault) classDefaults.set(key, after);
       else if (!classDefaults.delete(key)) {
@@ -280,7 +290,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
       for (const { name } of ownClasses(options.hasIstioClasses)) classes.add(name);
       all();
       // Of those that went while nobody led.
-      for (const gateway of keptStore.keepers()) queue.add(gateway);
+      for (const gateway of keepers) queue.add(gateway);
     },
   };
 }

@@ -29,12 +29,9 @@ export class KeptStore {
     return keptParameters(this.#find(name), gateway);
   }
 
-  /** Gateways for which something is kept. */
-  *keepers(): Iterable<string> {
-    for (const [, map] of this.#options.configMaps.entries()) {
-      const gateway = map.metadata.namespace === this.#options.namespace ? keeperOf(map) : undefined;
-      if (gateway !== undefined) yield gateway;
-    }
+  /** The Gateway for which a ConfigMap of ours keeps something; undefined: it does not. */
+  keeperOf(map: ConfigMap | undefined): string | undefined {
+    return map?.metadata.namespace === this.#options.namespace ? keeperOf(map) : undefined;
   }
 
   /** Undefined: nothing is to be kept. Nothing is written where it is kept already. */
