@@ -32,20 +32,20 @@ describe('a Service and a pod under load', () => {
   });
   after(() => l7?.[Symbol.asyncDispose]());
 
-  const nft = async (command: string): Promise<void> => {
-    for (const node of ['node-1', 'node-2']) {
-      const [code] = await once(l7.mesh.startOnNode(node, ['nft', command]), 'exit');
-      assert.equal(code, 0, command);
-    }
-  };
+  /** The end comes without the start of a program: what the kernel sends again it sends ever later, and nobody waits for ever. */
   const whileLate = async (late: Late, change: () => Promise<void>): Promise<void> => {
     const chain = `chain late { type filter hook ${late} priority 0; tcp sport 15012 drop; };`;
-    await nft(`table inet discovery { ${chain} }`);
+    const script = `nft 'table inet discovery { ${chain} }' && echo late && read -r _; nft delete table inet discovery`;
+    const nodes = ['node-1', 'node-2'].map((node) => l7.mesh.startOnNode(node, ['sh', '-c', script]));
+    const ended = Promise.all(nodes.map((node) => once(node, 'exit')));
     try {
+      await Promise.race([Promise.all(nodes.map(({ stdout }) => stdout && once(stdout, 'data'))), ended]);
       await change();
       await sleep(1500);
     } finally {
-      await nft('delete table inet discovery');
+      for (const { stdin } of nodes) stdin?.end('\n');
+      const codes = (await ended).map(([code]) => code as number | null);
+      assert.deepEqual(codes, [0, 0]);
     }
   };
   const use = async (waypoint: string): Promise<void> => {
