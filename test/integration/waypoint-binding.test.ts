@@ -39,7 +39,7 @@ describe('a Service and a pod under load', () => {
     const nodes = ['node-1', 'node-2'].map((node) => l7.mesh.startOnNode(node, ['sh', '-c', script]));
     const ended = Promise.all(nodes.map((node) => once(node, 'exit')));
     try {
-      await Promise.race([Promise.all(nodes.map(({ stdout }) => stdout && once(stdout, 'data'))), ended]);
+      await Promise.race([Promise.all(nodes.flatMap(({ stdout }) => (stdout ? once(stdout, 'data') : []))), ended]);
       await change();
       await sleep(1500);
     } finally {
