@@ -12,7 +12,7 @@ export interface OpensslAuthority extends Disposable {
   readonly keyPem: string;
   /** A certificate for the key of a request, with one URI name and the usages of both ends. */
   leaf(uri: string): { readonly certPem: string; readonly keyPem: string };
-  /** An authority that this one signs. `constraints`: extensions besides its key usage, one a line; by default it may sign anything. */
+  /** An authority that this one signs, and that is disposed of with it. `constraints`: extensions besides its key usage, one a line; by default it may sign anything. */
   intermediate(name: string, key?: KeyKind, constraints?: string): OpensslAuthority;
   /** Everything revoked so far. `days` may be negative: a list that is late. */
   crl(format?: 'pem' | 'der', extensions?: string): Buffer;
@@ -68,6 +68,7 @@ function authorityIn(folder: string): OpensslAuthority {
       path('conf'),
       `[ca]\ndefault_ca=own\n[own]\ndatabase=${path('index')}\ncrlnumber=${path('crlnumber')}\ncertificate=${path('ca.pem')}\nprivate_key=${path('ca.key')}\ndefault_md=sha256\ndefault_crl_days=7\n${extensions === '' ? '' : 'crl_extensions=ext\n[ext]\n'}${extensions}\n`,
     );
+  const intermediates: OpensslAuthority[] = [];
   let made = 0;
   const sign = (subject: string, key: KeyKind, extensions: string): { certPem: string; keyPem: string } => {
     const name = `made-${made++}`;
@@ -105,7 +106,9 @@ function authorityIn(folder: string): OpensslAuthority {
     intermediate(name, key = 'ec', constraints = 'basicConstraints=critical,CA:true') {
       const extensions = `${constraints}\nkeyUsage=critical,keyCertSign,cRLSign\n`;
       const { certPem, keyPem } = sign(`/O=${name}`, key, extensions);
-      return openOpensslAuthority({ certPem, keyPem });
+      const intermediate = openOpensslAuthority({ certPem, keyPem });
+      intermediates.push(intermediate);
+      return intermediate;
     },
     revoke(certPem) {
       sections('');
@@ -119,7 +122,10 @@ function authorityIn(folder: string): OpensslAuthority {
       openssl('crl', '-in', path('crl.pem'), '-outform', 'DER', '-out', path('crl.der'));
       return readFileSync(path('crl.der'));
     },
-    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+    [Symbol.dispose]() {
+      for (const intermediate of intermediates) intermediate[Symbol.dispose]();
+      rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 
