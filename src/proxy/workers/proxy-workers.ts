@@ -21,7 +21,6 @@ import {
   type ProfileKind,
 } from '../../telemetry/index.ts';
 import type { DeltaClientType, DeltaFeed, DeltaUpdate, DeltaVerdict } from '../../xds/index.ts';
-import { proxyResourceName, type DeltaResource } from '../../wire/index.ts';
 import { meshFeed } from '../config/mesh-feed.ts';
 import type { ProxyProcessConfig } from '../config/proxy-config.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
@@ -36,7 +35,8 @@ import { ListeningSockets } from './listening-sockets.ts';
 import type { EjectedHost, FeedName, FromWorker, SharedMemory, ToWorker, WorkerAnswer } from './messages.ts';
 import { allocateFailing, FailingHosts } from './relayed-outliers.ts';
 import { allocateBuckets, releaseBuckets } from './shared-buckets.ts';
-import { backendOf, backendWidth, SharedCounts } from './shared-counts.ts';
+import { SharedCounts } from './shared-counts.ts';
+import { Told } from './told.ts';
 import { startThread, WorkerThread, type StartThread } from './worker-thread.ts';
 
 export interface ProxyWorkersOptions {
@@ -97,11 +97,7 @@ export class ProxyWorkers {
   readonly #outliers: OutlierAuthority;
   readonly #failing: FailingHosts;
   readonly #stopFollowing: () => void;
-  /** What a worker that starts later must be told. */
-  readonly #told: Readonly<Record<FeedName, Map<string, DeltaResource>>> = { mesh: new Map(), config: new Map() };
-  /** The configuration that was taken last, where what was told since is refused. */
-  #good: ReadonlyMap<string, DeltaResource> = new Map();
-  readonly #counts = new Map<string, SharedArrayBuffer>();
+  readonly #told: Told;
   readonly #ejections = new Map<string, readonly EjectedHost[]>();
   readonly #logs = new Map<string, { readonly write: WriteLines; last: Promise<void> }>();
   #certificate: WorkloadCertificate | undefined;
@@ -120,6 +116,7 @@ export class ProxyWorkers {
       failing: allocateFailing(),
     };
     this.#sockets = new ListeningSockets(host);
+    this.#told = new Told(workers);
     this.#failing = new FailingHosts(this.#memory.failing);
     this.#deaths = metrics
       .group({
@@ -156,7 +153,6 @@ export class ProxyWorkers {
       },
     });
     this.#store.subscribe((snapshot) => this.#use(snapshot));
-    this.#counts.set(passthroughBackend.name, SharedCounts.allocate(workers, backendWidth));
     this.#stopFollowing = levels.onChange(() => this.#broadcast({ kind: 'log-levels', levels: levels.describe() }));
     this.#places = Array.from({ length: workers }, (_, index) => ({
       index,
@@ -285,10 +281,7 @@ export class ProxyWorkers {
     // Bodies are views of a whole response, which would be kept and sent with each of them.
     const added = update.added.map((resource) => ({ ...resource, body: new Uint8Array(resource.body) }));
     const { removed } = update;
-    const told = this.#told[feed];
-    for (const resource of added) told.set(resource.name, resource);
-    for (const name of removed) told.delete(name);
-    const counts = feed === 'config' ? this.#countsFor(added) : [];
+    const counts = this.#told.note(feed, { added, removed });
     this.#refusal = undefined;
     await Promise.all(
       this.#places.map(async (place) => {
@@ -307,32 +300,8 @@ export class ProxyWorkers {
       }),
     );
     const verdict = applyHere({ added, removed });
-    if (feed === 'config' && refusalOf(verdict) === undefined) {
-      this.#good = new Map(told);
-      this.#forgetCounts();
-    }
+    if (feed === 'config' && refusalOf(verdict) === undefined) this.#told.taken();
     return verdict;
-  }
-
-  /** Memory of the backends that are new. */
-  #countsFor(added: readonly DeltaResource[]): (readonly [backend: string, memory: SharedArrayBuffer])[] {
-    const found: [string, SharedArrayBuffer][] = [];
-    for (const { name } of added) {
-      const backend = backendOf(name);
-      if (backend === undefined || this.#counts.has(backend)) continue;
-      const memory = SharedCounts.allocate(this.#places.length, backendWidth);
-      this.#counts.set(backend, memory);
-      found.push([backend, memory]);
-    }
-    return found;
-  }
-
-  /** Of backends that are gone for all: where their going was refused they are at work, also in a worker that starts later. */
-  #forgetCounts(): void {
-    for (const name of this.#counts.keys()) {
-      const isThere = this.#good.has(proxyResourceName({ kind: 'backend', name }));
-      if (!isThere && name !== passthroughBackend.name) this.#counts.delete(name);
-    }
   }
 
   /** Every worker has it. */
@@ -376,20 +345,7 @@ export class ProxyWorkers {
     if (this.#revocations) thread.post({ kind: 'revocations', lists: this.#revocations });
     if (this.#certificate) thread.post({ kind: 'certificate', certificate: this.#certificate });
     // Its answers say nothing new: the others were told the same.
-    const tell = (
-      feed: FeedName,
-      update: DeltaUpdate,
-      counts: readonly (readonly [string, SharedArrayBuffer])[],
-    ): void => {
-      if (update.added.length + update.removed.length + counts.length > 0)
-        thread.post({ kind: 'apply', requestId: 0, feed, update, counts });
-    };
-    const { mesh, config: told } = this.#told;
-    const good = this.#good;
-    tell('mesh', { added: [...mesh.values()], removed: [] }, []);
-    tell('config', { added: [...good.values()], removed: [] }, [...this.#counts]);
-    const added = [...told].filter(([key, resource]) => good.get(key) !== resource).map(([, resource]) => resource);
-    tell('config', { added, removed: [...good.keys()].filter((key) => !told.has(key)) }, []);
+    for (const told of this.#told.again()) thread.post({ kind: 'apply', requestId: 0, ...told });
     for (const [backend, hosts] of this.#ejections) thread.post({ kind: 'ejections', backend, hosts });
   }
 
@@ -400,7 +356,7 @@ export class ProxyWorkers {
     for (const fd of place.handed.values()) closeDescriptor(fd);
     place.handed.clear();
     SharedCounts.clear(this.#memory.connections, { worker, width: 1 });
-    for (const memory of this.#counts.values()) SharedCounts.clear(memory, { worker, width: backendWidth });
+    this.#told.clearCounts(worker);
     releaseBuckets(this.#memory.buckets, worker);
     this.#merger.remove(name);
     if (!failure) return;
