@@ -20,7 +20,7 @@ import { ProxyWorkers } from '../../src/proxy/workers/proxy-workers.ts';
 const origin = { kind: 'HTTPRoute', namespace: 'shop', name: 'web', generation: 1 };
 const noPolicies = { authorization: [], authentication: [], rateLimits: [], telemetry: [], extensions: [] };
 /** Most tests never get near it; in MB. */
-const heapMb = 96;
+const heapMb = 192;
 
 export interface SceneOptions {
   readonly maxConnections?: number;
