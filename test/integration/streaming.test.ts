@@ -424,7 +424,10 @@ describe('streams into pods', () => {
         });
         // As a kubelet does, the first stream begins with an empty message; kubectl may not know the stream yet, and says so.
         const said = stderr.replace(/^E.* Unknown stream id 1, discarding message\n/, '');
-        assert.deepEqual({ ...result, stderr: said }, { code: 5, stdout: 'in', stderr: 'no\ncommand terminated with exit code 5\n' });
+        assert.deepEqual(
+          { ...result, stderr: said },
+          { code: 5, stdout: 'in', stderr: 'no\ncommand terminated with exit code 5\n' },
+        );
         const missing = await call(['exec', 'box', '--', 'nosuch']);
         assert.match(missing.stderr, /executable file not found in \$PATH/);
         const none = await call(['exec', 'box', '-c', 'none', '--', 'true']);
