@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { getHeapSpaceStatistics } from 'node:v8';
+import { Worker } from 'node:worker_threads';
 import { releaseMemory, replaceableMappings } from './release-memory.ts';
 
 const youngBytes = (): number =>
@@ -16,6 +18,17 @@ test('what is garbage is gone, and the young generation is small again', () => {
   assert.ok(youngBytes() < before / 2, `${youngBytes()} of ${before} bytes are left`);
   // Nobody else gets what it uses.
   assert.equal('gc' in globalThis, false);
+});
+
+test("threads that do so at once do not stand in each other's way", async () => {
+  const url = JSON.stringify(import.meta.resolve('./release-memory.ts'));
+  // Each time a module anew, as in a thread that starts.
+  const script = `import(${url} + '?' + 0).then(async () => {
+    for (let i = 0; i < 12; i++) (await import(${url} + '?' + i)).releaseMemory();
+  })`;
+  const threads = Array.from({ length: 4 }, () => new Worker(script, { eval: true }));
+  const codes = await Promise.all(threads.map((thread) => once(thread, 'exit')));
+  assert.deepEqual(codes.flat(), [0, 0, 0, 0]);
 });
 
 test('code that only starting needed is not resident', () => {

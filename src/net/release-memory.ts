@@ -10,7 +10,9 @@ interface CollectOptions {
   readonly flavor: 'last-resort';
 }
 
-let collect: ((options: CollectOptions) => void) | undefined;
+type Collect = (options: CollectOptions) => void;
+
+let collect: Collect | undefined;
 
 /**
  * A full collection of this thread, after which its heap is as small as it can be; it grows again as it is used. Stops the
@@ -21,7 +23,7 @@ let collect: ((options: CollectOptions) => void) | undefined;
 export function releaseMemory(): void {
   releaseCode();
   collect ??= collector();
-  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+  collect?.({ type: 'major', execution: 'sync', flavor: 'last-resort' });
   trimHeap();
 }
 
@@ -67,10 +69,16 @@ function ownMappings(): string {
   }
 }
 
-/** V8 gives it to contexts made while the flag is set, and ours is not among them. */
-function collector(): (options: CollectOptions) => void {
-  setFlagsFromString('--expose-gc');
-  const found = runInNewContext('gc') as (options: CollectOptions) => void;
-  setFlagsFromString('--no-expose-gc');
-  return found;
+/**
+ * V8 gives it to contexts made while the flag is set, and ours is not among them. The flag is the process's: another thread that does
+ * the same may take it away in between, then we try again. Undefined when that did not help: only memory is at stake.
+ */
+function collector(): Collect | undefined {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    setFlagsFromString('--expose-gc');
+    const found = runInNewContext('globalThis.gc') as Collect | undefined;
+    setFlagsFromString('--no-expose-gc');
+    if (found) return found;
+  }
+  return undefined;
 }
