@@ -477,17 +477,25 @@ describe('the deployer', () => {
     const annotate = (annotations: Record<string, string | null>): Promise<unknown> =>
       admin.patch(kinds.Gateway, 'moving', namespace, { metadata: { annotations } }, { type: 'merge' });
     await annotate({ 'gateway.istio.io/name-override': 'moved' });
-    await eventually(() => find(kinds.Deployment, 'moved'), 'the new Deployment');
+    await eventually(async () => {
+      const addresses = (await find(kinds.Gateway, 'moving'))?.status?.addresses;
+      return addresses?.some(({ value }) => value === 'moved.shop.svc.cluster.local') ? true : undefined;
+    }, 'the new Service has the old pods, and the address follows');
+    // What a look at the Gateway takes away is gone before the next look.
+    for (const look of ['first', 'second']) {
+      await annotate({ 'example.com/look': look });
+      await eventually(async () => {
+        const annotations = (await find(kinds.Deployment, 'moved'))?.metadata.annotations;
+        return annotations?.['example.com/look'] === look ? true : undefined;
+      }, `the ${look} look`);
+    }
     assert.ok(await find(kinds.Deployment, 'moving'), 'the old one stays until the new one serves');
+    assert.ok(await find(kinds.Service, 'moving'));
     await eventually(async () => {
       await makePodsReady('moving');
       const gone = !(await find(kinds.Deployment, 'moving')) && !(await find(kinds.Service, 'moving'));
       return gone ? true : undefined;
     }, 'the old one goes');
-    await eventually(async () => {
-      const addresses = (await find(kinds.Gateway, 'moving'))?.status?.addresses;
-      return addresses?.some(({ value }) => value === 'moved.shop.svc.cluster.local') ? true : undefined;
-    }, 'the address follows');
     await annotate({ 'gateway.istio.io/controller-version': '6', 'gateway.istio.io/name-override': 'again' });
     await settles('moving', 'Programmed', /^False Invalid: a control plane with a newer way of deploying has it/);
     assert.equal(await find(kinds.Deployment, 'again'), undefined);

@@ -119,7 +119,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
     const objects = discovery.gatewayObjects.get(keyOf(name));
     if (!objects?.isDeployed || !controllers.has(objects.controller)) {
       setProblem(name, undefined);
-      return managed.prune(gateway, [], true);
+      return managed.prune(gateway, []);
     }
     if (deployedByNewer(gateway)) {
       const message = `a control plane with a newer way of deploying has it: ${versionAnnotation} says so`;
@@ -137,7 +137,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
     const refused = refusals.length > 0 ? ({ reason: 'Invalid', message: refusals.join('; ') } as const) : undefined;
     setProblem(name, problem ?? refused);
     if (parameters && !refused) await keep(name, gateway, parameters);
-    await managed.prune(gateway, rendered, discovery.gatewayReach.get(keyOf(name))?.hasReadyProxy ?? false);
+    await managed.prune(gateway, rendered);
   };
 
   /** By the last parameters that made sense where those of now make none; not at all where none are known. */

@@ -1,6 +1,8 @@
 /** What is deployed for Gateways, as it is in the API: applied where it is not as wanted, and taken away. Objects of others stay. */
 import { isDeepStrictEqual } from 'node:util';
+import type { Deployment } from '../../api/apps.ts';
 import type { Gateway } from '../../api/gateway.ts';
+import { kinds } from '../../api/kinds.ts';
 import type { KindRef, KubeObject } from '../../api/meta.ts';
 import { isKubeError, startInformer, type Informer, type KubeClient } from '../../kube/index.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -68,10 +70,11 @@ export class ManagedObjects {
     }
   }
 
-  /** Takes away what a Gateway owns and is wanted no more: what goes by another name now, only once that serves. */
-  async prune(gateway: Gateway, wanted: readonly Rendered[], isServing: boolean): Promise<void> {
+  /** Takes away what a Gateway owns and is wanted no more: what goes by another name now, only once that serves by itself. */
+  async prune(gateway: Gateway, wanted: readonly Rendered[]): Promise<void> {
     const { client, managers, signal, log } = this.#options;
     const { uid, namespace = '' } = gateway.metadata;
+    const isServing = wanted.every((one) => one.kind !== kinds.Deployment || this.#isAvailable(one.object));
     for (const kind of this.#informers.keys()) {
       const names = new Set(wanted.filter((one) => one.kind === kind).map(({ object }) => object.metadata.name));
       if (names.size > 0 && !isServing) continue;
@@ -85,6 +88,20 @@ export class ManagedObjects {
         log.info('deleted what a Gateway needs no more', { kind: kind.kind, namespace, name });
       }
     }
+  }
+
+  /**
+   * Whether all the pods of a Deployment take traffic. Its own word, not the Service's: both Services of a Gateway that gets
+   * another name choose the pods of both Deployments.
+   */
+  #isAvailable({ metadata }: KubeObject): boolean {
+    const key = `${metadata.namespace}/${metadata.name}`;
+    const deployment = this.#store(kinds.Deployment).get(key) as Deployment | undefined;
+    if (!deployment) return false;
+    const { observedGeneration = 0, updatedReplicas = 0, availableReplicas = 0 } = deployment.status ?? {};
+    const { replicas = 1 } = deployment.spec;
+    const isSeen = observedGeneration >= (deployment.metadata.generation ?? 0);
+    return isSeen && Math.min(updatedReplicas, availableReplicas) >= replicas;
   }
 
   #watch(kind: KindRef): Informer<KubeObject> {
