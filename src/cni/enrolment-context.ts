@@ -36,7 +36,7 @@ export interface EnrolmentContext {
   readonly homeNetns: string;
   readonly zds: { add(uid: string): Promise<void>; drain(uid: string): Promise<void>; del(uid: string): Promise<void> };
   readonly probes: { set(uid: string, ips: readonly string[]): Promise<void>; remove(uid: string): Promise<void> };
-  /** The first rules of a pod are about to go in; not called for one that an earlier agent captured. */
+  /** The first rules of a pod are about to go in; not called for one that was captured before. */
   readonly onCapture?: (uid: string, netns: number, ips: readonly string[]) => void;
   readonly annotate: (pod: Pod, value: 'enabled' | 'pending' | undefined) => Promise<void>;
   readonly timings: EnrolmentTimings;

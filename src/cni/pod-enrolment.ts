@@ -41,7 +41,7 @@ export class PodEnrolment {
   #redirected = false;
   /** Something of ours may be in the pod's namespace. */
   #marked: boolean;
-  /** Un-enrolling: redirection ended at this time. */
+  /** Un-enrolling: redirection ended at this time, by a clock that nobody sets. */
   #releasedAtMs: number | undefined;
   /** ztunnel is being told, or was told, that it left. */
   #leaving = false;
@@ -267,8 +267,10 @@ export class PodEnrolment {
   }
 
   async #redirect(netns: number): Promise<void> {
-    const { probes, rules, onCapture } = this.#context;
-    if (!this.#adopted) onCapture?.(this.uid, netns, this.ips);
+    const { probes, rules, writer, onCapture } = this.#context;
+    // Where rules of ours are, an agent that ended before it said so, or this one as it left, captured what lives there.
+    if (onCapture && !this.#adopted && !this.#marked && (await writer.read(netns)) === undefined)
+      onCapture(this.uid, netns, this.ips);
     // Probes first: from the moment of the rules on they are told by their source.
     this.#probeIps = this.ips;
     await probes.set(this.uid, this.#probeIps);
@@ -304,12 +306,12 @@ export class PodEnrolment {
     if (this.#releasedAtMs === undefined) {
       if (netns !== undefined && this.#marked) await this.#capture.release(netns, rules(this.#pod));
       this.#redirected = false;
-      this.#releasedAtMs = Date.now();
+      this.#releasedAtMs = performance.now();
       await probes.remove(this.uid);
       this.#probeIps = [];
     }
     if (this.#announced || this.#marked) {
-      const sinceMs = Date.now() - this.#releasedAtMs;
+      const sinceMs = performance.now() - this.#releasedAtMs;
       if (sinceMs < timings.releaseGraceMs) return timings.releaseGraceMs - sinceMs;
       const live = netns === undefined ? 0 : countProxiedConnections(netns, this.ips);
       if (live > 0 && sinceMs < timings.drainDeadlineMs) return timings.drainPollMs;
