@@ -121,6 +121,8 @@ describe('two networks', { timeout: 300_000 }, () => {
   let nearWaypoint: TestPod;
   let farWaypoint: TestPod;
   let webs: TestPod[];
+  /** Nobody listens in it. */
+  let unserved: TestPod;
   const servers: Server[] = [];
   const proxies: TestProxy[] = [];
 
@@ -135,6 +137,7 @@ describe('two networks', { timeout: 300_000 }, () => {
     webs = await Promise.all(
       [11, 12].map(async (n) => ({ ...(await pods.add(`shop/web-${n}`, n)), serviceAccount: 'web' })),
     );
+    unserved = await pods.add('shop/web-13', 13);
     near = new TestNetwork(authority, 'near');
     far = new TestNetwork(authority, 'far');
     for (const [one, network] of [
@@ -229,6 +232,16 @@ describe('two networks', { timeout: 300_000 }, () => {
         await near.ztunnel.logLine(/http status: 404[^"]*no Service called web\.shop\.svc\.cluster\.local is shared/);
         far.put('services', webService(farVip, shared));
         assert.match((await pods.ask(client, nearVip[family], 80)) ?? '', /^web-1[12]:ping$/);
+      });
+
+      test('a client is told of a pod that the gateway cannot reach', async () => {
+        const dead: TestPod = { ...unserved, serviceAccount: 'web' };
+        far.put('pods', podObject(dead, { app: 'web' }, true), ...webs.map((pod) => podObject(pod, {}, true)));
+        assert.equal(await pods.ask(client, nearVip[family], 80), undefined);
+        await near.ztunnel.logLine(/http status: 503[^"]*Cannot connect to [^"]*:15008/);
+        far.put('pods', podObject(dead), ...webs.map((pod) => podObject(pod, { app: 'web' }, true)));
+        const answer = await eventually(() => pods.ask(client, nearVip[family], 80), 'a pod answers');
+        assert.match(answer, /^web-1[12]:ping$/);
       });
 
       test('a waypoint of the near network reaches pods of the far one, past the waypoint there', async () => {

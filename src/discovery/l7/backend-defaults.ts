@@ -16,6 +16,8 @@ export interface BackendContext {
 }
 
 const connectTimeoutMs = 10_000;
+/** Of a gateway between networks: it tries three hosts before its clients give up. */
+const tunnelConnectTimeoutMs = 2_500;
 const idleTimeoutMs = 3_600_000;
 
 export function defaultBackend({ name, need, service, isEdge, meshConfig }: BackendContext): Backend {
@@ -33,7 +35,7 @@ export function defaultBackend({ name, need, service, isEdge, meshConfig }: Back
     ...(tunnels ? { tunnelPort: hbonePort } : {}),
     loadBalancer: service.isPassthrough ? { kind: 'passthrough' } : { kind: 'least-request' },
     locality: defaultLocality(service, meshConfig),
-    connectionPool: defaultPool(meshConfig),
+    connectionPool: tunnels ? tunnelPool(meshConfig) : defaultPool(meshConfig),
   };
 }
 
@@ -51,6 +53,11 @@ export function tcpKeepalive(of: {
   readonly probes?: number | undefined;
   readonly timeMs?: number | undefined;
   readonly intervalMs?: number | undefined;
+function tunnelPool(meshConfig: MeshConfig | undefined): ConnectionPool {
+  const pool = defaultPool(meshConfig);
+  return { ...pool, connectTimeoutMs: Math.min(pool.connectTimeoutMs, tunnelConnectTimeoutMs) };
+}
+
 }): NonNullable<ConnectionPool['tcpKeepalive']> {
   return { timeMs: of.timeMs ?? 7_200_000, intervalMs: of.intervalMs ?? 75_000, probes: of.probes ?? 9 };
 }

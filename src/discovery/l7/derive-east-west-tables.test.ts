@@ -34,8 +34,14 @@ describe('a gateway between networks', () => {
     assert.deepEqual([type, port], ['east-west', 15008]);
     const backend = world.resource('infra/ew', 'backend', `east-west|80||${web}`);
     assert.deepEqual(
-      [backend.tunnelPort, backend.protocol, backend.throughWaypoint, backend.tls],
-      [15008, 'tcp', false, undefined],
+      [
+        backend.tunnelPort,
+        backend.protocol,
+        backend.throughWaypoint,
+        backend.tls,
+        backend.connectionPool.connectTimeoutMs,
+      ],
+      [15008, 'tcp', false, undefined, 2_500],
     );
   });
 

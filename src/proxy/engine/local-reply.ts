@@ -47,6 +47,6 @@ export function sendReply(exchange: ServerExchange, head: ResponseHead, body: Ui
 }
 
 /** What a header field may hold: anything else becomes a question mark. */
-function fieldText(text: string): string {
+export function fieldText(text: string): string {
   return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 1024);
 }

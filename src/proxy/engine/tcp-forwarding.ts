@@ -125,6 +125,11 @@ function carry(
 }
 
 class Refused extends Error {
+/** Whether a policy denied it: another try, or another way, ends the same. */
+export function isDenial(error: unknown): boolean {
+  return error instanceof Refused && /^rbac_|^ext_authz_denied$/.test(error.refusal.details);
+}
+
   readonly refusal: TcpRefusal;
 
   constructor(refusal: TcpRefusal) {

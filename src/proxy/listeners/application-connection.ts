@@ -28,6 +28,8 @@ export interface ApplicationConnection {
   /** Where TCP would be handled by the configuration of then; undefined: nowhere. */
   readonly tcpPlace: () => HttpPlace | undefined;
   readonly trust: 'mesh' | 'edge';
+  /** Ends a connection of bytes. */
+  readonly signal?: AbortSignal;
 }
 
 /** How long an HTTP client may take to begin: then it is served as HTTP/1, whose own timeouts end it. */
@@ -101,13 +103,13 @@ export function serveHttp(
 }
 
 async function serveTcp(
-  { context, place, tcpPlace }: ApplicationConnection,
+  { context, place, tcpPlace, signal: wanted }: ApplicationConnection,
   channel: ByteChannel,
   connection: DownstreamConnection,
 ): Promise<void> {
   // A connection of bytes ends when its ends say so, or when the proxy does.
   const cut = new AbortController();
-  const signal = AbortSignal.any([context.ended, cut.signal]);
+  const signal = AbortSignal.any([context.ended, cut.signal, ...(wanted ? [wanted] : [])]);
   const end = (why: string): void => cut.abort(new Error(`not allowed any more: ${why}`));
   let reviews = 0;
   const remove = context.live.add({

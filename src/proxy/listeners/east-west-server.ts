@@ -11,7 +11,11 @@ import type { HttpPlace } from '../engine/place.ts';
 import { serveApplication } from './application-connection.ts';
 import { eastWestTarget } from './east-west-target.ts';
 import type { ListenerContext } from './listener-context.ts';
+import { PendingTunnel } from './pending-tunnel.ts';
 import { refuseTunnel, TunnelServer, type TunnelClient, type TunnelRefusal } from './tunnel-server.ts';
+
+/** Clients give us 10 s, the way to us included: they should hear why before they give up. */
+const answerTimeoutMs = 8000;
 
 export class EastWestServer {
   readonly #context: ListenerContext;
@@ -47,9 +51,12 @@ export class EastWestServer {
       sni: undefined,
       isTls: false,
     };
+    const { clock } = this.#context.services;
+    const channel = new PendingTunnel({ request, clock, timeoutMs: answerTimeoutMs });
     await serveApplication({
       context: this.#context,
-      channel: request.accept(),
+      channel,
+      signal: channel.signal,
       connection,
       protocol: 'tcp',
       place,

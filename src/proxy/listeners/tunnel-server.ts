@@ -5,6 +5,7 @@ import { acceptTls } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { HandshakeSlots, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
 import { enginePart, reportException } from '../engine/exceptions.ts';
+import { fieldText } from '../engine/local-reply.ts';
 import { shareOf } from '../workers/share.ts';
 import type { ListenerContext } from './listener-context.ts';
 import { tellRefusal } from './refusals.ts';
@@ -108,7 +109,7 @@ export function refuseTunnel(
   client: TunnelClient,
   { status, reason }: TunnelRefusal,
 ): void {
-  request.refuse(status, { [reasonHeader]: reason });
+  request.refuse(status, { [reasonHeader]: fieldText(reason) });
   tellRefusal(services, 'connect', 'refused a CONNECT', {
     client: client.address,
     identity: client.identity,
