@@ -12,7 +12,7 @@ import { read } from '../channel-fixtures.ts';
 import { engineBench, type Bench } from '../engine/engine-fixtures.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import type { TcpFilter } from '../engine/tcp-run.ts';
-import { EastWestServer } from './east-west-server.ts';
+import { createEastWestServer } from './east-west-server.ts';
 import { LiveConnections, type ListenerContext } from './listener-context.ts';
 
 const web = meshService({ name: 'web', namespace: 'shop' });
@@ -67,7 +67,7 @@ describe('a gateway between networks, asked for a tunnel', () => {
       ended: new AbortController().signal,
       live,
     } as unknown as ListenerContext;
-    const server = new EastWestServer(context, 'main');
+    const server = createEastWestServer(context, 'main');
     listener = await listen({
       host: '127.0.0.1',
       port: 0,

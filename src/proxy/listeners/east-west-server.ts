@@ -5,59 +5,50 @@
 import type { ServiceKey } from '../../api/names.ts';
 import { sourceHeader, type ConnectRequest } from '../../hbone/index.ts';
 import { spiffeParts } from '../../identity/index.ts';
-import type { AcceptedSocket } from '../../net/index.ts';
-import type { DownstreamConnection } from '../engine/http-run.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import { serveApplication } from './application-connection.ts';
 import { eastWestTarget } from './east-west-target.ts';
 import type { ListenerContext } from './listener-context.ts';
 import { PendingTunnel } from './pending-tunnel.ts';
-import { refuseTunnel, TunnelServer, type TunnelClient, type TunnelRefusal } from './tunnel-server.ts';
+import {
+  refuseTunnel,
+  tunnelled,
+  TunnelServer,
+  type TunnelClient,
+  type TunnelHandler,
+  type TunnelRefusal,
+} from './tunnel-server.ts';
 
 /** Clients give us 10 s, the way to us included: they should hear why before they give up. */
 const answerTimeoutMs = 8000;
 
-export class EastWestServer {
+export function createEastWestServer(context: ListenerContext, name: string): TunnelServer {
+  return new TunnelServer(context, new EastWestTunnels(context, name));
+}
+
+class EastWestTunnels implements TunnelHandler {
   readonly #context: ListenerContext;
   readonly #name: string;
-  readonly #tunnels: TunnelServer;
 
   constructor(context: ListenerContext, name: string) {
     this.#context = context;
     this.#name = name;
-    this.#tunnels = new TunnelServer(context, (request, client) => this.#connect(request, client));
   }
 
-  /** Serves one TLS connection to its end. Never throws. */
-  serve(accepted: AcceptedSocket): Promise<void> {
-    return this.#tunnels.serve(accepted);
-  }
-
-  async #connect(request: ConnectRequest, client: TunnelClient): Promise<void> {
+  async connect(request: ConnectRequest, client: TunnelClient): Promise<void> {
     const found = this.#find(request, client);
     if (found.kind === 'refused') return refuseTunnel(this.#context, request, client, found);
     const { place, port, placeOf } = found;
-    const { mesh } = this.#context.services;
+    const { mesh, clock } = this.#context.services;
     const [vip] = mesh.service(found.service)?.addresses ?? [];
-    const connection: DownstreamConnection = {
-      sourceAddress: client.address,
-      sourcePort: client.port,
-      sourceIdentity: client.identity,
-      // It is in another network: whoever has its address in ours is somebody else.
-      sourceWorkload: undefined,
-      destinationAddress: vip?.ip ?? '',
-      destinationPort: port,
-      localIdentity: this.#context.identity,
-      sni: undefined,
-      isTls: false,
-    };
-    const { clock } = this.#context.services;
+    // It is in another network: whoever has its address in ours is somebody else.
+    const source = undefined;
     const channel = new PendingTunnel({ request, clock, timeoutMs: answerTimeoutMs });
     await serveApplication({
       context: this.#context,
       channel,
       signal: channel.signal,
-      connection,
+      connection: tunnelled(client, this.#context, { address: vip?.ip ?? '', port }, source),
       protocol: 'tcp',
       place,
       placeOf,

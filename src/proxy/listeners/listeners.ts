@@ -4,10 +4,10 @@ import { adoptListenSocket, listen, type AcceptedSocket, type Listener as Socket
 import type { Listener } from '../../api/l7/index.ts';
 import type { ProxySnapshot } from '../config/snapshot.ts';
 import type { ConnectionCap } from './connection-cap.ts';
-import { EastWestServer } from './east-west-server.ts';
+import { createEastWestServer } from './east-west-server.ts';
 import { EdgeServer } from './edge-server.ts';
 import type { ListenerContext } from './listener-context.ts';
-import { WaypointServer } from './waypoint-server.ts';
+import { createWaypointServer } from './waypoint-server.ts';
 
 export interface ListenerAddress {
   readonly name: string;
@@ -33,7 +33,16 @@ export interface ListenersOptions {
   readonly netns?: number;
 }
 
-const servers = { waypoint: WaypointServer, 'east-west': EastWestServer, edge: EdgeServer } as const;
+interface Server {
+  /** Serves one connection to its end. Never throws. */
+  serve(accepted: AcceptedSocket): Promise<void>;
+}
+
+const servers: Readonly<Record<Listener['type'], (context: ListenerContext, name: string) => Server>> = {
+  waypoint: createWaypointServer,
+  'east-west': createEastWestServer,
+  edge: (context, name) => new EdgeServer(context, name),
+};
 
 /** A port that cannot be bound is tried again after this. */
 const retryMs = 1000;
@@ -47,7 +56,7 @@ export function createListeners({ context, cap, host, netns }: ListenersOptions)
 
   const openOne = async (listener: Listener): Promise<void> => {
     const { name, type, port } = listener;
-    const server = new servers[type](context, name);
+    const server = servers[type](context, name);
     try {
       const { share } = context;
       const events = {

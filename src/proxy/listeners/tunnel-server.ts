@@ -1,10 +1,12 @@
 /** A port that takes tunnels of the mesh: TLS with a certificate each way, then CONNECT requests, which somebody else serves. */
 import type { SpiffeId } from '../../api/names.ts';
+import type { MeshWorkload } from '../../api/workload.ts';
 import { reasonHeader, serveHbone, type ConnectRequest } from '../../hbone/index.ts';
 import { acceptTls } from '../../identity/index.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { HandshakeSlots, tlsChannel, type AcceptedSocket } from '../../net/index.ts';
 import { enginePart, reportException } from '../engine/exceptions.ts';
+import type { DownstreamConnection } from '../engine/http-run.ts';
 import { fieldText } from '../engine/local-reply.ts';
 import { shareOf } from '../workers/share.ts';
 import type { ListenerContext } from './listener-context.ts';
@@ -15,6 +17,12 @@ export interface TunnelClient {
   readonly identity: SpiffeId;
   readonly address: string;
   readonly port: number;
+}
+
+/** Who serves the tunnels. */
+export interface TunnelHandler {
+  /** Accepts or refuses; where it rejects, the tunnel is refused. */
+  connect(request: ConnectRequest, client: TunnelClient): Promise<void>;
 }
 
 /** What a CONNECT is answered with. */
@@ -30,14 +38,13 @@ const maxHandshakes = 1000;
 
 export class TunnelServer {
   readonly #context: ListenerContext;
-  readonly #onConnect: (request: ConnectRequest, client: TunnelClient) => Promise<void>;
+  readonly #handler: TunnelHandler;
   readonly #handshakes: HandshakeSlots;
 
-  /** `onConnect` accepts or refuses; where it rejects, the tunnel is refused. */
-  constructor(context: ListenerContext, onConnect: (request: ConnectRequest, client: TunnelClient) => Promise<void>) {
+  constructor(context: ListenerContext, handler: TunnelHandler) {
     this.#context = context;
     this.#handshakes = new HandshakeSlots(shareOf(maxHandshakes, context.share));
-    this.#onConnect = onConnect;
+    this.#handler = handler;
   }
 
   /** Serves one TLS connection to its end. Never throws. */
@@ -91,13 +98,33 @@ export class TunnelServer {
   /** Never rejects: an exception is the end of this tunnel alone. */
   async #serveConnect(request: ConnectRequest, client: TunnelClient): Promise<void> {
     try {
-      await this.#onConnect(request, client);
+      await this.#handler.connect(request, client);
     } catch (error) {
       reportException(this.#context.services, enginePart, error);
       // What comes behind its acceptance never rejects.
       refuseTunnel(this.#context, request, client, proxyFailed);
     }
   }
+}
+
+/** The connection inside of a tunnel, as filters see it. */
+export function tunnelled(
+  { address, port, identity }: TunnelClient,
+  { identity: localIdentity }: ListenerContext,
+  destination: { readonly address: string; readonly port: number },
+  sourceWorkload: MeshWorkload | undefined,
+): DownstreamConnection {
+  return {
+    sourceAddress: address,
+    sourcePort: port,
+    sourceIdentity: identity,
+    sourceWorkload,
+    destinationAddress: destination.address,
+    destinationPort: destination.port,
+    localIdentity,
+    sni: undefined,
+    isTls: false,
+  };
 }
 
 const proxyFailed: TunnelRefusal = { status: 503, reason: 'the proxy failed' };

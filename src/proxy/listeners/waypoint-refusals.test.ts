@@ -12,7 +12,7 @@ import { listen, tlsChannel } from '../../net/index.ts';
 import { writeSnapshot } from '../../telemetry/index.ts';
 import { engineBench } from '../engine/engine-fixtures.ts';
 import { LiveConnections, type ListenerContext } from './listener-context.ts';
-import { WaypointServer } from './waypoint-server.ts';
+import { createWaypointServer } from './waypoint-server.ts';
 
 test('a waypoint tells of each client that it refuses or ends, and counts it', async () => {
   const lines: string[] = [];
@@ -21,7 +21,7 @@ test('a waypoint tells of each client that it refuses or ends, and counts it', a
   const authority = await createTestAuthority();
   const own = await authority.certificate('shop/waypoint');
   const certificate = await authority.certificate('front/client');
-  const server = new WaypointServer(
+  const server = createWaypointServer(
     {
       services,
       identity: own.identity,
@@ -88,7 +88,7 @@ test('a waypoint tells of each client that it refuses or ends, and counts it', a
 
 test('clients who begin handshakes and leave them make room for those who come', () => {
   const { services, settings } = engineBench().place;
-  const server = new WaypointServer(
+  const server = createWaypointServer(
     {
       services,
       certificate: () => new Promise(() => {}),

@@ -16,7 +16,7 @@ import {
 import { listen } from '../../net/index.ts';
 import { engineBench } from '../engine/engine-fixtures.ts';
 import { LiveConnections, type ListenerContext } from './listener-context.ts';
-import { WaypointServer } from './waypoint-server.ts';
+import { createWaypointServer } from './waypoint-server.ts';
 
 const skip = spawnSync('openssl', ['version']).status !== 0;
 
@@ -39,7 +39,7 @@ test('a waypoint lets nobody in with a revoked certificate, and cuts who is', { 
     workloadCertificateOf(root, root, testIdentity(name)),
   ) as [WorkloadCertificate, WorkloadCertificate, WorkloadCertificate];
   const revocations = createRevocations({ onRevoked() {} });
-  const server = new WaypointServer(contextOf(own, revocations), 'main');
+  const server = createWaypointServer(contextOf(own, revocations), 'main');
   const served: Promise<void>[] = [];
   const sockets: TLSSocket[] = [];
   const listener = await listen({

@@ -2,32 +2,27 @@
 import { isWaypointOf } from '../../decision/index.ts';
 import type { ConnectRequest } from '../../hbone/index.ts';
 import { spiffeParts } from '../../identity/index.ts';
-import type { AcceptedSocket } from '../../net/index.ts';
-import type { DownstreamConnection } from '../engine/http-run.ts';
 import type { HttpPlace } from '../engine/place.ts';
 import { serveApplication } from './application-connection.ts';
 import type { ListenerContext } from './listener-context.ts';
 import { sourceWorkload } from './source-workload.ts';
-import { refuseTunnel, TunnelServer, type TunnelClient } from './tunnel-server.ts';
+import { refuseTunnel, tunnelled, TunnelServer, type TunnelClient, type TunnelHandler } from './tunnel-server.ts';
 import { unservedRefusal, waypointTarget, type TargetRefusal, type WaypointTarget } from './waypoint-target.ts';
 
-export class WaypointServer {
+export function createWaypointServer(context: ListenerContext, name: string): TunnelServer {
+  return new TunnelServer(context, new WaypointTunnels(context, name));
+}
+
+class WaypointTunnels implements TunnelHandler {
   readonly #context: ListenerContext;
   readonly #name: string;
-  readonly #tunnels: TunnelServer;
 
   constructor(context: ListenerContext, name: string) {
     this.#context = context;
     this.#name = name;
-    this.#tunnels = new TunnelServer(context, (request, client) => this.#connect(request, client));
   }
 
-  /** Serves one TLS connection to its end. Never throws. */
-  serve(accepted: AcceptedSocket): Promise<void> {
-    return this.#tunnels.serve(accepted);
-  }
-
-  async #connect(request: ConnectRequest, client: TunnelClient): Promise<void> {
+  async connect(request: ConnectRequest, client: TunnelClient): Promise<void> {
     const now = this.#find(request.authority, client);
     const found = now.kind === 'found' || now.status === 400 ? now : await this.#findLater(request, client, now);
     if (request.aborted) return;
@@ -35,21 +30,11 @@ export class WaypointServer {
     const { target, place } = found;
     const { mesh } = this.#context.services;
     const placeOf = (): HttpPlace | undefined => this.#placeOf(target);
-    const connection: DownstreamConnection = {
-      sourceAddress: client.address,
-      sourcePort: client.port,
-      sourceIdentity: client.identity,
-      sourceWorkload: sourceWorkload(request.headers, client, { mesh, network: place.settings.network }),
-      destinationAddress: target.address,
-      destinationPort: target.port,
-      localIdentity: this.#context.identity,
-      sni: undefined,
-      isTls: false,
-    };
+    const source = sourceWorkload(request.headers, client, { mesh, network: place.settings.network });
     await serveApplication({
       context: this.#context,
       channel: request.accept(),
-      connection,
+      connection: tunnelled(client, this.#context, target, source),
       protocol: place.protocol,
       place,
       placeOf,
