@@ -142,8 +142,13 @@ class Client {
 
   async run(): Promise<void> {
     const { signal, log } = this.#options;
+    const ended = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
     while (!signal.aborted) {
       const error = await this.#connection();
+      // The next server must hear of all that is held here, or it will never say that it is gone.
+      await Promise.race([this.#applying, ended]);
       const wasConnected = this.#connected;
       this.#connected = false;
       if (signal.aborted) break;
@@ -242,7 +247,10 @@ class Client {
     const rejected = new Map(verdict.rejected.map(({ name, reason }) => [name, reason]));
     // What was rejected has no version: after a lost connection we are told again, whatever it is then, or that it is gone.
     for (const { name, version } of resources) held.versions.set(name, rejected.has(name) ? '' : version);
-    for (const name of removed) held.versions.delete(name);
+    for (const name of removed) {
+      if (rejected.has(name)) held.versions.set(name, '');
+      else held.versions.delete(name);
+    }
     held.synced = true;
     const refusal = verdict.refusal ?? [...rejected].map(([name, reason]) => `${name}: ${reason}`).join('; ');
     if (refusal !== '')

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { createTestAuthority } from '../../test/support/certificates.ts';
 import { silentLog } from '../lib/log.ts';
 import { createRpcChannel } from '../rpc/channel.ts';
@@ -229,6 +230,44 @@ describe('delta xDS', () => {
       for (const release of holds) release();
       return client.state()['ns/p'] === 'p2';
     });
+  });
+
+  test('what was being applied, or waited, when the connection was lost is told to be gone where it is', async () => {
+    const first = await startPlane();
+    first.policies.update([['ns/p', resource('p1')]]);
+    first.addresses.update([['w1', resource('one')]]);
+    const holds: (() => void)[] = [];
+    let isHeld = true;
+    await using client = follow(first, () =>
+      isHeld ? new Promise<void>((resolve) => void holds.push(resolve)) : Promise.resolve(),
+    );
+    await client.until(() => client.updates.length === 1);
+    await first.server.close();
+    await using second = await startPlane(first.port);
+    second.policies.update([['ns/new', resource('new')]]);
+    // Who came back now would not speak of what is being applied.
+    const isBack = second.until(() => second.server.connections().length > 0);
+    await Promise.race([isBack, new Promise((resolve) => setTimeout(resolve, 300))]);
+    isHeld = false;
+    for (const release of holds) release();
+    await client.until(() => isDeepStrictEqual(client.state(), { 'ns/new': 'new' }));
+  });
+
+  test('what could not be removed is told to be gone again after a lost connection', async () => {
+    const first = await startPlane();
+    first.policies.update([['ns/p', resource('p1')]]);
+    let fails = false;
+    await using client = follow(first, () => (fails ? Promise.reject(new Error('not now')) : Promise.resolve()));
+    await client.synced;
+    fails = true;
+    first.policies.update([['ns/p', undefined]]);
+    await first.until(() => first.answers.some(({ refusal }) => refusal?.includes('not now') ?? false));
+    assert.deepEqual(client.state(), { 'ns/p': 'p1' });
+    fails = false;
+    await first.server.close();
+    await using second = await startPlane(first.port);
+    second.addresses.update([['last', resource('last')]]);
+    await client.until(() => client.state()['last'] === 'last' && client.state()['ns/p'] === undefined);
   });
 
   test('after a lost connection the client keeps what it has, and gets only what changed', async () => {
