@@ -62,6 +62,6 @@ export { deleteUdpFlows } from './conntrack.ts';
 export { applyNft, listNftTable } from './nft.ts';
 export { nftGeneration } from './nft-generation.ts';
 export { applyIptables, listIptables, runIptables } from './iptables.ts';
-export { NameResolver, systemNameQuery, type NameQuery } from './name-resolver.ts';
+export { NameResolver, systemNameQuery, type FoundAddress, type NameQuery } from './name-resolver.ts';
 export { runNamespaceTool } from './namespace-tool.ts';
 export { addPolicyRouting, removePolicyRouting } from './policy-routing.ts';

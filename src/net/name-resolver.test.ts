@@ -94,3 +94,67 @@ test('the memory is bounded', async () => {
   await names.resolve('n0', ipv4, ipv4);
   assert.equal(asked.length, 5001, 'the oldest is forgotten');
 });
+
+async function listed(found: AsyncIterable<{ readonly address: string; readonly left: number }>): Promise<string[]> {
+  const list: string[] = [];
+  for await (const { address, left } of found) list.push(`${address} ${left}`);
+  return list;
+}
+
+test('addresses come one after another, those of the preferred family first, with how many may follow', async () => {
+  const { names, asked } = resolverOf(async (_, family) =>
+    family === 4 ? a('192.0.2.1', '192.0.2.2') : a('2001:db8::1'),
+  );
+  assert.deepEqual(await listed(names.addresses('db', both, ipv4)), ['192.0.2.1 2', '192.0.2.2 1', '2001:db8::1 0']);
+  assert.deepEqual(await listed(names.addresses('db', both, ipv6)), ['2001:db8::1 2', '192.0.2.1 1', '192.0.2.2 0']);
+  assert.deepEqual(await listed(names.addresses('db', ipv6, ipv6)), ['2001:db8::1 0']);
+  assert.equal(asked.length, 2);
+});
+
+test('a family that nobody answers for keeps nobody from the other', async () => {
+  const { names, clock } = resolverOf((_, family) =>
+    family === 4 ? Promise.resolve(a('192.0.2.1')) : new Promise(() => {}),
+  );
+  const found = names.addresses('db', both, ipv4);
+  assert.deepEqual(await found.next(), { done: false, value: { address: '192.0.2.1', left: 1 } });
+  const rest = found.next();
+  clock.advance(5001);
+  assert.equal((await rest).done, true);
+});
+
+test('addresses of a name that has none are an error which says why', async () => {
+  const silent = resolverOf(() => new Promise(() => {}));
+  const first = assert.rejects(listed(silent.names.addresses('db', both, ipv4)), {
+    code: 'outbound.name-not-resolved',
+    message: 'Cannot resolve "db": ETIMEOUT, ETIMEOUT',
+  });
+  // Both families are asked at once: it takes no longer than one of them.
+  silent.clock.advance(5001);
+  await first;
+  const { names } = resolverOf(async () => []);
+  await assert.rejects(listed(names.addresses('db', both, ipv4)), { message: /no A record, no AAAA record/ });
+});
+
+test('no more questions than allowed are open at once; what is known goes on serving', async () => {
+  let isSilent = false;
+  const clock = createFakeClock();
+  let asked = 0;
+  const names = new NameResolver({
+    clock,
+    random: () => 0,
+    timeoutMs: 5000,
+    maxQuestions: 2,
+    query: () => (asked++, isSilent ? new Promise(() => {}) : Promise.resolve(a('192.0.2.1'))),
+  });
+  await names.resolve('known', ipv4, ipv4);
+  isSilent = true;
+  clock.advance(31_000);
+  const open = ['x', 'y'].map((name) => assert.rejects(names.resolve(name, ipv4, ipv4), { message: /ETIMEOUT/ }));
+  await assert.rejects(names.resolve('z', ipv4, ipv4), { message: /"z": too many names are being resolved/ });
+  assert.equal(await names.resolve('known', ipv4, ipv4), '192.0.2.1');
+  assert.equal(asked, 3);
+  clock.advance(5001);
+  await Promise.all(open);
+  isSilent = false;
+  assert.equal(await names.resolve('z', ipv4, ipv4), '192.0.2.1', 'being refused is not remembered');
+});

@@ -19,6 +19,8 @@ export interface NameResolverOptions {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly timeoutMs: number;
+  /** Questions that may be open at once, where strangers choose the names; absent: any number. */
+  readonly maxQuestions?: number;
 }
 
 const none: ReadonlySet<string> = new Set();
@@ -29,6 +31,20 @@ const longestTtlMs = 300_000;
 const negativeTtlMs = 5000;
 /** What was known once stands in for an answer that does not come. */
 const staleMs = 600_000;
+
+/** One address of a name. */
+export interface FoundAddress {
+  readonly address: string;
+  /** How many may follow. */
+  readonly left: number;
+}
+
+interface Asked {
+  readonly family: IpFamilies;
+  readonly answer: Promise<Answer>;
+  /** Of its addresses; 1 as long as that is not known. */
+  count: number;
+}
 
 interface Answer {
   addresses: readonly string[];
@@ -58,21 +74,42 @@ export class NameResolver {
     preferred: IpFamilies,
     tried: ReadonlySet<string> = none,
   ): Promise<string> {
-    const wanted = [ipv4, ipv6].filter((family) => (family & allowed) !== 0);
-    const order = wanted.toSorted((a, b) => Number((b & preferred) !== 0) - Number((a & preferred) !== 0));
     const problems: string[] = [];
-    for (const family of order) {
-      const { addresses, problem } = await this.#answer(hostname, family === ipv4 ? 4 : 6);
+    for (const family of orderOf(allowed, preferred)) {
+      const { addresses, problem } = await this.#answer(hostname, numberOf(family));
       const left = tried.size === 0 ? addresses : addresses.filter((address) => !tried.has(address));
       const drawn = left[Math.floor(this.#options.random() * left.length)];
       if (drawn !== undefined) return drawn;
-      const kind = family === ipv4 ? 'A' : 'AAAA';
+      const kind = recordOf(family);
       problems.push(addresses.length > 0 ? `no other ${kind} record` : (problem ?? `no ${kind} record`));
     }
-    throw new AmbitError(`Cannot resolve "${hostname}": ${problems.join(', ') || 'no IP family in common'}`, {
-      code: 'outbound.name-not-resolved',
-      blame: 'upstream',
+    throw notResolved(hostname, problems);
+  }
+
+  /**
+   * Its addresses one after another, those of a family of `preferred` first, each family's from a random one on. All families are
+   * asked at once, and none is waited for before its turn. Rejects as `resolve` where there are none.
+   */
+  async *addresses(hostname: string, allowed: IpFamilies, preferred: IpFamilies): AsyncGenerator<FoundAddress, void> {
+    const asked = orderOf(allowed, preferred).map((family): Asked => {
+      const one: Asked = { family, answer: Promise.resolve(this.#answer(hostname, numberOf(family))), count: 1 };
+      void one.answer.then(({ addresses }) => (one.count = addresses.length));
+      return one;
     });
+    const problems: string[] = [];
+    let isFound = false;
+    for (const [at, { family, answer }] of asked.entries()) {
+      const { addresses, problem } = await answer;
+      const start = Math.floor(this.#options.random() * addresses.length);
+      for (let i = 0; i < addresses.length; i++) {
+        const others = asked.slice(at + 1).reduce((sum, { count }) => sum + count, 0);
+        const address = addresses[(start + i) % addresses.length] as string;
+        yield { address, left: addresses.length - 1 - i + others };
+      }
+      isFound ||= addresses.length > 0;
+      problems.push(problem ?? `no ${recordOf(family)} record`);
+    }
+    if (!isFound) throw notResolved(hostname, problems);
   }
 
   #answer(hostname: string, family: 4 | 6): Answer | Promise<Answer> {
@@ -81,6 +118,7 @@ export class NameResolver {
     if (known && known.untilMs > this.#options.clock.nowMs()) return known;
     let running = this.#running.get(key);
     if (!running) {
+      if (this.#running.size >= (this.#options.maxQuestions ?? Infinity)) return this.#staleOf(known) ?? tooMany;
       running = this.#ask(hostname, family, known).then((answer) => {
         this.#running.delete(key);
         this.#keep(key, answer);
@@ -105,7 +143,7 @@ export class NameResolver {
       };
     } catch (error) {
       const nowMs = clock.nowMs();
-      const stale = known && known.addresses.length > 0 && nowMs - known.learnedMs < staleMs ? known : undefined;
+      const stale = this.#staleOf(known);
       return {
         addresses: stale?.addresses ?? [],
         untilMs: nowMs + negativeTtlMs,
@@ -113,6 +151,12 @@ export class NameResolver {
         problem: codeOf(error) ?? 'no answer',
       };
     }
+  }
+
+  /** What may stand in for an answer. */
+  #staleOf(known: Answer | undefined): Answer | undefined {
+    if (!known || known.addresses.length === 0) return undefined;
+    return this.#options.clock.nowMs() - known.learnedMs < staleMs ? known : undefined;
   }
 
   #withinTimeout<T>(work: Promise<T>): Promise<T> {
@@ -133,6 +177,28 @@ export class NameResolver {
       this.#answers.delete(oldest);
     }
   }
+}
+
+const tooMany: Answer = { addresses: [], untilMs: 0, learnedMs: 0, problem: 'too many names are being resolved' };
+
+function orderOf(allowed: IpFamilies, preferred: IpFamilies): IpFamilies[] {
+  const wanted = [ipv4, ipv6].filter((family) => (family & allowed) !== 0);
+  return wanted.toSorted((a, b) => Number((b & preferred) !== 0) - Number((a & preferred) !== 0));
+}
+
+function numberOf(family: IpFamilies): 4 | 6 {
+  return family === ipv4 ? 4 : 6;
+}
+
+function recordOf(family: IpFamilies): string {
+  return family === ipv4 ? 'A' : 'AAAA';
+}
+
+function notResolved(hostname: string, problems: readonly string[]): AmbitError {
+  return new AmbitError(`Cannot resolve "${hostname}": ${problems.join(', ') || 'no IP family in common'}`, {
+    code: 'outbound.name-not-resolved',
+    blame: 'upstream',
+  });
 }
 
 /** Asks the name servers of this process, from its own network namespace, as upstream does. */
