@@ -80,6 +80,30 @@ describe('rotation of the authority', () => {
     assert.equal(await signerOf(rotation), fingerprint(next.signerPem));
   });
 
+  test('the wait may be made shorter and longer, from its beginning on', async () => {
+    const { clock, old, next, rotation } = await setUp();
+    rotation.adopt(next, 60 * minuteMs);
+    clock.advance(2 * minuteMs);
+    rotation.adopt(next, 5 * minuteMs);
+    clock.advance(2 * minuteMs);
+    rotation.adopt(next, 6 * minuteMs);
+    clock.advance(minuteMs);
+    assert.equal(await signerOf(rotation), fingerprint(old.signerPem));
+    clock.advance(minuteMs);
+    assert.equal(await signerOf(rotation), fingerprint(next.signerPem));
+    assert.equal(rotation.state.kind, 'retiring');
+  });
+
+  test('a wait that is made shorter than it has been ends now, and the old roots stay', async () => {
+    const { clock, old, next, rotation } = await setUp();
+    rotation.adopt(next, 60 * minuteMs);
+    clock.advance(2 * minuteMs);
+    rotation.adopt(next, minuteMs);
+    clock.advance(0);
+    assert.equal(await signerOf(rotation), fingerprint(next.signerPem));
+    assert.deepEqual(rootsOf(rotation), rootsOf(next, old));
+  });
+
   test('the same material once more does not end the retirement, unless it says so', async () => {
     const { clock, old, next, rotation } = await setUp();
     rotation.adopt(next, minuteMs);

@@ -31,8 +31,9 @@ export interface RotatingAuthority extends CertificateAuthority {
   /**
    * Takes up other material. The same signer: its roots are the mesh's from now on, others are dropped at once. Another
    * signer: it signs as soon as everybody trusts it, which is at once under a root that is published already, else
-   * after `introduceMs`; roots that it does not bring stay until the last leaf under them has ended. With an
-   * `introduceMs` of 0 both happen at once, and whoever holds an old certificate is refused.
+   * after `introduceMs`, counted from when it first came, so that the wait may still be changed; roots that it does not
+   * bring stay until the last leaf under them has ended. With an `introduceMs` of 0 both happen at once, and whoever
+   * holds an old certificate is refused.
    */
   adopt(next: CertificateAuthority, introduceMs: number): void;
   /** Called after the signer, the roots or the state changed. */
@@ -50,7 +51,7 @@ class Rotation implements RotatingAuthority {
   readonly #clock: Clock;
   readonly #listeners: (() => void)[] = [];
   #current: CertificateAuthority;
-  #next: { readonly authority: CertificateAuthority; readonly untilMs: number } | undefined;
+  #next: { readonly authority: CertificateAuthority; readonly sinceMs: number; readonly untilMs: number } | undefined;
   #retiring: RetiringRoots | undefined;
   #cancelTimer: () => void = () => {};
   /** When the last leaf ends that was signed here. */
@@ -96,8 +97,8 @@ class Rotation implements RotatingAuthority {
     const isOtherSigner = fingerprint(next.signerPem) !== fingerprint(this.#current.signerPem);
     const isWaited = this.#next && fingerprint(this.#next.authority.signerPem) === fingerprint(next.signerPem);
     if (isOtherSigner && introduceMs > 0 && isWaited && this.#next) {
-      // It waits already: only what it brings along may be different.
-      this.#next = { authority: next, untilMs: this.#next.untilMs };
+      // It waits already: only what it brings along, and how long it waits in all, may be different.
+      this.#introduce(next, this.#next.sinceMs, introduceMs);
     } else if (!isOtherSigner && introduceMs > 0 && !this.#next && next.rootPem === this.#current.rootPem) {
       // Nothing is different: what is being retired goes on being so.
       this.#current = next;
@@ -109,18 +110,23 @@ class Rotation implements RotatingAuthority {
     } else if (chainsTo(next, this.rootPem, this.#clock.nowMs())) {
       this.#switch(next);
     } else {
-      this.#cancelTimer();
-      this.#next = { authority: next, untilMs: this.#clock.nowMs() + introduceMs };
-      this.#cancelTimer = this.#clock.after(introduceMs, () => {
-        if (this.#next) this.#switch(this.#next.authority);
-        this.#tell();
-      });
+      this.#introduce(next, this.#clock.nowMs(), introduceMs);
     }
     this.#tell();
   }
 
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
+  }
+
+  #introduce(authority: CertificateAuthority, sinceMs: number, introduceMs: number): void {
+    const untilMs = sinceMs + introduceMs;
+    this.#cancelTimer();
+    this.#next = { authority, sinceMs, untilMs };
+    this.#cancelTimer = this.#clock.after(Math.max(untilMs - this.#clock.nowMs(), 0), () => {
+      this.#switch(authority);
+      this.#tell();
+    });
   }
 
   #switch(next: CertificateAuthority): void {
