@@ -57,7 +57,14 @@ export {
   type DnsQuery,
 } from './dns-message.ts';
 export { DnsStreamReader, frameDnsMessage } from './dns-stream.ts';
-export { connectSeqpacket, listenSeqpacket, type SeqpacketConnection, type SeqpacketListener } from './seqpacket.ts';
+export {
+  connectSeqpacket,
+  listenSeqpacket,
+  removeSocket,
+  socketAt,
+  type SeqpacketConnection,
+  type SeqpacketListener,
+} from './seqpacket.ts';
 export { deleteUdpFlows } from './conntrack.ts';
 export { applyNft, listNftTable } from './nft.ts';
 export { nftGeneration } from './nft-generation.ts';

@@ -209,3 +209,19 @@ test('a listener without descriptors tells of it once, and accepts when there ar
   execFileSync('sh', ['-c', command, process.execPath, script, path]);
   rmSync(dirname(path), { recursive: true });
 });
+
+test('who closes late leaves the path to whoever listens there by then', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'seq-'));
+  const path = join(folder, 'socket');
+  const { handlers } = endpoint();
+  const before = listenSeqpacket({ path, onConnection: () => handlers });
+  const accepted = Promise.withResolvers<void>();
+  const after = listenSeqpacket({ path, onConnection: () => (accepted.resolve(), handlers) });
+  before.close();
+  const client = connectSeqpacket({ path, ...handlers });
+  await accepted.promise;
+  client.close();
+  after.close();
+  deepEqual(readdirSync(folder), []);
+  rmSync(folder, { recursive: true });
+});

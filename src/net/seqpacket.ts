@@ -1,7 +1,7 @@
 /** Packets over AF_UNIX SOCK_SEQPACKET, each with at most one descriptor: what the node agent and ztunnel speak. */
 import { closeSync, lstatSync, openSync, unlinkSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { AmbitError, codeOf } from '../lib/errors.ts';
+import { AmbitError } from '../lib/errors.ts';
 import { encodeUnixAddress } from './address.ts';
 import { watchReadable } from './readiness.ts';
 import * as sys from './sys.ts';
@@ -36,7 +36,7 @@ export interface SeqpacketListenOptions {
 }
 
 export interface SeqpacketListener {
-  /** Stops listening and removes the socket file; connections live on. Idempotent. */
+  /** Stops listening and removes the socket file, unless it is somebody else's by now; connections live on. Idempotent. */
   close(): void;
 }
 
@@ -51,8 +51,9 @@ const acceptPauseMs = 100;
 
 /** Listens at `path`. Throws when the path cannot be bound. */
 export function listenSeqpacket(options: SeqpacketListenOptions): SeqpacketListener {
-  removeStaleSocket(options.path);
+  removeSocket(options.path);
   const fd = sys.socket(linux.AF_UNIX, linux.SOCK_SEQPACKET);
+  let own: string | undefined;
   try {
     // Only our own user may connect: what goes over these sockets opens namespaces.
     const umask = process.umask(0o177);
@@ -62,6 +63,7 @@ export function listenSeqpacket(options: SeqpacketListenOptions): SeqpacketListe
       process.umask(umask);
     }
     sys.listenOn(fd, backlog);
+    own = socketAt(options.path);
   } catch (error) {
     sys.close(fd);
     throw error;
@@ -91,7 +93,7 @@ export function listenSeqpacket(options: SeqpacketListenOptions): SeqpacketListe
       open = false;
       stop();
       sys.close(fd);
-      removeStaleSocket(options.path);
+      removeSocket(options.path, own);
     },
   };
 }
@@ -191,10 +193,14 @@ function withSocketPath(path: string, use: (address: Uint8Array) => void): void 
   }
 }
 
-function removeStaleSocket(path: string): void {
-  try {
-    if (lstatSync(path).isSocket()) unlinkSync(path);
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
-  }
+/** The socket at `path`; where `only` is given, no other one. */
+export function removeSocket(path: string, only?: string): void {
+  const there = socketAt(path);
+  if (there !== undefined && (only === undefined || there === only)) unlinkSync(path);
+}
+
+/** What tells the socket that is at `path` now apart from others; undefined when there is none. */
+export function socketAt(path: string): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found?.isSocket() ? `${found.dev}:${found.ino}:${found.ctimeMs}` : undefined;
 }

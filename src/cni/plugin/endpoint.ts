@@ -1,10 +1,12 @@
 /** The node agent's end of the CNI plugin: one question a pod, answered when the pod is in the mesh or need not be. */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import type { IncomingMessage, Server } from 'node:http';
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, renameSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { dirname, join } from 'node:path';
 import { messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { createServer } from '../../lib/node-http.ts';
+import { removeSocket, socketAt } from '../../net/index.ts';
 import type { PodToAdmit } from './admit-pod.ts';
 
 export interface PluginEndpointOptions {
@@ -17,11 +19,15 @@ export interface PluginEndpointOptions {
 
 const maxBody = 64 * 1024;
 
+export interface PluginEndpoint {
+  /** Ends every question, too. The path goes, unless another agent took it meanwhile. */
+  close(): void;
+}
+
 /** Only root of the node reaches it. Throws when the path cannot be bound. */
-export async function startPluginEndpoint(options: PluginEndpointOptions): Promise<Server> {
+export async function startPluginEndpoint(options: PluginEndpointOptions): Promise<PluginEndpoint> {
   const { path, admit, onAnswer, log } = options;
   mkdirSync(dirname(path), { recursive: true });
-  rmSync(path, { force: true });
   const server = createServer((request, response) => {
     const answer = (status: number, text: string): void => {
       onAnswer?.(status);
@@ -43,12 +49,22 @@ export async function startPluginEndpoint(options: PluginEndpointOptions): Promi
   });
   // Admission ends by itself; nothing else is slow here.
   server.requestTimeout = 10_000;
+  // Under a name of its own first: nobody finds it before it is closed to others, and what goes with the server is that name.
+  const first = join(dirname(path), `.plugin-${randomBytes(3).toString('hex')}`);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(path, resolve);
+    server.listen(first, resolve);
   });
-  chmodSync(path, 0o600);
-  return server;
+  chmodSync(first, 0o600);
+  renameSync(first, path);
+  const own = socketAt(path);
+  return {
+    close() {
+      server.close();
+      server.closeAllConnections();
+      removeSocket(path, own);
+    },
+  };
 }
 
 function readBody(request: IncomingMessage): Promise<string> {

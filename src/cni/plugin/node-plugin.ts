@@ -58,10 +58,7 @@ export class NodePlugin {
         onAnswer: (status) => metrics.pluginRequest(status),
         log: log.child('plugin'),
       });
-      this.#closing.push(() => {
-        endpoint.close();
-        endpoint.closeAllConnections();
-      });
+      this.#closing.push(() => endpoint.close());
       if (apiAccess) {
         const file = new ApiAccessFile({ path: apiAccessPath(pluginSocketPath), access: apiAccess, log });
         file.start();
