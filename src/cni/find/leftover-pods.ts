@@ -1,6 +1,6 @@
 /** Finds pods that should be outside the mesh but have its rules: their annotation was gone when an earlier agent ended. */
 import type { Pod } from '../../api/index.ts';
-import { messageOf } from '../../lib/errors.ts';
+import { codeOf, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
 import { closeNetns, netnsIdentity, openNetns } from '../../net/index.ts';
 import { podIpsOf } from '../enrolment.ts';
@@ -17,25 +17,42 @@ export interface LeftoverPodsOptions {
   readonly log: Log;
 }
 
-/** Pods that cannot be looked into are left out. */
+/** A node's pods are looked into a few at a time: each look is a process. */
+const atOnce = 8;
+const maxLooks = 3;
+
+/** Pods that have no namespace are left out, and those that cannot be looked into, tried again. */
 export async function findLeftoverPods({ pods, ...looking }: LeftoverPodsOptions): Promise<Pod[]> {
   const candidates = pods.filter((pod) => pod.spec.hostNetwork !== true && podIpsOf(pod).length > 0);
-  const found = await Promise.all(candidates.map((pod) => hasRules(pod, looking)));
-  return candidates.filter((_pod, i) => found[i]);
+  const found: Pod[] = [];
+  const waiting = candidates.values();
+  const lookAtNext = async (): Promise<void> => {
+    for (const pod of waiting) if (await hasRules(pod, looking)) found.push(pod);
+  };
+  await Promise.all(Array.from({ length: atOnce }, lookAtNext));
+  return found;
 }
 
-async function hasRules(
-  pod: Pod,
-  { finder, writer, homeNetns, log }: Omit<LeftoverPodsOptions, 'pods'>,
-): Promise<boolean> {
-  let netns: number | undefined;
+/** A look that fails says nothing: whoever is left alone with rules by mistake reaches nobody. */
+async function hasRules(pod: Pod, looking: Omit<LeftoverPodsOptions, 'pods'>): Promise<boolean> {
+  for (let looks = 1; ; looks++) {
+    try {
+      return await look(pod, looking);
+    } catch (error) {
+      const isAbsent = codeOf(error) === 'net.netns-absent';
+      if (!isAbsent && looks < maxLooks) continue;
+      const fields = { pod: pod.metadata.name, namespace: pod.metadata.namespace, error: messageOf(error) };
+      looking.log[isAbsent ? 'debug' : 'warn']('cannot look into pod', fields);
+      return false;
+    }
+  }
+}
+
+async function look(pod: Pod, { finder, writer, homeNetns }: Omit<LeftoverPodsOptions, 'pods'>): Promise<boolean> {
+  const netns = openNetns(finder.find(pod.metadata.uid ?? '', podIpsOf(pod)));
   try {
-    netns = openNetns(finder.find(pod.metadata.uid ?? '', podIpsOf(pod)));
     return netnsIdentity(netns) !== homeNetns && (await writer.read(netns)) !== undefined;
-  } catch (error) {
-    log.debug('cannot look into pod', { pod: pod.metadata.name, error: messageOf(error) });
-    return false;
   } finally {
-    if (netns !== undefined) closeNetns(netns);
+    closeNetns(netns);
   }
 }

@@ -5,7 +5,7 @@ import { AmbitError, messageOf } from '../../lib/errors.ts';
 import { canonicalIp } from '../../lib/ip.ts';
 import { closeNetns, netnsIdentity, openNetns } from '../../net/index.ts';
 import { addressesOf } from './netns-addresses.ts';
-import { podUidOfCgroup, scanProcesses, type PodProcess } from './proc-scan.ts';
+import { isWant, podUidOfCgroup, scanProcesses, type PodProcess } from './proc-scan.ts';
 
 export interface PodNetnsOptions {
   /** Folder with one namespace a pod, by its UID; absent: none is like that. */
@@ -96,7 +96,8 @@ export class PodNetnsFinder {
   #belongs(pid: number, uid: string, procFolder: string): boolean {
     try {
       return podUidOfCgroup(readFileSync(join(procFolder, String(pid), 'cgroup'), 'utf8')) === uid;
-    } catch {
+    } catch (error) {
+      if (isWant(error)) throw error;
       return false;
     }
   }
@@ -109,7 +110,8 @@ export class PodNetnsFinder {
       if (ips.length === 0) return true;
       const own = addressesOf(netns);
       return ips.some((ip) => own.includes(canonicalIp(ip)));
-    } catch {
+    } catch (error) {
+      if (isWant(error)) throw error;
       return false;
     } finally {
       if (netns !== undefined) closeNetns(netns);

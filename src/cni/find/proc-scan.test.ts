@@ -1,4 +1,4 @@
-import { deepEqual, equal } from 'node:assert/strict';
+import { deepEqual, equal, throws } from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,5 +59,16 @@ test('processes are grouped by pod, oldest first', () => {
       ],
     ],
   );
+  rmSync(folder, { recursive: true });
+});
+
+test('who cannot look for want of descriptors does not say that there is nobody', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ambit-proc-'));
+  mkdirSync(join(folder, '10'));
+  const failing = (code: string) => (): string => {
+    throw Object.assign(new Error(code), { code });
+  };
+  for (const code of ['ENOENT', 'ESRCH', 'EACCES']) equal(scanProcesses(folder, failing(code)).size, 0, code);
+  for (const code of ['EMFILE', 'ENFILE', 'ENOMEM']) throws(() => scanProcesses(folder, failing(code)), { code });
   rmSync(folder, { recursive: true });
 });

@@ -1,6 +1,9 @@
 /** Pods' processes as /proc tells of them: by the pod's UID in the path of a control group. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { codeOf } from '../../lib/errors.ts';
+
+export type ReadText = (path: string) => string;
 
 /** A process of a pod. */
 export interface PodProcess {
@@ -26,24 +29,37 @@ export function podUidOfCgroup(text: string): string | undefined {
   return undefined;
 }
 
-/** Processes of each pod by its UID, oldest first. What ends meanwhile is passed over. */
-export function scanProcesses(procFolder: string): Map<string, PodProcess[]> {
+/**
+ * Processes of each pod by its UID, oldest first. What ends meanwhile is passed over. Throws when we have no means to look:
+ * nobody may take that for an end of all pods.
+ */
+export function scanProcesses(procFolder: string, read: ReadText = readText): Map<string, PodProcess[]> {
   const pods = new Map<string, PodProcess[]>();
   for (const name of readdirSync(procFolder)) {
     if (!/^\d+$/.test(name)) continue;
     try {
-      const uid = podUidOfCgroup(readFileSync(join(procFolder, name, 'cgroup'), 'utf8'));
+      const uid = podUidOfCgroup(read(join(procFolder, name, 'cgroup')));
       if (uid === undefined) continue;
-      const startTime = startTimeOf(readFileSync(join(procFolder, name, 'stat'), 'utf8'));
+      const startTime = startTimeOf(read(join(procFolder, name, 'stat')));
       const processes = pods.get(uid) ?? [];
       processes.push({ pid: Number(name), startTime });
       pods.set(uid, processes);
-    } catch {
-      continue;
+    } catch (error) {
+      if (isWant(error)) throw error;
     }
   }
   for (const processes of pods.values()) processes.sort((a, b) => a.startTime - b.startTime || a.pid - b.pid);
   return pods;
+}
+
+/** Whether we failed for want of descriptors or memory: it tells nothing of what was looked at. */
+export function isWant(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return [codeOf(error), codeOf(cause)].some((code) => code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM');
+}
+
+function readText(path: string): string {
+  return readFileSync(path, 'utf8');
 }
 
 /** Field 22; the command's name before it may hold blanks and parentheses. */
