@@ -1,5 +1,6 @@
 /** Lets the node's probes into pods that refuse plaintext: in the node's namespace their source becomes a marker address. */
 import { applyIptables, applyNft, listIptables, listNftTable, nftGeneration } from '../net/index.ts';
+import { ProbedAddresses } from './probed-addresses.ts';
 import type { RuleProgram } from './rules/rule-writer.ts';
 
 export const hostTable = 'ambit-host';
@@ -23,9 +24,8 @@ export interface ProbeRulesOptions {
  */
 export class ProbeRules {
   readonly #options: ProbeRulesOptions;
-  /** Address to pod UID: an address that another pod took over is not removed by the one that had it before. */
-  readonly #owners = new Map<string, string>();
-  /** The table does not say yet what `#owners` says. */
+  readonly #addresses = new ProbedAddresses();
+  /** The table does not say yet what `#addresses` says. */
   #behind = true;
   /** Of the node's nftables when the table was last known to be right, and the table as the kernel lists it, once it was needed. */
   #written: { readonly generation: number | undefined; readonly text: string | undefined } | undefined;
@@ -38,16 +38,7 @@ export class ProbeRules {
 
   /** Resolves once the addresses are in the rules. After a failure the next call tries again. */
   async set(uid: string, ips: readonly string[]): Promise<void> {
-    for (const [ip, owner] of this.#owners) {
-      if (owner !== uid || ips.includes(ip)) continue;
-      this.#owners.delete(ip);
-      this.#behind = true;
-    }
-    for (const ip of ips) {
-      if (this.#owners.get(ip) === uid) continue;
-      this.#owners.set(ip, uid);
-      this.#behind = true;
-    }
+    if (this.#addresses.claim(uid, ips)) this.#behind = true;
     if (this.#behind) await this.apply();
     else await this.#applying;
   }
@@ -58,7 +49,7 @@ export class ProbeRules {
 
   /** Takes everything away. */
   async clear(): Promise<void> {
-    this.#owners.clear();
+    this.#addresses.clear();
     const { netns, program } = this.#options;
     const where = netns === undefined ? {} : { netns };
     if (program === 'nft')
@@ -110,7 +101,7 @@ export class ProbeRules {
 
   async #write(): Promise<void> {
     const { netns, program } = this.#options;
-    const ips = [...this.#owners.keys()];
+    const ips = this.#addresses.all;
     const where = netns === undefined ? {} : { netns };
     this.#behind = false;
     try {
