@@ -31,7 +31,7 @@ function open(t: TestContext, followed: (Namespace | undefined)[], api: Namespac
     signal: stop.signal,
     pauseMs: 1,
   });
-  return { did, admit: () => admission.admit(asked, new AbortController().signal) };
+  return { did, admit: (gone = new AbortController().signal) => admission.admit(asked, gone) };
 }
 
 test('a pod of a namespace that is known to be in the mesh is enrolled', async (t) => {
@@ -60,3 +60,9 @@ test('a pod whose enrolment ended has to wait, unless it is to be outside by now
 
 test('a pod whose namespace nobody has heard of waits', (t) =>
   rejects(open(t, [undefined], plain).admit(), { code: 'cni.starting', message: /namespace is not known/ }));
+
+test('a pod that nobody waits for any more is not taken on in the sandbox of then', async (t) => {
+  const { did, admit } = open(t, [labelled], labelled);
+  await rejects(admit(AbortSignal.abort()), { code: 'cni.not-enrolled', message: /nobody waits/ });
+  deepEqual(did, []);
+});

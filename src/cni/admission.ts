@@ -46,6 +46,8 @@ export class PodAdmission {
     // Its labels decide: what we have not heard of says nothing.
     if (!followedNamespace(asked.namespace)) throw refusal(asked, 'its namespace is not known yet', 'cni.starting');
     if (isTerminal(pod) || !(await this.#isIn(pod, asked))) return { enrolled: false };
+    // Whoever asked gave up, and may have asked again for another sandbox: what was asked for is of one that is torn down.
+    if (gone.aborted) throw refusal(asked, 'nobody waits for it any more', 'cni.not-enrolled');
     const enrolment = enrol(pod, asked.netns);
     enrolment.plan(asked.ips);
     const deadline = AbortSignal.any([gone, signal, AbortSignal.timeout(admissionMs)]);

@@ -28,7 +28,11 @@ interface Peer {
   until(text: string): Promise<void>;
 }
 
-function open(t: TestContext, answerTimeoutMs = 5000): Fixture {
+function open(
+  t: TestContext,
+  answerTimeoutMs = 5000,
+  beforeSnapshot = (): Promise<void> => Promise.resolve(),
+): Fixture {
   const folder = mkdtempSync(join(tmpdir(), 'zds-'));
   const fd = openSync('/proc/self/ns/net', 'r');
   const pods = new Map<string, ServedPod>();
@@ -41,6 +45,7 @@ function open(t: TestContext, answerTimeoutMs = 5000): Fixture {
       uids: () => [...pods.keys()],
       served: (uid) => pods.get(uid),
       onReady() {},
+      beforeSnapshot,
       log: silentLog(),
       answerTimeoutMs,
     }),
@@ -104,6 +109,22 @@ test('a ztunnel gets the snapshot first, then what changes', async (t) => {
   pods.delete('u1');
   await server.del('u1');
   deepEqual(peer.said.slice(3), ['add u3 demo/three/sa +fd', 'del u1']);
+});
+
+test('a pod that comes while a snapshot is prepared is told after it, too', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const prepared = Promise.withResolvers<void>();
+  const { server, pods, fd, connect } = open(t, 5000, () => {
+    asked.resolve();
+    return prepared.promise;
+  });
+  const peer = connect();
+  await asked.promise;
+  pods.set('u1', servedPod('one', fd));
+  const added = server.add('u1');
+  prepared.resolve();
+  await added;
+  deepEqual(peer.said, ['add u1 demo/one/sa +fd', 'snapshot-sent', 'add u1 demo/one/sa +fd']);
 });
 
 test('without a ztunnel an add fails at once, a del does not', async (t) => {

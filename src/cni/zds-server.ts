@@ -144,6 +144,8 @@ class ZdsClient {
   #asked: Question | undefined;
   #timer: NodeJS.Timeout;
   greeted = false;
+  /** The snapshot goes first: until it does, questions wait. */
+  #isOpen = false;
   capabilities: ReadonlySet<string> = new Set();
   #gone = false;
 
@@ -262,6 +264,8 @@ class ZdsClient {
 
   #sendSnapshot(): void {
     const { log, uids, served, onReady } = this.#options;
+    // Of a pod that comes before the snapshot's end a proxy may believe that somebody else serves it meanwhile.
+    const early = this.#waiting.splice(0);
     const snapshot = uids();
     log.info('ztunnel connected', { pods: snapshot.length, capabilities: [...this.capabilities] });
     // A pod that ztunnel refuses blocks no other: ztunnel tries it again by itself.
@@ -276,10 +280,13 @@ class ZdsClient {
       }
     }
     this.ask(() => ({ request: { kind: 'snapshot-sent' } })).then(onReady, () => {});
+    this.#waiting.push(...early);
+    this.#isOpen = true;
+    this.#askNext();
   }
 
   #askNext(): void {
-    while (this.greeted && !this.#gone && !this.#asked) {
+    while (this.#isOpen && !this.#gone && !this.#asked) {
       const question = this.#waiting.shift();
       if (!question) return;
       try {
