@@ -32,7 +32,9 @@ export function createCertificateAuthorizer(
           metrics.csr.record([], (values) => values.issued++);
           return verdict.identity;
         }
-        if (!verdict.transient || patience.aborted) throw rpcError('permission-denied', verdict.reason);
+        // Who starts takes a refusal of an identity for the last word on it, and goes on without.
+        if (!verdict.behind || patience.aborted)
+          throw rpcError(verdict.behind === 'caller' ? 'unavailable' : 'permission-denied', verdict.reason);
         await pods.changed(patience);
       }
     } catch (error) {

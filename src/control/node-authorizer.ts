@@ -22,8 +22,11 @@ export interface IdentityRequest {
 
 export type IdentityVerdict =
   | { readonly kind: 'allow'; readonly identity: SpiffeId }
-  /** `transient`: the watch may only be behind. */
-  | { readonly kind: 'refuse'; readonly reason: string; readonly transient: boolean };
+  /**
+   * `behind`: the watch may only not know yet: of a pod of the identity; or of the caller itself, and then it may know as little
+   * of all others on its node.
+   */
+  | { readonly kind: 'refuse'; readonly reason: string; readonly behind?: 'identity' | 'caller' };
 
 export function authorizeIdentity(request: IdentityRequest): IdentityVerdict {
   const { caller, impersonated, trustDomain, trustedAccounts, pods } = request;
@@ -39,24 +42,24 @@ export function authorizeIdentity(request: IdentityRequest): IdentityVerdict {
   }
   if (!caller.pod) return refuse('the token is not bound to a pod');
   const callerPod = pods.get(caller.namespace, caller.pod.name);
-  if (!callerPod) return refuse(`the caller's pod "${caller.namespace}/${caller.pod.name}" is not known`, true);
+  if (!callerPod) return refuse(`the caller's pod "${caller.namespace}/${caller.pod.name}" is not known`, 'caller');
   if (callerPod.metadata.uid !== caller.pod.uid) {
-    return refuse(`the caller's pod "${caller.namespace}/${caller.pod.name}" is not the one of the token`, true);
+    return refuse(`the caller's pod "${caller.namespace}/${caller.pod.name}" is not the one of the token`, 'caller');
   }
   if (accountOf(callerPod) !== caller.serviceAccount || hasEnded(callerPod)) {
     return refuse(`the caller's pod "${caller.namespace}/${caller.pod.name}" does not run as "${account}"`);
   }
   const node = callerPod.spec.nodeName;
-  if (!node) return refuse(`the caller's pod "${caller.namespace}/${caller.pod.name}" is on no node`, true);
+  if (!node) return refuse(`the caller's pod "${caller.namespace}/${caller.pod.name}" is on no node`, 'caller');
   for (const pod of pods.onNode(node)) {
     const sameAccount = pod.metadata.namespace === wanted.namespace && accountOf(pod) === wanted.serviceAccount;
     if (sameAccount && !hasEnded(pod)) return { kind: 'allow', identity: impersonated };
   }
-  return refuse(`no pod of "${wanted.namespace}/${wanted.serviceAccount}" runs on node "${node}"`, true);
+  return refuse(`no pod of "${wanted.namespace}/${wanted.serviceAccount}" runs on node "${node}"`, 'identity');
 }
 
-function refuse(reason: string, transient: boolean = false): IdentityVerdict {
-  return { kind: 'refuse', reason, transient };
+function refuse(reason: string, behind?: 'identity' | 'caller'): IdentityVerdict {
+  return { kind: 'refuse', reason, ...(behind ? { behind } : {}) };
 }
 
 function accountOf(pod: Pod): string {
