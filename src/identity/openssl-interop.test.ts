@@ -43,7 +43,8 @@ describe('handshake with the openssl program', { skip: spawnSync('openssl', ['ve
       new Promise((resolve, reject) => {
         const run = (): void => void (pattern.test(text) && resolve(text));
         look.push(run);
-        child.once('exit', () => setImmediate(() => reject(new Error(`openssl ended without ${pattern}: ${text}`))));
+        // With its streams: what it said last may come after its end.
+        child.once('close', () => reject(new Error(`openssl ended without ${pattern}: ${text}`)));
         run();
       });
   }
