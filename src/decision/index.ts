@@ -1,5 +1,5 @@
 /** Pure decisions of a data plane: where a connection goes. */
-export { familiesOf, type IpFamilies } from './addresses.ts';
+export { familiesOf, familyOfAddress, type IpFamilies } from './addresses.ts';
 export { isWaypointOf } from './gateways.ts';
 export { planGateway, planOutbound, violatedByChange, vouchedBy } from './outbound.ts';
 export type { HbonePlan, OutboundPlan } from './outbound-plan.ts';

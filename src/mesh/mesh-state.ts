@@ -149,6 +149,11 @@ export class MeshState {
     return exact ?? this.#blocks.find(network, ip, { namespace: clientNamespace, port });
   }
 
+  /** Whether some service has just this address, whoever sees it. */
+  isVirtualAddress(network: NetworkId, ip: string): boolean {
+    return this.#byVip.get(networkIpKey(network, ip)) !== undefined;
+  }
+
   serviceByHostname(hostname: string, clientNamespace: string, preferredNamespace?: string): MeshService | undefined {
     const claimants = this.#byHostname.get(hostname);
     return claimants && preferredService(claimants, clientNamespace, { preferredNamespace });

@@ -43,6 +43,7 @@ export interface EnginePart {
 }
 
 const nameTimeoutMs = 5000;
+const maxRequestedNames = 256;
 
 export function nodeIdOf({ role, instanceIp, podName, namespace }: ProxyProcessConfig): string {
   return `${role}~${instanceIp}~${podName}.${namespace}~${namespace}.svc.cluster.local`;
@@ -54,6 +55,14 @@ export function createEnginePart(options: EnginePartOptions): EnginePart {
   const identity = ownIdentity(config);
   const mesh = new MeshState();
   const names = new NameResolver({ query: systemNameQuery(), clock, random: Math.random, timeoutMs: nameTimeoutMs });
+  // Apart from the names that were configured: these are the clients' choice.
+  const requested = new NameResolver({
+    query: systemNameQuery(),
+    clock,
+    random: Math.random,
+    timeoutMs: nameTimeoutMs,
+    maxQuestions: maxRequestedNames,
+  });
   const pod = { namespace: config.namespace, name: config.podName, serviceAccount: config.serviceAccount };
   const upstreams = createUpstreams({
     mesh,
@@ -70,6 +79,7 @@ export function createEnginePart(options: EnginePartOptions): EnginePart {
     trustDomainAliases: () => proxy.snapshot?.settings.trustDomainAliases ?? [],
     source: config.role === 'waypoint' ? 'waypoint' : 'gateway',
     resolve: (hostname, allowed, preferred) => names.resolve(hostname, allowed, preferred),
+    addressesOf: (hostname, allowed, preferred) => requested.addresses(hostname, allowed, preferred),
     ...(share ? { share } : {}),
   });
   const telemetry = createProxyTelemetry({

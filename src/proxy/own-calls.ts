@@ -118,6 +118,7 @@ const reasons: Readonly<Record<UpstreamFailure['kind'], ExchangeFailure>> = {
   'no-backend': 'refused',
   'no-healthy-host': 'refused',
   overflow: 'refused',
+  'name-not-resolved': 'refused',
   'connect-failure': 'refused',
   'connect-timeout': 'refused',
   'connection-termination': 'connection-termination',

@@ -9,6 +9,7 @@ import type {
   LoadBalancer,
   LocalityPolicy,
   OutlierDetection,
+  RequestedHosts,
   UpstreamTls,
   Warmup,
 } from '../api/l7/index.ts';
@@ -137,6 +138,7 @@ export const backend: Decoder<Backend> = object<Backend>({
   hostname: name,
   port,
   subset: optional(text),
+  requestedHosts: optional(object<RequestedHosts>({ pattern: name, port })),
   members: optional(list(object<BackendMember>({ workload: branded<WorkloadUid>() }))),
   protocol: oneOf('http1', 'http2', 'auto', 'tcp'),
   throughWaypoint: flag,

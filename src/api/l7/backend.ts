@@ -14,6 +14,8 @@ export interface Backend {
   readonly subset?: string;
   /** Only these endpoints, where the choice is narrower than the Service. */
   readonly members?: readonly BackendMember[];
+  /** There are no endpoints: each request and connection goes to the host that it names, which the proxy resolves. */
+  readonly requestedHosts?: RequestedHosts;
   /** What the application speaks; `auto`: what the client spoke. */
   readonly protocol: 'http1' | 'http2' | 'auto' | 'tcp';
   /**
@@ -35,6 +37,13 @@ export interface Backend {
   readonly proxyProtocol?: 'v1' | 'v2';
   /** DestinationRule or BackendTLSPolicy that shaped it; absent: defaults. */
   readonly origin?: Origin;
+}
+
+export interface RequestedHosts {
+  /** `*.example.com`: names that are resolved; all others are refused. */
+  readonly pattern: string;
+  /** Of the hosts, whatever port the request names. */
+  readonly port: number;
 }
 
 export interface BackendMember {

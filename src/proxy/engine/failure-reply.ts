@@ -18,6 +18,8 @@ export function replyToFailure(failure: UpstreamFailure): LocalReply {
         body: body('overflow'),
         details: 'upstream_reset_before_response_started{overflow}',
       };
+    case 'name-not-resolved':
+      return { ...common, body: 'DNS resolution failure', details: 'dns_resolution_failure' };
     case 'connect-failure':
     case 'connect-timeout': {
       const reason = kind === 'connect-timeout' ? 'connection timeout' : 'connection failure';

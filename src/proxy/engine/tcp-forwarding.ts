@@ -87,6 +87,7 @@ async function connect(
       port: connection.sourcePort,
       ...(sourceIdentity === undefined ? {} : { identity: sourceIdentity }),
       destination: { address: destinationAddress, port },
+      ...(sni === undefined ? {} : { sni }),
     },
     signal,
   );
@@ -124,12 +125,12 @@ function carry(
   });
 }
 
-class Refused extends Error {
 /** Whether a policy denied it: another try, or another way, ends the same. */
 export function isDenial(error: unknown): boolean {
   return error instanceof Refused && /^rbac_|^ext_authz_denied$/.test(error.refusal.details);
 }
 
+class Refused extends Error {
   readonly refusal: TcpRefusal;
 
   constructor(refusal: TcpRefusal) {

@@ -21,9 +21,19 @@ export function sameSecrets({ tls }: Backend, before: Secrets, after: Secrets): 
 }
 
 function connectionParts(backend: Backend): unknown {
-  const { service, port, protocol, throughWaypoint, tls, proxyProtocol, connectionPool } = backend;
+  const { service, port, protocol, requestedHosts, throughWaypoint, tls, proxyProtocol, connectionPool } = backend;
   const { tcpKeepalive, maxConcurrentStreams } = connectionPool;
-  return { service, port, protocol, throughWaypoint, tls, proxyProtocol, tcpKeepalive, maxConcurrentStreams };
+  return {
+    service,
+    port,
+    protocol,
+    requestedHosts,
+    throughWaypoint,
+    tls,
+    proxyProtocol,
+    tcpKeepalive,
+    maxConcurrentStreams,
+  };
 }
 
 function secretNames(tls: UpstreamTls | undefined): string[] {

@@ -1,11 +1,11 @@
 /** One backend at work: which host gets a request, what is too much, and what is known of failures. */
-import type { Backend } from '../../api/l7/index.ts';
+import type { Backend, RequestedHosts as RequestedHostNames } from '../../api/l7/index.ts';
 import { hashText, requestHash } from '../../decision/balance/index.ts';
 import type { RequestHead } from '../../http/message.ts';
 import { formatHostPort } from '../../lib/ip.ts';
 import { Attempt } from './attempt.ts';
 import { backendColumns, type SharedCounts } from '../workers/shared-counts.ts';
-import type { BackendStats } from './backend-stats.ts';
+import type { BackendStats, HostRefusal } from './backend-stats.ts';
 import { upstreamFailure } from './failures.ts';
 import { grpcHttpStatus } from './grpc-status.ts';
 import { hashCookie } from './hash-cookie.ts';
@@ -15,6 +15,7 @@ import { HostSet } from './host-set.ts';
 import type { Outliers } from './outlier-watch.ts';
 import { plainHttp1, plainHttp2, poolKindOf, protocolOf, splitsPools } from './pool-kind.ts';
 import type { PoolOwner } from './pool-owner.ts';
+import { RequestedHosts } from './requested-hosts.ts';
 import { RetryLimits } from './retry-limits.ts';
 import type {
   BackendStatus,
@@ -44,6 +45,8 @@ export class BackendPool {
   readonly #outliers: Outliers;
   /** Addresses that clients asked for, by `ip:port`. */
   readonly #passthrough = new Map<string, Host>();
+  /** Hosts that clients named, where the backend has such. */
+  readonly #requested: RequestedHosts;
   /** Connections differ by client or by the name asked for: see `#poolOf`. */
   #splitsPools = false;
 
@@ -80,6 +83,7 @@ export class BackendPool {
       config.outlierDetection,
     );
     this.#splitsPools = splitsPools(config);
+    this.#requested = new RequestedHosts({ nowMs: () => clock.nowMs(), onEvicted: (host) => retirePools(host) });
   }
 
   /** `reconnects`: what connections are made of changed. */
@@ -107,7 +111,7 @@ export class BackendPool {
   /** Nothing of it was sent: on another connection, of another host where its own is gone. */
   placeAgain(attempt: Attempt): void {
     const { host } = attempt;
-    if (host && (this.#hosts.has(host) || this.#passthrough.get(host.key) === host)) {
+    if (host && (this.#hosts.has(host) || this.#passthrough.get(host.key) === host || this.#requested.has(host))) {
       this.#poolOf(host, attempt.request.head, attempt.request.client).place(attempt);
       return;
     }
@@ -202,9 +206,18 @@ export class BackendPool {
     this.#outliers.onStatus(host, 200);
   }
 
-  onConnectFailure(host: Host): void {
+  onConnectFailure(host: Host, { kind }: UpstreamFailure): void {
+    if (host.spec.requestedName !== undefined) {
+      // A name that clients made up is no host that failed.
+      if (kind === 'name-not-resolved') return this.#countRefusal('unresolved');
+      if (kind === 'no-healthy-host') return this.#countRefusal('address');
+    }
     this.stats.failedConnects++;
     this.#outliers.onFailure(host);
+  }
+
+  #countRefusal(why: HostRefusal): void {
+    this.owner.stats.refusedHost(this.config.name, why);
   }
 
   forgetPool(pool: HostPool): void {
@@ -215,9 +228,10 @@ export class BackendPool {
 
   /** Addresses and ports are the clients' choice: one that nobody uses is not kept. */
   forgetUnused(host: Host): void {
-    if (this.#passthrough.get(host.key) !== host || host.activeRequests > 0) return;
-    if ([host.http1, host.http2, ...host.pools.values()].every((other) => !other || other.isUnused))
-      this.#passthrough.delete(host.key);
+    if (host.activeRequests > 0) return;
+    if (![host.http1, host.http2, ...host.pools.values()].every((other) => !other || other.isUnused)) return;
+    if (this.#passthrough.get(host.key) === host) this.#passthrough.delete(host.key);
+    else this.#requested.forget(host);
   }
 
   describe(): BackendStatus {
@@ -267,24 +281,50 @@ export class BackendPool {
   *#allHosts(): Iterable<Host> {
     yield* this.#hosts.values();
     yield* this.#passthrough.values();
+    yield* this.#requested.values();
   }
 
   #place(attempt: Attempt): void {
     const { request } = attempt;
     const host = this.choose(request.head, request, attempt);
+    if (!(host instanceof Host)) {
+      attempt.host = undefined;
+      return attempt.fail(host);
+    }
     attempt.host = host;
-    if (!host) return attempt.fail(this.noHealthyHost());
     host.activeRequests++;
     this.#poolOf(host, request.head, request.client).place(attempt);
   }
 
+  /** Or why there is none. `head`: of a request; undefined: it is for the bytes of the client. */
   choose(
     head: RequestHead | undefined,
     request: Pick<UpstreamRequest, 'client' | 'avoid' | 'avoidLocalitiesOf' | 'preferred'>,
     attempt?: Attempt,
+  ): Host | UpstreamFailure {
+    const { loadBalancer, requestedHosts } = this.config;
+    if (requestedHosts) return this.#requestedHost(requestedHosts, head ? head.authority : request.client.sni);
+    const host =
+      loadBalancer.kind === 'passthrough'
+        ? this.#passthroughHost(request.client)
+        : this.#balancedHost(head, request, attempt);
+    return host ?? this.#noHealthyHost();
+  }
+
+  #requestedHost(names: RequestedHostNames, asked: string | undefined): Host | UpstreamFailure {
+    const { name, port } = this.config;
+    const found = this.#requested.choose(names, asked, port);
+    if (found instanceof Host) return found;
+    this.#countRefusal(found.why);
+    return upstreamFailure('no-healthy-host', `${name} resolves no such host: ${found.reason}`);
+  }
+
+  #balancedHost(
+    head: RequestHead | undefined,
+    request: Pick<UpstreamRequest, 'client' | 'avoid' | 'avoidLocalitiesOf' | 'preferred'>,
+    attempt: Attempt | undefined,
   ): Host | undefined {
     const { loadBalancer } = this.config;
-    if (loadBalancer.kind === 'passthrough') return this.#passthroughHost(request.client);
     const plan = this.#hosts.plan();
     if (request.preferred !== undefined && request.avoid?.has(request.preferred) !== true) {
       const preferred = this.#hosts.byUid(request.preferred);
@@ -321,7 +361,7 @@ export class BackendPool {
       priorities.has(priority) || (avoid !== undefined && spec.workload !== undefined && avoid.has(spec.workload.uid));
   }
 
-  noHealthyHost(): UpstreamFailure {
+  #noHealthyHost(): UpstreamFailure {
     this.stats.noHost++;
     const { name, service, port } = this.config;
     const total = this.#hosts.size;

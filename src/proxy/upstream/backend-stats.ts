@@ -1,4 +1,5 @@
 /** What is counted of a backend, under Envoy's names: one series a backend. */
+import type { RequestedHostRefusal } from '../../decision/balance/index.ts';
 import type { MetricGroup, MetricsRegistry } from '../../telemetry/index.ts';
 
 const metrics = {
@@ -68,12 +69,25 @@ export type BackendStats = Record<BackendStatNames, number>;
 export interface StatsOfBackends {
   open(backend: string): BackendStats;
   close(stats: BackendStats): void;
+  /** A request or connection got no address of the host that it named. */
+  refusedHost(backend: string, why: HostRefusal): void;
 }
+
+export type HostRefusal = RequestedHostRefusal | 'too-many' | 'unresolved' | 'address';
+
+const refusals = {
+  refused: {
+    name: 'ambit_proxy_requested_host_refusals',
+    help: 'Requests and connections that were refused for the host that they named, or for its addresses',
+    kind: 'counter',
+  },
+} as const;
 
 /** Without a registry nobody looks, and they are counted all the same. */
 export function statsOfBackends(registry: MetricsRegistry | undefined): StatsOfBackends {
-  if (!registry) return { open: () => emptyStats(), close() {} };
+  if (!registry) return { open: () => emptyStats(), close() {}, refusedHost() {} };
   const group: MetricGroup<BackendStatNames> = registry.group({ metrics, labelNames: ['cluster_name'] });
+  const refused = registry.group({ metrics: refusals, labelNames: ['cluster_name', 'reason'] });
   const series = new Map<BackendStats, ReturnType<typeof group.acquire>>();
   return {
     open(backend) {
@@ -86,6 +100,7 @@ export function statsOfBackends(registry: MetricsRegistry | undefined): StatsOfB
       if (acquired) group.release(acquired);
       series.delete(stats);
     },
+    refusedHost: (backend, why) => refused.record([backend, why], (values) => values.refused++),
   };
 }
 

@@ -3,7 +3,7 @@ import type { WorkloadUid } from '../../api/names.ts';
 import { AmbitError } from '../../lib/errors.ts';
 import type { BackendPool } from './backend-pool.ts';
 import { connectFailure, upstreamFailure } from './failures.ts';
-import type { Host } from './host.ts';
+import { Host } from './host.ts';
 import { serverNameOf } from './pool-kind.ts';
 import { RawChannel } from './raw-channel.ts';
 import type { UpstreamClient, UpstreamConnection, UpstreamFailure } from './upstream.ts';
@@ -32,16 +32,17 @@ export async function connectRaw(
   const avoid = new Set<WorkloadUid>();
   for (let tries = 1; ; tries++) {
     const host = pool.choose(undefined, { client, avoid });
-    if (!host) throw new UpstreamConnectError(pool.noHealthyHost());
+    if (!(host instanceof Host)) throw new UpstreamConnectError(host);
     if (!pool.mayConnect()) throw new UpstreamConnectError(pool.overflow('connections', host));
     try {
       return await connectTo(host, pool, client, signal);
     } catch (error) {
       const failure = connectFailure(error, host.describe());
-      const { workload } = host.spec;
+      const { workload, requestedName } = host.spec;
+      if (requestedName !== undefined && !signal.aborted) pool.onConnectFailure(host, failure);
       if (signal.aborted || !workload || avoid.has(workload.uid) || tries === maxHosts)
         throw new UpstreamConnectError(failure, error);
-      pool.onConnectFailure(host);
+      pool.onConnectFailure(host, failure);
       avoid.add(workload.uid);
     }
   }
@@ -63,7 +64,7 @@ async function connectTo(
   });
   const counted = new Counted(host, pool);
   try {
-    const serverName = serverNameOf(pool.config, pool.config.hostname);
+    const serverName = serverNameOf(pool.config, host.spec.requestedName ?? pool.config.hostname);
     const ended = AbortSignal.any([signal, late.signal]);
     const request = { backend: pool.config, host, use: 'raw' as const, serverName, client };
     const connected = await connector.connect(request, ended);

@@ -10,6 +10,7 @@ const flags: Readonly<Record<FailureKind, string>> = {
   'no-backend': 'NC',
   'no-healthy-host': 'UH',
   overflow: 'UO',
+  'name-not-resolved': 'DF',
   'connect-failure': 'UF',
   'connect-timeout': 'UF',
   'connection-termination': 'UC',
@@ -41,9 +42,19 @@ export function exchangeFailure(error: Error | undefined, host: UpstreamHost): U
 
 /** Why there was no connection. */
 export function connectFailure(error: unknown, host: UpstreamHost): UpstreamFailure {
-  const isLate = hasCode(error, timeoutCodes);
-  return upstreamFailure(isLate ? 'connect-timeout' : 'connect-failure', messageOf(error), 'no', host);
+  return upstreamFailure(connectFailureKind(error), messageOf(error), 'no', host);
 }
+
+function connectFailureKind(error: unknown): FailureKind {
+  if (hasCode(error, timeoutCodes)) return 'connect-timeout';
+  return requestedHostFailures.get(codeOf(error) ?? '') ?? 'connect-failure';
+}
+
+/** Another attempt would change none of them. */
+const requestedHostFailures: ReadonlyMap<string, FailureKind> = new Map([
+  ['upstream.name-not-resolved', 'name-not-resolved'],
+  ['upstream.address-refused', 'no-healthy-host'],
+]);
 
 const timeoutCodes = new Set(['net.connect-timeout', 'hbone.dial-timeout', 'identity.timeout', 'upstream.timeout']);
 

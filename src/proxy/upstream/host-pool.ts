@@ -180,8 +180,8 @@ export class HostPool {
     this.#dials.delete(dial);
     this.backend.countConnections(-1);
     if (this.#isRetired) return;
-    this.backend.onConnectFailure(this.host);
     const failure = connectFailure(error, this.host.describe());
+    this.backend.onConnectFailure(this.host, failure);
     // As many as would have been served.
     for (const attempt of this.#waiting) {
       this.leave(attempt);

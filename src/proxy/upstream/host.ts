@@ -9,8 +9,10 @@ import type { Locality } from '../../api/workload.ts';
 import type { HostPool } from './host-pool.ts';
 import type { UpstreamHost } from './upstream.ts';
 
-/** Addresses that the mesh does not list as endpoints: passthrough. */
+/** What the mesh does not list as endpoints: addresses that clients asked for, and names (`requestedName`). */
 export interface PassthroughSpec extends Omit<HostSpec, 'workload' | 'service'> {
+  /** Resolved whenever it is dialled. */
+  readonly requestedName?: string;
   readonly workload?: HostSpec['workload'];
   readonly service?: HostSpec['service'];
 }
@@ -79,9 +81,12 @@ export class Host implements BalancedHost {
 }
 
 /** What is dialled, as far as it is known before; of a host in another network, the way into that. */
-function placeOf({ address, port, throughGateway, workload }: PassthroughSpec): { address: string; port: number } {
+function placeOf({ address, port, requestedName, throughGateway, workload }: PassthroughSpec): {
+  address: string;
+  port: number;
+} {
   const gateway = throughGateway && workload?.networkGateway;
-  if (!gateway) return { address: address ?? workload?.hostname ?? '', port };
+  if (!gateway) return { address: address ?? requestedName ?? workload?.hostname ?? '', port };
   const { destination, hboneMtlsPort } = gateway;
   const gatewayHost = destination.kind === 'hostname' ? destination.hostname : destination.address.ip;
   return { address: gatewayHost, port: hboneMtlsPort };

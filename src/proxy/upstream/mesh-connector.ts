@@ -12,10 +12,12 @@ import {
   tcpChannel,
   tlsChannel,
   type ByteChannel,
+  type FoundAddress,
 } from '../../net/index.ts';
 import type { Connected, Connector, ConnectRequest } from './connector.ts';
 import type { Host } from './host.ts';
 import type { HboneConnector } from './hbone-connector.ts';
+import { dialRequested } from './requested-dial.ts';
 import type { ServerRevocations } from './server-revocations.ts';
 import type { UpstreamHost } from './upstream.ts';
 import { connectUpstreamTls, upstreamTlsContext } from './upstream-tls.ts';
@@ -25,6 +27,11 @@ export interface MeshConnectorOptions {
   readonly ownAddress: string;
   /** Finds an address of a workload that is known by name alone, of a family of `allowed`, of `preferred` where it can be. */
   readonly resolve: (hostname: string, allowed: IpFamilies, preferred: IpFamilies) => Promise<string>;
+  /** All addresses of a host that a client named; and why one of them must not be dialled. Absent: such hosts are not dialled. */
+  readonly requested?: {
+    readonly addresses: (hostname: string) => AsyncIterable<FoundAddress>;
+    readonly refusal: (address: string) => string | undefined;
+  };
   /** Of servers whose authorities are in a secret; absent: nobody's. */
   readonly serverRevocations?: ServerRevocations;
   /** Where plain connections are dialled from; absent: the process's own namespace, without a mark. */
@@ -55,15 +62,16 @@ export class MeshConnector implements Connector {
 
   async connect(request: ConnectRequest, signal: AbortSignal): Promise<Connected> {
     const { backend, host } = request;
-    // The address of who is in another network means nothing here: its gateway is dialled.
-    const ip = host.spec.throughGateway ? '' : (host.spec.address ?? (await this.#resolve(host)));
     // A waypoint gets the plain request: what it does with it, and by which TLS, is its own matter.
     const isPlain = host.spec.throughWaypoint !== undefined;
     const tls = isPlain ? undefined : backend.tls;
-    const header = isPlain ? undefined : proxyHeader(request, this.#options.ownAddress, ip);
     // Before anything is dialled: a secret that is missing is no fault of the host.
     const context = tls && this.#contextOf(tls);
-    const to = await this.#reach(request, ip, signal);
+    const named = await this.#dialRequested(request, signal);
+    // The address of who is in another network means nothing here: its gateway is dialled.
+    const ip = named?.ip ?? (host.spec.throughGateway ? '' : (host.spec.address ?? (await this.#resolve(host))));
+    const header = isPlain ? undefined : proxyHeader(request, this.#options.ownAddress, ip);
+    const to = named ? overSocket(named.socket) : await this.#reach(request, ip, signal);
     const connectedHost: UpstreamHost = {
       ...host.describe(),
       ...(to.dialled ?? { address: ip }),
@@ -108,29 +116,58 @@ export class MeshConnector implements Connector {
     return context;
   }
 
-  async #reach(
-    { backend, host, client }: ConnectRequest,
-    ip: string,
-    signal: AbortSignal,
-  ): Promise<{
-    readonly channel?: ByteChannel;
-    readonly socket?: Socket;
-    readonly peer?: UpstreamHost['peer'];
-    readonly localAddress?: string;
-    readonly dialled?: Pick<UpstreamHost, 'address' | 'port'>;
-  }> {
+  async #reach({ backend, host, client }: ConnectRequest, ip: string, signal: AbortSignal): Promise<Reached> {
     if (host.isTunnelled) return this.#options.hbone.connect({ host, ip, client, service: backend.hostname }, signal);
-    const { connectTimeoutMs, tcpKeepalive } = backend.connectionPool;
-    const socket = await dial({
+    return overSocket(await this.#dial({ backend, host }, ip, backend.connectionPool.connectTimeoutMs, signal));
+  }
+
+  /** Undefined: the host is not one that a client named. */
+  async #dialRequested(
+    { backend, host }: ConnectRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly socket: Socket; readonly ip: string } | undefined> {
+    const { requestedName: hostname } = host.spec;
+    if (hostname === undefined) return undefined;
+    const { requested } = this.#options;
+    if (!requested) throw new Error(`nothing here resolves ${hostname}`);
+    return dialRequested({
+      hostname,
+      addresses: requested.addresses(hostname),
+      refusal: requested.refusal,
+      dial: (address, timeoutMs) => this.#dial({ backend, host }, address, timeoutMs, signal),
+      timeoutMs: backend.connectionPool.connectTimeoutMs,
+      signal,
+    });
+  }
+
+  #dial(
+    { backend, host }: Pick<ConnectRequest, 'backend' | 'host'>,
+    ip: string,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Socket> {
+    const { tcpKeepalive } = backend.connectionPool;
+    return dial({
       ...this.#options.from?.(),
       host: ip,
       port: host.spec.port,
-      timeoutMs: connectTimeoutMs,
+      timeoutMs,
       ...(tcpKeepalive ? keepAliveOf(tcpKeepalive) : {}),
       signal,
     });
-    return { socket, localAddress: formatHostPort(canonicalIp(socket.localAddress ?? ''), socket.localPort ?? 0) };
   }
+}
+
+interface Reached {
+  readonly channel?: ByteChannel;
+  readonly socket?: Socket;
+  readonly peer?: UpstreamHost['peer'];
+  readonly localAddress?: string;
+  readonly dialled?: Pick<UpstreamHost, 'address' | 'port'>;
+}
+
+function overSocket(socket: Socket): Reached {
+  return { socket, localAddress: formatHostPort(canonicalIp(socket.localAddress ?? ''), socket.localPort ?? 0) };
 }
 
 function keepAliveOf({ timeMs, intervalMs, probes }: NonNullable<ConnectionPool['tcpKeepalive']>): {

@@ -44,6 +44,8 @@ export interface UpstreamClient {
   readonly identity?: SpiffeId;
   /** Address and port that the client asked for; for passthrough. */
   readonly destination: { readonly address: string; readonly port: number };
+  /** The name that its first message of TLS asks for, where bytes are carried. */
+  readonly sni?: string;
 }
 
 /** Callbacks never throw; none but `onHost` comes from inside `open`. */
@@ -73,6 +75,7 @@ export interface UpstreamFailure {
     | 'no-backend'
     | 'no-healthy-host'
     | 'overflow'
+    | 'name-not-resolved'
     | 'connect-failure'
     | 'connect-timeout'
     | 'connection-termination'
@@ -80,7 +83,7 @@ export interface UpstreamFailure {
     | 'refused'
     | 'protocol-error'
     | 'local-reset';
-  /** Envoy's response flag: NC, UH, UO, UF, UF, UC, UR, UR, UPE, "". */
+  /** Envoy's response flag: NC, UH, UO, DF, UF, UF, UC, UR, UR, UPE, "". */
   readonly flag: string;
   /** For the log, in words, with the address. */
   readonly message: string;

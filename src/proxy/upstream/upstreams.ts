@@ -2,6 +2,8 @@
 import type { Backend, TlsSecret } from '../../api/l7/index.ts';
 import type { NetworkId, SpiffeId } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
+import { undialledAddress } from '../../decision/balance/index.ts';
+import { familiesOf, familyOfAddress } from '../../decision/index.ts';
 import { createHttp1Client } from '../../http/h1/index.ts';
 import { createHttp2Client } from '../../http/h2/index.ts';
 import type { Revocations } from '../../identity/index.ts';
@@ -9,6 +11,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { IpFamilies } from '../../lib/ip-families.ts';
 import type { Log } from '../../lib/log.ts';
 import type { MeshState } from '../../mesh/index.ts';
+import type { FoundAddress } from '../../net/index.ts';
 import type { MetricsRegistry } from '../../telemetry/index.ts';
 import type { SharedCounts } from '../workers/shared-counts.ts';
 import type { WorkerShare } from '../workers/share.ts';
@@ -20,7 +23,7 @@ import { connectRaw } from './connect-raw.ts';
 import { upstreamFailure } from './failures.ts';
 import { HboneConnector, type ProxyCertificates, type TunnelSource } from './hbone-connector.ts';
 import type { HostPool } from './host-pool.ts';
-import { MeshConnector } from './mesh-connector.ts';
+import { MeshConnector, type MeshConnectorOptions } from './mesh-connector.ts';
 import { OutlierWatch, type OpenOutliers } from './outlier-watch.ts';
 import type { Codecs, PoolOwner } from './pool-owner.ts';
 import type { PooledConnection } from './pooled-connection.ts';
@@ -56,6 +59,8 @@ export interface UpstreamsOptions {
   readonly source?: TunnelSource;
   /** Finds an address of a workload that is known by name alone; `NameResolver.resolve` of `net` does. */
   readonly resolve: (hostname: string, allowed: IpFamilies, preferred: IpFamilies) => Promise<string>;
+  /** Addresses of hosts that clients name (`NameResolver.addresses`); absent: there are no such hosts. */
+  readonly addressesOf?: (hostname: string, allowed: IpFamilies, preferred: IpFamilies) => AsyncIterable<FoundAddress>;
   /** Default 15008. */
   readonly hbonePort?: number;
   /** Where connections are made from; absent: the process's own namespace. */
@@ -274,7 +279,29 @@ function createMeshConnector(options: UpstreamsOptions, onRotated: () => void): 
     onRotated,
   );
   const serverRevocations = new ServerRevocations({ onRevoked: (role) => revocations?.refused(role), log });
-  return new MeshConnector({ hbone, ownAddress: address, resolve, serverRevocations, ...source });
+  const requested = requestedNames(options);
+  return new MeshConnector({
+    hbone,
+    ownAddress: address,
+    resolve,
+    serverRevocations,
+    ...(requested ? { requested } : {}),
+    ...source,
+  });
+}
+
+/** In families of ours alone, our own first. */
+function requestedNames(options: UpstreamsOptions): MeshConnectorOptions['requested'] {
+  const { addressesOf, own, address, mesh, network } = options;
+  if (!addressesOf) return undefined;
+  return {
+    addresses(hostname) {
+      const workload = own();
+      const preferred = familyOfAddress(address);
+      return addressesOf(hostname, workload ? familiesOf(workload, address) : preferred, preferred);
+    },
+    refusal: (ip) => undialledAddress(ip, { mesh, own: own(), ownAddress: address, network }),
+  };
 }
 
 const noAliases: readonly string[] = [];
