@@ -14,6 +14,7 @@ import { registerProcessMetrics } from '../telemetry/process-metrics.ts';
 import { registerXdsMetrics, type XdsClientMetrics } from '../xds/client-metrics.ts';
 import { startDeltaClient, type DeltaFeed } from '../xds/index.ts';
 import { createProxyAdmin } from './admin/proxy-admin.ts';
+import { keepCertificates } from './config/kept-certificates.ts';
 import { logScopes } from './config/log-scopes.ts';
 import { ownIdentity, type ProxyProcessConfig } from './config/proxy-config.ts';
 import { nodeIdOf } from './engine-part.ts';
@@ -142,7 +143,7 @@ export async function startProxy(options: StartOptions): Promise<RunningProxy> {
         ...config.metadata,
       },
     },
-    types: [serving.feeds.mesh, serving.feeds.config].map((type) => counted(type, xds)),
+    types: [serving.feeds.mesh, keepCertificates(serving.feeds.config, clock)].map((type) => counted(type, xds)),
     onTermination: (reason) => xds.xdsTermination(reason),
     log: log.child('discovery'),
     signal,

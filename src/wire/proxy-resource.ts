@@ -7,8 +7,10 @@ import { wireError } from './errors.ts';
 import { parseMessage, serializeMessage } from './message.ts';
 import { backend } from './proxy-resource-backend.ts';
 import {
+  type Decoder,
   duration,
   Fault,
+  flag,
   integer,
   list,
   name,
@@ -18,7 +20,6 @@ import {
   percent,
   text,
   union,
-  type Decoder,
 } from './proxy-resource-fields.ts';
 import { destinationService, listener } from './proxy-resource-listener.ts';
 import { authentication, authorization, extension, provider, rateLimit, telemetry } from './proxy-resource-policies.ts';
@@ -59,6 +60,7 @@ const secret = object<TlsSecret>({
   privateKey: optional(text),
   caCertificates: optional(text),
   revocations: optional(text),
+  keepsLast: optional(flag),
 });
 
 type PlainKind = Exclude<ProxyResourceKind, 'routes'>;

@@ -35,4 +35,9 @@ export interface TlsSecret {
   readonly caCertificates?: string;
   /** Revocation lists of the CAs, PEM. */
   readonly revocations?: string;
+  /**
+   * A certificate that is here should not serve, or there is none: a proxy that was told of a better one under this name, which is
+   * still valid, goes on with that.
+   */
+  readonly keepsLast?: boolean;
 }

@@ -119,14 +119,12 @@ export function deriveCertificates(
     ofGateways: (views) =>
       graph.flatMap('TLS secrets of gateways', views, (view, key, read) => {
         const gateway = `${view.namespace}/${view.name}`;
-        const programmed = view.listeners.filter(({ isProgrammed }) => isProgrammed);
+        const told = view.listeners.filter(({ isTold }) => isTold);
         const secretsByName = new Map<string, TlsSecret>();
-        for (const { tls, clientCertificates, clientRevocations } of programmed) {
+        for (const { tls, clientCertificates, clientRevocations } of told) {
           for (const name of tls?.certificates ?? []) {
-            const certificate = read.get(served, `${clusterOfKey(key)}/${name}`)?.certificate;
-            if (!certificate) continue;
-            const { chain, key: privateKey } = certificate;
-            secretsByName.set(name, { kind: 'secret', name, certificateChain: chain, privateKey });
+            const of = read.get(served, `${clusterOfKey(key)}/${name}`);
+            if (of) secretsByName.set(name, secretOf(name, of));
           }
           const name = tls?.clientCa?.secret;
           if (name !== undefined && clientCertificates !== undefined) {
@@ -142,6 +140,15 @@ export function deriveCertificates(
           ([name, resource]) => [`${gateway}|secret/${name}`, { gateway, resource }] as const,
         );
       }),
+  };
+}
+
+function secretOf(name: string, { certificate, keepsLast }: ServedCertificate): TlsSecret {
+  return {
+    kind: 'secret',
+    name,
+    ...(certificate ? { certificateChain: certificate.chain, privateKey: certificate.key } : {}),
+    ...(keepsLast ? { keepsLast } : {}),
   };
 }
 

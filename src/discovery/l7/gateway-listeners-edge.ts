@@ -20,7 +20,7 @@ export function edgeRouteTable({ port, name }: Pick<ListenerView, 'port' | 'name
 export function edgeListeners(view: GatewayView): EdgeListener[] {
   if (view.role !== 'ingress') return [];
   const byPort = Map.groupBy(
-    view.listeners.filter(({ isProgrammed }) => isProgrammed),
+    view.listeners.filter(({ isTold }) => isTold),
     ({ port }) => port,
   );
   return [...byPort].map(([port, listeners]) => ({

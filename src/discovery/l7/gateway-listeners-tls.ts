@@ -35,6 +35,8 @@ export interface ListenerTls {
   readonly refusal?: string;
   /** Without a certificate nothing can be served. */
   readonly isBroken: boolean;
+  /** It is broken, and `tls` is for proxies that hold the last good certificate of a Secret. */
+  readonly isKept?: true;
 }
 
 const maxCertificates = 2;
@@ -50,11 +52,13 @@ export function listenerTls(listener: GatewayListener, scope: CertificateScope):
   }
   const refs = tls?.certificateRefs ?? [];
   const certificates: string[] = [];
+  const kept: string[] = [];
   const keyTypes = new Set<string>();
   let problem: ListenerTls['problem'];
   for (const ref of refs) {
     const resolved = resolveCertificate(ref, scope);
     if (resolved.problem) problem ??= resolved.problem;
+    if (resolved.keeps !== undefined) kept.push(resolved.keeps);
     if (resolved.certificate === undefined) continue;
     const { name, keyType } = resolved.certificate;
     if (keyTypes.has(keyType) || certificates.length === maxCertificates) {
@@ -68,15 +72,20 @@ export function listenerTls(listener: GatewayListener, scope: CertificateScope):
     certificates.push(name);
   }
   if (refs.length === 0) problem = { reason: 'InvalidCertificateRef', message: 'no certificate is named' };
+  const isBroken = certificates.length === 0;
+  const named = isBroken ? kept.slice(0, maxCertificates) : certificates;
   return {
-    ...(certificates.length > 0 ? { tls: { mode: 'terminate', certificates, ...options } } : {}),
+    ...(named.length > 0 ? { tls: { mode: 'terminate', certificates: named, ...options } } : {}),
     ...(problem ? { problem } : {}),
-    isBroken: certificates.length === 0,
+    isBroken,
+    ...(isBroken && named.length > 0 ? { isKept: true } : {}),
   };
 }
 
 interface ResolvedCertificate {
   readonly certificate?: { readonly name: string; readonly keyType: Certificate['keyType'] };
+  /** Name of a Secret of which only proxies may hold something. */
+  readonly keeps?: string;
   readonly problem?: NonNullable<ListenerTls['problem']>;
 }
 
@@ -93,9 +102,10 @@ function resolveCertificate(ref: CertificateRef, scope: CertificateScope): Resol
   }
   const served = scope.certificate(namespace, name);
   if (!served) return { problem: invalid(`Secret ${full} does not exist`) };
-  const { certificate, problem } = served;
+  const { certificate, problem, keepsLast } = served;
   return {
     ...(certificate ? { certificate: { name: full, keyType: certificate.keyType } } : {}),
+    ...(!certificate && keepsLast ? { keeps: full } : {}),
     ...(problem === undefined ? {} : { problem: invalid(`Secret ${full} ${problem}`) }),
   };
 }

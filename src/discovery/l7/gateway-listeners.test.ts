@@ -238,11 +238,9 @@ describe('the TLS of a listener', () => {
   it('is not served without a certificate, and beside it the rest is', () => {
     const world = openWith(http, https('a.b', 'cert'));
     const told = (): string => world.listener('edge', 'https')?.conditions['ResolvedRefs']?.message ?? '';
-    const expectShut = (): void => {
-      assert.deepEqual(faults(world, 'https'), ['Programmed=Invalid', 'ResolvedRefs=InvalidCertificateRef']);
-      assert.deepEqual([servers(world), world.secrets('edge')], [[[80, 'http *']], []]);
-    };
-    expectShut();
+    const notServed = ['Programmed=Invalid', 'ResolvedRefs=InvalidCertificateRef'];
+    assert.deepEqual(faults(world, 'https'), notServed);
+    assert.deepEqual([servers(world), world.secrets('edge')], [[[80, 'http *']], []]);
     assert.match(told(), /Secret shop\/cert does not exist/);
     const tries: [Secret['data'], RegExp][] = [
       [{}, /has no tls\.crt/],
@@ -263,11 +261,21 @@ describe('the TLS of a listener', () => {
     tries.push([secretOf('cert', weak).data, /cannot be used for TLS: .*too small/]);
     for (const [data = {}, message] of tries) {
       world.put(world.sources.secrets, { metadata: { name: 'cert', namespace: 'shop' }, data });
-      expectShut();
+      assert.deepEqual(faults(world, 'https'), notServed);
+      // Who was told of a certificate before we started knows better.
+      assert.deepEqual(world.secrets('edge'), [{ kind: 'secret', name: 'shop/cert', keepsLast: true }]);
       assert.match(told(), message);
+      assert.match(told(), /; proxies that hold its last good certificate go on with that, others refuse connections$/);
     }
     world.put(world.sources.secrets, secretOf('cert', ecdsa));
     assert.deepEqual(faults(world, 'https'), []);
+  });
+
+  it('asks proxies for nothing that they may hold where another certificate of the listener can serve', () => {
+    const world = openWith(https('a.b', 'cert', 'rsa'));
+    world.put(world.sources.secrets, secretOf('cert', { ...ecdsa, chainPem: 'rotten' }), secretOf('rsa', rsa));
+    assert.deepEqual(world.edge('edge')[0]?.servers[0]?.tls?.certificates, ['shop/rsa']);
+    assert.deepEqual(faults(world, 'https'), ['ResolvedRefs=InvalidCertificateRef']);
   });
 
   it('goes on with the last good certificate when its Secret breaks', () => {
@@ -376,7 +384,8 @@ describe('the TLS of a listener', () => {
     const fresh = openAt('06T00:00:00');
     fresh.use(next);
     assert.deepEqual(fresh.serves(), [next.chainPem]);
-    assert.match(fresh.told(), /not valid before .*; it serves all the same/);
+    assert.equal(fresh.world.secrets('edge')[0]?.keepsLast, true);
+    assert.match(fresh.told(), /not valid before .*; it serves all the same, but proxies that hold a better one go on/);
     fresh.pass('08T00:00:00');
     assert.match(fresh.told(), /^True/);
   });

@@ -30,8 +30,8 @@ export interface ListenerView {
   readonly clientCertificates?: string;
   /** PEM of the revocation lists of those authorities. */
   readonly clientRevocations?: string;
-  /** Whether a proxy opens it. */
-  readonly isProgrammed: boolean;
+  /** Whether proxies are told of it: it is programmed, or may be served by one that holds more than we know of. */
+  readonly isTold: boolean;
   /** By type: Accepted, Conflicted, Programmed, ResolvedRefs. */
   readonly conditions: Readonly<Record<string, ObjectVerdict>>;
 }
@@ -67,7 +67,8 @@ export function viewListeners(
       : acceptance(listener, role, { tls, clients });
     const conflict = conflicts.get(listener.name);
     const references = tls.problem ?? clients?.problem ?? kinds.problem;
-    const isServed = accepted.status === 'True' && !conflict && !tls.isBroken;
+    const isValid = accepted.status === 'True' && !conflict;
+    const isServed = isValid && !tls.isBroken;
     return {
       name: listener.name,
       index,
@@ -80,7 +81,7 @@ export function viewListeners(
       ...(clients?.clientCa
         ? { clientCertificates: clients.certificates, clientRevocations: clients.revocations }
         : {}),
-      isProgrammed: isServed,
+      isTold: isServed || (isValid && tls.isKept === true),
       conditions: {
         Accepted: conflict && accepted.status === 'True' ? no(conflict.reason, conflict.message) : accepted,
         Conflicted: conflict

@@ -8,6 +8,8 @@ export interface ServedCertificate {
   readonly problem?: string;
   /** When time alone changes this, in ms since 1970; absent: never. */
   readonly changesAtMs?: number;
+  /** Proxies may hold a better one than we know of: nothing good of the Secret has been seen since we started. */
+  readonly keepsLast?: true;
 }
 
 /** `last`: the last content of the Secret that could be used, and was valid then. */
@@ -30,11 +32,17 @@ export function servedCertificate(
     };
   }
   const serving = now.kind === 'certificate' ? now : last;
-  if (!serving) return { problem };
+  if (!serving) {
+    const meanwhile = 'proxies that hold its last good certificate go on with that, others refuse connections';
+    return { problem: `${problem}; ${meanwhile}`, keepsLast: true };
+  }
+  const isBest = last !== undefined;
   const which = serving === now ? 'it serves all the same' : 'the last good certificate serves, which has ended too';
+  const why = isBest ? 'there is no better one' : 'but proxies that hold a better one go on with that';
   return {
     certificate: serving,
-    problem: `${problem}; ${which}: there is no better one`,
+    problem: `${problem}; ${which}${isBest ? ':' : ','} ${why}`,
+    ...(isBest ? {} : { keepsLast: true as const }),
     ...(beginsMs < Infinity ? { changesAtMs: beginsMs } : {}),
   };
 }

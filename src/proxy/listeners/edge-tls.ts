@@ -1,5 +1,5 @@
 /** Secure contexts of gateways' servers, made once a set of secrets. */
-import { constants } from 'node:crypto';
+import { constants, createPrivateKey } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { EdgeTls, TlsSecret } from '../../api/l7/index.ts';
 
@@ -16,7 +16,7 @@ export function serverContext(tls: EdgeTls, secrets: ReadonlyMap<string, TlsSecr
   const used = names.map((name) => secrets.get(name));
   const known = contexts.get(tls);
   if (known && known.secrets.every((secret, i) => secret === used[i])) return known.context;
-  const certificates = tls.certificates.map((name) => certificateOf(name, secrets.get(name)));
+  const certificates = certificatesOf(tls.certificates, secrets);
   const ca = tls.clientCa && secrets.get(tls.clientCa.secret)?.caCertificates;
   if (tls.clientCa && ca === undefined) throw new Error(`secret ${tls.clientCa.secret} has no CA certificates`);
   const context: ServerContext = {
@@ -36,8 +36,20 @@ export function serverContext(tls: EdgeTls, secrets: ReadonlyMap<string, TlsSecr
   return context;
 }
 
-function certificateOf(name: string, secret: TlsSecret | undefined): { certificateChain: string; privateKey: string } {
-  const { certificateChain, privateKey } = secret ?? {};
-  if (certificateChain === undefined || privateKey === undefined) throw new Error(`secret ${name} has no certificate`);
-  return { certificateChain, privateKey };
+interface CertificatePair {
+  readonly certificateChain: string;
+  readonly privateKey: string;
+}
+
+/** One of each kind of key: another than the control plane counted on may be kept under a name. */
+function certificatesOf(names: readonly string[], secrets: ReadonlyMap<string, TlsSecret>): CertificatePair[] {
+  const byKind = new Map<string | undefined, CertificatePair>();
+  for (const name of names) {
+    const { certificateChain, privateKey } = secrets.get(name) ?? {};
+    if (certificateChain === undefined || privateKey === undefined) continue;
+    const { asymmetricKeyType: kind } = createPrivateKey(privateKey);
+    if (!byKind.has(kind)) byKind.set(kind, { certificateChain, privateKey });
+  }
+  if (byKind.size > 0) return [...byKind.values()];
+  throw new Error(`secret ${names.join(' and ')} has no certificate that can be used`);
 }
