@@ -37,7 +37,7 @@ if [ -n "$dev" ] && [ -n "$system" ] && [ "$(id -u)" = 0 ] && command -v apt-get
   python=
   /usr/bin/python3 -c 'import h2' >/dev/null 2>&1 || python="h2-of-python=python3-h2"
   # shellcheck disable=SC2086
-  (install_system promtool=prometheus dig=bind9-dnsutils openssl=openssl iptables-restore=iptables nginx=nginx-light haproxy=haproxy $python) ||
+  (install_system promtool=prometheus dig=bind9-dnsutils openssl=openssl iptables-restore=iptables nginx=nginx-light haproxy=haproxy zsh=zsh fish=fish $python) ||
     echo "ambit: goes on without them; the tests that need them are skipped" >&2
 fi
 # What tests stand beside what they test.

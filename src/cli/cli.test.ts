@@ -177,6 +177,8 @@ describe('completion', () => {
   it('offers the values of an option, and files where there are none', async () => {
     assert.deepEqual(await candidates('status', '-o'), ['table', 'json', 'yaml']);
     assert.deepEqual(await candidates('status', '--output'), ['table', 'json', 'yaml']);
+    // As bash parts a word.
+    assert.deepEqual(await candidates('status', '--output', '='), ['table', 'json', 'yaml']);
     assert.deepEqual(await candidates('up', '-f'), []);
     assert.ok((await candidates('up', '-f', 'x.yaml')).includes('--nodes'));
   });

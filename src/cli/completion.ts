@@ -3,10 +3,11 @@ import { Argument, Command, type Option } from 'commander';
 import { completedNames, type CompletedLine } from './completion-names.ts';
 import type { CliContext } from './context.ts';
 
+/** A word like `--output=t` is completed behind its equals sign, as a value of the option. */
 const scripts: Readonly<Record<string, string>> = {
   bash: `_ambit() {
-  local IFS=$'\\n'
-  COMPREPLY=($(compgen -W "$("\${COMP_WORDS[0]/#\\~/$HOME}" complete -- "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  local IFS=$'\\n' current="\${COMP_WORDS[COMP_CWORD]#=}"
+  COMPREPLY=($(compgen -W "$("\${COMP_WORDS[0]/#\\~/$HOME}" complete -- "\${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "$current"))
 }
 complete -o default -F _ambit ambit
 `,
@@ -14,30 +15,50 @@ complete -o default -F _ambit ambit
 _ambit() {
   local -a words_so_far candidates
   words_so_far=("\${words[@]:1:$((CURRENT - 2))}")
-  candidates=("\${(@f)$(\${~words[1]} complete -- "\${words_so_far[@]}" 2>/dev/null)}")
+  if [[ $PREFIX == --*=* ]]; then
+    words_so_far+=("\${PREFIX%%=*}")
+    compset -P 1 '*='
+  fi
+  candidates=(\${(f)"$(\${~words[1]} complete -- "\${words_so_far[@]}" 2>/dev/null)"})
   compadd -a candidates || _files
 }
-compdef _ambit ambit
+if [[ $funcstack[1] == _ambit ]]; then _ambit "$@"; else compdef _ambit ambit; fi
 `,
   fish: `function __ambit_candidates
   set -l words (commandline -opc)
-  set -l found ($words[1] complete -- $words[2..] 2>/dev/null)
-  if set -q found[1]
-    string join -- \\n $found
-  else
-    __fish_complete_path (commandline -ct)
+  set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
+  set -l token (commandline -ct)
+  set -l prefix (string match -r -- '^--[^=]+=' "$token")
+  set -l option
+  if set -q prefix[1]
+    set option (string trim -r -c = -- $prefix)
+  end
+  set -l found ($program complete -- $words[2..] $option 2>/dev/null)
+  if not set -q found[1]
+    set found (__fish_complete_path (string replace -- "$prefix" '' "$token"))
+  end
+  for each in $found
+    printf '%s\\n' "$prefix$each"
   end
 end
 complete -c ambit -f -a '(__ambit_candidates)'
 `,
 };
 
-/** \`completion\` prints a script; the hidden \`complete\` is what the scripts call. */
+const examples = `
+Examples:
+  source <(ambit completion bash)    in ~/.bashrc
+  source <(ambit completion zsh)     in ~/.zshrc, after compinit
+  ambit completion fish | source     in ~/.config/fish/config.fish`;
+
+/** `completion` prints a script; the hidden `complete` is what the scripts call. */
 export function completionCommand(context: CliContext, program: Command): Command {
   const complete = new Command('complete')
     .argument('[words...]')
     .allowUnknownOption()
-    .action(async (words: readonly string[]) => {
+    .action(async (given: readonly string[]) => {
+      // Bash makes three words of `--output=table`.
+      const words = given.filter((word) => word !== '=');
       const line = lineOf(program, words);
       const names = line ? await completedNames(context, line) : [];
       const all = new Set([...names, ...candidates(program, words)]);
@@ -47,7 +68,7 @@ export function completionCommand(context: CliContext, program: Command): Comman
   return new Command('completion')
     .description('print a tab completion script')
     .addArgument(new Argument('<shell>', 'which shell').choices(Object.keys(scripts)))
-    .addHelpText('after', '\nExample:\n  source <(ambit completion bash)')
+    .addHelpText('after', examples)
     .action((shell: string) => void context.out.write(scripts[shell] ?? ''));
 }
 
