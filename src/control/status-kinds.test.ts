@@ -82,14 +82,18 @@ describe('the statuses that the control plane writes', () => {
       });
     entry({ resolution: 'DYNAMIC_DNS' });
     assert.deepEqual(reasons(judged(kinds.ServiceEntry, 'shop/e')), {
-      ZtunnelAccepted: 'UnsupportedValue',
+      ZtunnelAccepted: 'Accepted',
       'istio.io/WaypointMissing': 'NoWaypointForWildcardService',
     });
     entry({ resolution: 'DYNAMIC_DNS' }, { 'istio.io/use-waypoint': 'wp' });
     assert.deepEqual(reasons(judged(kinds.ServiceEntry, 'shop/e')), {
-      ZtunnelAccepted: 'UnsupportedValue',
+      ZtunnelAccepted: 'Accepted',
       'istio.io/WaypointBound': 'WaypointIsNotReady',
     });
+    const wide = judged(kinds.ServiceEntry, 'shop/e')?.fields?.['addresses'];
+    assert.ok(Array.isArray(wide) && wide.length === 2, 'clients need an address to come by');
+    entry({ resolution: 'DYNAMIC_DNS', hosts: ['*'] }, { 'istio.io/use-waypoint': 'wp' });
+    assert.equal(reasons(judged(kinds.ServiceEntry, 'shop/e'))['ZtunnelAccepted'], 'UnsupportedValue');
     entry({ resolution: 'DNS', hosts: ['a.example.com'] });
     const told = judged(kinds.ServiceEntry, 'shop/e');
     assert.equal(told?.generation, 2);

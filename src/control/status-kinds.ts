@@ -162,7 +162,8 @@ export function statusKinds(
 const waypointMissing: Verdict = {
   status: 'True',
   reason: 'NoWaypointForWildcardService',
-  message: 'the hosts are resolved request by request, which a waypoint alone can do: label it istio.io/use-waypoint',
+  message:
+    'the hosts are resolved request by request, which a waypoint alone can do: without the label istio.io/use-waypoint clients go where their own resolver says',
 };
 
 /** Tells the writer of every change that its kinds see. */

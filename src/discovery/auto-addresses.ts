@@ -9,7 +9,7 @@
 import { hash } from 'node:crypto';
 import type { ServiceEntry } from '../api/istio.ts';
 import { canonicalIp, cidrContains, formatIp, parseCidr, tryParseIp } from '../lib/ip.ts';
-import { hostsOf, isPassthrough, isWildcard } from './service-entry.ts';
+import { hostsOf, isDynamic, isDynamicHost, isPassthrough, isWildcard } from './service-entry.ts';
 
 /** An item of `status.addresses`. */
 export interface EntryAddress {
@@ -37,7 +37,7 @@ const blocks = [parseCidr('240.240.0.0/16'), parseCidr('2001:2::/48')];
 /** A space that is full to nine tenths takes ten tries. */
 const maxTries = 512;
 
-/** None for what goes to its own addresses, for names that are many, and for entries that are labelled so. */
+/** None for what goes to its own addresses, and for entries that are labelled so. */
 export function wantsAddresses(entry: ServiceEntry): boolean {
   const { addresses = [] } = entry.spec;
   const label = entry.metadata.labels?.[optOutLabel];
@@ -64,7 +64,7 @@ export function allocateAddresses({ entry, isTaken }: AllocationRequest): Alloca
     const isLeftOver = written.length > 0 && written.every(({ value }) => isOurs(value));
     return { inForce: new Map(), wanted: isLeftOver ? [] : undefined, without: [] };
   }
-  const hosts = hostsOf(entry).filter((host) => !isWildcard(host));
+  const hosts = hostsOf(entry).filter(isDynamic(entry) ? isDynamicHost : (host) => !isWildcard(host));
   const used = new Set<string>();
   const inForce = new Map<string, readonly string[]>();
   for (const host of hosts) {

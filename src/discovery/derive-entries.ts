@@ -4,11 +4,11 @@ import type { ServiceEntry } from '../api/istio.ts';
 import { serviceKey, type NetworkId } from '../api/names.ts';
 import type { MeshAddress, MeshService } from '../api/workload.ts';
 import type { Collection, Graph, Reader } from '../collection/index.ts';
-import { allocateAddresses, claimedAddresses, claimRank, type Allocation } from './auto-addresses.ts';
+import { allocateAddresses, claimedAddresses, claimRank, wantsAddresses, type Allocation } from './auto-addresses.ts';
 import { exported } from './export-to.ts';
 import type { NamespaceProfiles } from './namespace-profile.ts';
 import { clusterOfKey } from './object-key.ts';
-import { entryProblems, entryServices, hostsOf } from './service-entry.ts';
+import { entryProblems, entryServices, hostsOf, isDynamic } from './service-entry.ts';
 import type { WaypointBinding } from './waypoint-binding.ts';
 
 export interface DerivedEntries {
@@ -98,6 +98,10 @@ export function deriveEntries(graph: Graph, inputs: EntryInputs): DerivedEntries
     }
     const problems = entryProblems(entry);
     for (const host of read.get(allocations, key)?.without ?? []) problems.push(`no address is left for ${host}`);
+    if (isDynamic(entry) && (entry.spec.addresses ?? []).length === 0 && !wantsAddresses(entry))
+      problems.push(
+        'its hosts get no address, by its label: clients do not come to the waypoint that would resolve them',
+      );
     const lost = hostsOf(entry).flatMap((host) => {
       const winner = winnerOf(entry, key, host, read);
       return winner === undefined ? [] : [`${host} is described by ${winner}; only endpoints are added to it`];

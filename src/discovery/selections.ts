@@ -9,7 +9,7 @@ import type { Selectable } from './derive-policies.ts';
 import { isMeshService, serviceHostname } from './mesh-service.ts';
 import { clusterOfKey, labelIndexKeys, selectorIndexKey } from './object-key.ts';
 import { portsOfEntry, portsOfService, type NamedPort } from './ports.ts';
-import { hostsOf, isPassthrough } from './service-entry.ts';
+import { hostsOf, isDynamic, isPassthrough } from './service-entry.ts';
 
 /** As little of a Service as its endpoints need: what else changes of it recomputes none of them. */
 export interface ServiceFacts {
@@ -68,7 +68,7 @@ export function deriveSelections(
   const byEntries = graph.flatMap('selections of entries', inputs.entries, (entry, name) => {
     const { namespace = '' } = entry.metadata;
     const { workloadSelector } = entry.spec;
-    if (!workloadSelector || isPassthrough(entry)) return [];
+    if (!workloadSelector || isPassthrough(entry) || isDynamic(entry)) return [];
     const keys = hostsOf(entry).map((host) => serviceKey(namespace, host));
     const selection: Selection = {
       namespace,

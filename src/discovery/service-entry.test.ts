@@ -43,6 +43,52 @@ describe('a ServiceEntry', () => {
     assert.equal(world.addresses.size, 1);
   });
 
+  it('that resolves on request has addresses by which clients come to its waypoint, and no endpoints', () => {
+    const world = openWorld();
+    const labels = { 'istio.io/use-waypoint': 'wp' };
+    const spec: Parameters<typeof serviceEntry>[1] = {
+      hosts: ['*.example.com', '*', 'api.example.org'],
+      resolution: 'DYNAMIC_DNS',
+      endpoints: [{ address: '10.5.0.1' }],
+      ports: [
+        { number: 443, name: 'tls', protocol: 'TLS' },
+        { number: 9000, name: 'raw', protocol: 'TCP' },
+      ],
+    };
+    const status = { addresses: [{ value: '240.240.7.7', host: '*.example.com' }] };
+    const entry = { ...serviceEntry('ext', spec, { labels }), status } as ReturnType<typeof serviceEntry>;
+    world.put(world.sources.serviceEntries, entry);
+    assert.deepEqual(world.service('shop/*.example.com')?.addresses, [{ network: '', ip: '240.240.7.7' }]);
+    // A waypoint that is asked for is not done without because it is not there.
+    assert.ok(world.service('shop/*.example.com')?.waypoint);
+    assert.deepEqual(
+      ['shop/*', 'shop/api.example.org'].map((key) => world.service(key)?.addresses),
+      [[], []],
+    );
+    assert.equal(world.workload(`${uid}/10.5.0.1`), undefined);
+    const { status: accepted, message = '' } = world.statuses.entries.get('Kubernetes/shop/ext') ?? {};
+    assert.equal(accepted, 'False');
+    for (const problem of [
+      /host \* does not begin with/,
+      /host api\.example\.org does not/,
+      /port 9000 is neither HTTP nor TLS/,
+      /endpoints are not used/,
+    ])
+      assert.match(message, problem);
+    const optedOut = { ...labels, 'networking.istio.io/enable-autoallocate-ip': 'false' };
+    const only = { hosts: ['*.example.com'], resolution: 'DYNAMIC_DNS' as const };
+    world.put(world.sources.serviceEntries, serviceEntry('ext', only, { labels: optedOut }));
+    assert.match(world.statuses.entries.get('Kubernetes/shop/ext')?.message ?? '', /get no address, by its label/);
+  });
+
+  it('that resolves on request does nothing where no waypoint is asked for', () => {
+    const world = openWorld();
+    const status = { addresses: [{ value: '240.240.7.7', host: '*.example.com' }] };
+    const entry = serviceEntry('ext', { hosts: ['*.example.com'], resolution: 'DYNAMIC_DNS' });
+    world.put(world.sources.serviceEntries, { ...entry, status } as ReturnType<typeof serviceEntry>);
+    assert.deepEqual(world.service('shop/*.example.com')?.addresses, []);
+  });
+
   it('lists endpoints with ports, place, weight, network and identity', () => {
     const world = openWorld();
     world.put(

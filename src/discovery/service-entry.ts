@@ -5,6 +5,7 @@ import type { LoadBalancing, MeshService, NetworkAddress } from '../api/workload
 import { canonicalIp, formatIp, tryParseCidr, tryParseIp } from '../lib/ip.ts';
 import { exported } from './export-to.ts';
 import type { NamespaceProfile } from './namespace-profile.ts';
+import { portProtocol, type PortProtocol } from './l7/port-protocol.ts';
 import { portsOfEntry, servicePorts } from './ports.ts';
 import { loadBalancingBy, trafficDistributionAnnotation } from './traffic-distribution.ts';
 import type { WaypointBinding } from './waypoint-binding.ts';
@@ -40,10 +41,13 @@ export function entryServices(entry: ServiceEntry, context: EntryContext): MeshS
     name,
     namespace,
     hostname,
+    // Without a waypoint nobody would resolve the names: then clients get the addresses that their own resolvers know.
     addresses:
-      declared.length > 0
-        ? declared
-        : (context.allocated.get(hostname) ?? []).map((ip) => ({ network: context.network, ip })),
+      isDynamic(entry) && !binding
+        ? []
+        : declared.length > 0
+          ? declared
+          : (context.allocated.get(hostname) ?? []).map((ip) => ({ network: context.network, ip })),
     ports: servicePorts(portsOfEntry(entry)),
     subjectAltNames: entry.spec.subjectAltNames ?? [],
     ...(binding?.waypoint ? { waypoint: binding.waypoint } : {}),
@@ -60,9 +64,7 @@ export function entryServices(entry: ServiceEntry, context: EntryContext): MeshS
 export function entryProblems(entry: ServiceEntry): string[] {
   const { addresses = [], endpoints = [], resolution } = entry.spec;
   return [
-    ...(resolution === 'DYNAMIC_DNS'
-      ? ['resolution DYNAMIC_DNS: hosts are not resolved request by request: name each of them, with resolution DNS']
-      : []),
+    ...(isDynamic(entry) ? dynamicProblems(entry) : []),
     ...addresses
       .filter((text) => !tryParseCidr(text))
       .map((text) => `address ${JSON.stringify(text)} is no IP or CIDR`),
@@ -80,7 +82,7 @@ function endpointProblem(address: string, resolution: ServiceEntry['spec']['reso
 /** The endpoints that ztunnels can use. */
 export function usableEndpoints(entry: ServiceEntry): NonNullable<ServiceEntry['spec']['endpoints']> {
   const { endpoints = [], resolution } = entry.spec;
-  return isPassthrough(entry)
+  return isPassthrough(entry) || isDynamic(entry)
     ? []
     : endpoints.filter(({ address = '' }) => endpointProblem(address, resolution) === undefined);
 }
@@ -88,6 +90,35 @@ export function usableEndpoints(entry: ServiceEntry): NonNullable<ServiceEntry['
 /** Goes where the client connected to: resolution NONE, which is the default. */
 export function isPassthrough(entry: ServiceEntry): boolean {
   return (entry.spec.resolution ?? 'NONE') === 'NONE';
+}
+
+/** Has no endpoints: its waypoint resolves the host that each request names. */
+export function isDynamic(entry: ServiceEntry): boolean {
+  return entry.spec.resolution === 'DYNAMIC_DNS';
+}
+
+/** Whether the host stands for names that may be resolved on request: `*` would be all there are. */
+export function isDynamicHost(host: string): boolean {
+  return /^\*\.[^*]+$/.test(host);
+}
+
+/** What the webhook refuses, where nobody asked it. */
+function dynamicProblems(entry: ServiceEntry): string[] {
+  const { endpoints = [], ports = [], workloadSelector } = entry.spec;
+  const why = 'resolution DYNAMIC_DNS';
+  return [
+    ...hostsOf(entry)
+      .filter((host) => !isDynamicHost(host))
+      .map((host) => `${why}: host ${host} does not begin with *., so that its names are not resolved`),
+    ...ports
+      .filter(({ number, name, protocol }) => namesNoHost(portProtocol({ port: number, name, appProtocol: protocol })))
+      .map(({ number }) => `${why}: port ${number} is neither HTTP nor TLS, which name a host: it is not served`),
+    ...(endpoints.length > 0 || workloadSelector ? [`${why}: endpoints are not used`] : []),
+  ];
+}
+
+function namesNoHost(protocol: PortProtocol): boolean {
+  return protocol === 'tcp' || protocol === 'udp';
 }
 
 const passthrough: LoadBalancing = { routingPreference: [], mode: 'passthrough', healthPolicy: 'allow-all' };

@@ -179,6 +179,7 @@ const samples: readonly ProxyResource[] = [
     port: 80,
     subset: 'v1',
     members: [{ workload: 'Kubernetes//Pod/shop/reviews-v1' as WorkloadUid }],
+    requestedHosts: { pattern: '*.example.com', port: 443 },
     protocol: 'auto',
     throughWaypoint: false,
     loadBalancer: {

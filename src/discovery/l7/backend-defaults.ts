@@ -23,6 +23,12 @@ const idleTimeoutMs = 3_600_000;
 export function defaultBackend({ name, need, service, isEdge, meshConfig }: BackendContext): Backend {
   const { port, subset, tunnels } = need;
   const protocol = service.ports.find((one) => one.port === port)?.protocol ?? 'auto';
+  const throughWaypoint = tunnels ? tunnels === 'to-waypoint' : isEdge && service.ingressUseWaypoint;
+  // Who is to resolve them is the waypoint, where that is gone through.
+  const requestedHosts =
+    service.isDynamic && !throughWaypoint && !tunnels
+      ? { pattern: service.hostname, port: hostPort(service, port) }
+      : undefined;
   return {
     kind: 'backend',
     name,
@@ -31,12 +37,17 @@ export function defaultBackend({ name, need, service, isEdge, meshConfig }: Back
     port,
     ...(subset === undefined ? {} : { subset }),
     protocol: tunnels ? 'tcp' : backendProtocol(protocol),
-    throughWaypoint: tunnels ? tunnels === 'to-waypoint' : isEdge && service.ingressUseWaypoint,
+    throughWaypoint,
     ...(tunnels ? { tunnelPort: hbonePort } : {}),
+    ...(requestedHosts ? { requestedHosts } : {}),
     loadBalancer: service.isPassthrough ? { kind: 'passthrough' } : { kind: 'least-request' },
     locality: defaultLocality(service, meshConfig),
     connectionPool: tunnels ? tunnelPool(meshConfig) : defaultPool(meshConfig),
   };
+}
+
+function hostPort({ ports }: L7Service, port: number): number {
+  return ports.find((one) => one.port === port)?.targetPort ?? port;
 }
 
 export function defaultPool(meshConfig: MeshConfig | undefined): ConnectionPool {
@@ -48,16 +59,16 @@ export function defaultPool(meshConfig: MeshConfig | undefined): ConnectionPool 
   };
 }
 
-/** What Linux does where nothing is said. */
-export function tcpKeepalive(of: {
-  readonly probes?: number | undefined;
-  readonly timeMs?: number | undefined;
-  readonly intervalMs?: number | undefined;
 function tunnelPool(meshConfig: MeshConfig | undefined): ConnectionPool {
   const pool = defaultPool(meshConfig);
   return { ...pool, connectTimeoutMs: Math.min(pool.connectTimeoutMs, tunnelConnectTimeoutMs) };
 }
 
+/** What Linux does where nothing is said. */
+export function tcpKeepalive(of: {
+  readonly probes?: number | undefined;
+  readonly timeMs?: number | undefined;
+  readonly intervalMs?: number | undefined;
 }): NonNullable<ConnectionPool['tcpKeepalive']> {
   return { timeMs: of.timeMs ?? 7_200_000, intervalMs: of.intervalMs ?? 75_000, probes: of.probes ?? 9 };
 }

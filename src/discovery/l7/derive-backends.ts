@@ -54,10 +54,16 @@ export function deriveBackends(
     const locality = ruled.locality ?? (plain.locality.forced ? undefined : meshConfig?.localityLbSetting);
     const chosen = withMembers(ruled.backend, ruled.labels, locality?.failoverPriority ?? [], at, inputs.members, read);
     const { backend, secrets } = byTlsPolicy(chosen, service, at, inputs, read);
-    return [backend, ...secrets].map(
+    return [atHttpsPort(backend), ...secrets].map(
       (resource) => [`${gateway}|${resource.kind}/${resource.name}`, { gateway, resource }] as const,
     );
   });
+}
+
+/** Nobody speaks TLS on the port of plain HTTP: of hosts that requests name it is the one of HTTPS then, as with Istio. */
+function atHttpsPort(backend: Backend): Backend {
+  const { requestedHosts: hosts, tls } = backend;
+  return tls && hosts?.port === 80 ? { ...backend, requestedHosts: { ...hosts, port: 443 } } : backend;
 }
 
 interface Ruled {

@@ -114,6 +114,40 @@ describe('what a waypoint is told', () => {
     assert.deepEqual(world.names('other/foreign'), ['listener/mesh', 'settings/default']);
   });
 
+  it('has hosts that are resolved on request, at the port that was declared, or that of HTTPS under TLS of ours', () => {
+    const world = openProxyWorld();
+    world.put(world.sources.gateways, waypoint('wp'));
+    const spec = {
+      hosts: ['*.example.com'],
+      resolution: 'DYNAMIC_DNS' as const,
+      ports: [
+        { number: 80, name: 'http', protocol: 'HTTP' },
+        { number: 8080, name: 'other', protocol: 'HTTP', targetPort: 80 },
+        { number: 443, name: 'tls', protocol: 'TLS' },
+        { number: 9000, name: 'raw', protocol: 'TCP' },
+      ],
+    };
+    world.put(world.sources.serviceEntries, serviceEntry('api', spec, uses('wp')));
+    const of = (name: string): unknown => world.resource('shop/wp', 'backend', name).requestedHosts;
+    assert.deepEqual(of('inbound-vip|80|http|*.example.com'), { pattern: '*.example.com', port: 80 });
+    assert.deepEqual(of('inbound-vip|8080|http|*.example.com'), { pattern: '*.example.com', port: 80 });
+    assert.deepEqual(of('inbound-vip|443|tcp|*.example.com'), { pattern: '*.example.com', port: 443 });
+    assert.deepEqual(
+      world.resource('shop/wp', 'service', 'shop/*.example.com').ports.map(({ port }) => port),
+      [80, 8080, 443],
+      'TCP names no host',
+    );
+    assert.deepEqual(
+      world.resource('shop/wp', 'routes', 'inbound-vip|80|http|*.example.com').hosts.map(({ domains }) => domains),
+      [['*.example.com']],
+    );
+    const rule =
+      'host: "*.example.com"\ntrafficPolicy: { portLevelSettings: [{ port: { number: 80 }, tls: { mode: SIMPLE } }] }';
+    world.put(world.sources.destinationRules, destinationRule('tls', rule));
+    assert.deepEqual(of('inbound-vip|80|http|*.example.com'), { pattern: '*.example.com', port: 443 });
+    assert.deepEqual(of('inbound-vip|8080|http|*.example.com'), { pattern: '*.example.com', port: 80 });
+  });
+
   it('has hosts of ServiceEntries, those that are resolved nowhere to where the client wanted to go', () => {
     const world = openProxyWorld();
     world.put(world.sources.gateways, waypoint('wp'));

@@ -8,7 +8,7 @@ import type { MeshAddress, MeshService } from '../../api/workload.ts';
 import type { Collection, Graph, Index, Reader } from '../../collection/index.ts';
 import type { DerivedEntries } from '../derive-entries.ts';
 import { isMeshService, serviceHostname } from '../mesh-service.ts';
-import { hostsOf, isPassthrough } from '../service-entry.ts';
+import { hostsOf, isDynamic, isDynamicHost, isPassthrough } from '../service-entry.ts';
 import type { WaypointBinding } from '../waypoint-binding.ts';
 import { coversHost } from './host-names.ts';
 import { portProtocol, type DeclaredPort } from './port-protocol.ts';
@@ -26,6 +26,8 @@ export interface L7Service {
   readonly canonical: boolean;
   /** Connections go where the client wanted to go (ServiceEntry without resolution). */
   readonly isPassthrough: boolean;
+  /** There are no endpoints: the host that a request names is resolved (ServiceEntry with DYNAMIC_DNS). */
+  readonly isDynamic: boolean;
   readonly loadBalancing: MeshService['loadBalancing'];
   /** That the servers may have. */
   readonly subjectAltNames: readonly string[];
@@ -37,6 +39,8 @@ export interface L7Port {
   readonly port: number;
   readonly name: string;
   readonly protocol: L7Protocol;
+  /** Of the hosts, where that is declared and there are no endpoints that have ports of their own. */
+  readonly targetPort?: number;
 }
 
 export interface L7Services {
@@ -92,7 +96,9 @@ export function deriveL7Services(graph: Graph, inputs: L7ServiceInputs): L7Servi
       const binding = read.get(entryBindings, objectKey);
       const origin = originOf('ServiceEntry', entry);
       const found = l7Service(mesh, { key, ports: l7Ports(ports), binding, origin });
-      return [[key, isPassthrough(entry) ? { ...found, isPassthrough: true } : found] as const];
+      if (isPassthrough(entry)) return [[key, { ...found, isPassthrough: true }] as const];
+      if (isDynamic(entry)) return [[key, dynamicService(found, entry)] as const];
+      return [[key, found] as const];
     });
   });
   const all = graph.join<L7Service>('all L7 services', [ofServices, ofEntries]);
@@ -138,11 +144,21 @@ function l7Service(mesh: MeshService, { key, ports, binding, origin }: L7Facts):
     exportTo: exportTo ?? (visibility === 'namespace' ? [namespace] : undefined),
     canonical,
     isPassthrough: false,
+    isDynamic: false,
     loadBalancing,
     subjectAltNames,
     ingressUseWaypoint,
     origin,
   };
+}
+
+function dynamicService(service: L7Service, { spec }: ServiceEntry): L7Service {
+  const ports = service.ports.flatMap((port) => {
+    if (port.protocol === 'tcp') return [];
+    const targetPort = spec.ports?.find(({ number }) => number === port.port)?.targetPort;
+    return [targetPort ? { ...port, targetPort } : port];
+  });
+  return { ...service, ports, isDynamic: isDynamicHost(service.hostname) };
 }
 
 function l7Ports(ports: readonly DeclaredPort[]): L7Port[] {
