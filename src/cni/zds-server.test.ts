@@ -172,11 +172,14 @@ test('the newest ztunnel gets the adds, all get the dels', async (t) => {
 });
 
 test('a ztunnel that does not answer is given up, with what it was asked', async (t) => {
-  const { server, pods, fd, connect } = open(t, 50);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { server, pods, fd, connect } = open(t, 5000);
   const peer = connect({ silent: true });
   await peer.until('snapshot-sent');
   pods.set('u1', servedPod('one', fd));
-  await rejects(server.add('u1'), { code: 'cni.no-ztunnel' });
+  const added = server.add('u1');
+  t.mock.timers.tick(5000);
+  await rejects(added, { code: 'cni.no-ztunnel' });
   await peer.closed;
   equal(server.connected, 0);
 });
