@@ -41,6 +41,7 @@ const statuses: Readonly<Record<string, Exclude<RpcStatus, 'ok'>>> = {
   'ca.malformed-csr': 'invalid-argument',
   'ca.weak-key': 'invalid-argument',
   'ca.expired': 'unavailable',
+  'ca.introducing': 'unavailable',
 };
 
 /** Refusals are logged with their reason; a bad request is the caller's own. */

@@ -14,6 +14,7 @@ export {
   createRotatingAuthority,
   fingerprint,
   mergeRoots,
+  type HeldSigner,
   type RetiringRoots,
   type RotatingAuthority,
   type RotationState,

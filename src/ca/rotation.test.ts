@@ -122,6 +122,67 @@ describe('rotation of the authority', () => {
     assert.equal(await signerOf(rotation), fingerprint(next.signerPem));
   });
 
+  describe('a signer that came while nobody was there to introduce it', () => {
+    const setUpHeld = async (): Promise<SetUp & { held: RotatingAuthority }> => {
+      const opened = await setUp();
+      const { clock, old, next, changes } = opened;
+      const sinceMs = clock.nowMs();
+      const held = createRotatingAuthority(next, {
+        clock,
+        retiring: { rootsPem: old.rootPem, untilMs: sinceMs + dayMs },
+        held: {
+          rootsPem: old.rootPem,
+          signer: fingerprint(old.signerPem),
+          sinceMs,
+          untilMs: sinceMs + 5 * minuteMs,
+        },
+      });
+      held.onChange(() => changes.push(held.state.kind));
+      return { ...opened, held };
+    };
+
+    test('signs nothing before its root is published', async () => {
+      const { clock, old, next, held, changes } = await setUpHeld();
+      assert.equal(held.state.kind, 'introducing');
+      assert.deepEqual(rootsOf(held), rootsOf(next, old));
+      assert.equal(held.signer, fingerprint(old.signerPem));
+      await assert.rejects(sign(held), { code: 'ca.introducing' });
+      await held.signServer({ dnsNames: ['istiod.istio-system'], ips: [] });
+      clock.advance(5 * minuteMs);
+      assert.equal(await signerOf(held), fingerprint(next.signerPem));
+      assert.equal(held.signer, fingerprint(next.signerPem));
+      assert.equal(held.state.kind, 'retiring');
+      assert.deepEqual(changes, ['retiring']);
+    });
+
+    test('waits on when the same comes again, and not when somebody says so', async () => {
+      const { clock, next, held } = await setUpHeld();
+      clock.advance(2 * minuteMs);
+      held.adopt(next, 4 * minuteMs);
+      clock.advance(minuteMs);
+      await assert.rejects(sign(held), { code: 'ca.introducing' });
+      clock.advance(minuteMs);
+      assert.equal(await signerOf(held), fingerprint(next.signerPem));
+      const other = await setUpHeld();
+      other.held.adopt(other.next, 0);
+      assert.equal(await signerOf(other.held), fingerprint(other.next.signerPem));
+      assert.equal(other.held.state.kind, 'steady');
+    });
+
+    test('gives way to one that is trusted, and to another that is not trusted either', async () => {
+      const { clock, old, held } = await setUpHeld();
+      const third = await createTestAuthority(clock);
+      clock.advance(4 * minuteMs);
+      held.adopt(third, 5 * minuteMs);
+      clock.advance(4 * minuteMs);
+      await assert.rejects(sign(held), { code: 'ca.introducing' });
+      held.adopt(old, 5 * minuteMs);
+      assert.equal(await signerOf(held), fingerprint(old.signerPem));
+      clock.advance(minuteMs);
+      assert.equal(await signerOf(held), fingerprint(old.signerPem));
+    });
+  });
+
   test('roots that were being retired before a restart are so after it', async () => {
     const { clock, old, next } = await setUp();
     const untilMs = clock.nowMs() + 3600_000;

@@ -5,6 +5,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '../lib/clock.ts';
+import { AmbitError } from '../lib/errors.ts';
 import { splitCertificates, validToMs, verifyChain } from '../identity/index.ts';
 import type { CertificateAuthority } from './authority.ts';
 
@@ -12,6 +13,19 @@ export interface RotationOptions {
   readonly clock: Clock;
   /** Published before this process started, and until when they stay beside what the first authority brings. */
   readonly retiring?: RetiringRoots;
+  /** The first authority came while no replica was there to introduce it, or one that did ended meanwhile. */
+  readonly held?: HeldSigner;
+}
+
+/** A signer that peers may not trust yet, without one before it that could go on. */
+export interface HeldSigner {
+  /** What is published: who is under one of these needs no wait. */
+  readonly rootsPem: string;
+  /** SHA-256 of the certificate that signed before. */
+  readonly signer: string;
+  /** When it first came, and from when on it signs. */
+  readonly sinceMs: number;
+  readonly untilMs: number;
 }
 
 export interface RetiringRoots {
@@ -21,13 +35,15 @@ export interface RetiringRoots {
 
 export type RotationState =
   | { readonly kind: 'steady' }
-  /** The next signer's roots are published; it signs from then on. */
+  /** The next signer's roots are published; it signs from then on. Until then the one before does, unless it went with a restart. */
   | { readonly kind: 'introducing'; readonly untilMs: number }
   /** The signer's predecessors' roots are still published. */
   | { readonly kind: 'retiring'; readonly untilMs: number };
 
 export interface RotatingAuthority extends CertificateAuthority {
   readonly state: RotationState;
+  /** SHA-256 of the certificate that signs now, or that did last. */
+  readonly signer: string;
   /**
    * Takes up other material. The same signer: its roots are the mesh's from now on, others are dropped at once. Another
    * signer: it signs as soon as everybody trusts it, which is at once under a root that is published already, else
@@ -54,12 +70,16 @@ class Rotation implements RotatingAuthority {
   #next: { readonly authority: CertificateAuthority; readonly sinceMs: number; readonly untilMs: number } | undefined;
   #retiring: RetiringRoots | undefined;
   #cancelTimer: () => void = () => {};
+  /** Nothing is signed for workloads meanwhile: what they have goes on, and a leaf that peers refuse would break it. */
+  #held: HeldSigner | undefined;
+  #cancelHold: () => void = () => {};
   /** When the last leaf ends that was signed here. */
   #lastLeafEndsMs = 0;
 
-  constructor(first: CertificateAuthority, { clock, retiring }: RotationOptions) {
+  constructor(first: CertificateAuthority, { clock, retiring, held }: RotationOptions) {
     this.#current = first;
     this.#clock = clock;
+    if (held) this.#hold(held);
     if (retiring) this.#retire(retiring.rootsPem, retiring.untilMs);
   }
 
@@ -75,12 +95,18 @@ class Rotation implements RotatingAuthority {
     return this.#current.chainPem;
   }
 
+  get signer(): string {
+    return this.#held?.signer ?? fingerprint(this.#current.signerPem);
+  }
+
   get state(): RotationState {
+    if (this.#held) return { kind: 'introducing', untilMs: this.#held.untilMs };
     if (this.#next) return { kind: 'introducing', untilMs: this.#next.untilMs };
     return this.#retiring ? { kind: 'retiring', untilMs: this.#retiring.untilMs } : { kind: 'steady' };
   }
 
   async signWorkload(request: Parameters<CertificateAuthority['signWorkload']>[0]): Promise<string[]> {
+    if (this.#held) throw tooEarly(this.#held.untilMs);
     const answer = await this.#current.signWorkload(request);
     const [leaf = ''] = answer;
     this.#lastLeafEndsMs = Math.max(this.#lastLeafEndsMs, validToMs(new X509Certificate(leaf)));
@@ -94,6 +120,11 @@ class Rotation implements RotatingAuthority {
   }
 
   adopt(next: CertificateAuthority, introduceMs: number): void {
+    if (this.#held && introduceMs > 0) {
+      this.#adoptHeld(this.#held, next, introduceMs);
+      return this.#tell();
+    }
+    this.#release();
     const isOtherSigner = fingerprint(next.signerPem) !== fingerprint(this.#current.signerPem);
     const isWaited = this.#next && fingerprint(this.#next.authority.signerPem) === fingerprint(next.signerPem);
     if (isOtherSigner && introduceMs > 0 && isWaited && this.#next) {
@@ -117,6 +148,32 @@ class Rotation implements RotatingAuthority {
 
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
+  }
+
+  #adoptHeld(held: HeldSigner, next: CertificateAuthority, introduceMs: number): void {
+    const isSame = fingerprint(next.signerPem) === fingerprint(this.#current.signerPem);
+    const nowMs = this.#clock.nowMs();
+    if (!isSame && chainsTo(next, held.rootsPem, nowMs)) {
+      this.#release();
+      return this.#switch(next);
+    }
+    this.#current = next;
+    const sinceMs = isSame ? held.sinceMs : nowMs;
+    this.#hold({ ...held, sinceMs, untilMs: sinceMs + introduceMs });
+  }
+
+  #hold(held: HeldSigner): void {
+    this.#cancelHold();
+    this.#held = held;
+    this.#cancelHold = this.#clock.after(Math.max(held.untilMs - this.#clock.nowMs(), 0), () => {
+      this.#release();
+      this.#tell();
+    });
+  }
+
+  #release(): void {
+    this.#cancelHold();
+    this.#held = undefined;
   }
 
   #introduce(authority: CertificateAuthority, sinceMs: number, introduceMs: number): void {
@@ -150,6 +207,14 @@ class Rotation implements RotatingAuthority {
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+function tooEarly(untilMs: number): AmbitError {
+  const until = new Date(untilMs).toISOString();
+  return new AmbitError(`Cannot sign yet: the roots of the new signer are being published, until ${until}`, {
+    code: 'ca.introducing',
+    blame: 'internal',
+  });
 }
 
 /** Each certificate once, in the order of their coming. */

@@ -13,6 +13,7 @@ import {
   mergeRoots,
   openMaterial,
   type CertificateAuthority,
+  type HeldSigner,
   type RetiringRoots,
   type RotatingAuthority,
 } from '../ca/index.ts';
@@ -20,7 +21,7 @@ import { isKubeError, startInformer, type EventRecorder, type Informer, type Kub
 import { systemClock, type Clock } from '../lib/clock.ts';
 import { AmbitError, messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
-import { publishedRoots, rootCertConfigMap } from './root-cert-config-maps.ts';
+import { publishedTrust, rootCertConfigMap, type PublishedTrust } from './root-cert-config-maps.ts';
 
 export interface AuthorityOptions {
   readonly client: KubeClient;
@@ -60,6 +61,8 @@ class AuthorityStore {
   /** Which Secret, in which content, was taken up or refused last. */
   #seen = '';
   #inUse: string | undefined;
+  /** There was no material at all, of anybody: what is published is of a mesh that is no more. */
+  #isNew = false;
   #work: Promise<void> = Promise.resolve();
   #cancelRetry: () => void = () => {};
 
@@ -80,6 +83,7 @@ class AuthorityStore {
     await Promise.all([this.#given.synced, this.#own.synced]);
     if (this.#given.store.size === 0 && this.#own.store.size === 0) {
       log.info('no certificate authority yet: making one', { secret: `${this.#options.namespace}/${ownSecret}` });
+      this.#isNew = true;
       await this.#create();
     }
     this.#look();
@@ -154,9 +158,19 @@ class AuthorityStore {
         `Signer ${place.signer}: ${state.kind} ${until.until ?? ''}`.trim(),
       );
     } else {
-      const retiring = await this.#retiringRoots(next);
-      this.#authority = createRotatingAuthority(next, { clock: this.#clock, ...(retiring ? { retiring } : {}) });
+      const published = await this.#published();
+      const held = this.#heldSigner(next, published, introduceMs);
+      const retiring = this.#retiringRoots(next, published);
+      this.#authority = createRotatingAuthority(next, {
+        clock: this.#clock,
+        ...(retiring ? { retiring } : {}),
+        ...(held ? { held } : {}),
+      });
       log.info('certificate authority opened', place);
+      if (held) {
+        const until = new Date(held.untilMs).toISOString();
+        log.warn('the signer is not introduced yet: nothing is signed for workloads before', { ...place, until });
+      }
       this.#first.resolve(this.#authority);
     }
     onMaterial?.(undefined);
@@ -182,11 +196,32 @@ class AuthorityStore {
     return openMaterial(files, { clock: this.#clock, trustDomain: this.#options.trustDomain });
   }
 
-  /** What the mesh trusted before this process started and its material no longer names, as far as leaves may live. */
-  async #retiringRoots(first: CertificateAuthority): Promise<RetiringRoots | undefined> {
+  async #published(): Promise<PublishedTrust> {
     const { client, namespace, signal } = this.#options;
     const map = await tryGet(() => client.get(kinds.ConfigMap, rootCertConfigMap, namespace, signal));
-    const { rootsPem, retiringUntilMs } = publishedRoots(map as ConfigMap | undefined);
+    return publishedTrust(map as ConfigMap | undefined);
+  }
+
+  /**
+   * Another signer than the one that was published, given while nobody was here to introduce it, or introduced by a process that
+   * ended meanwhile: peers may not trust it yet.
+   */
+  #heldSigner(first: CertificateAuthority, published: PublishedTrust, introduceMs: number): HeldSigner | undefined {
+    const nowMs = this.#clock.nowMs();
+    const own = fingerprint(first.signerPem);
+    const { rootsPem, signer = own, introducingUntilMs = nowMs } = published;
+    if (this.#isNew || rootsPem === undefined) return undefined;
+    const isPublished = chainsTo(first, rootsPem, nowMs);
+    if (isPublished && signer === own) return undefined;
+    const untilMs = isPublished ? Math.min(introducingUntilMs, nowMs + introduceMs) : nowMs + introduceMs;
+    return untilMs > nowMs ? { rootsPem, signer, sinceMs: untilMs - introduceMs, untilMs } : undefined;
+  }
+
+  /** What the mesh trusted before this process started and its material no longer names, as far as leaves may live. */
+  #retiringRoots(
+    first: CertificateAuthority,
+    { rootsPem, retiringUntilMs }: PublishedTrust,
+  ): RetiringRoots | undefined {
     const nowMs = this.#clock.nowMs();
     if (rootsPem === undefined || mergeRoots(first.rootPem, rootsPem) === mergeRoots(first.rootPem)) return undefined;
     if (retiringUntilMs !== undefined && retiringUntilMs > nowMs) return { rootsPem, untilMs: retiringUntilMs };

@@ -1,5 +1,5 @@
 /** The mesh's authority, opened however long the API server takes to come, and what of it everybody is to trust. */
-import { fingerprint, type RotatingAuthority, type RotationState } from '../ca/index.ts';
+import type { RotatingAuthority, RotationState } from '../ca/index.ts';
 import { createBackoff } from '../lib/backoff.ts';
 import { sleep } from '../lib/clock.ts';
 import { codeOf, messageOf } from '../lib/errors.ts';
@@ -33,12 +33,12 @@ export async function openMeshAuthority(options: MeshAuthorityOptions): Promise<
 }
 
 /** As it is now. */
-export function trustOf({ rootPem, signerPem, state }: RotatingAuthority): Trust {
-  const signer = fingerprint(signerPem);
+export function trustOf({ rootPem, signer, state }: RotatingAuthority): Trust {
   switch (state.kind) {
     case 'steady':
       return { rootPem, signer };
     case 'introducing':
+      return { rootPem, signer, introducingUntilMs: state.untilMs, retiringUntilMs: retiringUntilMs(state) };
     case 'retiring':
       return { rootPem, signer, retiringUntilMs: retiringUntilMs(state) };
   }

@@ -11,11 +11,15 @@ const rootsKey = 'root-cert.pem';
 const signerKey = 'signer.sha256';
 /** How long roots stay that the authority's material no longer names: whoever starts next must know. */
 const retiringAnnotation = 'ambit.io/retiring-roots-until';
+/** How long roots are published before anything is signed under them: whoever starts meanwhile must wait, too. */
+const introducingAnnotation = 'ambit.io/introducing-roots-until';
 
 export interface Trust {
   readonly rootPem: string;
   /** SHA-256 of the certificate that signs now. */
   readonly signer: string;
+  /** The next signer signs from this time on. */
+  readonly introducingUntilMs?: number;
   /** Some of the roots go at this time. */
   readonly retiringUntilMs?: number;
 }
@@ -44,12 +48,15 @@ export function startRootCertConfigMaps(options: RootCertOptions): RootCertConfi
     if (!isLeader() || !active.has(namespace)) return;
     await configMaps.synced;
     const existing = configMaps.store.get(`${namespace}/${rootCertConfigMap}`);
-    const { rootPem, signer, retiringUntilMs } = trust();
-    const retiring = retiringUntilMs === undefined ? undefined : new Date(retiringUntilMs).toISOString();
+    const { rootPem, signer, retiringUntilMs, introducingUntilMs } = trust();
+    const annotations = {
+      [retiringAnnotation]: timeOf(retiringUntilMs),
+      [introducingAnnotation]: timeOf(introducingUntilMs),
+    };
     const isRight =
       existing?.data?.[rootsKey] === rootPem &&
       existing.data[signerKey] === signer &&
-      existing.metadata.annotations?.[retiringAnnotation] === retiring;
+      Object.entries(annotations).every(([name, time]) => (existing.metadata.annotations?.[name] ?? null) === time);
     if (isRight) return;
     const data = { [rootsKey]: rootPem, [signerKey]: signer };
     try {
@@ -58,12 +65,18 @@ export function startRootCertConfigMaps(options: RootCertOptions): RootCertConfi
           kinds.ConfigMap,
           rootCertConfigMap,
           namespace,
-          { metadata: { annotations: { [retiringAnnotation]: retiring ?? null } }, data },
+          { metadata: { annotations }, data },
           { type: 'merge', signal },
         );
       else {
-        const annotations = retiring === undefined ? {} : { annotations: { [retiringAnnotation]: retiring } };
-        const metadata = { name: rootCertConfigMap, namespace, labels: { 'istio.io/config': 'true' }, ...annotations };
+        const metadata = {
+          name: rootCertConfigMap,
+          namespace,
+          labels: { 'istio.io/config': 'true' },
+          annotations: Object.fromEntries(
+            Object.entries(annotations).flatMap(([name, time]) => (time === null ? [] : [[name, time]])),
+          ),
+        };
         await client.create(kinds.ConfigMap, { metadata, data } satisfies ConfigMap, signal);
       }
     } catch (error) {
@@ -96,12 +109,27 @@ export function startRootCertConfigMaps(options: RootCertOptions): RootCertConfi
   };
 }
 
+/** As an annotation has it; `null` takes it away. */
+function timeOf(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}
+
+export interface PublishedTrust {
+  readonly rootsPem?: string;
+  readonly signer?: string;
+  readonly introducingUntilMs?: number;
+  readonly retiringUntilMs?: number;
+}
+
 /** What a ConfigMap of ours says. */
-export function publishedRoots(map: ConfigMap | undefined): { rootsPem?: string; retiringUntilMs?: number } {
-  const rootsPem = map?.data?.[rootsKey];
-  const untilMs = Date.parse(map?.metadata.annotations?.[retiringAnnotation] ?? '');
+export function publishedTrust(map: ConfigMap | undefined): PublishedTrust {
+  const { [rootsKey]: rootsPem, [signerKey]: signer } = map?.data ?? {};
+  const time = (name: string): number => Date.parse(map?.metadata.annotations?.[name] ?? '');
+  const [introducingUntilMs, retiringUntilMs] = [time(introducingAnnotation), time(retiringAnnotation)];
   return {
     ...(rootsPem === undefined ? {} : { rootsPem }),
-    ...(Number.isNaN(untilMs) ? {} : { retiringUntilMs: untilMs }),
+    ...(signer === undefined ? {} : { signer }),
+    ...(Number.isNaN(introducingUntilMs) ? {} : { introducingUntilMs }),
+    ...(Number.isNaN(retiringUntilMs) ? {} : { retiringUntilMs }),
   };
 }
