@@ -2,7 +2,7 @@
  * An HTTP/1.1 application for tests of proxies. Arguments: PORT VERSION.
  *
  * `/status/N` answers N; `/flaky/N/KEY` answers 503 the first N times for KEY; `/delay/MS` waits; `/events` streams three events;
- * `/bytes/N` answers N bytes; an upgrade to websocket echoes; everything else tells what came, as JSON.
+ * `/bytes/N` answers N bytes; `/seen/KEY` tells how often `/flaky` came with KEY; an upgrade to websocket echoes; everything else tells what came, as JSON.
  */
 import { createServer } from 'node:http';
 
@@ -28,6 +28,9 @@ const server = createServer((request, response) => {
         seen.set(key, before + 1);
         return tell(before < Number(argument) ? 503 : 200);
       }
+      case 'seen':
+        response.setHeader('x-seen', String(seen.get(argument) ?? 0));
+        return tell(200);
       case 'delay':
         setTimeout(() => tell(200), Number(argument));
         return;
