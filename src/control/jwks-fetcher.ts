@@ -5,6 +5,7 @@ import { Agent, request } from 'undici';
 import type { KeyNeed } from '../discovery/index.ts';
 import { AmbitError, messageOf } from '../lib/errors.ts';
 import { cidrContains, parseCidr, tryParseIp, type Cidr } from '../lib/ip.ts';
+import { shownUrl } from '../lib/shown-url.ts';
 import { parseJwks } from '../policy/jwt-keys.ts';
 
 export interface JwksFetcher {
@@ -60,10 +61,10 @@ export function createJwksFetcher({ blockedCidrs = [] }: JwksFetcherOptions = {}
         continue;
       }
       const text = await readText(body, url);
-      if (statusCode !== 200) throw failure(`${url.href} answers with status ${statusCode}`);
+      if (statusCode !== 200) throw failure(`${shownUrl(url.href)} answers with status ${statusCode}`);
       return parseJson(text, url);
     }
-    throw failure(`${address} leads on and on`);
+    throw failure(`${shownUrl(address)} leads on and on`);
   };
   return {
     async fetch({ from, url, timeoutMs }, signal) {
@@ -74,7 +75,7 @@ export function createJwksFetcher({ blockedCidrs = [] }: JwksFetcherOptions = {}
       } catch (error) {
         if (error instanceof AmbitError) throw error;
         const why = both.aborted && !signal.aborted ? `no answer within ${timeoutMs} ms` : messageOf(error);
-        throw failure(`${url} cannot be fetched: ${why}`, error);
+        throw failure(`${shownUrl(url)} cannot be fetched: ${why}`, error);
       }
     },
     close: () => agent.destroy(),
@@ -87,7 +88,7 @@ export function createJwksFetcher({ blockedCidrs = [] }: JwksFetcherOptions = {}
         ? configuration.jwks_uri
         : undefined;
     if (typeof uri === 'string') return uri;
-    throw failure(`the OpenID configuration of ${issuer} names no jwks_uri`);
+    throw failure(`the OpenID configuration of ${shownUrl(issuer)} names no jwks_uri`);
   }
 }
 
@@ -107,7 +108,8 @@ const publicMembers = ['alg', 'crv', 'e', 'key_ops', 'kid', 'kty', 'n', 'use', '
 
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:')) throw failure(`${text} is no http or https URL`);
+  if (!url || (url.protocol !== 'https:' && url.protocol !== 'http:'))
+    throw failure(`${shownUrl(text)} is no http or https URL`);
   return url;
 }
 
@@ -116,7 +118,7 @@ async function readText(body: AsyncIterable<Uint8Array>, url: URL): Promise<stri
   let length = 0;
   for await (const chunk of body) {
     length += chunk.length;
-    if (length > maxBytes) throw failure(`${url.href} answers with more than ${maxBytes} bytes`);
+    if (length > maxBytes) throw failure(`${shownUrl(url.href)} answers with more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
@@ -127,7 +129,7 @@ function parseJson(text: string, url: URL): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw failure(`${url.href} answers with what is not JSON`);
+    throw failure(`${shownUrl(url.href)} answers with what is not JSON`);
   }
 }
 

@@ -9,7 +9,9 @@ import { createBackoff, type Backoff } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { shownUrl } from '../lib/shown-url.ts';
 import type { MetricsRegistry } from '../telemetry/index.ts';
+import { AskedPace } from './asked-pace.ts';
 import type { JwksFetcher } from './jwks-fetcher.ts';
 
 export interface JwksResolverOptions {
@@ -29,8 +31,7 @@ export interface JwksResolver {
   /** Resolves when every set that is needed now was fetched or tried once: what proxies are told first should be whole. */
   tried(): Promise<void>;
   /**
-   * Fetches a set soon, whoever asks at most once in five seconds: a token named a key that is not in it. False: nobody needs such a
-   * set.
+   * Fetches a set soon, whoever asks as seldom as `AskedPace` says: a token named a key that is not in it. False: nobody needs such a set.
    */
   refresh(key: string): boolean;
 }
@@ -41,8 +42,6 @@ const quickTries = 3;
 const quickMs = 1000;
 const retryMs = 60_000;
 const maxRetryMs = 60 * 60_000;
-/** Between fetches of a set that proxies ask for: strangers write the tokens that make them ask. */
-const refreshPauseMs = 5000;
 const keepMs = 7 * 24 * 60 * 60_000;
 /** Sets are small, but policies come and go. */
 const maxIdle = 1000;
@@ -53,6 +52,11 @@ interface Entry {
   failures: number;
   readonly backoff: Backoff;
   cancelTimer: () => void;
+  /** When the timer is due. */
+  dueMs: number;
+  readonly pace: AskedPace;
+  /** Of the fetch that a proxy asked for and that waits for its moment. */
+  cancelAsked: () => void;
   /** Aborts the fetch that is under way. */
   abort: (() => void) | undefined;
   /** Of the last fetch. */
@@ -97,20 +101,23 @@ export function startJwksResolver(options: JwksResolverOptions): JwksResolver {
     () => asked,
   );
 
-  const fetchNow = async (key: string, entry: Entry): Promise<void> => {
+  const fetchNow = async (key: string, entry: Entry, isAsked = false): Promise<void> => {
     entry.cancelTimer();
+    entry.cancelAsked();
     entry.abort?.();
     const stop = new AbortController();
     entry.abort = () => stop.abort();
     entry.startedMs = clock.nowMs();
     entry.isAsked = false;
     const { source } = entry;
+    const url = shownUrl(source.url);
     let again = refreshMs;
     try {
       const json = await fetcher.fetch(source, AbortSignal.any([signal, stop.signal]));
       if (stop.signal.aborted || signal.aborted) return;
       counted.values.succeeded++;
-      if (entry.failures > 0) log.info('key set fetched again', { url: source.url, failures: entry.failures });
+      if (entry.failures > 0) log.info('key set fetched again', { url, failures: entry.failures });
+      if (isAsked) entry.pace.fetched(json !== entry.json);
       entry.failures = 0;
       entry.backoff.reset();
       entry.json = json;
@@ -120,13 +127,17 @@ export function startJwksResolver(options: JwksResolverOptions): JwksResolver {
       counted.values.failed++;
       entry.failures++;
       const reason = messageOf(error);
+      if (isAsked) entry.pace.fetched(false);
       const isQuick = entry.json === undefined && entry.failures <= quickTries;
-      again = isQuick ? quickMs : entry.backoff.next();
+      // Who asks does not put off what would have happened without.
+      if (isAsked) again = Math.min(Math.max(entry.dueMs - clock.nowMs(), 0), maxRetryMs);
+      else again = isQuick ? quickMs : entry.backoff.next();
       const keeps = entry.json === undefined ? 'every token of the issuer is refused' : 'the last one goes on';
-      log.warn('key set cannot be fetched', { url: source.url, error: reason, keeps, retryInMs: Math.round(again) });
+      log.warn('key set cannot be fetched', { url, error: reason, keeps, retryInMs: Math.round(again) });
       if (entry.json === undefined) keySets.set(key, { kind: 'unavailable', reason });
     }
     entry.abort = undefined;
+    entry.dueMs = clock.nowMs() + again;
     entry.cancelTimer = clock.after(again, () => void fetchNow(key, entry));
   };
 
@@ -142,6 +153,9 @@ export function startJwksResolver(options: JwksResolverOptions): JwksResolver {
       failures: 0,
       backoff: createBackoff({ initialMs: retryMs, maxMs: maxRetryMs }),
       cancelTimer: () => {},
+      dueMs: 0,
+      pace: new AskedPace(),
+      cancelAsked: () => {},
       abort: undefined,
       startedMs: 0,
       isAsked: false,
@@ -157,6 +171,8 @@ export function startJwksResolver(options: JwksResolverOptions): JwksResolver {
     const entry = entries.get(key);
     if (!entry) return;
     entry.cancelTimer();
+    entry.cancelAsked();
+    entry.isAsked = false;
     entry.abort?.();
     entry.abort = undefined;
     entry.idleSinceMs = clock.nowMs();
@@ -182,7 +198,10 @@ export function startJwksResolver(options: JwksResolverOptions): JwksResolver {
   });
   const stop = (): void => {
     unsubscribe();
-    for (const { cancelTimer } of entries.values()) cancelTimer();
+    for (const { cancelTimer, cancelAsked } of entries.values()) {
+      cancelTimer();
+      cancelAsked();
+    }
   };
   if (signal.aborted) stop();
   else signal.addEventListener('abort', stop, { once: true });
@@ -190,13 +209,13 @@ export function startJwksResolver(options: JwksResolverOptions): JwksResolver {
     refresh(key) {
       const entry = entries.get(key);
       if (!entry || !isNeeded(entry)) return false;
+      const pauseMs = entry.pace.pauseFor(clock.nowMs());
       if (entry.isAsked || entry.abort) return true;
       entry.isAsked = true;
       asked++;
-      const pauseMs = entry.startedMs + refreshPauseMs - clock.nowMs();
-      entry.cancelTimer();
+      const leftMs = entry.startedMs + pauseMs - clock.nowMs();
       // A clock that was set back must not hold it up.
-      entry.cancelTimer = clock.after(Math.min(Math.max(pauseMs, 0), refreshPauseMs), () => void fetchNow(key, entry));
+      entry.cancelAsked = clock.after(Math.min(Math.max(leftMs, 0), pauseMs), () => void fetchNow(key, entry, true));
       return true;
     },
     async tried() {

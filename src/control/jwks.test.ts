@@ -95,6 +95,8 @@ describe('fetching key sets', () => {
     answers['/error'] = json({ keys: [jwkOf('1')] }, 500);
     await fails(source('/error'), /status 500/);
     await fails(source('/gone'), /status 404/);
+    await fails(source('/gone?key=secret'), /\/gone\?key=\[hidden\] answers/);
+    await fails(source('', { url: 'http://me:secret@127.0.0.1:1/' }), /\/\/\[hidden\]@127\.0\.0\.1:1\/ cannot/);
   });
 
   it('is bounded in bytes and in time', async () => {
@@ -336,6 +338,61 @@ describe('the key sets that policies need', () => {
     await world.pass(1);
     assert.equal(world.fetched.filter((url) => url === 'a').length, 4, 'and as usual after that');
     assert.match(world.metrics(), /ambit_jwks_sets_asked_for_total 2/);
+    world.stop();
+  });
+
+  it('are fetched seldom for who asks in vain, and soon again after new keys or quiet', async () => {
+    const world = openWorld();
+    world.issuers.set('a', 'first');
+    await world.need('a');
+    /** Fetches of ten minutes in which somebody asks each second. */
+    const ask = async (): Promise<number> => {
+      const before = world.fetched.length;
+      for (let i = 0; i < 600; i++) {
+        assert.ok(world.refresh('a'));
+        await world.pass(1000);
+      }
+      return world.fetched.length - before;
+    };
+    const first = await ask();
+    assert.ok(first <= 10, `${first} fetches in ten minutes`);
+    const second = await ask();
+    assert.ok(second <= 8 && second >= 4, `${second} fetches in the next ten minutes`);
+    world.issuers.set('a', 'second');
+    for (let i = 0; i < 120 && world.set('a') !== 'second'; i++) {
+      world.refresh('a');
+      await world.pass(1000);
+    }
+    assert.equal(world.set('a'), 'second', 'a rotation is heard of within two minutes all the same');
+    const before = world.fetched.length;
+    world.refresh('a');
+    await world.pass(5000);
+    assert.equal(world.fetched.length, before + 1, 'asking had brought something');
+    await ask();
+    await world.pass(2 * minute);
+    const quiet = world.fetched.length;
+    world.refresh('a');
+    await world.pass(0);
+    assert.equal(world.fetched.length, quiet + 1);
+    world.stop();
+  });
+
+  it('of an issuer that fails are asked for seldom, and as soon as they would have been without', async () => {
+    const world = openWorld();
+    world.issuers.set('a', 'good');
+    await world.need('a');
+    world.issuers.set('a', new Error('status 500'));
+    const before = world.fetched.length;
+    for (let i = 0; i < 19 * 60; i++) {
+      world.refresh('a');
+      await world.pass(1000);
+    }
+    const asked = world.fetched.length - before;
+    assert.ok(asked <= 16, `${asked} fetches in 19 minutes`);
+    assert.equal(world.set('a'), 'good');
+    world.issuers.set('a', 'mended');
+    await world.pass(61_000);
+    assert.equal(world.set('a'), 'mended', 'it is due 20 minutes after the last good one');
     world.stop();
   });
 

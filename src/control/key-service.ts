@@ -1,4 +1,5 @@
 /** `ambit.keys.KeySetService` on 15012: proxies that meet tokens by unknown keys have the issuer asked again. */
+import { shownUrl } from '../lib/shown-url.ts';
 import { rpcError, type RpcCall, type RpcServer } from '../rpc/index.ts';
 import { refreshKeySetMethod } from '../wire/index.ts';
 import type { JwksResolver } from './jwks-resolver.ts';
@@ -13,7 +14,9 @@ export function registerKeyService(server: RpcServer, { authenticate, resolver }
   server.handleUnary(refreshKeySetMethod, async ({ keySet }, call) => {
     await authenticate(call);
     // Only what a policy names is fetched: callers cannot lead us anywhere.
-    if (!resolver.refresh(keySet)) throw rpcError('not-found', `no policy needs the key set ${JSON.stringify(keySet)}`);
+    if (!resolver.refresh(keySet)) {
+      throw rpcError('not-found', `no policy needs the key set ${JSON.stringify(shownUrl(keySet))}`);
+    }
     return {};
   });
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { shownUrl } from '../lib/shown-url.ts';
 import { createRpcChannel, type RpcChannelOptions } from '../rpc/index.ts';
 import { refreshKeySetMethod } from '../wire/index.ts';
 
@@ -32,9 +33,11 @@ export function createKeyRefresh({ controlPlane, clock, log }: KeyRefreshOptions
       resting.add(keySet);
       clock.after(intervalMs, () => resting.delete(keySet));
       channel.unary(refreshKeySetMethod, { keySet }, { signal, timeoutMs }).then(
-        () => log.info('asked for the keys of an issuer, as a token names an unknown one', { keySet }),
+        () =>
+          log.debug('asked for the keys of an issuer, as a token names an unknown one', { keySet: shownUrl(keySet) }),
         (error: unknown) => {
-          if (!signal.aborted) log.warn('cannot ask for the keys of an issuer', { keySet, error: messageOf(error) });
+          if (signal.aborted) return;
+          log.warn('cannot ask for the keys of an issuer', { keySet: shownUrl(keySet), error: messageOf(error) });
         },
       );
     },

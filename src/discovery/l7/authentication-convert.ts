@@ -2,6 +2,7 @@
 import type { RequestAuthentication as IstioRequestAuthentication } from '../../api/istio.ts';
 import type { JwtRule, RequestAuthentication } from '../../api/l7/index.ts';
 import { messageOf } from '../../lib/errors.ts';
+import { shownUrl } from '../../lib/shown-url.ts';
 import { parseJwks } from '../../policy/jwt-keys.ts';
 import { keyNeedOf, keySetId, type IstioJwtRule, type KeySet } from './authentication-keys.ts';
 import { originOf } from './l7-services.ts';
@@ -60,7 +61,7 @@ function keysOf(rule: IstioJwtRule, keySet: (id: string) => KeySet | undefined):
   const need = keyNeedOf(rule);
   if (!need) return { kind: 'unavailable', reason: 'nothing says where its keys are: set jwksUri or jwks' };
   const known = keySet(keySetId(need));
-  if (!known) return { kind: 'unavailable', reason: `the keys at ${need.url} have not been fetched yet` };
+  if (!known) return { kind: 'unavailable', reason: `the keys at ${shownUrl(need.url)} have not been fetched yet` };
   return known;
 }
 

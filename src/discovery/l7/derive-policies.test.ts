@@ -397,18 +397,25 @@ describe('a RequestAuthentication', () => {
         { issuer: 'https://c.example' },
         { issuer: 'd' },
         { issuer: 'e', jwks: '{' },
+        { issuer: 'f', jwksUri: 'https://me:secret@f.example/keys' },
       ),
     );
     assert.deepEqual(Object.fromEntries(world.neededKeys.entries()), {
       'issuer https://c.example': { from: 'issuer', url: 'https://c.example', timeoutMs: 5000 },
       'jwks https://b.example/keys': { from: 'jwks', url: 'https://b.example/keys', timeoutMs: 2000 },
+      'jwks https://me:secret@f.example/keys': {
+        from: 'jwks',
+        url: 'https://me:secret@f.example/keys',
+        timeoutMs: 5000,
+      },
     });
-    const [a, b, c, d, e] = keysOf(world);
+    const [a, b, c, d, e, f] = keysOf(world);
     assert.equal(a, jwks);
     assert.match(b ?? '', /not been fetched/);
     assert.match(c ?? '', /not been fetched/);
     assert.match(d ?? '', /set jwksUri or jwks/);
     assert.match(e ?? '', /not JSON/);
+    assert.match(f ?? '', /https:\/\/\[hidden\]@f\.example\/keys have not been fetched/);
     keySets.set('jwks https://b.example/keys', { kind: 'jwks', json: 'B' });
     keySets.set('issuer https://c.example', { kind: 'unavailable', reason: 'connection refused' });
     world.put(world.sources.nodes);

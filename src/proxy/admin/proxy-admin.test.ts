@@ -46,6 +46,7 @@ const authentication: RequestAuthentication = {
       issuer: 'i',
       audiences: [],
       keys: { kind: 'jwks', json: '{"keys":[{"kty":"oct","kid":"one","k":"SYMMETRIC"}]}' },
+      keySet: 'jwks https://me:PASSWORD@idp.example.com/keys?key=APIKEY',
       fromHeaders: [],
       fromParams: [],
       fromCookies: [],
@@ -163,7 +164,7 @@ describe("the proxy's own ports", () => {
 
   test('the dump has all of the configuration, and none of its secrets', async () => {
     const text = (await call('/config_dump')).slice('200 '.length);
-    for (const word of ['PRIVATE KEY', 'TOKEN', 'SYMMETRIC', 'BEGIN CERTIFICATE'])
+    for (const word of ['PRIVATE KEY', 'TOKEN', 'SYMMETRIC', 'BEGIN CERTIFICATE', 'PASSWORD', 'APIKEY'])
       assert.ok(!text.includes(word), word);
     const dump = JSON.parse(text) as Record<string, unknown[]> & {
       settings: { gateway: string };
@@ -182,8 +183,9 @@ describe("the proxy's own ports", () => {
     }[];
     assert.equal(shown?.hasPrivateKey, true);
     assert.match(shown?.certificates[0]?.serialNumber ?? '', /^\d+$/);
-    const [jwt] = dump['authentication'] as { rules: { keys: { keys: unknown } }[] }[];
+    const [jwt] = dump['authentication'] as { rules: { keys: { keys: unknown }; keySet: string }[] }[];
     assert.deepEqual(jwt?.rules[0]?.keys.keys, [{ kid: 'one', kty: 'oct' }]);
+    assert.equal(jwt?.rules[0]?.keySet, 'jwks https://[hidden]@idp.example.com/keys?key=[hidden]');
     assert.match(JSON.stringify(dump['authorization']), /"cidr":"10\.0\.0\.0\/8"/);
     assert.equal(dump['endpoints']?.length, 1);
   });

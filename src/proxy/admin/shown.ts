@@ -3,6 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto';
 import type { JwtRule, Provider, ProxyResource, TlsSecret } from '../../api/l7/index.ts';
 import { dumpPem, splitCertificates, type DumpedCertificate } from '../../identity/index.ts';
 import { formatCidr } from '../../lib/ip.ts';
+import { shownUrl } from '../../lib/shown-url.ts';
 
 const hidden = '[hidden]';
 
@@ -14,7 +15,7 @@ export function shownResource(resource: ProxyResource): unknown {
     case 'provider':
       return shownProvider(resource);
     case 'authentication':
-      return { ...resource, rules: resource.rules.map((rule) => ({ ...rule, keys: shownKeys(rule.keys) })) };
+      return { ...resource, rules: resource.rules.map(shownRule) };
     case 'extension':
       return { ...resource, source: `${resource.source.length} characters`, config: hidden };
     case 'settings':
@@ -76,6 +77,11 @@ function shownProvider(provider: Provider): unknown {
   if ('headers' in use) return { ...provider, use: { ...use, headers: use.headers.map(([name]) => [name, hidden]) } };
   if (!('addHeaders' in use)) return provider;
   return { ...provider, use: { ...use, addHeaders: use.addHeaders.map(([name]) => [name, hidden]) } };
+}
+
+function shownRule(rule: JwtRule): unknown {
+  const { keys, keySet } = rule;
+  return { ...rule, keys: shownKeys(keys), ...(keySet === undefined ? {} : { keySet: shownUrl(keySet) }) };
 }
 
 /** Names of keys alone: a set may hold symmetric ones. */
