@@ -6,9 +6,11 @@ import { accessFromEnvironment, openKubeClient } from '../kube/index.ts';
 import { messageOf } from '../lib/errors.ts';
 import { parseCidr } from '../lib/ip.ts';
 import { openLog } from '../lib/log.ts';
+import { logLevelNames, tryParseLogLevel } from '../telemetry/admin/log-levels.ts';
 
 const { env } = process;
-const log = openLog({ scope: 'control', level: env['LOG_LEVEL'] === 'debug' ? 'debug' : 'info' });
+const level = tryParseLogLevel(env['LOG_LEVEL'] || 'info');
+const log = openLog({ scope: 'control', level: level ?? 'info' });
 const stop = new AbortController();
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort(new Error(name)));
 
@@ -24,6 +26,7 @@ function localAddresses(): string[] {
 }
 
 try {
+  if (!level) throw new Error(`LOG_LEVEL is "${env['LOG_LEVEL']}", not ${logLevelNames}`);
   const client = openKubeClient(accessFromEnvironment(env), { log: log.child('kube'), userAgent: 'ambit-control' });
   const listen = hostPort(env['LISTEN'] ?? '0.0.0.0:15012');
   const control = await startControl({

@@ -1,14 +1,17 @@
 /** `ambit node-agent`: takes the pods of one node into the mesh. Configured by its environment. */
 import { messageOf } from '../lib/errors.ts';
-import { openLog, type LogLevel } from '../lib/log.ts';
+import { openLog } from '../lib/log.ts';
 import { parseNodeAgentConfig, startNodeAgent } from '../cni/index.ts';
 import { accessFromEnvironment, openKubeClient } from '../kube/index.ts';
 import { releaseMemory } from '../net/index.ts';
+import { logLevelNames, tryParseLogLevel } from '../telemetry/admin/log-levels.ts';
 
 const { env } = process;
-const log = openLog({ scope: 'node-agent', level: (env['LOG_LEVEL'] ?? 'info') as LogLevel });
+const level = tryParseLogLevel(env['LOG_LEVEL'] || 'info');
+const log = openLog({ scope: 'node-agent', level: level ?? 'info' });
 
 try {
+  if (!level) throw new Error(`LOG_LEVEL is "${env['LOG_LEVEL']}", not ${logLevelNames}`);
   const config = parseNodeAgentConfig(env);
   const stop = new AbortController();
   const access = accessFromEnvironment(env);

@@ -4,12 +4,12 @@ import type { Log, LogLevel } from '../../lib/log.ts';
 const order: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 };
 
 /** The words of Istio's tools for the levels. */
-const synonyms: Readonly<Record<string, LogLevel>> = {
-  trace: 'debug',
-  warning: 'warn',
-  critical: 'error',
-  off: 'silent',
-};
+const synonyms: ReadonlyMap<string, LogLevel> = new Map([
+  ['trace', 'debug'],
+  ['warning', 'warn'],
+  ['critical', 'error'],
+  ['off', 'silent'],
+]);
 
 export interface LogLevels {
   /** The log to use; `base` itself must let everything pass. */
@@ -101,13 +101,22 @@ export function followAccessLevel(levels: LogLevels, accessLog: { threshold: Log
   levels.onChange(apply);
 }
 
+/** For messages. */
+export const logLevelNames = 'debug, info, warn, error or silent';
+
+/** One level, in our words or in those of Istio's tools. */
+export function tryParseLogLevel(text: string): LogLevel | undefined {
+  const word = text.toLowerCase();
+  return Object.hasOwn(order, word) ? (word as LogLevel) : synonyms.get(word);
+}
+
 /** Pairs of scope (empty: all others) and level, or what is wrong. */
 export function parseLogLevels(text: string, known?: LogScopes): [string, LogLevel][] | string {
   const pairs: [string, LogLevel][] = [];
   for (const entry of text.split(',')) {
     const [, path = '', word = ''] = /^(?:(.+)[:=])?([^:=]*)$/.exec(entry.trim()) ?? [];
-    const level = synonyms[word.toLowerCase()] ?? word.toLowerCase();
-    if (!isLevel(level)) return `Unknown level "${word}": use debug, info, warn, error or silent`;
+    const level = tryParseLogLevel(word);
+    if (!level) return `Unknown level "${word}": use ${logLevelNames}`;
     // Names of upstream's scopes come with paths: only the last part is a scope here.
     const scope = path.split('::').at(-1) ?? '';
     const scopes = known ? knownScopes(scope, known) : [scope];
@@ -132,8 +141,4 @@ function knownScopes(scope: string, known: LogScopes): readonly string[] {
   if (scope === '' || scope === process) return [''];
   if (scope.startsWith(`${process}.`)) return knownScopes(scope.slice(process.length + 1), known);
   return names.filter((name) => name.endsWith(`.${scope}`));
-}
-
-function isLevel(text: string): text is LogLevel {
-  return Object.hasOwn(order, text);
 }
