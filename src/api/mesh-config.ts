@@ -41,6 +41,8 @@ export interface MeshConfig {
     readonly tracingSamplingPercent?: number;
     /** `gatewayTopology.numTrustedProxies` */
     readonly numTrustedProxies?: number;
+    /** Threads of proxies for which nobody says it in a narrower place; 0: one for each core. */
+    readonly concurrency?: number;
     /** `terminationDrainDuration` */
     readonly terminationDrainMs?: number;
   };

@@ -75,6 +75,7 @@ defaultConfig:
   gatewayTopology: { numTrustedProxies: 2 }
   terminationDrainDuration: 20s
   concurrency: 2
+  drainDuration: 1s
 extensionProviders:
   - name: authz
     envoyExtAuthzHttp:
@@ -120,9 +121,9 @@ extensionProviders:
         { name: 'sky', kind: 'unsupported', type: 'skywalking' },
       ],
       defaultProviders: { tracing: [], metrics: ['prometheus'], accessLogging: [] },
-      proxies: { tracingSamplingPercent: 10, numTrustedProxies: 2, terminationDrainMs: 20_000 },
+      proxies: { tracingSamplingPercent: 10, numTrustedProxies: 2, terminationDrainMs: 20_000, concurrency: 2 },
     });
-    assert.deepEqual(ignored, ['defaultConfig.concurrency']);
+    assert.deepEqual(ignored, ['defaultConfig.drainDuration']);
   });
 
   it('is refused with the paths of all that is wrong', () => {
@@ -130,7 +131,7 @@ extensionProviders:
 defaultHttpRetryPolicy: { attempts: -1 }
 connectTimeout: soon
 pathNormalization: { normalization: SOME }
-defaultConfig: { gatewayTopology: { numTrustedProxies: -1 } }
+defaultConfig: { gatewayTopology: { numTrustedProxies: -1 }, concurrency: -1 }
 extensionProviders:
   - { name: a, zipkin: { service: z.obs, port: 0 } }
   - { name: a, envoyExtAuthzHttp: { service: "", port: 1, headersToUpstreamOnAllow: ["*"] } }
@@ -147,6 +148,7 @@ extensionProviders:
           new Set(paths),
           new Set([
             'connectTimeout',
+            'defaultConfig.concurrency',
             'defaultConfig.gatewayTopology.numTrustedProxies',
             'defaultHttpRetryPolicy.attempts',
             'extensionProviders[0].zipkin.port',

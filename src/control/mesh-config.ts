@@ -38,7 +38,7 @@ const fields: Readonly<Record<string, readonly string[] | 'all'>> = {
   enableTracing: 'all',
   extensionProviders: 'all',
   defaultProviders: ['tracing', 'metrics', 'accessLogging'],
-  defaultConfig: ['tracing', 'gatewayTopology', 'terminationDrainDuration'],
+  defaultConfig: ['tracing', 'gatewayTopology', 'terminationDrainDuration', 'concurrency'],
 };
 const normalizations = {
   DEFAULT: 'base',
@@ -151,6 +151,7 @@ function parseProxies(view: FieldView, problems: string[]): Omit<MeshConfig, 'di
       problems,
     ),
     ...optionalDurationMs('terminationDrainMs', proxies.at('terminationDrainDuration'), problems),
+    ...concurrencyOf(proxies.at('concurrency'), problems),
   };
   return {
     ...retriesOf('defaultHttpRetryPolicy', view, problems),
@@ -182,6 +183,14 @@ function parseProxies(view: FieldView, problems: string[]): Omit<MeshConfig, 'di
       : {}),
     ...(Object.keys(ofAll).length > 0 ? { proxies: ofAll } : {}),
   };
+}
+
+function concurrencyOf(view: FieldView, problems: string[]): { concurrency?: number } {
+  if (!view.exists) return {};
+  const { number: concurrency } = view;
+  if (concurrency !== undefined && Number.isInteger(concurrency) && concurrency >= 0) return { concurrency };
+  problems.push(`${view.path}: must be a number of threads, or 0 for one a core`);
+  return {};
 }
 
 function retriesOf<K extends 'defaultHttpRetryPolicy' | 'defaultInboundHttpRetryPolicy'>(

@@ -596,4 +596,22 @@ describe('the deployer', () => {
     await admin.patch(kinds.Gateway, 'leaving', namespace, { spec }, { type: 'merge' });
     await eventually(async () => ((await find(kinds.Deployment, 'leaving')) ? undefined : true), 'no longer deployed');
   });
+
+  it("gives proxies the threads of the mesh's configuration, and follows it", async () => {
+    const metadata = { name: 'istio', namespace: 'istio-system' };
+    await put(kinds.ConfigMap, { metadata, data: { mesh: 'defaultConfig: { concurrency: 3 }' } });
+    await put(kinds.Gateway, waypoint('threads'));
+    const told = (wanted: unknown): Promise<unknown> =>
+      eventually(async () => {
+        const container = (await find(kinds.Deployment, 'threads'))?.spec.template.spec.containers[0];
+        const config = container?.env?.find(({ name }) => name === 'PROXY_CONFIG')?.value;
+        return config !== undefined && (JSON.parse(config) as { concurrency?: number }).concurrency === wanted;
+      }, `the proxies are told of ${String(wanted)}`);
+    await told(3);
+    const change = { data: { mesh: 'defaultConfig: { concurrency: 0 }' } };
+    await admin.patch(kinds.ConfigMap, 'istio', 'istio-system', change, { type: 'merge' });
+    await told(0);
+    await admin.delete(kinds.ConfigMap, 'istio', 'istio-system');
+    await told(undefined);
+  });
 });

@@ -29,7 +29,7 @@ export interface DeployerOptions {
   readonly discovery: Discovery;
   readonly cluster: ClusterId;
   readonly values: ProxyValues;
-  readonly mesh: Omit<ProxyMesh, 'network'>;
+  readonly mesh: Omit<ProxyMesh, 'network' | 'concurrency'>;
   /** Whether the classes of Istio's names are ours as well. */
   readonly hasIstioClasses: boolean;
   readonly isLeader: () => boolean;
@@ -144,7 +144,11 @@ export function startDeployer(options: DeployerOptions): Deployer {
   const render = async (name: string, gateway: Gateway, objects: GatewayObjects): Promise<Outcome> => {
     const { values } = options;
     const system = discovery.sources.namespaces.get(objectKey(cluster, '', options.mesh.namespace));
-    const mesh = { ...options.mesh, network: system?.metadata.labels?.['topology.istio.io/network'] ?? '' };
+    const mesh = {
+      ...options.mesh,
+      network: system?.metadata.labels?.['topology.istio.io/network'] ?? '',
+      concurrency: discovery.sources.meshConfigs.get(cluster)?.proxies?.concurrency,
+    };
     const by = async (parameters: readonly ConfigMap[]): Promise<Rendered[]> =>
       renderGateway(gateway, objects, {
         values,
@@ -260,6 +264,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
   discovery.gatewayReach.subscribe((changes) => {
     for (const key of changes.keys()) queue.add(nameOfKey(key));
   });
+  discovery.sources.meshConfigs.subscribe(all);
   discovery.sources.gatewayClasses.subscribe((changes) => {
     for (const [key, { after }] of changes) if (!after) classes.add(nameOfKey(key).slice(1));
   });

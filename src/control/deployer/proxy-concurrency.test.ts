@@ -12,13 +12,18 @@ const config = (
   spec: { concurrency, ...(matchLabels ? { selector: { matchLabels } } : {}) },
 });
 
-function concurrency(proxyConfigs: readonly ProxyConfig[], annotation?: string): number | undefined {
+function concurrency(
+  proxyConfigs: readonly ProxyConfig[],
+  annotation?: string,
+  meshDefault?: number,
+): number | undefined {
   return proxyConcurrency({
     namespace: 'shop',
     labels: { app: 'wp', tier: 'edge' },
     annotations: annotation === undefined ? {} : { 'proxy.istio.io/config': annotation },
     proxyConfigs,
     rootNamespace: 'istio-system',
+    meshDefault,
   });
 }
 
@@ -34,6 +39,9 @@ test('the narrowest that says something decides', () => {
   assert.equal(concurrency([mesh, namespaced, selecting], 'concurrency: 3'), 4);
   assert.equal(concurrency([mesh, namespaced, config('shop', null, { matchLabels: { app: 'wp' } })]), 2);
   assert.equal(concurrency([config('shop', 0)], ''), 0);
+  assert.equal(concurrency([], undefined, 6), 6);
+  assert.equal(concurrency([mesh], undefined, 6), 1);
+  assert.equal(concurrency([], 'concurrency: 3', 6), 3);
 });
 
 test('what is for others says nothing', () => {

@@ -16,14 +16,16 @@ export interface ConcurrencyInput {
   readonly proxyConfigs: readonly ProxyConfig[];
   /** Where a ProxyConfig without a selector is for the whole mesh. */
   readonly rootNamespace: string;
+  /** `defaultConfig.concurrency` of the mesh's configuration. */
+  readonly meshDefault: number | undefined;
 }
 
 /**
- * From the narrowest to the widest: a ProxyConfig that selects the pods, the annotation, a ProxyConfig of the namespace, one of the mesh.
- * Of several, the oldest. Undefined: nobody says. Throws `control.overlay` for an annotation that cannot be read.
+ * From the narrowest to the widest: a ProxyConfig that selects the pods, the annotation, a ProxyConfig of the namespace, one of the mesh,
+ * the mesh's configuration. Of several, the oldest. Undefined: nobody says. Throws `control.overlay` for an annotation that cannot be read.
  */
 export function proxyConcurrency(input: ConcurrencyInput): number | undefined {
-  const { namespace, labels, annotations, proxyConfigs, rootNamespace } = input;
+  const { namespace, labels, annotations, proxyConfigs, rootNamespace, meshDefault } = input;
   const oldestFirst = proxyConfigs.toSorted((a, b) => ageOf(a).localeCompare(ageOf(b)));
   const selectorOf = ({ spec }: ProxyConfig): Readonly<Record<string, string>> => spec?.selector?.matchLabels ?? {};
   const isSelecting = (config: ProxyConfig): boolean => Object.keys(selectorOf(config)).length > 0;
@@ -35,7 +37,8 @@ export function proxyConcurrency(input: ConcurrencyInput): number | undefined {
     first((config) => isIn(config, namespace) && isSelecting(config) && matchesLabels(labels, selectorOf(config))) ??
     ofAnnotation(annotations[annotation]) ??
     first((config) => isIn(config, namespace) && !isSelecting(config)) ??
-    first((config) => isIn(config, rootNamespace) && !isSelecting(config))
+    first((config) => isIn(config, rootNamespace) && !isSelecting(config)) ??
+    meshDefault
   );
 }
 

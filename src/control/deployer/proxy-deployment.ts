@@ -21,6 +21,8 @@ export interface ProxyMesh {
   readonly trustDomain: string;
   /** Of the cluster; empty where there is one alone. */
   readonly network: string;
+  /** Threads of each proxy, as the mesh's configuration says it where nobody else does. */
+  readonly concurrency?: number | undefined;
 }
 
 const networkLabel = 'topology.istio.io/network';
@@ -58,6 +60,7 @@ export function proxyDeployment(
     annotations: { ...gateway.metadata.annotations, ...annotations },
     proxyConfigs,
     rootNamespace: mesh.namespace,
+    meshDefault: mesh.concurrency,
   });
   return {
     apiVersion: 'apps/v1',
