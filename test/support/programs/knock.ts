@@ -1,16 +1,17 @@
 /**
- * Opens a connection to HOST PORT every INTERVAL_MS, sends a word, and expects it back; until its standard input ends. Then prints one
- * JSON line: how many were answered, and why others were not.
+ * Opens a connection to HOST PORT every INTERVAL_MS, sends a word, and expects it back; until its standard input ends. Prints a JSON
+ * line with `answered` a second, and a last one with `failures` too: when each of the others began (Unix time), and why it failed.
  */
 import { connect } from 'node:net';
 
 const [, , host = '', port = '', intervalMs = '50'] = process.argv;
-const failures: Record<string, number> = {};
+const failures: { readonly atMs: number; readonly reason: string }[] = [];
 let answered = 0;
 let open = 0;
 
 function knock(): void {
   open++;
+  const atMs = Date.now();
   let reply = '';
   let failure: string | undefined;
   const socket = connect({ host, port: Number(port), allowHalfOpen: true });
@@ -25,13 +26,15 @@ function knock(): void {
   socket.on('close', () => {
     open--;
     if (reply === 'knock') answered++;
-    else failures[failure ?? 'closed'] = (failures[failure ?? 'closed'] ?? 0) + 1;
+    else failures.push({ atMs, reason: failure ?? 'closed' });
   });
 }
 
 const timer = setInterval(knock, Number(intervalMs));
+const progress = setInterval(() => console.log(JSON.stringify({ answered })), 1000);
 process.stdin.resume().on('end', () => {
   clearInterval(timer);
+  clearInterval(progress);
   const last = setInterval(() => {
     if (open > 0) return;
     clearInterval(last);
