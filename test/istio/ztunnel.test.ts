@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { kinds, type KubeObject } from '../../src/api/index.ts';
 import { clientAndEchoServer, openTestMesh, programs, type TestMesh } from '../support/mesh.ts';
+import { eventually } from '../support/run.ts';
 import { peers, skip } from './peers.ts';
 
 interface Report {
@@ -56,7 +57,17 @@ describe("a ztunnel with Istio's messages on Ambit's control plane", { skip }, (
     ];
     // Istio's log is on its standard output.
     const script = `exec 3>&1 1>&2; exec ${peers} ztunnel ${args.join(' ')}`;
-    report = JSON.parse(await mesh.exec(ztunnel, ['sh', '-c', script])) as Report;
+    // What was created just now may be on its way.
+    report = await eventually(async () => {
+      const told = JSON.parse(await mesh.exec(ztunnel, ['sh', '-c', script])) as Report;
+      const { addresses, authorizations } = told;
+      const isWhole =
+        addresses['Kubernetes//Pod/default/server']?.workload?.['tunnelProtocol'] === 'HBONE' &&
+        addresses['default/db.example.com'] !== undefined &&
+        authorizations['default/refused'] !== undefined &&
+        authorizations['default/watched'] !== undefined;
+      return isWhole && told;
+    }, 'it is told of all');
   });
   after(() => mesh?.[Symbol.asyncDispose]());
 

@@ -97,7 +97,9 @@ describe("a mesh on Kubernetes' own server", { skip }, () => {
       60_000,
     );
     const pod = refusal.involvedObject?.name ?? '';
-    assert.match(await mesh.exec(pod, ['cat', '/proc/self/status']), /^CapBnd:\t0+$/m);
+    // It is told before the container runs.
+    const status = await eventually(() => mesh.exec(pod, ['cat', '/proc/self/status']), 'it runs');
+    assert.match(status, /^CapBnd:\t0+$/m);
     await mesh.client.delete(daemonSet, 'greedy', 'default');
   });
 
