@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { kinds, type ConfigMap } from '../../src/api/index.ts';
 import { loadKubeconfig, openKubeClient, startInformer, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
+import { freePort } from '../support/free-port.ts';
 import { createState, removeState, startServerProcess, type ServerProcess } from './apiserver-process.ts';
 
 const writers = 24;
@@ -85,8 +86,8 @@ test('kill -9 in the middle of many writes loses no acknowledged one', { timeout
 test('an informer lives through kill -9 and a restart of the server', { timeout: 170_000 }, async (t) => {
   const stateDir = createState();
   t.after(() => removeState(stateDir));
-  let server = await startServerProcess(stateDir);
-  const { port } = server;
+  const port = await freePort();
+  let server = await startServerProcess(stateDir, { port });
   const stop = new AbortController();
   t.after(() => stop.abort());
   const client = clientOf(server);

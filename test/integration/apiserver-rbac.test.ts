@@ -9,6 +9,7 @@ import { kindInfo } from '../../src/api/serving.ts';
 import { loadKubeconfig, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
 import { adminToken, createState, removeState, startServerProcess, type ServerProcess } from './apiserver-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { eventually } from '../support/run.ts';
 
 const chart = join(import.meta.dirname, '../../charts/ambit/files/roles.yaml');
@@ -20,7 +21,8 @@ describe('RBAC', () => {
 
   before(async () => {
     stateDir = createState();
-    server = await startServerProcess(stateDir);
+    // It is started again on the same one.
+    server = await startServerProcess(stateDir, { port: await freePort() });
     admin = openKubeClient(loadKubeconfig(server.kubeconfig), { log: silentLog() });
     for (const name of ['shop', 'istio-system']) {
       await admin.create(kinds.Namespace, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });

@@ -7,6 +7,7 @@ import { Agent, request } from 'node:https';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../support/free-port.ts';
 import { send, type Answer } from './apiserver-oracle.ts';
 import { adminToken, createState, removeState, startServerProcess, type ServerProcess } from './apiserver-process.ts';
 
@@ -199,8 +200,8 @@ async function writeUntilDone(cluster: Cluster, writer: number): Promise<void> {
 
 test('ten thousand writes, five kills, and watches that resume', { timeout: 170_000 }, async (t) => {
   const stateDir = createState();
-  let server: ServerProcess = await startServerProcess(stateDir, { controllers: false });
-  const { port } = server;
+  const port = await freePort();
+  let server: ServerProcess = await startServerProcess(stateDir, { port, controllers: false });
   const cluster = new Cluster();
   cluster.port = port;
   t.after(async () => {
