@@ -184,7 +184,13 @@ describe('a waypoint', () => {
         }, 'the tag is there');
         const line = (await scrape()).split('\n').find((one) => one.includes('first="books"')) ?? '';
         assert.ok(!line.includes('source_principal'), line);
-        assert.equal(await valueOf('istio_requests_total', { first: 'books', destination_service_name: 'app"' }), 0);
+        const others = { destination_service_name: 'app', response_code: '418' };
+        assert.equal((await ask('/status/418')).status, 418);
+        await eventually(
+          async () => (await valueOf('istio_requests_total', others)) === 1,
+          'another Service is counted',
+        );
+        assert.equal(await valueOf('istio_requests_total', { ...others, first: 'status' }), 0);
       },
     ));
 
@@ -204,11 +210,11 @@ describe('a waypoint', () => {
           await ask(path);
           return (await log()).some((line) => line.includes(`GET ${path} HTTP`));
         }, 'a line is there');
-        const lines = (await log()).filter((line) => line.includes(path));
-        const [text = '', json = ''] = [
-          lines.find((line) => line.startsWith('[')),
-          lines.find((line) => line.startsWith('{"code"')),
-        ];
+        const [text, json] = await eventually(async () => {
+          const lines = (await log()).filter((line) => line.includes(path));
+          const both = ['[', '{"code"'].map((start) => lines.find((line) => line.startsWith(start)) ?? '');
+          return both.every((line) => line !== '') && (both as [string, string]);
+        }, 'a line in both logs');
         assert.match(
           text,
           /^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] "GET \/status\/503\?[\d.]+ HTTP\/1\.1" 503 - via_upstream - "-" 0 \d+ \d+ \d+ "-" "[^"]*" "[0-9a-f-]{36}" "app\.shop" "[\d.]+:8080" inbound-vip\|80\|http\|app\.shop\.svc\.cluster\.local \S+ 10\.96\.\d+\.\d+:80 10\.244\.\d+\.\d+:\d+ - \S+$/,
