@@ -11,6 +11,7 @@ export {
 export { HboneRefusedError, reasonHeader } from './errors.ts';
 export type { TunnelChannel } from './connect-attempt.ts';
 export { tunnelDialer, type TunnelDialerOptions, type TunnelKey } from './dialer.ts';
+export { IdleBound } from './idle-tunnels.ts';
 export { createHbonePool, type HbonePool } from './pool.ts';
 export { poolKeyId, type PoolKey } from './pool-key.ts';
 export { type ConnectRequest, serveHbone, type HboneServerSession } from './server.ts';

@@ -9,6 +9,7 @@ import {
   createHbonePool,
   type HbonePool,
   type HboneServerSession,
+  IdleBound,
   poolKeyId,
   type PoolKey,
   serveHbone,
@@ -38,13 +39,14 @@ function ignore(channel: ByteChannel): ByteChannel {
   return channel;
 }
 
-function openMesh(onConnect?: (request: ConnectRequest) => void): Mesh {
+function openMesh(onConnect?: (request: ConnectRequest) => void, idle?: IdleBound): Mesh {
   const clock = createFakeClock();
   const servers: HboneServerSession[] = [];
   const dials: Mesh['dials'] = [];
   const accepted: ByteChannel[] = [];
   const pool = createHbonePool<PoolKey>({
     clock,
+    ...(idle ? { idle } : {}),
     dial: (dialed, signal) =>
       new Promise((resolve, reject) => {
         dials.push({
@@ -249,6 +251,23 @@ describe('HBONE pool', () => {
     clock.advance(2_000);
     await turns(20);
     assert.deepEqual(pool.stats, { connections: 0, tunnels: 0, dialing: 0, waiting: 0 });
+  });
+
+  it('has no more connections without tunnels than pools together may have', async () => {
+    const bound = new IdleBound(4);
+    const [large, small] = [openMesh(undefined, bound), openMesh(undefined, bound)];
+    const use = async ({ pool, dials, clock }: Mesh, id: string): Promise<void> => {
+      const connecting = pool.connect({ id }, request);
+      dials.at(-1)?.answer();
+      const tunnel = ignore(await connecting);
+      clock.advance(1000);
+      tunnel.end();
+      await turns(20);
+    };
+    await use(small, 'only');
+    for (const id of ['a', 'b', 'c', 'd', 'e', 'f']) await use(large, id);
+    const keys = ({ pool }: Mesh): string[] => pool.list().map((one) => one.key.id);
+    assert.deepEqual([keys(small), keys(large)], [['only'], ['d', 'e', 'f']]);
   });
 
   it('lets a caller give up while it waits for the dial, and while it waits for the answer', async () => {

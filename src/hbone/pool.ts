@@ -6,6 +6,7 @@ import type { ByteChannel } from '../net/channel.ts';
 import { Http2Session, type Http2Limits, type ReceiveBudget } from '../http/h2/index.ts';
 import { ConnectAttempt, connectHead, type TunnelChannel, type TunnelRequest } from './connect-attempt.ts';
 import { dialFailed, dialTimeout, hboneAborted, hboneClosed } from './errors.ts';
+import type { IdleBound, IdleConnection, IdleHolder } from './idle-tunnels.ts';
 import type { PoolKey } from './pool-key.ts';
 import { hboneLimits } from './settings.ts';
 
@@ -35,6 +36,8 @@ export interface HbonePoolOptions<K extends PoolKey> {
   readonly clock?: Clock;
   readonly log?: Log;
   readonly budget?: ReceiveBudget;
+  /** Shared with other pools: how many connections may be without tunnels in all. */
+  readonly idle?: IdleBound;
 }
 
 export interface PooledConnectionInfo<K extends PoolKey> {
@@ -83,7 +86,7 @@ interface Connection {
   idleSinceMs: number;
 }
 
-class Pool<K extends PoolKey> implements HbonePool<K> {
+class Pool<K extends PoolKey> implements HbonePool<K>, IdleHolder {
   readonly #options: HbonePoolOptions<K>;
   readonly #limits: HbonePoolLimits;
   readonly #clock: Clock;
@@ -91,12 +94,15 @@ class Pool<K extends PoolKey> implements HbonePool<K> {
   readonly #peers = new Map<string, Peer<K>>();
   #state: 'open' | 'draining' | 'closed' = 'open';
   #cancelSweep: (() => void) | undefined;
+  /** Connections. */
+  size = 0;
 
   constructor(options: HbonePoolOptions<K>) {
     this.#options = options;
     this.#limits = { ...defaultHbonePoolLimits, ...options.limits };
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog();
+    options.idle?.join(this);
   }
 
   connect(key: K, request: TunnelRequest, signal?: AbortSignal): Promise<TunnelChannel> {
@@ -129,6 +135,7 @@ class Pool<K extends PoolKey> implements HbonePool<K> {
     if (!predicate) {
       this.#state = 'closed';
       this.#cancelSweep?.();
+      this.#options.idle?.leave(this);
     }
     for (const peer of this.#peers.values()) {
       if (predicate && !predicate(peer.key)) continue;
@@ -242,6 +249,7 @@ class Pool<K extends PoolKey> implements HbonePool<K> {
           events.onReady();
           connection = { session, idleSinceMs: this.#clock.nowMs() };
           peer.connections.add(connection);
+          this.size++;
           this.#serveWaiting(peer, connection);
         },
         onChange: () => {
@@ -250,6 +258,7 @@ class Pool<K extends PoolKey> implements HbonePool<K> {
         onClose: (error) => {
           if (connection) {
             peer.connections.delete(connection);
+            this.size--;
             this.#forgetIfUnused(peer);
           } else events.onFailed(error ?? new Error('The peer closed the connection'));
         },
@@ -264,6 +273,15 @@ class Pool<K extends PoolKey> implements HbonePool<K> {
     if (connection.session.activeStreams > 0) return;
     connection.idleSinceMs = this.#clock.nowMs();
     this.#scheduleSweep(this.#limits.idleReleaseMs);
+    this.#options.idle?.note();
+  }
+
+  idle(): IdleConnection[] {
+    return [...this.#peers.values()].flatMap(({ connections }) =>
+      [...connections]
+        .filter(({ session }) => session.activeStreams === 0 && session.usable)
+        .map(({ session, idleSinceMs }) => ({ idleSinceMs, close: () => session.drain() })),
+    );
   }
 
   /** A connection has room: those who wait share it; if some are left, the next is dialed. */

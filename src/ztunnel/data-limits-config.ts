@@ -14,7 +14,7 @@ const hourMs = 3600_000;
 const minuteMs = 60_000;
 
 /**
- * `MAX_CONNECTIONS` and `MAX_CONNECTIONS_PER_POD` are of the process: its data parts share them evenly. By default they follow
+ * `MAX_CONNECTIONS`, `MAX_CONNECTIONS_PER_POD` and `MAX_IDLE_TUNNELS` are of the process: its data parts share them evenly. By default they follow
  * from the descriptors that the process may open. `HALF_CLOSE_TIMEOUT`, `WAYPOINT_DRAIN_TIME`: durations. `LOCALHOST_APP_TUNNEL`:
  * as upstream has it.
  */
@@ -34,6 +34,7 @@ export function parseDataLimits({ env, problems, duration }: LimitReaders, worke
   return {
     maxConnections,
     maxPodConnections: count('MAX_CONNECTIONS_PER_POD') ?? Math.ceil(maxConnections / 2),
+    maxIdleTunnels: count('MAX_IDLE_TUNNELS') ?? byDescriptors.maxIdleTunnels,
     halfCloseTimeoutMs: duration('HALF_CLOSE_TIMEOUT', hourMs),
     waypointDrainMs: duration('WAYPOINT_DRAIN_TIME', minuteMs),
     localhostAppTunnel: env['LOCALHOST_APP_TUNNEL'] !== 'false',

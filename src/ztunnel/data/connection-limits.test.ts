@@ -7,8 +7,11 @@ import { connectionLimits, overLimit } from './connection-limits.ts';
 import { dataDefaults, type PodContext } from './data-context.ts';
 
 test('connections have three quarters of the descriptors, two each, shared by the workers', () => {
-  assert.deepEqual(connectionLimits(16_000, 1), { maxConnections: 6000, maxPodConnections: 3000 });
-  assert.deepEqual(connectionLimits(16_000, 4), { maxConnections: 1500, maxPodConnections: 750 });
+  const alone = { maxConnections: 6000, maxPodConnections: 3000, maxIdleTunnels: 1600 };
+  assert.deepEqual(connectionLimits(16_000, 1), alone);
+  const shared = { maxConnections: 1500, maxPodConnections: 750, maxIdleTunnels: 400 };
+  assert.deepEqual(connectionLimits(16_000, 4), shared);
+  assert.equal(connectionLimits(1_000_000, 2).maxIdleTunnels, 2048);
   assert.equal(connectionLimits(10, 4).maxConnections, 64);
 });
 
@@ -28,6 +31,7 @@ test('limits come from the environment, and nonsense is told', () => {
     parseDataLimits({ env, problems, duration: (_, fallbackMs) => fallbackMs }, workers);
   const limits = read({ MAX_CONNECTIONS: '1001', MAX_CONNECTIONS_PER_POD: '10', LOCALHOST_APP_TUNNEL: 'false' });
   assert.deepEqual([limits.maxConnections, limits.maxPodConnections, limits.localhostAppTunnel], [501, 5, false]);
+  assert.equal(read({ MAX_IDLE_TUNNELS: '100' }).maxIdleTunnels, 50);
   read({ MAX_CONNECTIONS: 'many' });
   assert.deepEqual(problems, ['MAX_CONNECTIONS is "many", not a number of connections']);
 });

@@ -8,17 +8,26 @@ const descriptorsPerConnection = 2;
 /** Listeners, tunnels, certificates, logs: what is left for all that is no connection. */
 const reservedShare = 0.25;
 
+/** Of what is reserved, and some 50 KB each: connections to peers that are kept for the next tunnel. */
+const idleShare = 0.1;
+const maxIdleTunnels = 4096;
+
 /** Limits for one of `workers` data parts of a process that may open `descriptors`. */
 export function connectionLimits(
   descriptors: number,
   workers: number,
-): { readonly maxConnections: number; readonly maxPodConnections: number } {
+): { readonly maxConnections: number; readonly maxPodConnections: number; readonly maxIdleTunnels: number } {
   const maxConnections = Math.max(
     Math.floor((descriptors * (1 - reservedShare)) / descriptorsPerConnection / workers),
     64,
   );
   // One pod cannot take what the others of its node need.
-  return { maxConnections, maxPodConnections: Math.ceil(maxConnections / 2) };
+  const idle = Math.min(descriptors * idleShare, maxIdleTunnels);
+  return {
+    maxConnections,
+    maxPodConnections: Math.ceil(maxConnections / 2),
+    maxIdleTunnels: Math.max(Math.floor(idle / workers), 16),
+  };
 }
 
 /** Why a connection that was just opened, and counts already, cannot be served. */

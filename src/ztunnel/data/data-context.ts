@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Log } from '../../lib/log.ts';
 import type { NetworkId } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
+import { IdleBound } from '../../hbone/index.ts';
 import type { Revocations } from '../../identity/index.ts';
 import type { MeshState } from '../../mesh/index.ts';
 import { NameResolver, systemNameQuery, type NameQuery } from '../../net/index.ts';
@@ -29,6 +30,8 @@ export interface DataLimits {
   /** Connections at once, of the data part and of one pod; more are refused. */
   readonly maxConnections: number;
   readonly maxPodConnections: number;
+  /** Connections to peers that no tunnel uses, of all pods together: who has most gives up first. */
+  readonly maxIdleTunnels: number;
   /** Endpoints that one connection tries at most, where a service has several. */
   readonly maxTries: number;
   /** After this long without success another endpoint is tried, where there is one. */
@@ -58,6 +61,7 @@ export const dataDefaults: DataLimits = {
   keepAliveMs: 180_000,
   maxConnections: 100_000,
   maxPodConnections: 50_000,
+  maxIdleTunnels: 4096,
   maxTries: 3,
   tryTimeoutMs: 3000,
   answerTimeoutMs: 30_000,
@@ -92,6 +96,7 @@ export interface DataContextParts {
 
 export interface DataContext extends DataContextParts {
   readonly halfClosed: HalfClosedConnections;
+  readonly idleTunnels: IdleBound;
   readonly outboundWatch: OutboundWatch;
   readonly suspects: SuspectEndpoints;
   readonly names: NameResolver;
@@ -102,6 +107,7 @@ export function createDataContext(parts: DataContextParts, nameQuery: NameQuery 
   return {
     ...parts,
     halfClosed: new HalfClosedConnections(clock, limits.halfCloseTimeoutMs),
+    idleTunnels: new IdleBound(limits.maxIdleTunnels),
     outboundWatch: new OutboundWatch({ mesh, clock, random, waypointDrainMs: limits.waypointDrainMs }),
     suspects: new SuspectEndpoints(clock, limits.suspectMs),
     names: new NameResolver({ query: nameQuery, clock, random, timeoutMs: limits.resolveTimeoutMs }),

@@ -32,9 +32,10 @@ export class PodProxy {
     setMaxListeners(0, this.#ended.signal);
     this.#context = { ...context, target, ended: this.#ended.signal };
     this.#inbound = new HboneInbound(this.#context);
-    const { clock, log, limits, dns } = context;
+    const { clock, log, limits, dns, idleTunnels } = context;
     this.#pool = createHbonePool({
       dial: dialerOf(this.#context),
+      idle: idleTunnels,
       clock,
       log: log.child('pool', { pod: target.pod.uid }),
       limits: { dialTimeoutMs: limits.connectTimeoutMs + limits.handshakeTimeoutMs },
