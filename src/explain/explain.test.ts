@@ -152,4 +152,33 @@ describe('an explanation of what a waypoint is asked for', () => {
     assert.ok(steps.some(({ summary }) => /takes it for workload shop\/app-1 port 8080/.test(summary)));
     assert.equal(steps.at(-1)?.stage, 'ztunnel (destination)');
   });
+
+  it('says what is resolved on request, and what is not', async () => {
+    const wide = {
+      metadata: { name: 'out', namespace: 'shop', labels: { 'istio.io/use-waypoint': 'wp' } },
+      spec: {
+        hosts: ['*.example.com'],
+        resolution: 'DYNAMIC_DNS',
+        ports: [
+          { number: 80, name: 'http', protocol: 'HTTP', targetPort: 8080 },
+          { number: 443, name: 'tls', protocol: 'TLS' },
+        ],
+      },
+      status: { addresses: [{ value: '240.240.7.7', host: '*.example.com' }] },
+    };
+    const world = [...(objects as unknown as object[]), [kinds.ServiceEntry, wide]] as never;
+    for (const [port, reached] of [
+      [80, 8080],
+      [443, 443],
+    ] as const) {
+      const { verdict, steps } = await ask(world, 'api.example.com', port);
+      assert.equal(verdict, 'reached', JSON.stringify(steps));
+      const last = steps.at(-1);
+      assert.equal(last?.summary, 'the waypoint resolves api.example.com and connects to what comes back');
+      assert.match(last.details.join(), new RegExp(`port ${reached} of what DNS says of api\\.example\\.com`));
+    }
+    const other = await ask(world, '*.example.com', 80);
+    assert.equal(other.verdict, 'refused', JSON.stringify(other.steps));
+    assert.match(other.steps.at(-1)?.details.join() ?? '', /is no name of a host/);
+  });
 });

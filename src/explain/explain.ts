@@ -60,6 +60,7 @@ export function explain(world: World, question: Question): Explanation {
       waypoint: plan.workload,
       client: { identity, address: own.addresses[0] ?? '', workload: own },
       service,
+      name: question.to,
       target,
       request: question.request,
       arrive: (workload, port, by) => explainArrival(steps, world, { workload, port, by, from: plan.workload }),
@@ -93,7 +94,16 @@ function findService({ mesh }: World, name: string, namespace: string): MeshServ
     if (candidates.includes(service.hostname)) return service;
     if (service.name === first && service.namespace === (second ?? namespace)) return service;
   }
-  return mesh.serviceByHostname(name, namespace);
+  return mesh.serviceByHostname(name, namespace) ?? serviceByPattern(mesh, name, namespace);
+}
+
+/** The one whose wildcard covers the name, the longest first. */
+function serviceByPattern(mesh: World['mesh'], name: string, namespace: string): MeshService | undefined {
+  for (let dot = name.indexOf('.'); dot >= 0; dot = name.indexOf('.', dot + 1)) {
+    const service = mesh.serviceByHostname(`*${name.slice(dot)}`, namespace);
+    if (service) return service;
+  }
+  return undefined;
 }
 
 function addressOf({ mesh }: World, { to, port, from }: Question, service: MeshService | undefined): Target {

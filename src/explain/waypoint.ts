@@ -10,7 +10,7 @@ import type {
 import { serviceKey, spiffeId, type SpiffeId } from '../api/names.ts';
 import type { MeshService, MeshWorkload } from '../api/workload.ts';
 import { isWaypointOf } from '../decision/index.ts';
-import { backendHosts } from '../decision/balance/index.ts';
+import { backendHosts, requestedHost } from '../decision/balance/index.ts';
 import { compileRoutes, pickTcpRule } from '../decision/routes/index.ts';
 import { HeaderList } from '../http/header-list.ts';
 import { normalizePath } from '../http/path-normalization.ts';
@@ -33,6 +33,8 @@ export interface AtWaypoint {
   readonly waypoint: MeshWorkload;
   readonly client: { readonly identity: SpiffeId; readonly address: string; readonly workload: MeshWorkload };
   readonly service: MeshService | undefined;
+  /** The name by which it was asked for. */
+  readonly name: string;
   readonly target: { readonly ip: string; readonly port: number };
   readonly request: L7Request;
   /** Goes on with what the destination's ztunnel makes of it. */
@@ -188,14 +190,21 @@ function describeTrace({ policy, action, dryRun, outcome, rules }: PolicyTrace):
   return `${name} ${how}${missing.length > 0 ? `: ${missing.join('; ')}` : ''}`;
 }
 
-function factsOf({ request, service, target }: AtWaypoint): {
+/** Of a Service that stands for many names, the one that was asked for. */
+function hostOf({ name, service, target }: AtWaypoint): string {
+  if (!service) return target.ip;
+  return service.hostname.startsWith('*') ? name : service.hostname;
+}
+
+function factsOf(at: AtWaypoint): {
   readonly method: string;
   readonly scheme: string;
   readonly authority: string;
   readonly path: string;
   readonly headers: HeaderList;
 } {
-  const host = service?.hostname ?? target.ip;
+  const { request, target } = at;
+  const host = hostOf(at);
   const authority = request.authority ?? (target.port === 80 ? host : formatHostPort(host, target.port));
   const headers = new HeaderList(request.headers.flatMap(([name, value]) => [name.toLowerCase(), value]));
   return { method: request.method, scheme: 'http', authority, path: request.path, headers };
@@ -240,7 +249,8 @@ function explainHttp(steps: Steps, world: World, routing: Routing): void {
   const retry = rule.retry ?? snapshot.settings.defaultRetry;
   if (retry) details.push(`up to ${retry.attempts} retries on ${retry.on.join(', ')}`);
   steps.pass('route', `${describeRule(rule)} takes it`, details);
-  explainDestinations(steps, world, at, snapshot, action.destinations);
+  const asked = action.rewrite?.authority ?? facts.authority;
+  explainDestinations(steps, world, at, { snapshot, asked }, action.destinations);
 }
 
 function explainTcp(steps: Steps, world: World, { at, snapshot, table }: Routing): void {
@@ -249,14 +259,19 @@ function explainTcp(steps: Steps, world: World, { at, snapshot, table }: Routing
     destinationAddress: target.ip,
     port: target.port,
     sourceNamespace: client.workload.namespace,
-    sni: undefined,
+    sni: nameInTls(at),
   });
   if (!rule) {
     steps.stop('route', 'no rule takes the connection', 'the connection is closed');
     return;
   }
   steps.pass('route', `rule ${rule.name} takes it`);
-  explainDestinations(steps, world, at, snapshot, rule.destinations);
+  explainDestinations(steps, world, at, { snapshot, asked: nameInTls(at) }, rule.destinations);
+}
+
+/** A client that speaks TLS is taken to name whom it asked for. */
+function nameInTls(at: AtWaypoint): string | undefined {
+  return at.service?.hostname.startsWith('*') ? hostOf(at) : undefined;
 }
 
 function describeRule({ name, origin }: HttpRule): string {
@@ -277,13 +292,14 @@ function explainDestinations(
   steps: Steps,
   world: World,
   at: AtWaypoint,
-  { backends }: ProxySnapshot,
+  { snapshot: { backends }, asked }: { readonly snapshot: ProxySnapshot; readonly asked: string | undefined },
   destinations: Destinations,
 ): void {
   const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
   const { waypoint } = at;
   const by = identityOf(waypoint);
   let first: { readonly workload: MeshWorkload; readonly port: number; readonly isRemote: boolean } | undefined;
+  let named: string | undefined;
   let answer = 'HTTP 503 no healthy upstream';
   const lines: string[] = [];
   for (const { weight, target } of destinations) {
@@ -294,6 +310,16 @@ function explainDestinations(
       continue;
     }
     const backend = backends.get(target.backend);
+    if (backend?.requestedHosts) {
+      const found = requestedHost(backend.requestedHosts, asked, backend.port);
+      const { port } = backend.requestedHosts;
+      if (found.kind === 'host') named ??= found.hostname;
+      lines.push(
+        `${target.backend}${share}: ${found.kind === 'host' ? `port ${port} of what DNS says of ${found.hostname}` : found.reason}`,
+      );
+      if (backend.tls) lines.push(`  ${describeTls(backend.tls)}`);
+      continue;
+    }
     const { hosts } = backend
       ? backendHosts({ mesh: world.mesh, backend, own: waypoint, ownAddress: waypoint.addresses[0] ?? '' })
       : { hosts: [] };
@@ -313,6 +339,11 @@ function explainDestinations(
     if (one && (!first || first.isRemote)) {
       first = { workload: one.workload, port: one.port, isRemote: one.throughGateway !== undefined };
     }
+  }
+  if (!first && named !== undefined) {
+    lines.push('not to addresses of the proxy itself, its machine, its platform or the mesh');
+    steps.pass('endpoints', `the waypoint resolves ${named} and connects to what comes back`, lines);
+    return;
   }
   if (!first) {
     steps.stop('endpoints', 'nobody is there to take it', answer, lines);
