@@ -8,6 +8,7 @@ import { serviceHostname } from '../mesh-service.ts';
 import { clusterOfKey } from '../object-key.ts';
 import { portsOfEntry, portsOfService } from '../ports.ts';
 import { hostsOf } from '../service-entry.ts';
+import { listsInForce } from './authority-lists.ts';
 import {
   caSecretName,
   readBackendTls,
@@ -17,8 +18,9 @@ import {
 } from './backend-tls-policy.ts';
 import { ancestorVerdicts, type PolicyVerdict } from './backend-tls-policy-status.ts';
 import type { BoundRoutes } from './contracts.ts';
+import type { Authorities } from './gateway-api-certificates.ts';
 import type { GatewayView } from './gateway-listeners-view.ts';
-import { readCaOfConfigMap, readCaOfSecret } from './secrets.ts';
+import type { Revocations } from './secrets.ts';
 
 /** How a port of a Service is to be connected to. */
 export type BackendTlsDecision =
@@ -47,9 +49,10 @@ export function deriveBackendTls(
     readonly views: Collection<GatewayView>;
     readonly clusterDomain: string;
     readonly hasIstioClasses: boolean;
+    readonly authorities: Authorities;
   },
 ): DerivedBackendTls {
-  const { scope, boundRoutes, views, clusterDomain } = inputs;
+  const { scope, boundRoutes, views, clusterDomain, authorities } = inputs;
   const controllerName = meshController(inputs.hasIstioClasses);
   const states = graph.map('backend TLS policies and their targets', scope.backendTlsPolicies, (policy, key, read) => {
     const { name = '', namespace = '', generation, creationTimestamp = '', annotations } = policy.metadata;
@@ -65,12 +68,10 @@ export function deriveBackendTls(
         services: targetsOf(ref, namespace, at, { scope, clusterDomain, read }),
       })),
       read: readBackendTls(policy, (kind, of) => {
-        if (kind === 'ConfigMap') {
-          const found = read.get(scope.configMaps, `${at}/${of}`);
-          return found && readCaOfConfigMap(found);
-        }
-        const found = read.get(scope.secrets, `${at}/${of}`);
-        return found && readCaOfSecret(found);
+        const caKey = `${at}/${of}`;
+        const ca = authorities.certificates(kind, caKey, read);
+        const last = (): Revocations | undefined => authorities.lastLists(kind, caKey, read);
+        return ca && { ca, lists: listsInForce(authorities.lists(kind, caKey, read), last) };
       }),
     };
     return state;
@@ -124,9 +125,15 @@ function decisionOf({ namespace, name, generation = 0, read }: PolicyState): Bac
   if (!backendTls) {
     return { kind: 'refused', reason: `BackendTLSPolicy ${namespace}/${name}: ${textOf(problems)}`, origin };
   }
-  const { tls, caCertificates } = backendTls;
+  const { tls, caCertificates, revocations } = backendTls;
   if (caCertificates === undefined) return { kind: 'tls', tls, origin };
-  return { kind: 'tls', tls, secret: { kind: 'secret', name: caSecretName(namespace, name), caCertificates }, origin };
+  const secret: TlsSecret = {
+    kind: 'secret',
+    name: caSecretName(namespace, name),
+    caCertificates,
+    ...(revocations === undefined ? {} : { revocations }),
+  };
+  return { kind: 'tls', tls, secret, origin };
 }
 
 function byAge(a: PolicyState, b: PolicyState): number {

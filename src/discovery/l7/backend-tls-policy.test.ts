@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { before, describe, it } from 'node:test';
 import type { BackendTLSPolicy } from '../../api/gateway.ts';
 import type { ObjectMeta } from '../../api/meta.ts';
 import { serviceKey } from '../../api/names.ts';
 import type { Collection, Reader } from '../../collection/index.ts';
 import { createTestAuthority } from '../../../test/support/certificates.ts';
+import { openOpensslRoot } from '../../../test/support/openssl-authority.ts';
 import { service, serviceEntry } from '../fixtures.ts';
 import type { BackendTlsDecision } from './backend-tls-policy-derive.ts';
 import { edgeGateway, httpRoute, openGatewayWorld, toGateway, type GatewayWorld } from './gateway-api-fixtures.ts';
@@ -111,6 +113,55 @@ describe('a BackendTLSPolicy', () => {
     world.put(world.sources.backendTlsPolicies, policy('p', { caCertificateRefs: both }));
     assert.equal(decide(world)?.kind, 'tls', 'one that is good is enough');
     assert.deepEqual(told(world, 'p'), ['Service web mesh-controller: Accepted, InvalidCACertificateRef']);
+  });
+
+  const skip = spawnSync('openssl', ['version']).status !== 0;
+  it('knows whom the authorities have revoked; one whose lists were never readable stands for nobody', { skip }, () => {
+    using root = openOpensslRoot('servers');
+    const lists = root.crl().toString();
+    const refs = [...fromMap.caCertificateRefs, { group: '', kind: 'Secret', name: 'other' }];
+    const world = openGatewayWorld();
+    world.put(world.sources.services, service('web'));
+    world.put(world.sources.backendTlsPolicies, policy('p', { caCertificateRefs: refs }));
+    const put = (crl?: string): void =>
+      world.put(world.sources.configMaps, {
+        metadata: { name: 'ca', namespace: 'shop' },
+        data: { 'ca.crt': root.certPem, ...(crl === undefined ? {} : { 'ca.crl': crl }) },
+      });
+    const putOther = (crl: string): void => {
+      const data = { 'ca.crt': rootPem, 'ca.crl': crl };
+      const encoded = Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
+      world.put(world.sources.secrets, {
+        metadata: { name: 'other', namespace: 'shop' },
+        data: Object.fromEntries(encoded),
+      });
+    };
+    const trusted = (): unknown => {
+      const decision = decide(world);
+      return decision?.kind === 'tls'
+        ? [decision.secret?.caCertificates, decision.secret?.revocations]
+        : decision?.kind;
+    };
+    const resolved = (): string | undefined =>
+      world.api.verdicts.backendTlsPolicies.get('Kubernetes/shop/p')?.ancestors[0]?.conditions['ResolvedRefs']?.message;
+    const [certs, listed] = [`${root.certPem.trimEnd()}\n`, `${lists.trim()}\n`];
+    put('rotten');
+    putOther('rotten, too');
+    assert.equal(trusted(), 'refused');
+    assert.match(
+      resolved() ?? '',
+      /ConfigMap shop\/ca has a ca\.crl that cannot be used: .*; Secret shop\/other has a ca\.crl that cannot be used/,
+    );
+    put(lists);
+    assert.deepEqual(trusted(), [certs, listed]);
+    put('rotten');
+    assert.deepEqual(trusted(), [certs, listed]);
+    assert.match(resolved() ?? '', /the last good lists stay in force/);
+    putOther(lists);
+    assert.deepEqual(trusted(), [`${certs}${rootPem.trimEnd()}\n`, `${listed}${listed}`]);
+    put();
+    assert.deepEqual(trusted(), [`${certs}${rootPem.trimEnd()}\n`, listed]);
+    assert.equal(resolved(), 'all references hold');
   });
 
   it('gives way to an older one, and to one for the port', () => {

@@ -2,12 +2,15 @@
 import type { BackendTLSPolicy } from '../../api/gateway.ts';
 import type { UpstreamTls } from '../../api/l7/index.ts';
 import type { ServiceKey } from '../../api/names.ts';
+import type { ListsInForce } from './authority-lists.ts';
 import type { CaCertificates, Unusable } from './secrets.ts';
 
 export interface BackendTls {
   readonly tls: UpstreamTls;
   /** PEM of the secret that `tls.ca` names, if it names one. */
   readonly caCertificates?: string;
+  /** PEM of the revocation lists of those authorities; absent: there are none. */
+  readonly revocations?: string;
 }
 
 /** Faults of the references to CA certificates: conditions Accepted and ResolvedRefs tell of them. */
@@ -40,8 +43,13 @@ export interface PolicyTargetState {
   readonly services: readonly ServiceKey[];
 }
 
+export interface FoundCa {
+  readonly ca: CaCertificates | Unusable;
+  readonly lists: ListsInForce;
+}
+
 /** Undefined: the object does not exist. */
-export type CaLookup = (kind: 'ConfigMap' | 'Secret', name: string) => CaCertificates | Unusable | undefined;
+export type CaLookup = (kind: 'ConfigMap' | 'Secret', name: string) => FoundCa | undefined;
 
 /** Name of the secret with what the policy trusts. */
 export function caSecretName(namespace: string, name: string): string {
@@ -59,35 +67,48 @@ export function readBackendTls(policy: BackendTLSPolicy, findCa: CaLookup): Read
     return { backendTls: { tls: tlsOf(policy, { kind: 'system' }) }, problems: [] };
   }
   const problems: CaProblem[] = [];
-  const certificates = caCertificateRefs.flatMap((ref) => {
-    const read = readRef(ref, namespace, findCa);
-    if ('reason' in read) problems.push(read);
-    return 'certificates' in read ? [read.certificates] : [];
+  const authorities = caCertificateRefs.flatMap((ref) => {
+    const { authority, problem } = readRef(ref, namespace, findCa);
+    if (problem) problems.push(problem);
+    return authority ? [authority] : [];
   });
-  if (certificates.length === 0) return { problems };
+  if (authorities.length === 0) return { problems };
+  const revocations = authorities.map((one) => one.revocations).join('');
   return {
     backendTls: {
       tls: tlsOf(policy, { kind: 'secret', secret: caSecretName(namespace, name) }),
-      caCertificates: certificates.map((pem) => pem.trimEnd()).join('\n') + '\n',
+      caCertificates: authorities.map(({ certificates }) => certificates.trimEnd()).join('\n') + '\n',
+      ...(revocations === '' ? {} : { revocations }),
     },
     problems,
   };
+}
+
+interface ReadRef {
+  readonly authority?: { readonly certificates: string; readonly revocations: string };
+  readonly problem?: CaProblem;
 }
 
 function readRef(
   ref: NonNullable<BackendTLSPolicy['spec']['validation']['caCertificateRefs']>[number],
   namespace: string,
   findCa: CaLookup,
-): CaCertificates | CaProblem {
+): ReadRef {
   const { group, kind, name } = ref;
   if (group !== '' || (kind !== 'ConfigMap' && kind !== 'Secret')) {
     const message = `CA certificates are in a ConfigMap or a Secret, not in a ${kind}${group === '' ? '' : `.${group}`}`;
-    return { reason: 'InvalidKind', message };
+    return { problem: { reason: 'InvalidKind', message } };
   }
+  const invalid = (what: string): { readonly problem: CaProblem } => ({
+    problem: { reason: 'InvalidCACertificateRef', message: `${kind} ${namespace}/${name} ${what}` },
+  });
   const found = findCa(kind, name);
-  if (found?.kind === 'ca') return found;
-  const message = `${kind} ${namespace}/${name} ${found ? found.problem : 'does not exist'}`;
-  return { reason: 'InvalidCACertificateRef', message };
+  if (!found) return invalid('does not exist');
+  const { ca, lists } = found;
+  if (ca.kind !== 'ca') return invalid(ca.problem);
+  const { certificates } = ca;
+  const faulty = lists.problem === undefined ? {} : invalid(lists.problem);
+  return lists.pem === undefined ? faulty : { authority: { certificates, revocations: lists.pem }, ...faulty };
 }
 
 /** The host name is what is asked for; what the certificate must show are the alternatives, if there are any, instead. */

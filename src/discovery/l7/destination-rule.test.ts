@@ -422,6 +422,12 @@ subsets:
       ],
     );
     assert.match(verdict(shop)?.message ?? '', /; and 1 more$/);
+    const listed = world('{ host: reviews, trafficPolicy: { tls: { mode: SIMPLE, caCrl: /etc/crl.pem } } }');
+    assert.match(told(listed), /spec\.trafficPolicy\.tls\.caCrl: files of proxies are not read: .*; connections fail/);
+    // Trusted is what the operating system trusts: not without the lists that somebody asked for.
+    assert.deepEqual(backend(listed).tls?.ca, { kind: 'secret', secret: 'shop/files-of-the-proxy/ca' });
+    const held = listed.resource('shop/wp', 'secret', 'shop/files-of-the-proxy/ca');
+    assert.deepEqual(held, { kind: 'secret', name: 'shop/files-of-the-proxy/ca' });
     const mild = world('{ host: reviews, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }');
     assert.match(told(mild), /^True Accepted in force at shop\/wp; without effect: spec.trafficPolicy.tls.mode: /);
     assert.equal(backend(mild).tls, undefined);

@@ -18,6 +18,7 @@ import {
   readCaOfSecret,
   readCertificate,
   readRevocations,
+  type CaCertificates,
   type Certificate,
   type Revocations,
   type Unusable,
@@ -35,11 +36,23 @@ export interface DerivedCertificates {
   readonly scopeOf: (gateway: Gateway, cluster: string, read: Reader) => CertificateScope;
   /** Whether a ReferenceGrant of `namespace` lets `from` name `to`. */
   readonly isGranted: IsGranted;
+  readonly authorities: Authorities;
   /** What serves of the Secrets that Gateways name, by the key of the Secret. */
   readonly served: Collection<ServedCertificate>;
   /** What the proxies of Gateways at the edge are given. */
   readonly ofGateways: (views: Collection<GatewayView>) => Collection<ProxyResourceOf>;
 }
+
+/** What objects hold of authorities, by the key of the object. */
+export interface Authorities {
+  /** Undefined: the object does not exist. */
+  readonly certificates: (kind: CaKind, key: string, read: Reader) => CaCertificates | Unusable | undefined;
+  readonly lists: (kind: CaKind, key: string, read: Reader) => Revocations | Unusable | undefined;
+  /** The last that could be used, if there were any. */
+  readonly lastLists: (kind: CaKind, key: string, read: Reader) => Revocations | undefined;
+}
+
+type CaKind = 'ConfigMap' | 'Secret';
 
 export type IsGranted = (
   cluster: string,
@@ -83,7 +96,7 @@ export function deriveCertificates(
     if (read?.kind !== 'unusable') return read;
     throw new AmbitError(`Cannot use ${key}: it ${read.problem}`, { code: 'discovery.bad-crl', blame: 'downstream' });
   };
-  const lists = {
+  const goodListsOf = {
     Secret: graph.map('revocation lists in Secrets', secrets, ({ data }, key) =>
       goodLists(`Secret ${key}`, readRevocations({ kind: 'Secret', data })),
     ),
@@ -91,8 +104,24 @@ export function deriveCertificates(
       goodLists(`ConfigMap ${key}`, readRevocations({ kind: 'ConfigMap', data })),
     ),
   };
+  const authorities: Authorities = {
+    certificates(kind, key, read) {
+      if (kind === 'ConfigMap') {
+        const found = read.get(configMaps, key);
+        return found && readCaOfConfigMap(found);
+      }
+      const found = read.get(secrets, key);
+      return found && readCaOfSecret(found);
+    },
+    lists(kind, key, read) {
+      const found = read.get(kind === 'Secret' ? secrets : configMaps, key);
+      return found && readRevocations({ kind, data: found.data });
+    },
+    lastLists: (kind, key, read) => read.get(goodListsOf[kind], key),
+  };
   return {
     isGranted,
+    authorities,
     served,
     scopeOf(gateway, cluster, read) {
       const namespace = gateway.metadata.namespace ?? '';
@@ -100,20 +129,9 @@ export function deriveCertificates(
         from: { group: gatewayGroup, kind: 'Gateway', namespace },
         isGranted: (from, toNamespace, to) => isGranted(cluster, toNamespace, from, to, read),
         certificate: (of, name) => read.get(served, `${cluster}/${of}/${name}`),
-        ca(kind, of, name) {
-          const caKey = `${cluster}/${of}/${name}`;
-          if (kind === 'ConfigMap') {
-            const found = read.get(configMaps, caKey);
-            return found && readCaOfConfigMap(found);
-          }
-          const found = read.get(secrets, caKey);
-          return found && readCaOfSecret(found);
-        },
-        revocations(kind, of, name) {
-          const found = read.get(kind === 'Secret' ? secrets : configMaps, `${cluster}/${of}/${name}`);
-          return found && readRevocations({ kind, data: found.data });
-        },
-        lastRevocations: (kind, of, name) => read.get(lists[kind], `${cluster}/${of}/${name}`),
+        ca: (kind, of, name) => authorities.certificates(kind, `${cluster}/${of}/${name}`, read),
+        revocations: (kind, of, name) => authorities.lists(kind, `${cluster}/${of}/${name}`, read),
+        lastRevocations: (kind, of, name) => authorities.lastLists(kind, `${cluster}/${of}/${name}`, read),
       };
     },
     ofGateways: (views) =>

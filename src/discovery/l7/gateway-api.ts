@@ -99,7 +99,7 @@ export function deriveGatewayApi(graph: Graph, inputs: GatewayApiInputs): Gatewa
       ),
     ),
   );
-  const backendTls = deriveBackendTls(graph, { ...inputs, boundRoutes, views });
+  const backendTls = deriveBackendTls(graph, { ...inputs, boundRoutes, views, authorities: certificates.authorities });
 
   return {
     boundRoutes,

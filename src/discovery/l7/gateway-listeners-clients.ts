@@ -4,8 +4,8 @@
  */
 import type { Gateway } from '../../api/gateway.ts';
 import type { EdgeTls } from '../../api/l7/index.ts';
+import { listsInForce } from './authority-lists.ts';
 import { modeOption, type CertificateScope } from './gateway-listeners-tls.ts';
-import type { Revocations } from './secrets.ts';
 
 type Frontend = NonNullable<NonNullable<Gateway['spec']['tls']>['frontend']>['default'];
 type CaRef = NonNullable<Frontend['validation']>['caCertificateRefs'][number];
@@ -113,24 +113,15 @@ function readRef({ group, kind, name, namespace }: CaRef, scope: CertificateScop
   }
   const found = scope.ca(kind, of, name);
   if (found?.kind !== 'ca') {
-    const message = `${kind} ${of}/${name} ${found ? found.problem : 'does not exist'}`;
-    return { reason: 'InvalidCACertificateRef', message };
+    return invalid(`${kind} ${of}/${name} ${found ? found.problem : 'does not exist'}`);
   }
   const certificates = `${found.certificates.trimEnd()}\n`;
-  const lists = scope.revocations(kind, of, name);
-  if (lists?.kind !== 'unusable') return { kind: 'ca', certificates, revocations: pemOf(lists) };
-  // Nobody says whom the authority has revoked: it stands for nobody, unless it was known before.
-  const message = `${kind} ${of}/${name} ${lists.problem}`;
-  const last = scope.lastRevocations(kind, of, name);
-  if (!last) return { reason: 'InvalidCACertificateRef', message };
-  const problem = {
-    reason: 'InvalidCACertificateRef',
-    message: `${message}; the last good lists stay in force`,
-  } as const;
-  return { kind: 'ca', certificates, revocations: pemOf(last), problem };
+  const lists = listsInForce(scope.revocations(kind, of, name), () => scope.lastRevocations(kind, of, name));
+  const problem = lists.problem === undefined ? undefined : invalid(`${kind} ${of}/${name} ${lists.problem}`);
+  if (lists.pem === undefined && problem) return problem;
+  return { kind: 'ca', certificates, revocations: lists.pem ?? '', ...(problem ? { problem } : {}) };
 }
 
-function pemOf(revocations: Revocations | undefined): string {
-  const lists = revocations?.lists.trim() ?? '';
-  return lists === '' ? '' : `${lists}\n`;
+function invalid(message: string): ClientCaProblem {
+  return { reason: 'InvalidCACertificateRef', message };
 }

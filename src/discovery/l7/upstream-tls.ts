@@ -15,20 +15,22 @@ export interface UpstreamTlsContext {
 
 /** Undefined: none of our own; the mesh's identities are proven by the tunnel. */
 export function upstreamTlsOf(settings: TlsSettings, context: UpstreamTlsContext): UpstreamTls | undefined {
-  const { mode, credentialName, insecureSkipVerify, sni, subjectAltNames = [] } = settings;
+  const { mode, credentialName, insecureSkipVerify, sni, subjectAltNames = [], caCrl } = settings;
   if (mode !== 'SIMPLE' && mode !== 'MUTUAL') return undefined;
   const secret = credentialName ? `${context.namespace}/${secretName(credentialName)}` : undefined;
+  // Files that we do not read: a Secret that is not there. Nobody is to be trusted without what was asked for.
+  const files = `${context.namespace}/files-of-the-proxy`;
   return {
     mode: mode === 'SIMPLE' ? 'simple' : 'mutual',
     ...(sni ? { sni } : {}),
     subjectAltNames: subjectAltNames.length > 0 ? subjectAltNames : context.subjectAltNames,
     ca: insecureSkipVerify
       ? { kind: 'none' }
-      : secret === undefined
+      : secret === undefined && !caCrl
         ? { kind: 'system' }
-        : { kind: 'secret', secret: caSecretName(secret) },
+        : { kind: 'secret', secret: caSecretName(secret ?? files) },
     // Without one that can be read, handshakes fail: nobody is to think that we proved who we are.
-    ...(mode === 'MUTUAL' ? { clientCertificate: secret ?? `${context.namespace}/files-of-the-proxy` } : {}),
+    ...(mode === 'MUTUAL' ? { clientCertificate: secret ?? files } : {}),
   };
 }
 
@@ -95,5 +97,8 @@ export function faultTls(settings: TlsSettings, path: string, problems: RuleProb
     problems.fault(`${path}.caCertificates`, 'UnsupportedValue', `${files}; the CAs of the operating system are used`);
   if (mode === 'MUTUAL' && (clientCertificate || privateKey))
     problems.fault(`${path}.clientCertificate`, 'UnsupportedValue', `${files}; connections fail`);
-  if (caCrl) problems.fault(`${path}.caCrl`, 'UnsupportedValue', 'revocations of servers are not looked at');
+  if (caCrl) {
+    const instead = 'files of proxies are not read: lists go into ca.crl of the Secret that credentialName names';
+    problems.fault(`${path}.caCrl`, 'UnsupportedValue', `${instead}; connections fail`);
+  }
 }
