@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { httpService, openL7Mesh, type L7Mesh } from '../support/l7-mesh.ts';
 import { documents, programPod, programs, serviceAccount } from '../support/mesh.ts';
+import { eventually } from '../support/run.ts';
 
 interface GrpcResult {
   readonly values: readonly string[];
@@ -86,15 +87,11 @@ describe('through a waypoint', () => {
     };
     await l7.apply(route);
     try {
-      for (let tries = 0; ; tries++) {
-        const [chat, say] = await call('grpc.shop:9000', [{ chat: ['x'] }, { say: 'x' }]);
-        if (chat?.code !== 0) {
-          assert.equal(chat?.code, 14);
-          assert.equal(say?.code, 0);
-          break;
-        }
-        assert.ok(tries < 30, 'the route acts');
-      }
+      const codes = await eventually(async () => {
+        const results = await call('grpc.shop:9000', [{ chat: ['x'] }, { say: 'x' }]);
+        return results[0]?.code !== 0 && results.map(({ code }) => code);
+      }, 'the route acts');
+      assert.deepEqual(codes, [14, 0]);
     } finally {
       await l7.remove(route);
     }
@@ -128,7 +125,7 @@ describe('through a waypoint', () => {
     };
     await l7.apply(policy);
     try {
-      for (let tries = 0; (await talk('echo.shop', 'x')) !== ''; tries++) assert.ok(tries < 30, 'the policy acts');
+      await eventually(async () => (await talk('echo.shop', 'x')) === '', 'the policy acts');
       assert.equal(await talk('unnamed-echo.shop', 'x'), 'x');
     } finally {
       await l7.remove(policy);
