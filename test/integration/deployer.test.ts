@@ -602,11 +602,16 @@ describe('the deployer', () => {
     await put(kinds.ConfigMap, { metadata, data: { mesh: 'defaultConfig: { concurrency: 3 }' } });
     await put(kinds.Gateway, waypoint('threads'));
     const told = (wanted: unknown): Promise<unknown> =>
-      eventually(async () => {
-        const container = (await find(kinds.Deployment, 'threads'))?.spec.template.spec.containers[0];
-        const config = container?.env?.find(({ name }) => name === 'PROXY_CONFIG')?.value;
-        return config !== undefined && (JSON.parse(config) as { concurrency?: number }).concurrency === wanted;
-      }, `the proxies are told of ${String(wanted)}`);
+      eventually(
+        async () => {
+          const { metadata: own, spec, status } = await admin.get(kinds.Deployment, 'threads', namespace);
+          const config = spec.template.spec.containers[0]?.env?.find(({ name }) => name === 'PROXY_CONFIG')?.value;
+          // What else is written of it is over: only the configuration has the control plane look again.
+          const isSettled = status?.observedGeneration === own.generation && status?.updatedReplicas === 1;
+          return isSettled && (JSON.parse(config ?? '') as { concurrency?: number }).concurrency === wanted;
+        },
+        `the proxies are told of ${String(wanted)}`,
+      );
     await told(3);
     const change = { data: { mesh: 'defaultConfig: { concurrency: 0 }' } };
     await admin.patch(kinds.ConfigMap, 'istio', 'istio-system', change, { type: 'merge' });
