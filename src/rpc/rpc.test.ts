@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { ChannelCredentials, Client } from '@grpc/grpc-js';
 import { createTestAuthority, type TestAuthority } from '../../test/support/certificates.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import { systemClock } from '../lib/clock.ts';
 import { AmbitError } from '../lib/errors.ts';
 import { silentLog } from '../lib/log.ts';
@@ -24,7 +25,7 @@ const textCodec = {
 const echo: RpcMethod<string, string> = { path: '/test.Echo/Say', request: textCodec, response: textCodec };
 const chat: RpcMethod<string, string> = { path: '/test.Echo/Chat', request: textCodec, response: textCodec };
 const never = new AbortController().signal;
-const soon = { signal: never, timeoutMs: 5000 };
+const soon = { signal: never, timeoutMs: 60_000 };
 
 describe('rpc', () => {
   let folder: string;
@@ -108,21 +109,33 @@ describe('rpc', () => {
 
   test('a call ends when its time is over, or its caller gives up', async () => {
     const { server, channel } = await start();
-    const over = Promise.withResolvers<void>();
+    let asked = Promise.withResolvers<void>();
+    let over = Promise.withResolvers<void>();
+    let isAsked = false;
     server.handleUnary(echo, (_request, { signal }) => {
+      isAsked = true;
+      asked.resolve();
       signal.addEventListener('abort', () => over.resolve());
       return new Promise(() => {});
     });
-    await assert.rejects(channel.unary(echo, 'x', { signal: never, timeoutMs: 50 }), { code: 'rpc.deadline-exceeded' });
+    // Until one is long enough for the server to hear of it.
+    for (let timeoutMs = 50; !isAsked; timeoutMs *= 2) {
+      await assert.rejects(channel.unary(echo, 'x', { signal: never, timeoutMs }), { code: 'rpc.deadline-exceeded' });
+    }
     await over.promise;
+    [asked, over] = [Promise.withResolvers(), Promise.withResolvers()];
     const patience = new AbortController();
-    const call = channel.unary(echo, 'x', { signal: patience.signal, timeoutMs: 5000 });
-    setImmediate(() => patience.abort());
-    await assert.rejects(call, { code: 'rpc.cancelled' });
+    const call = assert.rejects(channel.unary(echo, 'x', { ...soon, signal: patience.signal }), {
+      code: 'rpc.cancelled',
+    });
+    await asked.promise;
+    patience.abort();
+    await Promise.all([call, over.promise]);
   });
 
   test('nobody there is told at once, and the next call finds who came', async () => {
-    const { server, channel, port } = await start();
+    // One that the kernel gives to nobody meanwhile.
+    const { server, channel, port } = await start({ port: await freePort() });
     server.handleUnary(echo, (request) => Promise.resolve(request));
     await channel.unary(echo, 'x', soon);
     await server.close();

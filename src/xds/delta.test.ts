@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { createTestAuthority } from '../../test/support/certificates.ts';
+import { freePort } from '../../test/support/free-port.ts';
 import { silentLog } from '../lib/log.ts';
 import { createRpcChannel } from '../rpc/channel.ts';
 import type { ServerCertificate } from '../rpc/server-credentials.ts';
@@ -458,7 +459,9 @@ describe('delta xDS', () => {
     until(condition: () => boolean): Promise<void>;
   }
 
-  async function startPlane(port = 0): Promise<Plane> {
+  /** Another one may take its place: the kernel gives the port to nobody. */
+  async function startPlane(givenPort?: number): Promise<Plane> {
+    const port = givenPort ?? (await freePort());
     const rpc = createRpcServer({ certificate, log: silentLog() });
     const sources = { policies: createMutableSource(), addresses: createMutableSource(), own: createMutableSource() };
     const answers: DeltaAnswer[] = [];
