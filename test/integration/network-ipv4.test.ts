@@ -3,15 +3,28 @@ import { deepEqual, equal, match } from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { kinds } from '../../src/api/index.ts';
-import { createService, eventually, isInside, isReady, isRoot, openTestCluster, runInside } from './runtime-cluster.ts';
+import {
+  createService,
+  eventually,
+  insideTestTimeoutMs,
+  isInside,
+  isReady,
+  isRoot,
+  openTestCluster,
+  runInside,
+} from './runtime-cluster.ts';
 
 if (!isInside) {
-  describe('a machine without IPv6', { timeout: 600_000 }, () => {
+  describe('a machine without IPv6', { timeout: 2 * insideTestTimeoutMs }, () => {
     for (const asUser of isRoot ? [false, true] : [true]) {
-      test(`has a mesh of IPv4 ${asUser ? 'in a user namespace' : 'as root'}`, async () => {
-        const { code, output } = await runInside(import.meta.filename, { asUser });
-        equal(code, 0, output);
-      });
+      test(
+        `has a mesh of IPv4 ${asUser ? 'in a user namespace' : 'as root'}`,
+        { timeout: insideTestTimeoutMs },
+        async () => {
+          const { code, output } = await runInside(import.meta.filename, { asUser });
+          equal(code, 0, output);
+        },
+      );
     }
   });
 } else {

@@ -17,6 +17,7 @@ import {
 } from '../../src/local/network/index.ts';
 import {
   eventually,
+  insideTestTimeoutMs,
   isInside,
   isReady,
   isRoot,
@@ -39,9 +40,9 @@ const lookup = (name: string, type: string): string =>
   `${process.execPath} -e "const d=new (require('node:dns').promises.Resolver)();d.setServers(['10.244.1.1']);d.resolve('${name}','${type}').then((r)=>console.log(JSON.stringify(r)),(e)=>console.log(e.code))"`;
 
 if (!isInside) {
-  describe('Services and families', { timeout: 600_000 }, () => {
+  describe('Services and families', { timeout: 2 * insideTestTimeoutMs }, () => {
     for (const asUser of isRoot ? [false, true] : [true]) {
-      test(`work ${asUser ? 'in a user namespace' : 'as root'}`, async () => {
+      test(`work ${asUser ? 'in a user namespace' : 'as root'}`, { timeout: insideTestTimeoutMs }, async () => {
         const { code, output } = await runInside(import.meta.filename, { asUser });
         equal(code, 0, output);
       });
@@ -258,7 +259,7 @@ if (!isInside) {
         await answers(`node port at ${ip}, from a pod`, () => inPod(call(ip, port)), /^web/);
         await answers(`node port at ${ip}, from a node`, () => onNode(1, call(ip, port)), /^web/);
       }
-      match(await outside(call('172.30.1.1', 30_001)), /ECONNREFUSED/);
+      match(await outside(call('172.30.1.1', port === 30_001 ? 30_002 : 30_001)), /ECONNREFUSED/);
       // externalTrafficPolicy Local: the endpoint on that node alone, which sees who calls.
       await cluster.client.patch(
         kinds.Service,

@@ -16,6 +16,8 @@ import { createMeshNetwork, createNodeNetwork, nodeName } from '../../src/local/
 const repository = join(import.meta.dirname, '../..');
 /** Then the namespaces are ended, and with them everything in them. */
 const insideTimeoutMs = 580_000;
+/** Of a test that waits for `runInside`: what is inside says more of what took so long. */
+export const insideTestTimeoutMs = 600_000;
 const insideVariable = 'AMBIT_TEST_INSIDE';
 
 /** Whether this process is the one that `runInside` started. */

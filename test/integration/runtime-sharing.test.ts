@@ -3,7 +3,15 @@ import { deepEqual, equal, match, ok } from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { Container, Pod } from '../../src/api/index.ts';
-import { eventually, isInside, isRoot, openTestCluster, runInside, type TestCluster } from './runtime-cluster.ts';
+import {
+  eventually,
+  insideTestTimeoutMs,
+  isInside,
+  isRoot,
+  openTestCluster,
+  runInside,
+  type TestCluster,
+} from './runtime-cluster.ts';
 
 const sh = (name: string, script: string, more: Partial<Container> = {}): Container => ({
   name,
@@ -25,12 +33,16 @@ const commands = (): string[] =>
     });
 
 if (!isInside) {
-  describe('containers of a pod', { timeout: 600_000 }, () => {
+  describe('containers of a pod', { timeout: 2 * insideTestTimeoutMs }, () => {
     for (const asUser of isRoot ? [false, true] : [true]) {
-      test(`share what they should ${asUser ? 'in a user namespace' : 'as root'}`, async () => {
-        const { code, output } = await runInside(import.meta.filename, { asUser });
-        equal(code, 0, output);
-      });
+      test(
+        `share what they should ${asUser ? 'in a user namespace' : 'as root'}`,
+        { timeout: insideTestTimeoutMs },
+        async () => {
+          const { code, output } = await runInside(import.meta.filename, { asUser });
+          equal(code, 0, output);
+        },
+      );
     }
   });
 } else {

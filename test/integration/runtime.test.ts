@@ -6,6 +6,7 @@ import { kinds, type Container, type Pod } from '../../src/api/index.ts';
 import {
   createService,
   eventually,
+  insideTestTimeoutMs,
   isInside,
   isRoot,
   isReady,
@@ -39,16 +40,20 @@ const lookAtHost = (): string =>
 const ended = (pod: Pod): boolean => pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 
 if (!isInside) {
-  describe('the pod runtime', { timeout: 600_000 }, () => {
+  describe('the pod runtime', { timeout: 2 * insideTestTimeoutMs }, () => {
     for (const asUser of isRoot ? [false, true] : [true]) {
-      test(`works ${asUser ? 'in a user namespace' : 'as root'}, and leaves the host as it was`, async () => {
-        const hosts = readFileSync('/etc/hosts', 'utf8');
-        const host = lookAtHost();
-        const { code, output } = await runInside(import.meta.filename, { asUser });
-        equal(code, 0, output);
-        equal(lookAtHost(), host);
-        equal(readFileSync('/etc/hosts', 'utf8'), hosts);
-      });
+      test(
+        `works ${asUser ? 'in a user namespace' : 'as root'}, and leaves the host as it was`,
+        { timeout: insideTestTimeoutMs },
+        async () => {
+          const hosts = readFileSync('/etc/hosts', 'utf8');
+          const host = lookAtHost();
+          const { code, output } = await runInside(import.meta.filename, { asUser });
+          equal(code, 0, output);
+          equal(lookAtHost(), host);
+          equal(readFileSync('/etc/hosts', 'utf8'), hosts);
+        },
+      );
     }
   });
 } else {
@@ -582,14 +587,17 @@ if (!isInside) {
             },
           },
         ),
-        terminationGracePeriodSeconds: 5,
+        terminationGracePeriodSeconds: 60,
       });
       await cluster.startPod('stubborn', {
-        ...one(sh('trap "" TERM; while :; do sleep 0.05; done')),
+        ...one(sh('trap "" TERM; echo up; while :; do sleep 0.05; done')),
         terminationGracePeriodSeconds: 1,
       });
-      await cluster.podIs('graceful', 'Ready', isReady);
-      await cluster.podIs('stubborn', 'Ready', isReady);
+      for (const name of ['graceful', 'stubborn']) {
+        await cluster.podIs(name, 'Ready', isReady);
+        // Ready says that the process runs; its trap is set a moment later.
+        await eventually(`the trap of ${name}`, async () => (await cluster.log(name)).endsWith('up\n') || undefined);
+      }
       // Its answer has begun when the pods are told to end.
       const { body } = await cluster.client.raw({
         method: 'GET',
