@@ -115,6 +115,7 @@ describe('rpc', () => {
     server.handleUnary(echo, (_request, { signal }) => {
       isAsked = true;
       asked.resolve();
+      if (signal.aborted) over.resolve();
       signal.addEventListener('abort', () => over.resolve());
       return new Promise(() => {});
     });
