@@ -52,11 +52,12 @@ describe('a waypoint whose mesh revokes certificates', { skip }, () => {
     assert.ok(answer);
     return answer;
   };
-  const refused = (pod: string, url: string): Promise<HttpAnswer> =>
+  /** Until it is for this reason: what is under way when a list comes ends with its connection. */
+  const refused = (pod: string, url: string, reason = /(?:)/): Promise<HttpAnswer> =>
     eventually(
       async () => {
         const answer = await ask(pod, url);
-        return answer.status === 200 ? undefined : answer;
+        return answer.status !== 200 && reason.test(answer.headers['x-ambit-reason'] ?? '') ? answer : undefined;
       },
       `${pod} cannot reach ${url}`,
       120_000,
@@ -73,9 +74,8 @@ describe('a waypoint whose mesh revokes certificates', { skip }, () => {
   it('sends nothing to a pod with one, and goes on with the others', async () => {
     assert.equal((await ask('front/client', 'http://app-v1.shop/')).status, 200);
     await revoke('spiffe://cluster.local/ns/shop/sa/app-v1', 'node-1');
-    const answer = await refused('front/client', 'http://app-v1.shop/');
-    assert.equal(answer.status, 503);
-    assert.match(answer.headers['x-ambit-reason'] ?? '', /the peer's certificate, serial [0-9a-f]+, is revoked/);
+    const reason = /the peer's certificate, serial [0-9a-f]+, is revoked/;
+    assert.equal((await refused('front/client', 'http://app-v1.shop/', reason)).status, 503);
     assert.equal((await ask('front/client', 'http://app-v2.shop/')).status, 200);
   });
 
