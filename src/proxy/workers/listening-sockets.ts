@@ -38,3 +38,32 @@ export class ListeningSockets {
     this.keep(new Set());
   }
 }
+
+/** Descriptors on their way to a worker: ours until it has its own, by its requests. */
+export class HandedSockets {
+  readonly #sockets: ListeningSockets;
+  readonly #byRequest = new Map<number, number>();
+
+  constructor(sockets: ListeningSockets) {
+    this.#sockets = sockets;
+  }
+
+  /** What to send. Throws as `duplicate`. */
+  hand(requestId: number, port: number): number {
+    const fd = this.#sockets.duplicate(port);
+    this.#byRequest.set(requestId, fd);
+    return fd;
+  }
+
+  /** The worker has it. */
+  taken(requestId: number): void {
+    const fd = this.#byRequest.get(requestId);
+    this.#byRequest.delete(requestId);
+    if (fd !== undefined) closeDescriptor(fd);
+  }
+
+  /** The worker is gone. */
+  clear(): void {
+    for (const requestId of this.#byRequest.keys()) this.taken(requestId);
+  }
+}

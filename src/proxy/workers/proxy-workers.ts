@@ -6,12 +6,11 @@
  */
 import type { Backend } from '../../api/l7/index.ts';
 import type { WorkloadCertificate } from '../../identity/index.ts';
-import { createBackoff, type Backoff } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import { writePosted } from '../../lib/posted-log.ts';
+import { endedOrLate, Restarts } from '../../lib/restarts.ts';
 import { MeshState } from '../../mesh/index.ts';
-import { closeDescriptor } from '../../net/index.ts';
 import type { LogLevels } from '../../telemetry/admin/log-levels.ts';
 import {
   MetricsMerger,
@@ -30,8 +29,9 @@ import type { ListenerAddress } from '../listeners/listeners.ts';
 import type { WriteLines } from '../telemetry/index.ts';
 import type { BackendStatus } from '../upstream/index.ts';
 import { createOutlierAuthority, type OutlierAuthority } from '../upstream/outlier-authority.ts';
+import { AccessLogs } from './access-logs.ts';
 import { addEndpoints } from './endpoint-sums.ts';
-import { ListeningSockets } from './listening-sockets.ts';
+import { HandedSockets, ListeningSockets } from './listening-sockets.ts';
 import type { EjectedHost, FeedName, FromWorker, SharedMemory, ToWorker, WorkerAnswer } from './messages.ts';
 import { allocateFailing, FailingHosts } from './relayed-outliers.ts';
 import { allocateBuckets, releaseBuckets } from './shared-buckets.ts';
@@ -61,8 +61,6 @@ export interface ProxyWorkersOptions {
   readonly start?: StartThread;
 }
 
-/** A worker that lived so long is started again at once when it dies. */
-const stableMs = 60_000;
 /** One that has not taken up what it was told by then never will: it is started again. */
 const applyTimeoutMs = 60_000;
 /** Nobody who looks waits longer for one that does not answer. */
@@ -77,12 +75,9 @@ interface Place {
   /** Absent between its death and the next start. */
   thread: WorkerThread | undefined;
   isReady: boolean;
-  startedMs: number;
-  readonly backoff: Backoff;
-  cancelStart: () => void;
+  readonly restarts: Restarts;
   readonly drained: PromiseWithResolvers<void>;
-  /** Descriptors that are ours until the worker has its own, by its requests. */
-  readonly handed: Map<number, number>;
+  readonly handed: HandedSockets;
 }
 
 export class ProxyWorkers {
@@ -99,7 +94,7 @@ export class ProxyWorkers {
   readonly #stopFollowing: () => void;
   readonly #told: Told;
   readonly #ejections = new Map<string, readonly EjectedHost[]>();
-  readonly #logs = new Map<string, { readonly write: WriteLines; last: Promise<void> }>();
+  readonly #logs: AccessLogs;
   #certificate: WorkloadCertificate | undefined;
   #revocations: Uint8Array | undefined;
   /** Why a worker did not take the configuration that is being applied. */
@@ -116,6 +111,7 @@ export class ProxyWorkers {
       failing: allocateFailing(),
     };
     this.#sockets = new ListeningSockets(host);
+    this.#logs = new AccessLogs(options.openAccessLog);
     this.#told = new Told(workers);
     this.#failing = new FailingHosts(this.#memory.failing);
     this.#deaths = metrics
@@ -159,11 +155,9 @@ export class ProxyWorkers {
       name: '',
       thread: undefined,
       isReady: false,
-      startedMs: 0,
-      backoff: createBackoff({ initialMs: 100, maxMs: 10_000 }),
-      cancelStart: () => {},
+      restarts: new Restarts(clock),
       drained: Promise.withResolvers(),
-      handed: new Map(),
+      handed: new HandedSockets(this.#sockets),
     }));
     for (const place of this.#places) this.#start(place);
   }
@@ -239,7 +233,7 @@ export class ProxyWorkers {
     this.#isDraining = true;
     onReady(false);
     for (const place of this.#places) {
-      place.cancelStart();
+      place.restarts.cancel();
       if (!place.thread) place.drained.resolve();
     }
     this.#broadcast({ kind: 'drain', lingerMs, deadlineMs });
@@ -247,15 +241,11 @@ export class ProxyWorkers {
     clock.after(Math.min(lingerMs, deadlineMs), () => this.#sockets.close());
     await Promise.all(
       this.#places.map(async (place) => {
-        const cancel = clock.after(deadlineMs + drainGraceMs, () => {
-          levels.log.warn('a worker does not end: it is stopped', { worker: place.name });
-          place.drained.resolve();
-        });
-        await place.drained.promise;
-        cancel();
+        const onLate = (): void => levels.log.warn('a worker does not end: it is stopped', { worker: place.name });
+        await endedOrLate(place.drained.promise, { clock, deadlineMs: deadlineMs + drainGraceMs, onLate });
       }),
     );
-    await Promise.all([...this.#logs.values()].map(({ last }) => last));
+    await this.#logs.written();
     await Promise.all(this.#places.map(async ({ thread }) => thread?.stop()));
     this.#sockets.close();
     this.#stopFollowing();
@@ -324,7 +314,7 @@ export class ProxyWorkers {
     const { config, version, environment, maxConnections, levels, clock, start = startThread } = this.#options;
     const { index } = place;
     place.name = `worker-${index}-${this.#deaths.deaths}`;
-    place.startedMs = clock.nowMs();
+    place.restarts.started();
     const thread = new WorkerThread({
       data: {
         worker: index,
@@ -350,30 +340,27 @@ export class ProxyWorkers {
   }
 
   #onEnd(place: Place, failure: Error | undefined): void {
-    const { clock, levels } = this.#options;
-    const { index: worker, name } = place;
+    const { log } = this.#options.levels;
+    const { index: worker, name, restarts } = place;
     place.thread = undefined;
-    for (const fd of place.handed.values()) closeDescriptor(fd);
     place.handed.clear();
     SharedCounts.clear(this.#memory.connections, { worker, width: 1 });
     this.#told.clearCounts(worker);
     releaseBuckets(this.#memory.buckets, worker);
     this.#merger.remove(name);
     if (!failure) return;
-    const livedMs = clock.nowMs() - place.startedMs;
     this.#deaths.deaths++;
-    levels.log.error('a worker died: its connections ended with it', {
+    log.error('a worker died: its connections ended with it', {
       worker: name,
-      livedMs,
+      livedMs: restarts.livedMs,
       error: messageOf(failure),
       stack: failure.stack,
     });
     if (this.#isDraining) return place.drained.resolve();
     this.#checkReady();
-    if (livedMs >= stableMs) place.backoff.reset();
-    place.cancelStart = clock.after(place.backoff.next(), () => {
+    restarts.after(() => {
       this.#start(place);
-      levels.log.info('a worker was started again', { worker: place.name });
+      log.info('a worker was started again', { worker: place.name });
       this.#checkReady();
     });
   }
@@ -386,19 +373,13 @@ export class ProxyWorkers {
       case 'socket-wanted': {
         const { requestId, port } = message;
         try {
-          const fd = this.#sockets.duplicate(port);
-          place.handed.set(requestId, fd);
-          return thread.post({ kind: 'socket', requestId, fd });
+          return thread.post({ kind: 'socket', requestId, fd: place.handed.hand(requestId, port) });
         } catch (error) {
           return thread.post({ kind: 'socket-failed', requestId, error: messageOf(error) });
         }
       }
-      case 'socket-taken': {
-        const fd = place.handed.get(message.requestId);
-        place.handed.delete(message.requestId);
-        if (fd !== undefined) closeDescriptor(fd);
-        return;
-      }
+      case 'socket-taken':
+        return place.handed.taken(message.requestId);
       case 'outcome':
         return this.#outliers.note(message.backend, message.host, message.status);
       case 'keys-wanted':
@@ -406,20 +387,12 @@ export class ProxyWorkers {
       case 'log':
         return writePosted(this.#options.levels.log, message, { worker: place.index });
       case 'access-log':
-        return this.#writeLines(message.path, message.text, () =>
+        return this.#logs.write(message.path, message.text, () =>
           thread.post({ kind: 'access-log-written', path: message.path }),
         );
       case 'drained':
         return place.drained.resolve();
     }
-  }
-
-  /** A batch after the other, so that lines stay whole. */
-  #writeLines(path: string, text: string, done: () => void): void {
-    let log = this.#logs.get(path);
-    if (!log) this.#logs.set(path, (log = { write: this.#options.openAccessLog(path), last: Promise.resolve() }));
-    const { write } = log;
-    log.last = log.last.then(() => new Promise<void>((resolve) => write(text, resolve))).then(done);
   }
 
   /** One that is being started again was ready: the others serve meanwhile. */

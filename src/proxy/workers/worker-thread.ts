@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../lib/clock.ts';
 import { programPath } from '../../lib/program.ts';
+import { Questions } from '../../lib/questions.ts';
 import type { FromWorker, ProxyWorkerData, ToWorker, WorkerAnswer } from './messages.ts';
 
 /** Starts the thread; a test's own has more in it. */
@@ -21,14 +22,12 @@ export interface WorkerThreadOptions {
 
 export class WorkerThread {
   readonly #thread: Worker;
-  readonly #clock: Clock;
-  readonly #waiting = new Map<number, (answer: WorkerAnswer | undefined) => void>();
-  #nextRequest = 1;
+  readonly #questions: Questions<WorkerAnswer>;
   #isEnded = false;
   #isStopped = false;
 
   constructor({ data, start, clock, onMessage, onEnd }: WorkerThreadOptions) {
-    this.#clock = clock;
+    this.#questions = new Questions(clock);
     this.#thread = start(data);
     // What the process serves keeps it alive, not its threads.
     this.#thread.unref();
@@ -39,7 +38,7 @@ export class WorkerThread {
         case 'metrics':
         case 'endpoints':
         case 'profile':
-          return this.#waiting.get(message.requestId)?.(message);
+          return this.#questions.answer(message.requestId, message);
         case 'ready':
         case 'socket-wanted':
         case 'socket-taken':
@@ -54,7 +53,7 @@ export class WorkerThread {
     this.#thread.on('error', (error: Error) => (failure = error));
     this.#thread.on('exit', (code) => {
       this.#isEnded = true;
-      for (const settle of this.#waiting.values()) settle(undefined);
+      this.#questions.end();
       onEnd(this.#isStopped ? undefined : (failure ?? new Error(`the thread ended with code ${code}`)));
     });
   }
@@ -66,17 +65,7 @@ export class WorkerThread {
   /** Undefined: it ended, or gave no answer in time. */
   ask(make: (requestId: number) => ToWorker, timeoutMs: number): Promise<WorkerAnswer | undefined> {
     if (this.#isEnded) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      const requestId = this.#nextRequest++;
-      const settle = (answer: WorkerAnswer | undefined): void => {
-        cancel();
-        this.#waiting.delete(requestId);
-        resolve(answer);
-      };
-      const cancel = this.#clock.after(timeoutMs, () => settle(undefined));
-      this.#waiting.set(requestId, settle);
-      this.post(make(requestId));
-    });
+    return this.#questions.ask((requestId) => this.post(make(requestId)), timeoutMs);
   }
 
   /** Ends it as if it had failed: with its connections. */

@@ -1,8 +1,9 @@
 /** The data parts as the control part uses them: questions with answers, over messages. One that dies is started again with all state. */
-import { createBackoff, type Backoff } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { AmbitError, messageOf } from '../../lib/errors.ts';
 import type { Log } from '../../lib/log.ts';
+import { Questions } from '../../lib/questions.ts';
+import { endedOrLate, Restarts } from '../../lib/restarts.ts';
 import {
   MetricsMerger,
   type MetricsRegistry,
@@ -43,20 +44,15 @@ const serveTimeoutMs = 15_000;
 /** After the deadline of a drain, how long its data parts may take to say that they are done. */
 const drainGraceMs = 2000;
 
-/** A data part that lived so long is started again at once when it dies. */
-const stableMs = 60_000;
-
 interface Place {
   readonly index: number;
   /** Of the data part that is there now; another after a restart. */
   name: string;
   /** Absent between its death and the next start. */
   part: DataPart | undefined;
-  readonly waiting: Map<number, (message: DataMessage | undefined) => void>;
+  readonly questions: Questions<DataMessage>;
   readonly drained: PromiseWithResolvers<void>;
-  readonly backoff: Backoff;
-  startedMs: number;
-  cancelStart: () => void;
+  readonly restarts: Restarts;
 }
 
 export class DataParts {
@@ -65,7 +61,6 @@ export class DataParts {
   readonly #merger = new MetricsMerger();
   /** The pods as a data part that starts again must be told them, with descriptors of ours. Only where there are several. */
   readonly #pods = new Map<string, PodToServe>();
-  #nextRequest = 1;
   #draining = false;
   readonly #deaths: { deaths: number };
 
@@ -87,11 +82,9 @@ export class DataParts {
       index,
       name: '',
       part: undefined,
-      waiting: new Map(),
+      questions: new Questions(options.clock),
       drained: Promise.withResolvers(),
-      backoff: createBackoff({ initialMs: 100, maxMs: 10_000 }),
-      startedMs: 0,
-      cancelStart: () => {},
+      restarts: new Restarts(options.clock),
     }));
     for (const place of this.#places) this.#start(place);
   }
@@ -184,21 +177,18 @@ export class DataParts {
 
   /** Resolves when all are done; one that does not say so in time is ended. */
   async drain(deadlineMs: number): Promise<void> {
+    const { clock, log } = this.#options;
     this.#draining = true;
     for (const uid of this.#pods.keys()) this.#forget(uid);
     for (const place of this.#places) {
-      place.cancelStart();
+      place.restarts.cancel();
       if (!place.part) place.drained.resolve();
     }
     this.broadcast({ kind: 'drain', deadlineMs });
     await Promise.all(
       this.#places.map(async (place) => {
-        const cancel = this.#options.clock.after(deadlineMs + drainGraceMs, () => {
-          this.#options.log.warn('data part does not end: it is stopped', { part: place.name });
-          place.drained.resolve();
-        });
-        await place.drained.promise;
-        cancel();
+        const onLate = (): void => log.warn('data part does not end: it is stopped', { part: place.name });
+        await endedOrLate(place.drained.promise, { clock, deadlineMs: deadlineMs + drainGraceMs, onLate });
         await place.part?.stop?.();
       }),
     );
@@ -206,7 +196,7 @@ export class DataParts {
 
   #start(place: Place): void {
     place.name = `data-${place.index}-${this.#deaths.deaths}`;
-    place.startedMs = this.#options.clock.nowMs();
+    place.restarts.started();
     const start = this.#options.starts[place.index];
     place.part = start?.({
       post: (message) => this.#receive(place, message),
@@ -215,24 +205,19 @@ export class DataParts {
   }
 
   #onDeath(place: Place, error: Error): void {
-    const { clock, log } = this.#options;
-    const livedMs = clock.nowMs() - place.startedMs;
+    const { restarts } = place;
     this.#deaths.deaths++;
-    log.error('data part died: its connections ended with it', {
+    this.#options.log.error('data part died: its connections ended with it', {
       part: place.name,
-      livedMs,
+      livedMs: restarts.livedMs,
       error: messageOf(error),
       stack: error.stack,
     });
     place.part = undefined;
     this.#merger.remove(place.name);
-    for (const [requestId, resolve] of place.waiting) {
-      place.waiting.delete(requestId);
-      resolve(undefined);
-    }
+    place.questions.end();
     if (this.#draining) return place.drained.resolve();
-    if (livedMs >= stableMs) place.backoff.reset();
-    place.cancelStart = clock.after(place.backoff.next(), () => this.#restart(place));
+    restarts.after(() => this.#restart(place));
   }
 
   #restart(place: Place): void {
@@ -289,19 +274,9 @@ export class DataParts {
 
   /** Undefined: it died, is not there, or did not answer in time. */
   #ask(place: Place, make: (requestId: number) => ControlMessage, timeoutMs: number): Promise<DataMessage | undefined> {
-    const { part } = place;
+    const { part, questions } = place;
     if (!part) return Promise.resolve(undefined);
-    return new Promise((resolve) => {
-      const requestId = this.#nextRequest++;
-      const cancel = this.#options.clock.after(timeoutMs, () => settle(undefined));
-      const settle = (message: DataMessage | undefined): void => {
-        cancel();
-        place.waiting.delete(requestId);
-        resolve(message);
-      };
-      place.waiting.set(requestId, settle);
-      part.post(make(requestId));
-    });
+    return questions.ask((requestId) => part.post(make(requestId)), timeoutMs);
   }
 
   #receive(place: Place, message: DataMessage): void {
@@ -315,7 +290,7 @@ export class DataParts {
       case 'report':
       case 'connections':
       case 'profile':
-        place.waiting.get(message.requestId)?.(message);
+        place.questions.answer(message.requestId, message);
     }
   }
 }
