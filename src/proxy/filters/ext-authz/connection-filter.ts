@@ -11,10 +11,13 @@ import { type Asker, askersOf, firstMatch, withoutAuthorizer } from './askers.ts
 import type { Authorizer, AuthorizerAnswer } from './authorizer.ts';
 import { type CheckResult, countChecks } from './check-counts.ts';
 import { checkLive, hasAllowed } from './kept-checks.ts';
+import { liveTurns, type LiveTurns } from './live-turns.ts';
 
 export function createConnectionFilter(name: string, place: FilterPlace): TcpFilter | undefined {
   const askers = askersOf(place, 'tcp');
-  return askers.length === 0 ? undefined : new ConnectionFilter(name, askers, countChecks(place.services.metrics));
+  if (askers.length === 0) return undefined;
+  const { metrics, clock } = place.services;
+  return new ConnectionFilter(name, { askers, count: countChecks(metrics), turns: liveTurns(clock) });
 }
 
 type ConnectionAuthorizer = Authorizer & Required<Pick<Authorizer, 'askConnection'>>;
@@ -24,10 +27,20 @@ class ConnectionFilter implements TcpFilter {
   readonly #askers: readonly Asker[];
   readonly #count: (provider: string, result: CheckResult) => void;
 
-  constructor(name: string, askers: readonly Asker[], count: (provider: string, result: CheckResult) => void) {
+  readonly #turns: LiveTurns;
+
+  constructor(
+    name: string,
+    options: {
+      readonly askers: readonly Asker[];
+      readonly count: (provider: string, result: CheckResult) => void;
+      readonly turns: LiveTurns;
+    },
+  ) {
     this.name = name;
-    this.#askers = askers;
-    this.#count = count;
+    this.#askers = options.askers;
+    this.#count = options.count;
+    this.#turns = options.turns;
   }
 
   onConnection({ connection }: TcpRun, signal: AbortSignal): TcpVerdict {
@@ -35,10 +48,14 @@ class ConnectionFilter implements TcpFilter {
     for (const { provider, matchers, trials } of this.#askers) {
       if (!firstMatch(matchers, subject) && firstMatch(trials, subject)) this.#count(provider, 'dry_run');
     }
-    return this.review(connection, signal);
+    return this.#check(connection, signal, undefined);
   }
 
   review(connection: DownstreamConnection, signal: AbortSignal): TcpVerdict {
+    return this.#check(connection, signal, this.#turns);
+  }
+
+  #check(connection: DownstreamConnection, signal: AbortSignal, turns: LiveTurns | undefined): TcpVerdict {
     const subject = subjectOf(connection);
     const asked: ConnectionAuthorizer[] = [];
     for (const { provider, matchers, authorizer } of this.#askers) {
@@ -54,7 +71,7 @@ class ConnectionFilter implements TcpFilter {
     }
     if (asked.length === 0) return undefined;
     const ask = (authorizer: ConnectionAuthorizer): Call<AuthorizerAnswer> => authorizer.askConnection(connection);
-    return checkLive(connection, asked, { ask, count: this.#count, signal });
+    return checkLive(connection, asked, { ask, count: this.#count, signal, ...(turns ? { turns } : {}) });
   }
 }
 

@@ -11,6 +11,7 @@ import type { Authorizer, AuthorizerAnswer, CheckedBody } from './authorizer.ts'
 import { type CheckResult, countChecks } from './check-counts.ts';
 import { createConnectionFilter } from './connection-filter.ts';
 import { checkLive, hasAllowed, keepAllowed } from './kept-checks.ts';
+import { liveTurns, type LiveTurns } from './live-turns.ts';
 import { mutateHeaders } from './header-mutations.ts';
 import { changeQuery } from './query-changes.ts';
 
@@ -21,7 +22,9 @@ export const extAuthzFilter: FilterKind = {
   reads: ['authorization'],
   build(place) {
     const askers = askersOf(place, 'before-tokens');
-    return askers.length === 0 ? undefined : new ExtAuthzFilter(askers, countChecks(place.services.metrics));
+    if (askers.length === 0) return undefined;
+    const { metrics, clock } = place.services;
+    return new ExtAuthzFilter(askers, countChecks(metrics), liveTurns(clock));
   },
   buildTcp: (place) => createConnectionFilter(name, place),
 };
@@ -37,10 +40,12 @@ class ExtAuthzFilter implements HttpFilter {
   readonly name: string = name;
   readonly #askers: readonly Asker[];
   readonly #count: (provider: string, result: CheckResult) => void;
+  readonly #turns: LiveTurns;
 
-  constructor(askers: readonly Asker[], count: (provider: string, result: CheckResult) => void) {
+  constructor(askers: readonly Asker[], count: (provider: string, result: CheckResult) => void, turns: LiveTurns) {
     this.#askers = askers;
     this.#count = count;
+    this.#turns = turns;
   }
 
   onRequest(run: HttpRun): FilterResult {
@@ -85,7 +90,7 @@ class ExtAuthzFilter implements HttpFilter {
     // What it would change of the request has been sent: only yes or no counts.
     const ask = (authorizer: Authorizer): Call<AuthorizerAnswer> =>
       authorizer.ask({ connection, remoteAddress, request, requestId: run.requestId, times: run.times }, undefined);
-    return checkLive(run, asked, { ask, count: this.#count, signal }).then(
+    return checkLive(run, asked, { ask, count: this.#count, signal, turns: this.#turns }).then(
       (refusal) => refusal && { status: 403, ...refusal },
     );
   }

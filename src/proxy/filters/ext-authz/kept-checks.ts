@@ -6,6 +6,7 @@ import type { Call } from '../../../http/call.ts';
 import { deniedBy, failedToAsk, type RefusalWords } from './askers.ts';
 import type { Authorizer, AuthorizerAnswer } from './authorizer.ts';
 import type { CheckResult } from './check-counts.ts';
+import { patienceMs, type LiveTurns } from './live-turns.ts';
 
 /** By authorizer. Of the process, as each configuration has filters of its own. */
 const checks = new WeakMap<object, Map<string, Promise<AuthorizerAnswer> | 'allowed'>>();
@@ -23,6 +24,8 @@ export interface CheckOptions<T extends Authorizer> {
   readonly count: (provider: string, result: CheckResult) => void;
   /** `live` is over: nobody heeds what comes. */
   readonly signal: AbortSignal;
+  /** Where many may be asked about at one moment: absent, it is asked at once. */
+  readonly turns?: LiveTurns;
 }
 
 /** One after the other: each must allow. Undefined: all do, or `live` is over. */
@@ -54,6 +57,24 @@ function check<T extends Authorizer>(
 }
 
 async function call<T extends Authorizer>(
+  kept: Map<string, unknown>,
+  authorizer: T,
+  options: CheckOptions<T>,
+): Promise<AuthorizerAnswer> {
+  const turn = await options.turns?.take(authorizer.id, options.signal);
+  if (turn && turn.kind !== 'now') {
+    kept.delete(authorizer.id);
+    if (turn.kind === 'late') options.count(authorizer.name, 'error');
+    return { kind: 'failed', message: `its turn to be asked did not come within ${patienceMs} ms` };
+  }
+  try {
+    return await callNow(kept, authorizer, options);
+  } finally {
+    turn?.end();
+  }
+}
+
+async function callNow<T extends Authorizer>(
   kept: Map<string, unknown>,
   authorizer: T,
   { ask, count, signal }: CheckOptions<T>,
