@@ -94,6 +94,6 @@ describe('a Service and a pod under load', () => {
       lost.map(({ status, error, headers }) => `${status} ${error ?? headers['x-ambit-reason']}`),
       [],
     );
-    assert.ok(answers.length > 500, `${answers.length} answers`);
+    assert.ok(answers.length >= steps.length * 100, `${answers.length} answers`);
   });
 });
