@@ -1,6 +1,6 @@
 /** Two workers of a gateway with a port on the loopback, backends behind them, and clients that know whom they are connected to (tests only). */
 import { createServer, type ServerResponse } from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import type { Backend, HttpRule, ProxyResource, RateLimit } from '../../src/api/l7/index.ts';
@@ -16,6 +16,7 @@ import { parseProxyConfig } from '../../src/proxy/config/proxy-config.ts';
 import { backendOf, endpoint, web } from '../../src/proxy/upstream/upstream-fixtures.ts';
 import type { BreakWorker } from './proxy-workers-breakable.ts';
 import { ProxyWorkers } from '../../src/proxy/workers/proxy-workers.ts';
+import { freePort } from '../support/free-port.ts';
 
 const origin = { kind: 'HTTPRoute', namespace: 'shop', name: 'web', generation: 1 };
 const noPolicies = { authorization: [], authentication: [], rateLimits: [], telemetry: [], extensions: [] };
@@ -300,23 +301,14 @@ async function openBackends(
   hosts: readonly string[],
   answer: (host: string, response: ServerResponse) => void,
 ): Promise<number> {
-  let port = 0;
+  const port = await freePort();
   for (const host of hosts) {
     const server = createServer((_, response) => answer(host, response));
     await new Promise<void>((resolve) => void server.listen(port, host, resolve));
-    ({ port } = server.address() as AddressInfo);
     t.after(() => {
       server.closeAllConnections();
       server.close();
     });
   }
-  return port;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => void server.close(() => resolve()));
   return port;
 }
