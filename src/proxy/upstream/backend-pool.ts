@@ -14,6 +14,7 @@ import { HostPool } from './host-pool.ts';
 import { HostSet } from './host-set.ts';
 import type { Outliers } from './outlier-watch.ts';
 import { plainHttp1, plainHttp2, poolKindOf, protocolOf, splitsPools } from './pool-kind.ts';
+import { PassthroughHosts } from './passthrough-hosts.ts';
 import type { PoolOwner } from './pool-owner.ts';
 import { RequestedHosts } from './requested-hosts.ts';
 import { RetryLimits } from './retry-limits.ts';
@@ -43,8 +44,8 @@ export class BackendPool {
   readonly #retries: RetryLimits;
   readonly #hosts: HostSet;
   readonly #outliers: Outliers;
-  /** Addresses that clients asked for, by `ip:port`. */
-  readonly #passthrough = new Map<string, Host>();
+  /** Addresses that clients asked for, where they are passed through. */
+  readonly #passthrough: PassthroughHosts;
   /** Hosts that clients named, where the backend has such. */
   readonly #requested: RequestedHosts;
   /** Connections differ by client or by the name asked for: see `#poolOf`. */
@@ -83,6 +84,7 @@ export class BackendPool {
       config.outlierDetection,
     );
     this.#splitsPools = splitsPools(config);
+    this.#passthrough = new PassthroughHosts({ owner, onStale: (host) => retirePools(host) });
     this.#requested = new RequestedHosts({ nowMs: () => clock.nowMs(), onEvicted: (host) => retirePools(host) });
   }
 
@@ -111,7 +113,7 @@ export class BackendPool {
   /** Nothing of it was sent: on another connection, of another host where its own is gone. */
   placeAgain(attempt: Attempt): void {
     const { host } = attempt;
-    if (host && (this.#hosts.has(host) || this.#passthrough.get(host.key) === host || this.#requested.has(host))) {
+    if (host && (this.#hosts.has(host) || this.#passthrough.has(host) || this.#requested.has(host))) {
       this.#poolOf(host, attempt.request.head, attempt.request.client).place(attempt);
       return;
     }
@@ -230,8 +232,8 @@ export class BackendPool {
   forgetUnused(host: Host): void {
     if (host.activeRequests > 0) return;
     if (![host.http1, host.http2, ...host.pools.values()].every((other) => !other || other.isUnused)) return;
-    if (this.#passthrough.get(host.key) === host) this.#passthrough.delete(host.key);
-    else this.#requested.forget(host);
+    this.#passthrough.forget(host);
+    this.#requested.forget(host);
   }
 
   describe(): BackendStatus {
@@ -306,7 +308,8 @@ export class BackendPool {
     if (requestedHosts) return this.#requestedHost(requestedHosts, head ? head.authority : request.client.sni);
     const host =
       loadBalancer.kind === 'passthrough'
-        ? this.#passthroughHost(request.client)
+        ? (this.#passthrough.choose(this.config.service, request.client.destination) ??
+          this.#hosts.plan().pick(undefined))
         : this.#balancedHost(head, request, attempt);
     return host ?? this.#noHealthyHost();
   }
@@ -378,38 +381,6 @@ export class BackendPool {
     return upstreamFailure('no-healthy-host', `no healthy host of ${name}: ${why}`);
   }
 
-  /** The address that the client asked for. */
-  #passthroughHost({ destination }: UpstreamClient): Host | undefined {
-    const { address, port } = destination;
-    const { mesh, clock } = this.owner;
-    const own = this.owner.own();
-    const service = mesh.service(this.config.service);
-    // The Service's own address stands for its endpoints: to dial it would leave the mesh.
-    if (service?.addresses.some(({ ip }) => ip === address)) return this.#hosts.plan().pick(undefined);
-    const key = formatHostPort(address, port);
-    let host = this.#passthrough.get(key);
-    const workload = own && mesh.workloadByIp(own.network, address);
-    if (host && host.spec.workload === workload) return host;
-    if (host) retirePools(host);
-    host = new Host(
-      {
-        key,
-        address,
-        port,
-        families: 0,
-        weight: 1,
-        priority: 0,
-        locality: workload?.locality ?? noLocality,
-        healthy: true,
-        ...(workload ? { workload } : {}),
-        ...(service ? { service } : {}),
-      },
-      clock.nowMs(),
-    );
-    this.#passthrough.set(key, host);
-    return host;
-  }
-
   #poolOf(host: Host, head: RequestHead, client: UpstreamClient): HostPool {
     if (!this.#splitsPools) {
       if (protocolOf(this.config, head) === 'http1') return (host.http1 ??= new HostPool(host, this, plainHttp1));
@@ -427,8 +398,6 @@ export class BackendPool {
 
 /** Names and clients are the callers' choice: they must not fill the memory with idle connections of one host. */
 const maxPools = 1000;
-
-const noLocality = { region: '', zone: '', subzone: '' };
 
 function poolsOf(host: Host): HostPool[] {
   return [host.http1, host.http2, ...host.pools.values()].filter((pool) => pool !== undefined);
