@@ -76,6 +76,31 @@ test('a pod never has more resolvers than at first', () => {
   equal(resolvers.of(more)?.nameservers.length, 2);
 });
 
+test('a pod whose containers are others is looked at again, and keeps what it had until it is seen', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'resolv-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, 'root', 'etc', 'resolv.conf');
+  mkdirSync(join(folder, 'root', 'etc'), { recursive: true });
+  const resolvers = new PodResolvers(cluster, () => folder);
+  const running = (containerID: string | undefined): Pod => ({
+    ...podWith({}),
+    status: {
+      containerStatuses: containerID === undefined ? [] : [{ name: 'a', containerID, state: { running: {} } }],
+    },
+  });
+  const seen = (containerID: string | undefined): readonly string[] | undefined =>
+    resolvers.of(running(containerID))?.nameservers;
+  writeFileSync(file, 'nameserver 9.9.9.9\n');
+  deepEqual(seen('one'), ['9.9.9.9']);
+  writeFileSync(file, 'nameserver 8.8.8.8\n');
+  deepEqual(seen('one'), ['9.9.9.9']);
+  deepEqual(seen(undefined), ['9.9.9.9']);
+  rmSync(file);
+  deepEqual(seen('two'), ['9.9.9.9']);
+  writeFileSync(file, 'nameserver 8.8.8.8\n');
+  deepEqual(seen('two'), ['8.8.8.8']);
+});
+
 test('what a pod puts in place of its resolv.conf holds nobody up', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'resolv-'));
   t.after(() => rmSync(folder, { recursive: true }));

@@ -107,15 +107,21 @@ function resolverOf(nameservers: readonly string[], search: readonly string[], n
   };
 }
 
-/** The resolvers of the node's pods, each looked up once it can be seen. */
+/** What a pod's resolv.conf said, and which containers were running then: others may have another one. */
+interface SeenResolver {
+  readonly containers: string;
+  readonly resolver: PodResolver;
+}
+
+/** The resolvers of the node's pods, each looked up once it can be seen, and again when other containers run. */
 export class PodResolvers {
   readonly #clusterDns: ClusterDns | undefined;
   readonly #processFolder: (uid: string) => string | undefined;
-  readonly #seen = new Map<string, PodResolver>();
+  readonly #seen = new Map<string, SeenResolver>();
   /** How many resolvers each pod had at first: a proxy has opened as many ports for them. */
   readonly #limits = new Map<string, number>();
-  /** How often a pod was looked for in vain. */
-  readonly #tries = new Map<string, number>();
+  /** How often a pod was looked for in vain, while the same containers ran. */
+  readonly #tries = new Map<string, { readonly containers: string; readonly count: number }>();
 
   constructor(clusterDns: ClusterDns | undefined, processFolder: (uid: string) => string | undefined) {
     this.#clusterDns = clusterDns;
@@ -139,15 +145,16 @@ export class PodResolvers {
   }
 
   #find(pod: Pod, uid: string): PodResolver | undefined {
+    const containers = runningContainers(pod);
     const seen = this.#seen.get(uid);
-    if (seen) return seen;
-    const isRunning = (pod.status?.containerStatuses ?? []).some(({ state }) => state?.running !== undefined);
-    const tries = this.#tries.get(uid) ?? 0;
-    const folder = isRunning && tries < maxTries ? this.#processFolder(uid) : undefined;
+    if (seen && (seen.containers === containers || containers === '')) return seen.resolver;
+    const tried = this.#tries.get(uid);
+    const count = tried?.containers === containers ? tried.count : 0;
+    const folder = containers !== '' && count < maxTries ? this.#processFolder(uid) : undefined;
     const found = folder === undefined ? undefined : readResolvConfOf(folder);
-    if (found) this.#seen.set(uid, found);
-    else if (isRunning) this.#tries.set(uid, tries + 1);
-    return found ?? (this.#clusterDns && plannedResolver(pod, this.#clusterDns));
+    if (found) this.#seen.set(uid, { containers, resolver: found });
+    else if (containers !== '') this.#tries.set(uid, { containers, count: count + 1 });
+    return found ?? seen?.resolver ?? (this.#clusterDns && plannedResolver(pod, this.#clusterDns));
   }
 
   forget(uid: string): void {
@@ -155,4 +162,14 @@ export class PodResolvers {
     this.#tries.delete(uid);
     this.#limits.delete(uid);
   }
+}
+
+/** Names those that run, each start anew; empty when none does. */
+function runningContainers(pod: Pod): string {
+  return (pod.status?.containerStatuses ?? [])
+    .flatMap(({ name, state, containerID }) =>
+      state?.running === undefined ? [] : [`${name} ${containerID ?? ''} ${state.running.startedAt ?? ''}`],
+    )
+    .toSorted()
+    .join();
 }

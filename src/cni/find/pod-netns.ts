@@ -64,11 +64,24 @@ export class PodNetnsFinder {
     });
   }
 
-  /** Folder under /proc of the pod's youngest process, which sees what its containers see; undefined when there is none. */
+  /**
+   * Folder under /proc of the pod's youngest process in its namespace, which sees what its containers see; undefined when there is none.
+   * Containers that a pod runs itself have files and namespaces of their own.
+   */
   processFolder(uid: string): string | undefined {
     const { procFolder } = this.#options;
     if (procFolder === undefined) return undefined;
-    const youngest = this.#scanned(procFolder).get(uid)?.at(-1);
+    const processes = this.#scanned(procFolder).get(uid) ?? [];
+    const namespaceOf = ({ pid }: PodProcess): number | undefined => {
+      try {
+        return statSync(netnsOf(procFolder, pid)).ino;
+      } catch {
+        return undefined;
+      }
+    };
+    // The oldest is the sandbox.
+    const own = processes[0] && namespaceOf(processes[0]);
+    const youngest = processes.findLast((each) => namespaceOf(each) === own);
     return youngest && join(procFolder, String(youngest.pid));
   }
 

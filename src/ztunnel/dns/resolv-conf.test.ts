@@ -17,7 +17,7 @@ nameserver 10.0.0.3`;
   assert.deepEqual(parseNameservers(''), []);
 });
 
-test('those of this process leave out its loopback, are read again after a while, and stay while the file cannot be read', () => {
+test('those of this process leave out its loopback, are read again after a while, and stay while the file cannot be read or names none', () => {
   const clock = createFakeClock();
   let text: string | undefined = 'nameserver 127.0.0.53\nnameserver ::1\nnameserver 10.0.0.1';
   let reads = 0;
@@ -35,4 +35,12 @@ test('those of this process leave out its loopback, are read again after a while
   clock.advance(5000);
   assert.deepEqual(servers(), ['10.0.0.2']);
   assert.equal(reads, 3);
+  // It is being written.
+  text = 'nameserver 10.0.';
+  clock.advance(5000);
+  assert.deepEqual(servers(), ['10.0.0.2']);
+  text = 'nameserver 10.0.0.3';
+  // Somebody set the clock.
+  clock.advance(-3600_000);
+  assert.deepEqual(servers(), ['10.0.0.3']);
 });

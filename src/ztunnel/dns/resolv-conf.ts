@@ -24,10 +24,13 @@ export function systemNameservers(clock: Clock, read: () => string = readResolvC
   let known: readonly string[] = [];
   let readAtMs = -Infinity;
   return () => {
-    if (clock.nowMs() - readAtMs < rereadMs) return known;
+    // A clock that was set back is no reason to stay with what was.
+    if (Math.abs(clock.nowMs() - readAtMs) < rereadMs) return known;
     readAtMs = clock.nowMs();
     try {
-      known = parseNameservers(read()).filter((ip) => !isLoopback(tryParseIp(ip) ?? new Uint8Array(4)));
+      const found = parseNameservers(read()).filter((ip) => !isLoopback(tryParseIp(ip) ?? new Uint8Array(4)));
+      // One that names nobody is being written.
+      if (found.length > 0) known = found;
     } catch {
       // It is being replaced: what it said a moment ago will do.
     }
