@@ -35,12 +35,18 @@ export function networkIpKey(network: NetworkId, ip: string): string {
   return `${network}/${ip}`;
 }
 
-/** Of several workloads that claim one address: pods first, then those that speak HBONE, then the first. */
+/**
+ * Of several workloads that claim one address: pods first, then healthy ones (of a pod whose sandbox ended the address may be another
+ * one's before the API says so), then those that speak HBONE, then the first.
+ */
 export function preferredWorkload(claimants: Iterable<MeshWorkload>): MeshWorkload | undefined {
   let best: MeshWorkload | undefined;
   let bestRank = -1;
   for (const workload of claimants) {
-    const rank = (workload.uid.includes('//Pod/') ? 2 : 0) + (workload.tunnelProtocol === 'hbone' ? 1 : 0);
+    const rank =
+      (workload.uid.includes('//Pod/') ? 4 : 0) +
+      (workload.status === 'healthy' ? 2 : 0) +
+      (workload.tunnelProtocol === 'hbone' ? 1 : 0);
     if (rank > bestRank) {
       best = workload;
       bestRank = rank;

@@ -58,6 +58,16 @@ test('a pod wins an address over an entry, and HBONE over none; host-network wor
   assert.equal(state.workloadByIp(defaultNetwork, '10.0.0.9'), undefined);
 });
 
+test('an address that was given to another pod is that of the one that is ready', () => {
+  const state = new MeshState();
+  const before = meshWorkload({ name: 'before', addresses: ['10.0.0.1'], status: 'unhealthy' });
+  const now = meshWorkload({ name: 'now', addresses: ['10.0.0.1'], tunnelProtocol: 'none' });
+  state.applyAddresses({ updated: [before, now].map((workload) => ({ kind: 'workload', workload })), removed: [] });
+  assert.equal(state.workloadByIp(defaultNetwork, '10.0.0.1'), now);
+  state.applyAddresses({ updated: [], removed: [now.uid] });
+  assert.equal(state.workloadByIp(defaultNetwork, '10.0.0.1'), before);
+});
+
 test('a virtual address goes to the client namespace, then to the canonical service, and never to an invisible one', () => {
   const own = meshService({ namespace: 'a', addresses: [vip('10.96.0.1')], canonical: false });
   const canonical = meshService({ namespace: 'b', addresses: [vip('10.96.0.1')] });
