@@ -424,10 +424,19 @@ subsets:
     assert.match(verdict(shop)?.message ?? '', /; and 1 more$/);
     const listed = world('{ host: reviews, trafficPolicy: { tls: { mode: SIMPLE, caCrl: /etc/crl.pem } } }');
     assert.match(told(listed), /spec\.trafficPolicy\.tls\.caCrl: files of proxies are not read: .*; connections fail/);
-    // Trusted is what the operating system trusts: not without the lists that somebody asked for.
-    assert.deepEqual(backend(listed).tls?.ca, { kind: 'secret', secret: 'shop/files-of-the-proxy/ca' });
-    const held = listed.resource('shop/wp', 'secret', 'shop/files-of-the-proxy/ca');
-    assert.deepEqual(held, { kind: 'secret', name: 'shop/files-of-the-proxy/ca' });
+    const file = world('{ host: reviews, trafficPolicy: { tls: { mode: SIMPLE, caCertificates: /etc/ca.pem } } }');
+    assert.match(
+      told(file),
+      /spec\.trafficPolicy\.tls\.caCertificates: files of proxies are not read: .*; connections fail/,
+    );
+    for (const shut of [listed, file]) {
+      // What the operating system trusts is not what somebody asked for.
+      assert.deepEqual(backend(shut).tls?.ca, { kind: 'secret', secret: 'shop/files-of-the-proxy/ca' });
+      const held = shut.resource('shop/wp', 'secret', 'shop/files-of-the-proxy/ca');
+      assert.deepEqual(held, { kind: 'secret', name: 'shop/files-of-the-proxy/ca' });
+    }
+    const ofSystem = world('{ host: reviews, trafficPolicy: { tls: { mode: SIMPLE, caCertificates: system } } }');
+    assert.deepEqual([backend(ofSystem).tls?.ca, told(ofSystem).slice(0, 4)], [{ kind: 'system' }, 'True']);
     const mild = world('{ host: reviews, trafficPolicy: { tls: { mode: ISTIO_MUTUAL } } }');
     assert.match(told(mild), /^True Accepted in force at shop\/wp; without effect: spec.trafficPolicy.tls.mode: /);
     assert.equal(backend(mild).tls, undefined);

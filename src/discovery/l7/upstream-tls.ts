@@ -15,7 +15,7 @@ export interface UpstreamTlsContext {
 
 /** Undefined: none of our own; the mesh's identities are proven by the tunnel. */
 export function upstreamTlsOf(settings: TlsSettings, context: UpstreamTlsContext): UpstreamTls | undefined {
-  const { mode, credentialName, insecureSkipVerify, sni, subjectAltNames = [], caCrl } = settings;
+  const { mode, credentialName, insecureSkipVerify, sni, subjectAltNames = [] } = settings;
   if (mode !== 'SIMPLE' && mode !== 'MUTUAL') return undefined;
   const secret = credentialName ? `${context.namespace}/${secretName(credentialName)}` : undefined;
   // Files that we do not read: a Secret that is not there. Nobody is to be trusted without what was asked for.
@@ -26,12 +26,17 @@ export function upstreamTlsOf(settings: TlsSettings, context: UpstreamTlsContext
     subjectAltNames: subjectAltNames.length > 0 ? subjectAltNames : context.subjectAltNames,
     ca: insecureSkipVerify
       ? { kind: 'none' }
-      : secret === undefined && !caCrl
+      : secret === undefined && !namesAuthorities(settings)
         ? { kind: 'system' }
         : { kind: 'secret', secret: caSecretName(secret ?? files) },
     // Without one that can be read, handshakes fail: nobody is to think that we proved who we are.
     ...(mode === 'MUTUAL' ? { clientCertificate: secret ?? files } : {}),
   };
+}
+
+/** Files, which we do not read: of authorities, or of whom they have revoked. */
+function namesAuthorities({ caCertificates, caCrl }: TlsSettings): boolean {
+  return Boolean(caCrl) || (Boolean(caCertificates) && caCertificates !== 'system');
 }
 
 /** Istio lets the kind of a credential be said in front. */
@@ -94,7 +99,7 @@ export function faultTls(settings: TlsSettings, path: string, problems: RuleProb
   }
   const files = 'files of proxies are not read: name a Secret by credentialName';
   if (caCertificates && caCertificates !== 'system')
-    problems.fault(`${path}.caCertificates`, 'UnsupportedValue', `${files}; the CAs of the operating system are used`);
+    problems.fault(`${path}.caCertificates`, 'UnsupportedValue', `${files}; connections fail`);
   if (mode === 'MUTUAL' && (clientCertificate || privateKey))
     problems.fault(`${path}.clientCertificate`, 'UnsupportedValue', `${files}; connections fail`);
   if (caCrl) {
