@@ -16,7 +16,7 @@ export {
   type OutlierState,
 } from './outlier.ts';
 export { leastRequest, randomDraw } from './random-draw.ts';
-export { requestedHost, undialledAddress, type RequestedHostRefusal } from './requested-host.ts';
+export { requestedHost, specialOwner, undialledAddress, type RequestedHostRefusal } from './requested-host.ts';
 export { ringHash } from './ring-hash.ts';
 export { roundRobin } from './round-robin.ts';
 export { warmupFactor, warmupStepMs } from './warmup.ts';

@@ -1,7 +1,7 @@
-/** Hosts that requests name themselves: which names are resolved at all, and which of their addresses are dialled (ADR 43). Pure. */
+/** Hosts that requests name themselves: which names are resolved at all, and which of their addresses are dialled (ADR 44). Pure. */
 import type { RequestedHosts } from '../../api/l7/index.ts';
 import type { NetworkId } from '../../api/names.ts';
-import type { MeshWorkload } from '../../api/workload.ts';
+import type { MeshService, MeshWorkload } from '../../api/workload.ts';
 import { cidrContains, formatIp, isLoopback, parseCidr, tryParseIp } from '../../lib/ip.ts';
 import type { MeshState } from '../../mesh/index.ts';
 
@@ -49,6 +49,26 @@ function isHostname(name: string): boolean {
 /** Of `*` alone nothing is: it would be all there is. */
 function isUnder(name: string, pattern: string): boolean {
   return pattern.startsWith('*.') ? name.endsWith(pattern.slice(1)) : name === pattern;
+}
+
+/**
+ * The Service that a name under the wildcard means more specially, if it has a waypoint of its own: that one's policies are for it. As
+ * `namespace` sees it, which is the wildcard's.
+ */
+export function specialOwner(
+  hostname: string,
+  { pattern }: RequestedHosts,
+  { mesh, namespace }: { readonly mesh: MeshState; readonly namespace: string },
+): MeshService | undefined {
+  let name = hostname;
+  for (let dot = hostname.indexOf('.'); name.length > pattern.length || !name.startsWith('*');) {
+    const service = mesh.serviceByHostname(name, namespace);
+    if (service) return service.waypoint || service.weightedWaypoints.length > 0 ? service : undefined;
+    if (dot < 0) return undefined;
+    name = `*${hostname.slice(dot)}`;
+    dot = hostname.indexOf('.', dot + 1);
+  }
+  return undefined;
 }
 
 export interface Surroundings {

@@ -1,6 +1,6 @@
 /** One backend at work: which host gets a request, what is too much, and what is known of failures. */
 import type { Backend, RequestedHosts as RequestedHostNames } from '../../api/l7/index.ts';
-import { hashText, requestHash } from '../../decision/balance/index.ts';
+import { hashText, requestHash, specialOwner } from '../../decision/balance/index.ts';
 import type { RequestHead } from '../../http/message.ts';
 import { formatHostPort } from '../../lib/ip.ts';
 import { Attempt } from './attempt.ts';
@@ -85,7 +85,14 @@ export class BackendPool {
     );
     this.#splitsPools = splitsPools(config);
     this.#passthrough = new PassthroughHosts({ owner, onStale: (host) => retirePools(host) });
-    this.#requested = new RequestedHosts({ nowMs: () => clock.nowMs(), onEvicted: (host) => retirePools(host) });
+    this.#requested = new RequestedHosts({
+      nowMs: () => clock.nowMs(),
+      meansOther: (hostname, names) => {
+        const { namespace = '' } = owner.mesh.service(this.config.service) ?? {};
+        return specialOwner(hostname, names, { mesh: owner.mesh, namespace })?.hostname;
+      },
+      onEvicted: (host) => retirePools(host),
+    });
   }
 
   /** `reconnects`: what connections are made of changed. */

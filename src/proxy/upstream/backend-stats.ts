@@ -73,7 +73,7 @@ export interface StatsOfBackends {
   refusedHost(backend: string, why: HostRefusal): void;
 }
 
-export type HostRefusal = RequestedHostRefusal | 'too-many' | 'unresolved' | 'address';
+export type HostRefusal = RequestedHostRefusal | 'other-service' | 'too-many' | 'unresolved' | 'address';
 
 const refusals = {
   refused: {

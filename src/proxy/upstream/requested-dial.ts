@@ -1,4 +1,4 @@
-/** A connection to a host by its name: its addresses one after another, but none that the proxy must not be sent to (ADR 43). */
+/** A connection to a host by its name: its addresses one after another, but none that the proxy must not be sent to (ADR 44). */
 import type { Socket } from 'node:net';
 import { AmbitError, codeOf, messageOf } from '../../lib/errors.ts';
 import type { FoundAddress } from '../../net/index.ts';

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RequestHead } from '../../http/message.ts';
+import { serviceKey } from '../../api/names.ts';
+import { meshService } from '../../mesh/fixtures.ts';
 import { silentLog } from '../../lib/log.ts';
 import { createFakeClock } from '../../lib/fake-clock.ts';
 import type { FoundAddress } from '../../net/index.ts';
@@ -67,6 +69,30 @@ describe('hosts that clients name', () => {
     assert.match(text, /ambit_proxy_requested_host_refusals_total\{cluster_name="web",reason="no-host"\} 1/);
   });
 
+  test('are refused when a Service means them more specially, and guards them by a waypoint', async () => {
+    const destination = { kind: 'hostname', namespace: 'shop', hostname: 'strict' } as const;
+    const waypoint = { destination, hboneMtlsPort: 15008 };
+    const wide = meshService({ hostname: '*.example.com' });
+    const parts = [
+      wide,
+      meshService({ hostname: 'guarded.example.com', waypoint }),
+      meshService({ hostname: '*.guarded.example.com', waypoint }),
+      meshService({ hostname: 'plain.example.com' }),
+      meshService({ hostname: 'hidden.example.com', namespace: 'other', visibility: 'namespace', waypoint }),
+      meshService({ hostname: '*.com', waypoint }),
+    ];
+    const service = serviceKey(wide.namespace, wide.hostname);
+    const { hosts, send } = fakeUpstreams({ requestedHosts, service }, parts);
+    for (const name of ['guarded.example.com', 'deep.er.guarded.example.com']) {
+      const { closed } = send(to(name));
+      assert.match((await closed)?.message ?? '', /is one of .*guarded\.example\.com, which has a waypoint of its own/);
+    }
+    assert.equal(hosts.dials.length, 0);
+    for (const name of ['plain.example.com', 'hidden.example.com', 'a.plain.example.com']) send(to(name));
+    await settled();
+    assert.equal(hosts.dials.length, 3);
+  });
+
   test('are looked up and judged before they are dialled', async () => {
     const answers: Readonly<Record<string, string>> = {
       'meta.example.com': '169.254.169.254',
@@ -104,7 +130,12 @@ describe('hosts that clients name', () => {
 
   test('are as many as are in use: one that is idle gives way, and there is an end', () => {
     const evicted: string[] = [];
-    const hosts = new RequestedHosts({ nowMs: () => 0, onEvicted: ({ key }) => void evicted.push(key), maxHosts: 2 });
+    const hosts = new RequestedHosts({
+      nowMs: () => 0,
+      meansOther: () => undefined,
+      onEvicted: ({ key }) => void evicted.push(key),
+      maxHosts: 2,
+    });
     const choose = (name: string): Host | string => {
       const found = hosts.choose(requestedHosts, name, 80);
       return found instanceof Host ? found : found.reason;

@@ -13,6 +13,8 @@ export interface RefusedHost {
 
 export interface RequestedHostsOptions {
   readonly nowMs: () => number;
+  /** Who else is meant by the name, in words: then it is not resolved here. */
+  readonly meansOther: (hostname: string, names: Names) => string | undefined;
   /** It gives way to another: its connections take no more requests. */
   readonly onEvicted: (host: Host) => void;
   readonly maxHosts?: number;
@@ -33,6 +35,11 @@ export class RequestedHosts {
   choose(names: Names, asked: string | undefined, servicePort: number): Host | RefusedHost {
     const found = requestedHost(names, asked, servicePort);
     if (found.kind === 'refused') return found;
+    const other = this.#options.meansOther(found.hostname, names);
+    if (other !== undefined) {
+      const reason = `${found.hostname} is one of ${other}, which has a waypoint of its own`;
+      return { kind: 'refused', why: 'other-service', reason };
+    }
     const key = formatHostPort(found.hostname, names.port);
     let host = this.#hosts.get(key);
     if (host) this.#hosts.delete(key);
