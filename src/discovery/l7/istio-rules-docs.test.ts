@@ -44,10 +44,21 @@ describe('the examples of docs/istio-rules.md', () => {
       'VirtualService reviews True Accepted',
       'DestinationRule ratings True Accepted',
       'DestinationRule api False SecretNotFound',
+      'DestinationRule partners True Accepted',
       'VirtualService productpage True Accepted',
       'VirtualService productpage-api True Accepted',
     ]);
     const name = 'inbound-vip|80|http|api.example.com';
     assert.equal(world.resource('default/waypoint', 'backend', name).tls?.sni, 'api.example.com');
+    const pattern = '*.partners.example.com';
+    for (const [port, tls] of [
+      ['80|http', 'simple'],
+      ['443|tcp', undefined],
+    ] as const) {
+      const partners = world.resource('default/waypoint', 'backend', `inbound-vip|${port}|${pattern}`);
+      assert.deepEqual([partners.requestedHosts, partners.tls?.mode], [{ pattern, port: 443 }, tls]);
+      assert.equal(partners.tls?.sni, undefined, 'it is the name that was asked for');
+    }
+    assert.equal(world.statuses.entries.get('Kubernetes/default/partners')?.reason, 'Accepted');
   });
 });
