@@ -25,6 +25,7 @@ const manifests = documents(
   serviceAccount('bob'),
   serviceAccount('carol', 'friends'),
   serviceAccount('server'),
+  serviceAccount('late'),
   serviceAccount('visitor', 'outside'),
   programPod({ name: 'alice', node: 'node-1', program: 'idle.ts' }),
   programPod({ name: 'bob', node: 'node-1', program: 'idle.ts' }),
@@ -245,15 +246,25 @@ describe('L4 policy', () => {
   });
 
   it('keeps kubelet-style probes passing under STRICT', async () => {
+    const isReady = async (name: string): Promise<boolean> =>
+      (await mesh.pod('default', name)).status?.conditions?.some(
+        ({ type, status }) => type === 'Ready' && status === 'True',
+      ) ?? false;
     await withPolicy(
       { mtls: { mode: 'STRICT' } },
       async () => {
         await expectReach({ 'outside/visitor': false });
-        await new Promise((resolve) => setTimeout(resolve, 4000));
-        const ready = (await mesh.pod('default', 'server')).status?.conditions?.find(
-          (condition) => condition.type === 'Ready',
+        // One that was not ready before is so by probes of now.
+        await mesh.apply(
+          programPod({ name: 'late', node: 'node-2', program: 'echo-server.ts', args: ['7000'], port: 7000 }),
         );
-        assert.equal(ready?.status, 'True');
+        await eventually(() => isReady('late'), 'a pod that starts under STRICT becomes ready');
+        await eventually(
+          async () =>
+            (await mesh.pod('default', 'late')).metadata.annotations?.['ambient.istio.io/redirection'] === 'enabled',
+          'it is in the mesh',
+        );
+        assert.equal(await isReady('server'), true);
       },
       'PeerAuthentication',
     );

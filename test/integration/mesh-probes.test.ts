@@ -24,7 +24,8 @@ describe('probes of a pod that refuses plaintext', () => {
           metadata: { name: 'default', namespace: 'shop' },
           spec: { mtls: { mode: 'STRICT' } },
         }),
-        serviceAccount('probed', 'shop'),
+        serviceAccount('first', 'shop'),
+        serviceAccount('next', 'shop'),
       ),
     });
   });
@@ -40,9 +41,10 @@ describe('probes of a pod that refuses plaintext', () => {
     return said;
   }
 
-  it('arrive, while other processes of the node are refused', async () => {
+  /** A pod whose readiness is probed: resolves to its address once it is ready. */
+  async function startProbed(name: string): Promise<string> {
     const pod = JSON.parse(
-      programPod({ name: 'probed', namespace: 'shop', node: 'node-1', program: 'http-server.ts', args: ['8080'] }),
+      programPod({ name, namespace: 'shop', node: 'node-1', program: 'http-server.ts', args: ['8080'] }),
     ) as Pod;
     const [container] = pod.spec.containers;
     assert.ok(container);
@@ -51,15 +53,20 @@ describe('probes of a pod that refuses plaintext', () => {
       ...pod,
       spec: { ...pod.spec, containers: [{ ...container, readinessProbe }] },
     });
-    const ip = await eventually(async () => {
-      const { status } = await mesh.pod('shop', 'probed');
+    return eventually(async () => {
+      const { status } = await mesh.pod('shop', name);
       const isReady = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True');
       return isReady ? status?.podIP : undefined;
-    }, 'the pod is ready');
+    }, `${name} is ready`);
+  }
+
+  it('arrive, while other processes of the node are refused', async () => {
+    const ip = await startProbed('first');
     // The policy may come after the pod.
     await eventually(async () => (await askFromNode(`http://${ip}:8080/`)) === 'refused', 'the node is refused');
-    // The probe goes on meanwhile.
-    const restarts = (await mesh.pod('shop', 'probed')).status?.containerStatuses?.[0];
-    assert.equal(restarts?.ready, true);
+    // The next one meets it from its beginning, and is probed all the same.
+    const next = await startProbed('next');
+    assert.equal(await askFromNode(`http://${next}:8080/`), 'refused');
+    assert.equal((await mesh.pod('shop', 'first')).status?.containerStatuses?.[0]?.ready, true);
   });
 });
