@@ -165,9 +165,11 @@ describe('a mesh', () => {
   });
 
   it('status lists every process, with pids of this machine, in every format', async () => {
-    const { code, stdout } = await inMesh(['status', '-o', 'json']);
-    assert.equal(code, 0);
-    const found = JSON.parse(stdout) as StatusRow[];
+    // Not all may have the time to say that they are ready: then it ends with 1.
+    const found = await eventually(async () => {
+      const { code, stdout } = await inMesh(['status', '-o', 'json']);
+      return code === 0 && (JSON.parse(stdout) as StatusRow[]);
+    }, 'all are ready');
     assert.deepEqual(found.map(({ component, node }) => `${component} ${node}`.trim()).toSorted(), [
       'apiserver',
       'control',
@@ -187,7 +189,10 @@ describe('a mesh', () => {
       const commandLine = await readFile(`/proc/${row.pid}/cmdline`, 'utf8');
       assert.ok(commandLine.includes(row.component), commandLine);
     }
-    assert.deepEqual(load((await inMesh(['status', '-o', 'yaml'])).stdout), found);
+    await eventually(async () => {
+      assert.deepEqual(load((await inMesh(['status', '-o', 'yaml'])).stdout), found);
+      return true;
+    }, 'the same in YAML');
     const table = (await inMesh(['status'])).stdout.split('\n');
     assert.match(table[0] ?? '', /^COMPONENT\s+NODE\s+PID\s+READY\s+AGE$/);
     assert.equal(table.length, found.length + 2);
@@ -234,13 +239,22 @@ describe('a mesh', () => {
       .replace('"command":["sleep","infinity"]', '"args":[]')
       .replace('"none"', '"example.com/strange:1"');
     const manifests = await file('strange.yaml', strange);
-    const result = await inMesh(['up', '--timeout', '3', '-f', manifests]);
+    const client = openKubeClient(loadKubeconfig(join(state, 'kubeconfig')), { log: silentLog() });
+    // When nothing has been tried yet there is no reason.
     assertOneLine(
-      result,
+      await inMesh(['up', '--timeout', '1', '-f', manifests]),
+      1,
+      /^ambit: Not ready in time: Pod default\/strange/,
+    );
+    await eventually(async () => {
+      const { status } = await client.get(kinds.Pod, 'strange', 'default');
+      return status?.containerStatuses?.[0]?.state?.waiting?.reason?.includes('Image');
+    }, 'its image is looked for');
+    assertOneLine(
+      await inMesh(['up', '--timeout', '1', '-f', manifests]),
       1,
       /^ambit: Not ready in time: Pod default\/strange \(strange: main waits: (ErrImagePull|ImagePullBackOff), .*--image 'example\.com\/strange:1=COMMAND'/,
     );
-    const client = openKubeClient(loadKubeconfig(join(state, 'kubeconfig')), { log: silentLog() });
     await client.delete(kinds.Pod, 'strange', 'default', { gracePeriodSeconds: 0 });
     await client.close();
   });
@@ -436,7 +450,7 @@ describe('a mesh', () => {
       (await rows()).map(({ pid }) => pid),
       mine.map(({ pid }) => pid),
     );
-    assert.ok(mine.every(({ ready }) => ready));
+    await eventually(async () => (await rows()).every(({ ready }) => ready), 'all of it are ready');
   });
 
   it('down is idempotent, and what was there comes back with the next up', async () => {

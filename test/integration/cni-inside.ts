@@ -245,7 +245,7 @@ describe('node agent', { timeout: 160_000 }, () => {
     await node.label(bad, 'ambient');
     const good = await node.createPod('good', { labels: ambient });
     await eventually('good is enrolled', async () => (await node.redirectionOf(good)) === 'enabled');
-    equal(await node.redirectionOf(bad), 'pending');
+    await eventually('bad is pending', async () => (await node.redirectionOf(bad)) === 'pending');
     equal(node.captures(bad), false);
     node.ztunnel.refused.clear();
     await eventually('bad is enrolled', async () => (await node.redirectionOf(bad)) === 'enabled');

@@ -28,7 +28,7 @@ const manifests = documents(
 
 export interface RefusalsMesh extends AsyncDisposable {
   readonly mesh: TestMesh;
-  /** Fails unless every process is the one of the beginning and ready, and a request from client to server is answered. */
+  /** Fails unless every process is the one of the beginning and becomes ready, and a request from client to server is answered. */
   expectUnharmed(): Promise<void>;
   podIp(name: string, namespace?: string): Promise<string>;
 }
@@ -36,11 +36,13 @@ export interface RefusalsMesh extends AsyncDisposable {
 export async function openRefusalsMesh(): Promise<RefusalsMesh> {
   const mesh = await openTestMesh({ manifests });
   const podIp = async (name: string, ns = 'default'): Promise<string> => (await mesh.pod(ns, name)).status?.podIP ?? '';
-  const processes = async (): Promise<unknown> => {
-    const { stdout } = await mesh.ambit(['status', '-o', 'json']);
-    const all = JSON.parse(stdout) as { component: string; node: string; pid: number; ready: boolean }[];
-    return all.map(({ component, node, pid, ready }) => ({ component, node, pid, ready }));
-  };
+  /** Once all are ready: one that has no time to say so within a second is not, for that time. */
+  const processes = (): Promise<unknown> =>
+    eventually(async () => {
+      const { stdout } = await mesh.ambit(['status', '-o', 'json']);
+      const all = JSON.parse(stdout) as { component: string; node: string; pid: number; ready: boolean }[];
+      return all.every(({ ready }) => ready) && all.map(({ component, node, pid }) => ({ component, node, pid }));
+    }, 'every process is ready');
   const requestWorks = (): Promise<true> =>
     eventually(
       async () => {
@@ -59,7 +61,7 @@ export async function openRefusalsMesh(): Promise<RefusalsMesh> {
       mesh,
       podIp,
       async expectUnharmed() {
-        assert.deepEqual(await processes(), atFirst, 'every process lives on and is ready');
+        assert.deepEqual(await processes(), atFirst, 'every process lives on');
         await requestWorks();
       },
       [Symbol.asyncDispose]: () => mesh[Symbol.asyncDispose](),
