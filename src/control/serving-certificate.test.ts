@@ -6,6 +6,7 @@ import {
   createRoot,
   createRotatingAuthority,
   type CertificateAuthority,
+  type RotatingAuthority,
   type ServerIdentity,
 } from '../ca/index.ts';
 import { createFakeClock } from '../lib/fake-clock.ts';
@@ -56,5 +57,84 @@ describe('the certificate that the control plane serves with', () => {
     assert.ok(new X509Certificate(fourth.chainPem).verify(issuer.publicKey));
     stop.abort();
     assert.equal(awake.pending, 0);
+  });
+
+  interface Asked {
+    readonly by: string;
+    readonly signed: PromiseWithResolvers<ServerIdentity>;
+  }
+
+  /** An authority that signs when the test says so. */
+  function slowAuthority(): {
+    readonly authority: RotatingAuthority;
+    readonly asked: Asked[];
+    readonly change: (to: string) => void;
+  } {
+    const asked: Asked[] = [];
+    const listeners: (() => void)[] = [];
+    const authority = {
+      signerPem: 'one',
+      signServer() {
+        const one = { by: authority.signerPem, signed: Promise.withResolvers<ServerIdentity>() };
+        asked.push(one);
+        return one.signed.promise;
+      },
+      onChange: (listener: () => void) => void listeners.push(listener),
+    };
+    return {
+      authority: authority as unknown as RotatingAuthority,
+      asked,
+      change(to) {
+        authority.signerPem = to;
+        for (const listener of listeners) listener();
+      },
+    };
+  }
+  const identityBy = (chainPem: string): ServerIdentity => ({ chainPem, keyPem: '', notAfterMs: 0 });
+  const open = (authority: RotatingAuthority) => {
+    const stop = new AbortController();
+    const options = {
+      authority,
+      dnsNames: [],
+      ips: [],
+      signal: stop.signal,
+      log: silentLog(),
+      clock: createFakeClock(),
+    };
+    return { stop, serving: issueServingCertificate(options) };
+  };
+  const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+  it('is the one that was asked for last, whichever is signed first', async () => {
+    const { authority, asked, change } = slowAuthority();
+    const { stop, serving } = open(authority);
+    asked[0]?.signed.resolve(identityBy('one'));
+    const used: string[] = [];
+    (await serving).onRenewed(({ chainPem }) => void used.push(chainPem));
+    change('two');
+    change('three');
+    assert.deepEqual(
+      asked.map(({ by }) => by),
+      ['one', 'two', 'three'],
+    );
+    asked[2]?.signed.resolve(identityBy('three'));
+    await turn();
+    asked[1]?.signed.resolve(identityBy('two'));
+    await turn();
+    assert.deepEqual(used, ['three']);
+    stop.abort();
+  });
+
+  it('is renewed at once where the key has changed before anybody listened', async () => {
+    const { authority, asked, change } = slowAuthority();
+    const { stop, serving } = open(authority);
+    change('two');
+    asked[0]?.signed.resolve(identityBy('one'));
+    const used: string[] = [];
+    (await serving).onRenewed(({ chainPem }) => void used.push(chainPem));
+    asked[1]?.signed.resolve(identityBy('two'));
+    await turn();
+    assert.deepEqual(used, ['two']);
+    stop.abort();
   });
 });

@@ -23,16 +23,20 @@ export async function issueServingCertificate(
   let signer = authority.signerPem;
   const first = await authority.signServer({ dnsNames, ips });
   let cancelTimer = (): void => {};
+  let renewals = 0;
   const renew = (use: (next: ServerIdentity) => void): void => {
     signer = authority.signerPem;
+    const own = ++renewals;
     authority.signServer({ dnsNames, ips }).then(
       (next) => {
-        if (signal.aborted) return;
+        // One that began later may be done before: that counts.
+        if (signal.aborted || own !== renewals) return;
         use(next);
         log.info('serving certificate renewed', { notAfter: new Date(next.notAfterMs).toISOString() });
         schedule(next, use);
       },
       (error: unknown) => {
+        if (own !== renewals) return;
         log.error('cannot renew the serving certificate', { error: messageOf(error) });
         plan(() => clock.after(retryMs, () => renew(use)));
       },
@@ -51,10 +55,13 @@ export async function issueServingCertificate(
   return {
     first,
     onRenewed(use) {
-      schedule(first, use);
-      authority.onChange(() => {
+      const follow = (): void => {
         if (authority.signerPem !== signer) renew(use);
-      });
+      };
+      schedule(first, use);
+      authority.onChange(follow);
+      // Since the first was asked for, as well.
+      follow();
     },
   };
 }

@@ -64,6 +64,8 @@ export async function startServing(options: ServingOptions): Promise<Serving> {
     expiry.setServing(next.chainPem);
   });
   authority.onChange(() => server.setClientRoots(authority.rootPem));
+  // While the webhook started, as well.
+  if (authority.rootPem !== clientRootsPem) server.setClientRoots(authority.rootPem);
   registerCertificateService(server, { authority, authorize, log });
   deltas.register(server);
   registerKeyService(server, options.keys);
