@@ -332,10 +332,9 @@ describe('a gateway at the edge', () => {
     await until('the route acts', one, (answer) => version(answer) === 'v1');
     const preflight = (origin: string): HttpRequest =>
       to('/open', { origin, 'access-control-request-method': 'PUT' }, { method: 'OPTIONS' });
-    const [api, late, timely, flaky, extended, allowed, denied, begun] = await askAll(
+    const [api, late, flaky, extended, allowed, denied, begun] = await askAll(
       to('/api/users?a=b'),
       to('/delay/15000'),
-      to('/delay/1'),
       to('/flaky/2/edge'),
       to('/extended'),
       preflight('https://a.example.com'),
@@ -350,7 +349,10 @@ describe('a gateway at the edge', () => {
     assert.deepEqual([asked, ofRule, ofBackend], ['inner.example', 'yes', 'v1']);
     assert.deepEqual([api.headers['x-seen'], api.headers['x-app']], ['yes', undefined]);
 
-    assert.deepEqual([late?.status, timely?.status, flaky?.status, extended?.status], [504, 200, 200, 500]);
+    assert.deepEqual([late?.status, flaky?.status, extended?.status], [504, 200, 500]);
+    // A busy machine may take longer than the timeout once.
+    const timely = async (): Promise<HttpAnswer> => (await askAll(to('/delay/1')))[0] as HttpAnswer;
+    await until('an answer comes in time', timely, ({ status }) => status === 200);
 
     assert.equal(allowed.headers['access-control-allow-origin'], 'https://a.example.com');
     assert.equal(allowed.headers['access-control-allow-methods'], 'PUT');
