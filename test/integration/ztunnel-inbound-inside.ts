@@ -9,6 +9,7 @@ import { defaultNetwork, meshService, meshWorkload } from '../../src/mesh/fixtur
 import { formatIp } from '../../src/lib/ip.ts';
 import { checkPrivileges } from '../../src/net/index.ts';
 import { createTestAuthority, type TestAuthority } from '../support/certificates.ts';
+import { eventually } from '../support/run.ts';
 import { TestPods, type TestPod } from './pod-namespaces.ts';
 import { openTunnelClient, type TunnelClient } from './tunnel-client.ts';
 import { startTestDataPart, type TestDataPart } from './ztunnel-fixture.ts';
@@ -208,6 +209,10 @@ describe('inbound', { timeout: 160_000 }, () => {
   for (const family of ['ip4', 'ip6'] as const)
     test(`beyond its limit a pod refuses tunnels with a reason and plaintext by reset, and serves again afterwards, by ${family}`, async () => {
       const ip = app[family];
+      await eventually(
+        async () => (await part.report()).pods.every(({ connectionCount }) => connectionCount === 0),
+        'those of earlier tests are gone',
+      );
       const open: Socket[] = [];
       for (let i = 0; i < 20; i++) {
         const socket = await pods.connect(peer, ip, 9080);
