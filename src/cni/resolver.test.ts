@@ -82,12 +82,13 @@ test('a pod whose containers are others is looked at again, and keeps what it ha
   const file = join(folder, 'root', 'etc', 'resolv.conf');
   mkdirSync(join(folder, 'root', 'etc'), { recursive: true });
   const resolvers = new PodResolvers(cluster, () => folder);
-  const running = (containerID: string | undefined): Pod => ({
-    ...podWith({}),
-    status: {
-      containerStatuses: containerID === undefined ? [] : [{ name: 'a', containerID, state: { running: {} } }],
-    },
-  });
+  const running = (containerID: string | undefined): Pod => {
+    const status = { name: 'a', ready: true, restartCount: 0, image: '', imageID: '', state: { running: {} } };
+    return {
+      ...podWith({}),
+      status: { containerStatuses: containerID === undefined ? [] : [{ ...status, containerID }] },
+    };
+  };
   const seen = (containerID: string | undefined): readonly string[] | undefined =>
     resolvers.of(running(containerID))?.nameservers;
   writeFileSync(file, 'nameserver 9.9.9.9\n');

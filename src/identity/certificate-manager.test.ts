@@ -111,6 +111,33 @@ describe('certificate manager', () => {
     manager.close();
   });
 
+  test('an authority that is back is asked for all who missed it, and not again for whom it refused', async () => {
+    const { manager, clock, asked, denied, authorityAnswers, authorityRefuses, settle } = await setUp();
+    const [api, batch] = [testIdentity('shop/api'), testIdentity('shop/batch')];
+    denied.add(batch);
+    await authorityRefuses('nobody is there');
+    for (const identity of [web, batch]) manager.retain(identity);
+    // The waits of these two are long by now.
+    for (let second = 0; second < 130; second++) {
+      clock.advance(1000);
+      await settle();
+    }
+    const states = (): string[] => manager.list().map(({ state }) => state.kind);
+    assert.deepEqual(states(), ['unavailable', 'unavailable']);
+    asked.length = 0;
+    await authorityAnswers(Infinity);
+    manager.retain(api);
+    while (states().filter((kind) => kind === 'available').length < 2) await settle();
+    assert.deepEqual(
+      [asked, states()],
+      [
+        [api, web],
+        ['available', 'unavailable', 'available'],
+      ],
+    );
+    manager.close();
+  });
+
   test('failures back off from 1 s, doubling, and are told at once to who asks', async () => {
     const { manager, clock, asked, authorityRefuses, settle } = await setUp();
     await authorityRefuses('no');
@@ -212,6 +239,8 @@ interface SetUp {
   readonly clock: FakeClock;
   /** Identities in the order in which the authority was asked. */
   readonly asked: SpiffeId[];
+  /** Those that the authority refuses, whenever it answers. */
+  readonly denied: Set<SpiffeId>;
   /** Answers waiting and later requests, up to `count`, and lets the manager take them. */
   readonly authorityAnswers: (count: number) => Promise<void>;
   readonly authorityRefuses: (reason: string) => Promise<void>;
@@ -229,6 +258,7 @@ async function setUp(): Promise<SetUp> {
   const waiting: (() => Promise<void>)[] = [];
   let allowance = 0;
   let refusal: string | undefined;
+  const denied = new Set<SpiffeId>();
   const serve = async (): Promise<void> => {
     while (waiting.length > 0 && (allowance > 0 || refusal !== undefined)) {
       allowance--;
@@ -241,7 +271,9 @@ async function setUp(): Promise<SetUp> {
       asked.push(identity);
       return new Promise((resolve, reject) => {
         waiting.push(async () => {
-          if (refusal === undefined) resolve(await authority.signWorkload({ csrPem, identity, ttlSeconds: 24 * 3600 }));
+          if (denied.has(identity)) reject(Object.assign(new Error('no'), { code: 'rpc.permission-denied' }));
+          else if (refusal === undefined)
+            resolve(await authority.signWorkload({ csrPem, identity, ttlSeconds: 24 * 3600 }));
           else reject(new Error(refusal));
         });
         void serve();
@@ -256,6 +288,7 @@ async function setUp(): Promise<SetUp> {
     manager,
     clock,
     asked,
+    denied,
     settle,
     sleep: (ms) => void (sleptMs += ms),
     async authorityAnswers(count) {

@@ -7,10 +7,11 @@ import { X509Certificate } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { createBackoff, type Backoff } from '../lib/backoff.ts';
 import { afterTime, type Clock } from '../lib/clock.ts';
-import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
+import { codeOf, type AmbitError } from '../lib/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { SpiffeId } from '../api/names.ts';
 import { validFromMs, validToMs } from './chain.ts';
+import { failure, foreign, gaveUp, isRefusal } from './certificate-errors.ts';
 import { clockSkewMs, describeSkew, worrisomeSkewMs } from './clock-skew.ts';
 import { createCsr } from './csr.ts';
 import { createIssueQueue, type IssuePriority, type IssueQueue } from './issue-queue.ts';
@@ -259,6 +260,16 @@ class Manager implements CertificateManager {
     entry.waiters.clear();
     this.#tell(entry, certificate);
     this.#followAuthority(certificate);
+    this.#askForOthers();
+  }
+
+  /** The authority answers: who failed because it did not waits no longer. */
+  #askForOthers(): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.state.kind !== 'unavailable' || isRefusal(entry.state.error)) continue;
+      entry.cancelTimer();
+      this.#queue.push(entry, 'warmup');
+    }
   }
 
   /** What one answer says of the authority holds for the whole node: its roots at once, its signer within a while. */
@@ -383,19 +394,4 @@ function wait(entry: Entry, signal: AbortSignal): Promise<WorkloadCertificate> {
     entry.waiters.add(waiter);
     signal.addEventListener('abort', onAbort, { once: true });
   });
-}
-
-function failure(identity: SpiffeId, thrown: unknown): AmbitError {
-  const message = `Cannot get a certificate for ${identity}: ${messageOf(thrown)}`;
-  return new AmbitError(message, { code: 'identity.not-issued', blame: 'upstream', cause: thrown });
-}
-
-function foreign(identity: SpiffeId, trustDomain: string): AmbitError {
-  const message = `Cannot get a certificate for ${identity}: our trust domain is ${trustDomain}`;
-  return new AmbitError(message, { code: 'identity.wrong-trust-domain', blame: 'internal' });
-}
-
-function gaveUp(identity: SpiffeId): AmbitError {
-  const message = `Cannot wait for the certificate of ${identity}: given up`;
-  return new AmbitError(message, { code: 'identity.given-up', blame: 'internal' });
 }

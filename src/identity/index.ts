@@ -1,5 +1,6 @@
 /** Who workloads are: SPIFFE ids, keys and certificates, handshakes, rotation. */
 export { createCaClient, type CaClient, type CaClientOptions } from './ca-client.ts';
+export { isRefusal } from './certificate-errors.ts';
 export {
   createCertificateManager,
   type CertificateManager,

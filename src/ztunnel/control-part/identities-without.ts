@@ -1,15 +1,6 @@
 /** For which identities of a starting ztunnel certificates are still awaited. */
-import { codeOf } from '../../lib/errors.ts';
 import type { SpiffeId } from '../../api/names.ts';
-import type { CertificateStatus } from '../../identity/index.ts';
-
-/** An authority that said no, as opposed to one that did not answer. */
-const refusals: ReadonlySet<string> = new Set([
-  'rpc.permission-denied',
-  'rpc.invalid-argument',
-  'rpc.failed-precondition',
-  'rpc.not-found',
-]);
+import { isRefusal, type CertificateStatus } from '../../identity/index.ts';
 
 /** The authority may hear of a new pod later than we do. */
 const refusedPatienceMs = 5000;
@@ -25,7 +16,7 @@ export function identitiesWithout(
     identities.filter((identity) => {
       const state = byIdentity.get(identity);
       if (state?.kind === 'available') return false;
-      const refused = state?.kind === 'unavailable' && refusals.has(codeOf(state.error.cause) ?? '');
+      const refused = state?.kind === 'unavailable' && isRefusal(state.error);
       return !(refused && waitedMs >= refusedPatienceMs);
     }),
   );
