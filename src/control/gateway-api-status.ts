@@ -20,8 +20,10 @@ export interface DeployedGateway {
   readonly addresses?: NonNullable<NonNullable<Gateway['status']>['addresses']>;
 }
 
-/** Conditions that `deployed` may give. */
-const deployedTypes = ['Accepted', 'Programmed', 'ambit.io/Reconciled'];
+/** Conditions that `deployed` may give besides. */
+const deployedTypes = ['Programmed', 'ambit.io/Reconciled'];
+/** Those of discovery. */
+const gatewayTypes = ['Accepted', 'ResolvedRefs'];
 
 const fieldManager = 'istio.io/gateway-status';
 
@@ -68,18 +70,24 @@ export function gatewayApiStatusKinds(
     ofRoutes('GRPCRoute', asStatusObjects(sources.grpcRoutes)),
     ofRoutes('TLSRoute', asStatusObjects(sources.tlsRoutes)),
     ofRoutes('TCPRoute', asStatusObjects(sources.tcpRoutes)),
-    ofKind(kinds.Gateway, sources.gateways, gateways, deployed ? deployedTypes : ['Accepted'], (name) => {
-      const verdict = gateways.get(keyOf(name));
-      const known = deployed?.(name);
-      return (
-        verdict && {
-          generation: verdict.generation,
-          conditions: { ...verdict.conditions, ...known?.conditions },
-          ...(known?.addresses ? { fields: { addresses: known.addresses } } : {}),
-          merged: (status, about) => ({ listeners: mergeListeners(status['listeners'], verdict.listeners, about) }),
-        }
-      );
-    }),
+    ofKind(
+      kinds.Gateway,
+      sources.gateways,
+      gateways,
+      deployed ? [...gatewayTypes, ...deployedTypes] : gatewayTypes,
+      (name) => {
+        const verdict = gateways.get(keyOf(name));
+        const known = deployed?.(name);
+        return (
+          verdict && {
+            generation: verdict.generation,
+            conditions: { ...verdict.conditions, ...known?.conditions },
+            ...(known?.addresses ? { fields: { addresses: known.addresses } } : {}),
+            merged: (status, about) => ({ listeners: mergeListeners(status['listeners'], verdict.listeners, about) }),
+          }
+        );
+      },
+    ),
     ofKind(
       kinds.BackendTLSPolicy as KindRef<StatusObject>,
       asStatusObjects(sources.backendTlsPolicies),

@@ -13,6 +13,10 @@ export interface GatewayView {
   /** Under which statuses of its routes are told. */
   readonly controllerName: string;
   readonly listeners: readonly ListenerView[];
+  /** Fields of the spec that nothing acts on, and what that means, in words. */
+  readonly withoutEffect: readonly string[];
+  /** It names a certificate for backends to know it by. */
+  readonly namesClientCertificate: boolean;
 }
 
 /** Undefined: it is none of ours. */
@@ -31,13 +35,24 @@ export function viewGateway(
     role,
     controllerName: gatewayController(gateway, gatewayClass) ?? '',
     listeners: viewListeners(gateway, role, certificates),
+    withoutEffect: withoutEffect(gateway),
+    namesClientCertificate: gateway.spec.tls?.backend?.clientCertificateRef !== undefined,
   };
+}
+
+function withoutEffect({ spec }: Gateway): string[] {
+  const { allowedListeners, defaultScope } = spec;
+  const from = allowedListeners?.namespaces?.from;
+  return [
+    ...(from && from !== 'None' ? ['spec.allowedListeners: listeners of ListenerSets are not served'] : []),
+    ...(defaultScope && defaultScope !== 'None' ? ['spec.defaultScope: routes name their Gateways'] : []),
+  ];
 }
 
 /** What the status of a Gateway says that proxies and addresses have no part in. */
 export interface GatewayVerdict {
   readonly generation: number | undefined;
-  /** Accepted. */
+  /** Accepted; ResolvedRefs, only False. */
   readonly conditions: Readonly<Record<string, ObjectVerdict>>;
   readonly listeners: readonly ListenerVerdict[];
 }
@@ -50,10 +65,15 @@ export interface ListenerVerdict {
 }
 
 export function gatewayVerdict(view: GatewayView, attachedRoutes: (listener: string) => number): GatewayVerdict {
-  const { listeners, generation } = view;
+  const { listeners, generation, withoutEffect: notes } = view;
+  const accepted = acceptance(listeners);
+  const message = notes.length > 0 ? `${accepted.message}; without effect: ${notes.join('; ')}` : accepted.message;
   return {
     generation,
-    conditions: { Accepted: acceptance(listeners) },
+    conditions: {
+      Accepted: { ...accepted, message },
+      ...(view.namesClientCertificate ? { ResolvedRefs: noClientCertificate } : {}),
+    },
     listeners: listeners.map(({ name, supportedKinds, conditions }) => ({
       name,
       attachedRoutes: attachedRoutes(name),
@@ -62,6 +82,11 @@ export function gatewayVerdict(view: GatewayView, attachedRoutes: (listener: str
     })),
   };
 }
+
+const noClientCertificate: ObjectVerdict = no(
+  'InvalidClientCertificateRef',
+  'spec.tls.backend.clientCertificateRef is not supported: backends are shown no certificate. A DestinationRule with credentialName has one shown',
+);
 
 function acceptance(listeners: readonly ListenerView[]): ObjectVerdict {
   const bad = listeners.filter(({ conditions }) => conditions['Accepted']?.status !== 'True').map(({ name }) => name);

@@ -603,6 +603,30 @@ describe('the clients of an HTTPS listener', () => {
   });
 });
 
+describe('what nothing acts on in a Gateway', () => {
+  it('is told', () => {
+    const world = openGatewayWorld();
+    const gateway = edgeGateway([http]);
+    const put = (more: Partial<typeof gateway.spec>): void =>
+      world.put(world.sources.gateways, { ...gateway, spec: { ...gateway.spec, ...more } });
+    const told = (type: string): string => {
+      const { status, reason, message } = world.gateway('edge')?.conditions[type] ?? {};
+      return `${status} ${reason}: ${message}`;
+    };
+    put({ tls: { backend: { clientCertificateRef: { group: '', kind: 'Secret', name: 'us' } } } });
+    assert.match(told('ResolvedRefs'), /^False InvalidClientCertificateRef: .* backends are shown no certificate/);
+    assert.equal(told('Accepted'), 'True Accepted: the Gateway is valid');
+    put({ allowedListeners: { namespaces: { from: 'Same' } }, defaultScope: 'All' });
+    assert.equal(told('ResolvedRefs'), 'undefined undefined: undefined');
+    assert.equal(
+      told('Accepted'),
+      'True Accepted: the Gateway is valid; without effect: spec.allowedListeners: listeners of ListenerSets are not served; spec.defaultScope: routes name their Gateways',
+    );
+    put({ allowedListeners: { namespaces: { from: 'None' } }, defaultScope: 'None' });
+    assert.equal(told('Accepted'), 'True Accepted: the Gateway is valid');
+  });
+});
+
 describe('Gateways of other roles', () => {
   it('are waypoints, whose one listener takes HBONE', () => {
     const world = openGatewayWorld();
