@@ -323,14 +323,13 @@ export class ConnectionRegistry {
     return this.#byPod.get(uid) ?? [];
   }
 
-  /** Inbound connections of pods whose workload is one of `uids`. */
+  /** Inbound connections of pods whose workload is one of `uids`, among others that asked no policy: each look is a step. */
   *inboundOf(uids: ReadonlySet<WorkloadUid>): Iterable<Connection> {
     for (const set of this.#byPod.values()) {
       for (const connection of set) {
         const { authorized } = connection;
-        if (!authorized) continue;
         // All connections of a pod are to the same workload.
-        if (!uids.has(authorized.own.uid)) break;
+        if (authorized && !uids.has(authorized.own.uid)) break;
         yield connection;
       }
     }
