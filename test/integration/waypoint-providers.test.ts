@@ -37,7 +37,7 @@ const extensionProviders = [
     },
   },
   { name: 'gone', envoyExtAuthzGrpc: { service: 'nobody.guards.svc.cluster.local', port: 9000 } },
-  { name: 'limits', envoyRateLimitGrpc: { ...common, port: 9000 } },
+  { name: 'limits', envoyRateLimitGrpc: { service, port: 9000 } },
 ];
 
 const app = [{ group: '', kind: 'Service', name: 'app' }];
@@ -147,7 +147,6 @@ describe('services that a waypoint asks', () => {
     eventually(
       async () => ((await echoed(pod)) === wanted ? (true as const) : undefined),
       `${pod} is echoed ${JSON.stringify(wanted)}`,
-      30_000,
     );
   const allow = { headers: { 'x-ext-authz': 'allow' } };
 
@@ -232,7 +231,7 @@ describe('services that a waypoint asks', () => {
               name: 'per-user',
               matches: [{ path: { type: 'PathPrefix', value: '/limited' } }],
               by: [{ type: 'Header', name: 'x-user' }],
-              global: { provider: 'limits', domain: 'shop', failureMode: 'FailClosed' },
+              global: { provider: 'limits', domain: 'shop', timeout: '5s', failureMode: 'FailClosed' },
             },
           ],
         },
