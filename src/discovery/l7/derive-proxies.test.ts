@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { gatewayClass, namespace, pod, service, serviceEntry, waypoint } from '../fixtures.ts';
+import { edgeGateway, httpRoute, toGateway } from './gateway-api-fixtures.ts';
 import { destinationRule, openProxyWorld, virtualService } from './fixtures.ts';
 
 const uses = (name: string): { labels: Record<string, string> } => ({ labels: { 'istio.io/use-waypoint': name } });
@@ -146,6 +147,30 @@ describe('what a waypoint is told', () => {
     world.put(world.sources.destinationRules, destinationRule('tls', rule));
     assert.deepEqual(of('inbound-vip|80|http|*.example.com'), { pattern: '*.example.com', port: 443 });
     assert.deepEqual(of('inbound-vip|8080|http|*.example.com'), { pattern: '*.example.com', port: 80 });
+  });
+
+  it('resolves hosts on request at a gateway, too, unless their waypoint is gone through', () => {
+    const world = openProxyWorld();
+    world.put(world.sources.gateways, waypoint('wp'), edgeGateway([{ name: 'http', port: 8080, protocol: 'HTTP' }]));
+    const spec = {
+      hosts: ['*.example.com'],
+      resolution: 'DYNAMIC_DNS' as const,
+      ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+    };
+    const backendRefs = [{ group: 'networking.istio.io', kind: 'Hostname', name: '*.example.com', port: 80 }];
+    world.put(world.sources.serviceEntries, serviceEntry('api', spec, uses('wp')));
+    world.put(world.sources.httpRoutes, httpRoute('r', { parents: [toGateway], rules: [{ backendRefs }] }));
+    const at = (gateway: string): unknown => {
+      const { requestedHosts, throughWaypoint } = world.resource(gateway, 'backend', 'outbound|80||*.example.com');
+      return { requestedHosts, throughWaypoint };
+    };
+    assert.deepEqual(at('shop/edge'), {
+      requestedHosts: { pattern: '*.example.com', port: 80 },
+      throughWaypoint: false,
+    });
+    const labels = { ...uses('wp').labels, 'istio.io/ingress-use-waypoint': 'true' };
+    world.put(world.sources.serviceEntries, serviceEntry('api', spec, { labels }));
+    assert.deepEqual(at('shop/edge'), { requestedHosts: undefined, throughWaypoint: true });
   });
 
   it('has hosts of ServiceEntries, those that are resolved nowhere to where the client wanted to go', () => {

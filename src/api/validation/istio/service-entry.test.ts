@@ -225,7 +225,7 @@ describeValidator(serviceEntry, validateServiceEntry, {
       'spec.addresses: Forbidden: may not be set with resolution DYNAMIC_DNS, which resolves the host of each request',
       'spec.endpoints: Forbidden: may not be set with resolution DYNAMIC_DNS, which resolves the host of each request',
       'spec.ports[0].protocol: Invalid value: "TCP": must be HTTP, HTTP2, GRPC or TLS with resolution DYNAMIC_DNS, which needs the host of each request',
-      'W spec.location: waypoints resolve DYNAMIC_DNS for MESH_EXTERNAL alone',
+      'W spec.location: hosts of the mesh are not reached by DYNAMIC_DNS, whose waypoint refuses their addresses: MESH_EXTERNAL says so',
     ],
     'has endpoints that are none': [
       {

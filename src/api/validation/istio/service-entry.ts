@@ -147,7 +147,10 @@ function checkDynamicDns(spec: FieldView, found: Findings): void {
       );
   }
   if (spec.at('location').text === 'MESH_INTERNAL')
-    found.warn(spec.at('location'), 'waypoints resolve DYNAMIC_DNS for MESH_EXTERNAL alone');
+    found.warn(
+      spec.at('location'),
+      'hosts of the mesh are not reached by DYNAMIC_DNS, whose waypoint refuses their addresses: MESH_EXTERNAL says so',
+    );
 }
 
 /** An endpoint's ports are ports of the service. */
