@@ -1,6 +1,7 @@
 /** The streams of one session by id, and what is known of the ids that are not there (RFC 9113 section 5.1.1). */
 import { largestStreamId } from './constants.ts';
 import type { Http2Role } from './limits.ts';
+import { StreamMap } from './stream-map.ts';
 import type { Http2Stream } from './stream.ts';
 
 /** Resets of ours that are remembered: what the peer sent before it saw them is ignored. */
@@ -10,7 +11,7 @@ const rememberedEnds = 64;
 
 export class StreamTable {
   readonly #role: Http2Role;
-  readonly #streams = new Map<number, Http2Stream>();
+  readonly #streams = new StreamMap<Http2Stream>();
   #nextOwnId: number;
   /** Highest stream that the peer opened. */
   #lastPeerId = 0;
@@ -44,7 +45,8 @@ export class StreamTable {
     return this.#streams.get(id);
   }
 
-  values(): Iterable<Http2Stream> {
+  /** Those that are open now, by id: meanwhile they may end. */
+  values(): readonly Http2Stream[] {
     return this.#streams.values();
   }
 
@@ -75,7 +77,7 @@ export class StreamTable {
   }
 
   add(stream: Http2Stream): void {
-    this.#streams.set(stream.id, stream);
+    this.#streams.add(stream);
   }
 
   delete(id: number): void {

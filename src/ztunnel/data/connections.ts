@@ -2,6 +2,7 @@
 import type { SpiffeId, WorkloadUid } from '../../api/names.ts';
 import type { MeshService, MeshWorkload } from '../../api/workload.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { LinkedList, type Link } from '../../lib/linked-list.ts';
 import type { AccessLog, AccessLogPeer, Series, TcpMetricName, TcpMetrics } from '../../telemetry/index.ts';
 import type { ConnectionFacts } from '../../policy/index.ts';
 import type { ConnectionReport } from '../messages.ts';
@@ -65,6 +66,8 @@ export class Connection {
   /** Ascending in the order of their beginning. */
   readonly id: number;
   readonly start: ConnectionStart;
+  /** Its registry's. */
+  place: Link<Connection> | undefined;
   readonly #telemetry: ConnectionTelemetry;
   readonly #onFinish: (connection: Connection) => void;
   readonly #startedMs: number;
@@ -273,6 +276,13 @@ export interface ConnectionPage {
   readonly limit: number;
 }
 
+/** The live connections of a pod, in the order of their beginning. */
+interface PodConnections {
+  readonly live: LinkedList<Connection>;
+  /** It is forgotten with its last connection. */
+  isGone: boolean;
+}
+
 /** Each holds a descriptor, and counts against no limit of connections yet. */
 const maxUnlogged = 1000;
 
@@ -281,7 +291,7 @@ export class ConnectionRegistry {
   /** What every connection gets. */
   readonly #lifetime: ConstructorParameters<typeof Connection>[2];
   #nextId = 1;
-  readonly #byPod = new Map<string, Set<Connection>>();
+  readonly #byPod = new Map<string, PodConnections>();
   readonly #idleWaiters = new Set<() => void>();
   /** Connections that wait for the log. */
   #unlogged = 0;
@@ -312,21 +322,21 @@ export class ConnectionRegistry {
 
   open(start: ConnectionStart): Connection {
     const connection = new Connection(this.#nextId++, start, this.#lifetime);
-    const set = this.#byPod.get(start.podUid) ?? new Set<Connection>();
-    set.add(connection);
-    this.#byPod.set(start.podUid, set);
+    let pod = this.#byPod.get(start.podUid);
+    if (!pod) this.#byPod.set(start.podUid, (pod = { live: new LinkedList(), isGone: false }));
+    connection.place = pod.live.add(connection);
     this.#size++;
     return connection;
   }
 
   ofPod(uid: string): Iterable<Connection> {
-    return this.#byPod.get(uid) ?? [];
+    return this.#byPod.get(uid)?.live ?? [];
   }
 
   /** Inbound connections of pods whose workload is one of `uids`, among others that asked no policy: each look is a step. */
   *inboundOf(uids: ReadonlySet<WorkloadUid>): Iterable<Connection> {
-    for (const set of this.#byPod.values()) {
-      for (const connection of set) {
+    for (const { live } of this.#byPod.values()) {
+      for (const connection of live) {
         const { authorized } = connection;
         // All connections of a pod are to the same workload.
         if (authorized && !uids.has(authorized.own.uid)) break;
@@ -336,14 +346,13 @@ export class ConnectionRegistry {
   }
 
   *all(): Iterable<Connection> {
-    for (const set of this.#byPod.values()) yield* set;
+    for (const { live } of this.#byPod.values()) yield* live;
   }
 
   countOfPod(uid: string): number {
-    return this.#byPod.get(uid)?.size ?? 0;
+    return this.#byPod.get(uid)?.live.size ?? 0;
   }
 
-  /** A set keeps the order of insertion, hence of ids. */
   reportPage(uid: string, { direction, afterId, limit }: ConnectionPage): ConnectionReport[] {
     const page: ConnectionReport[] = [];
     for (const connection of this.ofPod(uid)) {
@@ -354,8 +363,13 @@ export class ConnectionRegistry {
     return page;
   }
 
+  /** The pod is no longer served: its connections end. */
   cutPod(uid: string, error: Error): void {
-    for (const connection of this.ofPod(uid)) connection.cut(error);
+    const pod = this.#byPod.get(uid);
+    if (!pod) return;
+    pod.isGone = true;
+    for (const connection of pod.live) connection.cut(error);
+    if (pod.live.size === 0) this.#byPod.delete(uid);
   }
 
   cutAll(error: Error): void {
@@ -370,9 +384,10 @@ export class ConnectionRegistry {
   }
 
   #remove(connection: Connection): void {
-    const set = this.#byPod.get(connection.start.podUid);
-    if (!set?.delete(connection)) return;
-    if (set.size === 0) this.#byPod.delete(connection.start.podUid);
+    const { podUid } = connection.start;
+    const pod = this.#byPod.get(podUid);
+    if (!pod || !connection.place || !pod.live.remove(connection.place)) return;
+    if (pod.isGone && pod.live.size === 0) this.#byPod.delete(podUid);
     this.#size--;
     if (this.#size > 0) return;
     for (const run of this.#idleWaiters) run();

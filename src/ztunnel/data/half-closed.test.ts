@@ -38,8 +38,9 @@ test('one that closed is forgotten', () => {
   const clock = createFakeClock();
   const watch = new HalfClosedConnections(clock, 8000);
   const closed = connection();
-  watch.add(closed);
-  watch.remove(closed);
+  const seen = watch.add(closed);
+  watch.remove(seen);
+  watch.remove(seen);
   clock.advance(60_000);
   assert.deepEqual(closed.cuts, []);
   assert.equal(clock.pending, 0);

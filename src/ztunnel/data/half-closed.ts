@@ -1,6 +1,7 @@
 /** Connections of which one side has ended: cut when the other side is silent for too long (ambient-l4 13, 4). */
 import { AmbitError } from '../../lib/errors.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { LinkedList, type Link } from '../../lib/linked-list.ts';
 
 interface CountedConnection {
   readonly bytesReceived: number;
@@ -8,19 +9,22 @@ interface CountedConnection {
   cut(error: Error): void;
 }
 
-interface Seen {
+/** A half-closed connection as it was seen last; what `add` returns, and `remove` takes. */
+export interface HalfClosed {
+  readonly connection: CountedConnection;
   bytes: number;
   sinceMs: number;
+  place: Link<HalfClosed> | undefined;
 }
 
 /** Looks this often within the timeout: a cut comes at most that much late. */
 const looksPerTimeout = 8;
 
-/** One timer for all: most connections are half-closed for a moment only, and cost an entry in a map. */
+/** One timer for all: most connections are half-closed for a moment only, and cost a place in a list. */
 export class HalfClosedConnections {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  readonly #seen = new Map<CountedConnection, Seen>();
+  readonly #seen = new LinkedList<HalfClosed>();
   #ticking = false;
 
   constructor(clock: Clock, timeoutMs: number) {
@@ -28,13 +32,21 @@ export class HalfClosedConnections {
     this.#timeoutMs = timeoutMs;
   }
 
-  add(connection: CountedConnection): void {
-    this.#seen.set(connection, { bytes: bytesOf(connection), sinceMs: this.#clock.nowMs() });
+  add(connection: CountedConnection): HalfClosed {
+    const seen: HalfClosed = {
+      connection,
+      bytes: bytesOf(connection),
+      sinceMs: this.#clock.nowMs(),
+      place: undefined,
+    };
+    seen.place = this.#seen.add(seen);
     this.#tick();
+    return seen;
   }
 
-  remove(connection: CountedConnection): void {
-    this.#seen.delete(connection);
+  /** Idempotent. */
+  remove(seen: HalfClosed): void {
+    if (seen.place) this.#seen.remove(seen.place);
   }
 
   #tick(): void {
@@ -49,14 +61,14 @@ export class HalfClosedConnections {
 
   #look(): void {
     const nowMs = this.#clock.nowMs();
-    for (const [connection, seen] of this.#seen) {
-      const bytes = bytesOf(connection);
+    for (const seen of this.#seen) {
+      const bytes = bytesOf(seen.connection);
       if (bytes !== seen.bytes) {
         seen.bytes = bytes;
         seen.sinceMs = nowMs;
       } else if (nowMs - seen.sinceMs >= this.#timeoutMs) {
-        this.#seen.delete(connection);
-        connection.cut(halfCloseTimeout(this.#timeoutMs));
+        this.remove(seen);
+        seen.connection.cut(halfCloseTimeout(this.#timeoutMs));
       }
     }
   }

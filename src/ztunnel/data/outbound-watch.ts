@@ -6,6 +6,7 @@ import type { ServiceKey, WorkloadUid } from '../../api/names.ts';
 import type { MeshWorkload } from '../../api/workload.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { AmbitError } from '../../lib/errors.ts';
+import { LinkedList, type Link } from '../../lib/linked-list.ts';
 import { violatedByChange } from '../../decision/index.ts';
 import type { MeshChange, MeshState } from '../../mesh/index.ts';
 
@@ -47,12 +48,15 @@ interface Watched {
   cancelDrain: (() => void) | undefined;
 }
 
+/** Of what nobody is connected to any more so much is kept: the next connection most likely goes there again. */
+const keptConcerns = 1024;
+
 /** Most of a turn of the event loop that a look at connections takes. */
 const sliceMs = 2;
 
 export class OutboundWatch {
   readonly #options: OutboundWatchOptions;
-  readonly #byConcern = new Map<Concern, Set<Watched>>();
+  readonly #byConcern = new Map<Concern, LinkedList<Watched>>();
   readonly #queue = new Set<Watched>();
   #scheduled = false;
 
@@ -64,21 +68,26 @@ export class OutboundWatch {
   /** From now on; the returned function forgets the connection. */
   watch(connection: WatchedConnection, facts: WatchedFacts): () => void {
     const watched: Watched = { connection, facts, cancelDrain: undefined };
-    for (const concern of facts.concerns) {
-      const set = this.#byConcern.get(concern);
-      if (set) set.add(watched);
-      else this.#byConcern.set(concern, new Set([watched]));
-    }
+    const places: Link<Watched>[] = [];
+    for (const concern of facts.concerns) places.push(this.#concerning(concern).add(watched));
     // The mesh changed between plan and connection: nobody has looked yet.
     if (facts.revision !== this.#options.mesh.revision) this.#request(watched);
     return () => {
       watched.cancelDrain?.();
       this.#queue.delete(watched);
-      for (const concern of facts.concerns) {
-        const rest = this.#byConcern.get(concern);
-        if (rest?.delete(watched) && rest.size === 0) this.#byConcern.delete(concern);
-      }
+      for (const [i, concern] of facts.concerns.entries()) this.#leave(concern, places[i] as Link<Watched>);
     };
+  }
+
+  #concerning(concern: Concern): LinkedList<Watched> {
+    let list = this.#byConcern.get(concern);
+    if (!list) this.#byConcern.set(concern, (list = new LinkedList()));
+    return list;
+  }
+
+  #leave(concern: Concern, place: Link<Watched>): void {
+    const list = this.#byConcern.get(concern);
+    if (list?.remove(place) && list.size === 0 && this.#byConcern.size > keptConcerns) this.#byConcern.delete(concern);
   }
 
   #onChange(change: MeshChange): void {
@@ -92,7 +101,7 @@ export class OutboundWatch {
   #addressesOf({ services, workloads }: Extract<MeshChange, { kind: 'addresses' }>): Set<Concern> {
     const { mesh } = this.#options;
     const concerns = new Set<Concern>();
-    if (!this.#byConcern.has(anyBlock)) return concerns;
+    if (!this.#byConcern.get(anyBlock)?.size) return concerns;
     for (const key of services) {
       for (const { ip, prefixLength } of mesh.service(key)?.addresses ?? [])
         concerns.add(prefixLength === undefined ? `address ${ip}` : anyBlock);

@@ -59,6 +59,7 @@ export function createRecheck(connections: ConnectionRegistry, check: (connectio
     },
     stop() {
       isStopped = true;
+      walk?.return?.();
       walk = undefined;
     },
   };

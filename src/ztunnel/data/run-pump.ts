@@ -2,6 +2,7 @@
 import { pump, type ByteChannel } from '../../net/index.ts';
 import type { Connection } from './connections.ts';
 import type { PodContext } from './data-context.ts';
+import type { HalfClosed } from './half-closed.ts';
 
 export interface PumpRun {
   readonly pod: PodContext;
@@ -19,18 +20,17 @@ export interface PumpRun {
 /** `finish` is called on the connection when both sides are closed. */
 export function runPump({ pod, connection, client, server, policy, onEnd }: PumpRun): void {
   const { halfClosed } = pod;
-  let isHalfClosed = false;
+  let seenHalfClosed: HalfClosed | undefined;
   const running = pump(client, server, {
     onBytes(from, byteCount) {
       if (from === 'a') connection.countReceived(byteCount);
       else connection.countSent(byteCount);
     },
     onHalfClose() {
-      isHalfClosed = true;
-      halfClosed.add(connection);
+      seenHalfClosed = halfClosed.add(connection);
     },
     onEnd({ error }) {
-      if (isHalfClosed) halfClosed.remove(connection);
+      if (seenHalfClosed) halfClosed.remove(seenHalfClosed);
       onEnd?.();
       connection.finish({ error });
     },
