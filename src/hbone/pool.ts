@@ -186,7 +186,8 @@ class Pool<K extends PoolKey> implements HbonePool<K>, IdleHolder {
       return;
     }
     peer.waiting.add(attempt);
-    attempt.onSettled = () => peer.waiting.delete(attempt);
+    const onSettled = (): void => void peer.waiting.delete(attempt);
+    attempt.onSettled = onSettled;
     if (!peer.abortDial) this.#dial(peer);
   }
 

@@ -93,11 +93,7 @@ export class ConnectRequest {
     this.#tunnel = tunnel;
     // What comes before the answer waits in the tunnel.
     this.handler = tunnel;
-    tunnel.onUnreadClose = (error) => {
-      this.#aborted = error ?? new Error('The peer closed the stream');
-      this.#abort?.abort(this.#aborted);
-      if (!this.#answered) this.onAbandoned?.();
-    };
+    tunnel.onUnreadClose = this.#onUnreadClose;
   }
 
   /** Aborted when the peer gives up before the answer; made on first use. */
@@ -124,6 +120,12 @@ export class ConnectRequest {
     this.#answer();
     refuseStream(this.#stream, status, headers);
   }
+
+  readonly #onUnreadClose = (error: Error | undefined): void => {
+    this.#aborted = error ?? new Error('The peer closed the stream');
+    this.#abort?.abort(this.#aborted);
+    if (!this.#answered) this.onAbandoned?.();
+  };
 
   #answer(): void {
     if (this.#answered) throw new Error('A CONNECT is answered once');

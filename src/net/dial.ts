@@ -58,7 +58,7 @@ function dialOnce(options: DialOptions, avoidOwnersPorts: boolean): Promise<Sock
       socket.off('error', onError);
       socket.off('connect', onConnect);
       // Late errors (a reset between here and the reader) show as close.
-      socket.on('error', () => {});
+      socket.on('error', ignore);
       if (!error) return resolve(socket);
       socket.destroy();
       reject(error);
@@ -87,6 +87,9 @@ function dialOnce(options: DialOptions, avoidOwnersPorts: boolean): Promise<Sock
     socket.connect({ host, port });
   });
 }
+
+/** Refers to nothing: it stays with the socket. */
+function ignore(): void {}
 
 function openSocket(options: DialOptions, avoidOwnersPorts: boolean): Socket {
   const family = familyOf(options.host);

@@ -29,41 +29,72 @@ export interface Pump {
 
 /** Starts at once; neither channel may have a reader yet. */
 export function pump(a: ByteChannel, b: ByteChannel, options: PumpOptions): Pump {
-  let open = 2;
-  let failure: { error: Error; side: 'a' | 'b' | undefined } | undefined;
-  const closed = (side: Direction, error: Error | undefined): void => {
-    if (error && !failure) failure = { error, side: side.name };
-    const last = --open === 0;
+  const joint = new Joint(a, b, options);
+  joint.start();
+  return joint;
+}
+
+/**
+ * A class, as one of these is made for each connection: V8 allocates getters of a literal in the old generation, where all that they refer
+ * to stays until a full collection.
+ */
+class Joint implements Pump {
+  readonly #options: PumpOptions;
+  readonly #aToB: Direction;
+  readonly #bToA: Direction;
+  #open = 2;
+  #failure: { readonly error: Error; readonly side: 'a' | 'b' | undefined } | undefined;
+
+  constructor(a: ByteChannel, b: ByteChannel, options: PumpOptions) {
+    this.#options = options;
+    this.#aToB = new Direction('a', a, b, this);
+    this.#bToA = new Direction('b', b, a, this);
+    this.#aToB.opposite = this.#bToA;
+    this.#bToA.opposite = this.#aToB;
+  }
+
+  get bytesAtoB(): number {
+    return this.#aToB.byteCount;
+  }
+
+  get bytesBtoA(): number {
+    return this.#bToA.byteCount;
+  }
+
+  start(): void {
+    this.#aToB.source.read(this.#aToB);
+    this.#bToA.source.read(this.#bToA);
+  }
+
+  abort(error: Error): void {
+    this.#failure ??= { error, side: undefined };
+    this.#aToB.source.reset(error);
+    this.#bToA.source.reset(error);
+  }
+
+  onBytes(from: 'a' | 'b', byteCount: number): void {
+    this.#options.onBytes?.(from, byteCount);
+  }
+
+  onHalfClose(): void {
+    this.#options.onHalfClose?.();
+  }
+
+  onClosed(side: Direction, error: Error | undefined): void {
+    if (error && !this.#failure) this.#failure = { error, side: side.name };
+    const last = --this.#open === 0;
     // An orderly close of one side says nothing about bytes still on their way out of the other; a failure ends both.
     if (error) side.target.reset(error);
     if (!last) return;
-    options.onEnd({
-      bytesAtoB: aToB.byteCount,
-      bytesBtoA: bToA.byteCount,
+    const { bytesAtoB, bytesBtoA } = this;
+    const failure = this.#failure;
+    this.#options.onEnd({
+      bytesAtoB,
+      bytesBtoA,
       ...(failure ? { error: failure.error } : {}),
       ...(failure?.side ? { failed: failure.side } : {}),
     });
-  };
-  const aToB = new Direction('a', a, b, closed, options.onBytes);
-  const bToA = new Direction('b', b, a, closed, options.onBytes);
-  aToB.opposite = bToA;
-  bToA.opposite = aToB;
-  aToB.onHalfClose = bToA.onHalfClose = options.onHalfClose;
-  a.read(aToB);
-  b.read(bToA);
-  return {
-    get bytesAtoB() {
-      return aToB.byteCount;
-    },
-    get bytesBtoA() {
-      return bToA.byteCount;
-    },
-    abort(error) {
-      failure ??= { error, side: undefined };
-      a.reset(error);
-      b.reset(error);
-    },
-  };
+  }
 }
 
 /** Reads `source`, writes `target`. */
@@ -72,34 +103,25 @@ class Direction implements ChannelReader {
   readonly name: 'a' | 'b';
   readonly source: ByteChannel;
   readonly target: ByteChannel;
-  readonly #closed: (side: Direction, error: Error | undefined) => void;
-  readonly #onBytes: ((from: 'a' | 'b', byteCount: number) => void) | undefined;
+  readonly #joint: Joint;
   opposite!: Direction;
-  onHalfClose: (() => void) | undefined;
   #ended = false;
   byteCount = 0;
   #uncredited = 0;
   #paused = false;
 
-  constructor(
-    name: 'a' | 'b',
-    source: ByteChannel,
-    target: ByteChannel,
-    closed: (side: Direction, error: Error | undefined) => void,
-    onBytes: ((from: 'a' | 'b', byteCount: number) => void) | undefined,
-  ) {
+  constructor(name: 'a' | 'b', source: ByteChannel, target: ByteChannel, joint: Joint) {
     this.name = name;
     this.source = source;
     this.target = target;
     this.neverKeeps = target.neverKeeps;
-    this.#closed = closed;
-    this.#onBytes = onBytes;
+    this.#joint = joint;
   }
 
   onData(bytes: Uint8Array): boolean {
     const { length } = bytes;
     this.byteCount += length;
-    this.#onBytes?.(this.name, length);
+    this.#joint.onBytes(this.name, length);
     const result = this.target.write(bytes);
     if (result === writeResult.done && !this.#paused) {
       this.source.credit(length);
@@ -116,7 +138,7 @@ class Direction implements ChannelReader {
   onEnd(): void {
     this.#ended = true;
     this.target.end();
-    if (!this.opposite.#ended) this.onHalfClose?.();
+    if (!this.opposite.#ended) this.#joint.onHalfClose();
   }
 
   /** `source` took everything that the opposite direction wrote. */
@@ -125,7 +147,7 @@ class Direction implements ChannelReader {
   }
 
   onClose(error?: Error): void {
-    this.#closed(this, error);
+    this.#joint.onClosed(this, error);
   }
 
   flowAgain(): void {

@@ -210,6 +210,11 @@ class TcpChannel implements ByteChannel, TurnEnd {
     if (this.#error === undefined && !(this.#peerEnded && this.#ended)) {
       this.#error = new AmbitError('Connection was closed early', { code: 'net.closed', blame: 'internal' });
     }
-    this.#reader?.onClose(this.#error);
+    const reader = this.#reader;
+    // Node allocates a function of every socket in the old generation, so that the socket stays until a full collection: whoever was
+    // joined to it must not (4 KB a connection, and their copies by the collector).
+    this.#reader = undefined;
+    this.#private = undefined;
+    reader?.onClose(this.#error);
   }
 }
