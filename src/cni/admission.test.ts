@@ -1,6 +1,7 @@
 import { deepEqual, rejects } from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { Namespace, Pod } from '../api/index.ts';
+import { KubeError } from '../kube/kube-error.ts';
 import { PodAdmission } from './admission.ts';
 
 const pod: Pod = { metadata: { name: 'web', namespace: 'shop', uid: 'u1' }, spec: { containers: [] } };
@@ -65,4 +66,32 @@ test('a pod that nobody waits for any more is not taken on in the sandbox of the
   const { did, admit } = open(t, [labelled], labelled);
   await rejects(admit(AbortSignal.abort()), { code: 'cni.not-enrolled', message: /nobody waits/ });
   deepEqual(did, []);
+});
+
+test('a pod of which the watch does not hear is let go of only when the API says that it is gone', async (t) => {
+  const stop = new AbortController();
+  t.after(() => stop.abort());
+  const gone = new KubeError('not found', { code: 'kube.not-found', blame: 'downstream', status: 404 });
+  // Of the pod that is to be admitted, and each time after.
+  const answers = [() => pod, () => pod, () => raise(new Error('no API')), () => raise(gone)];
+  const raise = (error: Error): never => {
+    throw error;
+  };
+  const forgotten = Promise.withResolvers<number>();
+  const admission = new PodAdmission({
+    client: { get: async () => answers.shift()?.() } as never,
+    excludedNamespaces: [],
+    isStarted: () => true,
+    followedPod: () => undefined,
+    followedNamespace: () => labelled,
+    enrol: () => ({ plan() {}, whenEnrolled: async () => true, lastFailure: undefined }),
+    forget: () => forgotten.resolve(answers.length),
+    signal: stop.signal,
+    pauseMs: 1,
+    strangerMs: 1,
+  });
+  deepEqual(await admission.admit(asked, new AbortController().signal), { enrolled: true });
+  const hold = setInterval(() => {}, 1000);
+  deepEqual(await forgotten.promise, 0);
+  clearInterval(hold);
 });

@@ -2,7 +2,7 @@
 import { kinds, type Namespace, type Pod } from '../api/index.ts';
 import { sleep, systemClock } from '../lib/clock.ts';
 import { AmbitError } from '../lib/errors.ts';
-import type { KubeClient } from '../kube/index.ts';
+import { isKubeError, type KubeClient } from '../kube/index.ts';
 import { dataplaneModeLabel, isTerminal, wantsMesh } from './enrolment.ts';
 import type { PodToAdmit } from './plugin/admit-pod.ts';
 import type { PodEnrolment } from './pod-enrolment.ts';
@@ -22,14 +22,17 @@ export interface AdmissionOptions {
   readonly signal: AbortSignal;
   /** Between two looks at what the agent follows; default 100 ms. */
   readonly pauseMs?: number;
+  /** A pod that was admitted, and of which nobody heard by then, may have been deleted meanwhile; default 15 s. */
+  readonly strangerMs?: number;
 }
 
 /** A pod that is set up waits this long for its ztunnel; then its runtime tries again, with a reason to show. */
 const admissionMs = 10_000;
 const namespaceAnswerMs = 3000;
 const maxLooks = 20;
-/** A pod that was admitted and is unknown to the API by then was deleted meanwhile. */
-const strangerMs = 15_000;
+/** So long after a pod was admitted its watch should know of it. */
+const defaultStrangerMs = 15_000;
+const podAnswerMs = 5000;
 
 export class PodAdmission {
   readonly #options: AdmissionOptions;
@@ -106,12 +109,24 @@ export class PodAdmission {
     return check();
   }
 
+  /** A watch that is behind or broken knows of nobody new, so the API is asked: nothing else is a reason to let go of a living pod. */
   #forgetStranger(pod: Pod): void {
-    const { signal, followedPod, forget } = this.#options;
+    const { client, signal, followedPod, forget, strangerMs = defaultStrangerMs } = this.#options;
     const { uid, namespace = '', name = '' } = pod.metadata;
     const cancel = systemClock.after(strangerMs, () => {
       signal.removeEventListener('abort', cancel);
-      if (followedPod(namespace, name)?.metadata.uid !== uid) forget(pod);
+      if (followedPod(namespace, name)?.metadata.uid === uid) return;
+      client
+        .get(kinds.Pod, name, namespace, AbortSignal.any([signal, AbortSignal.timeout(podAnswerMs)]))
+        .then(
+          (now) => now.metadata.uid !== uid,
+          (error: unknown) => isKubeError(error, 'kube.not-found'),
+        )
+        .then((isGone) => {
+          if (signal.aborted) return;
+          if (isGone) forget(pod);
+          else this.#forgetStranger(pod);
+        });
     });
     signal.addEventListener('abort', cancel, { once: true });
   }
