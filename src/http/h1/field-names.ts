@@ -22,6 +22,8 @@ export interface FieldName {
   /** Not to be taken from a trailer section: framing, routing, credentials, or how the content is read (RFC 9110 section 6.5.1). */
   readonly noTrailer: boolean;
   readonly folded: Uint8Array;
+  /** What stands before the value in a head that we write: the end of the line before, name, colon and space. */
+  readonly lead: string;
   readonly next: FieldName | undefined;
 }
 
@@ -74,7 +76,10 @@ for (const name of [...Object.keys(special), ...forbiddenInTrailers, ...common.s
 
 function describe(name: string, folded: Uint8Array, next?: FieldName): FieldName {
   const kind = special[name] ?? fieldKind.plain;
-  return { name, kind, noTrailer: kind !== fieldKind.plain || forbiddenInTrailers.has(name), folded, next };
+  const noTrailer = kind !== fieldKind.plain || forbiddenInTrailers.has(name);
+  // Flat: it is put together once and copied often.
+  const lead = latin1Text(Buffer.from(`\r\n${name}: `, 'latin1'), 0, name.length + 4);
+  return { name, kind, noTrailer, folded, lead, next };
 }
 
 function hashOf(folded: Uint8Array): number {

@@ -22,7 +22,8 @@ export const writtenFields: WrittenFields = {
 };
 
 /**
- * The lines of `headers` but for framing and connection fields. Whether values hold line ends is for `Outbox.head` to find, which
+ * The lines of `headers` but for framing and connection fields, each with the end of the line before it in place of its own: that is
+ * half of the strings. Whether values hold line ends is for `Outbox.head` to find, which
  * looks at the bytes; with `checked`, fields that cannot be sent are left out here.
  */
 export function fieldLines(headers: HeaderList, checked: boolean): string {
@@ -41,7 +42,7 @@ export function fieldLines(headers: HeaderList, checked: boolean): string {
       case fieldKind.plain:
       case fieldKind.expect:
         if (checked && !fieldValuePattern.test(value)) break;
-        text += `${name}: ${value}\r\n`;
+        text = text + field.lead + value;
         lines++;
         break;
       case fieldKind.contentLength:
@@ -105,7 +106,7 @@ const reasons: Readonly<Record<number, string>> = {
 
 const statusLines: string[] = [];
 
-/** With its line end. */
+/** Without its line end. */
 export function statusLine(status: number): string {
-  return (statusLines[status] ??= `HTTP/1.1 ${status} ${reasons[status] ?? 'Unknown'}\r\n`);
+  return (statusLines[status] ??= `HTTP/1.1 ${status} ${reasons[status] ?? 'Unknown'}`);
 }

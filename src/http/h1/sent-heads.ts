@@ -23,36 +23,36 @@ export function stageResponse(out: Outbox, head: ResponseHead, { request, ends, 
   let rest = '';
   let restLines = 1;
   if (request.method === 'HEAD' || status === 304) {
-    if (contentLength !== undefined) rest = `content-length: ${contentLength}\r\n`;
+    if (contentLength !== undefined) rest = `\r\ncontent-length: ${contentLength}`;
   } else if (status !== 204) {
     if (ends || contentLength !== undefined) framing = ends ? 0 : (contentLength as number);
     else framing = isHttp10 ? 'raw' : 'chunked';
-    if (typeof framing === 'number') rest = `content-length: ${framing}\r\n`;
-    else if (framing === 'chunked') rest = 'transfer-encoding: chunked\r\n';
+    if (typeof framing === 'number') rest = `\r\ncontent-length: ${framing}`;
+    else if (framing === 'chunked') rest = '\r\ntransfer-encoding: chunked';
   }
   if (rest !== '') restLines++;
   if (closes || framing === 'raw') {
-    rest += 'connection: close\r\n';
+    rest += '\r\nconnection: close';
     restLines++;
   } else if (isHttp10) {
-    rest += 'connection: keep-alive\r\n';
+    rest += '\r\nconnection: keep-alive';
     restLines++;
   }
-  stage(out, head.headers, { line: statusLine(status), fields, rest: `${rest}\r\n`, lines: 1 + restLines });
+  stage(out, head.headers, { line: statusLine(status), fields, rest: `${rest}\r\n\r\n`, lines: 1 + restLines });
   return framing;
 }
 
 /** Stages an informational head. */
 export function stageInformational(out: Outbox, head: ResponseHead): void {
   const fields = fieldLines(head.headers, false);
-  stage(out, head.headers, { line: statusLine(head.status), fields, rest: '\r\n', lines: 2 });
+  stage(out, head.headers, { line: statusLine(head.status), fields, rest: '\r\n\r\n', lines: 2 });
 }
 
 /** Stages 101, or the answer to CONNECT. */
 export function stageTunnelResponse(out: Outbox, head: ResponseHead, upgrade: string | undefined): void {
   const fields = fieldLines(head.headers, false);
   const isSwitch = head.status === 101;
-  const rest = isSwitch ? `connection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n` : '\r\n';
+  const rest = isSwitch ? `\r\nconnection: upgrade\r\nupgrade: ${upgrade}\r\n\r\n` : '\r\n\r\n';
   stage(out, head.headers, { line: statusLine(head.status), fields, rest, lines: isSwitch ? 4 : 2 });
 }
 
@@ -74,20 +74,20 @@ export function stageRequest(out: Outbox, head: RequestHead, request: SentReques
   let restLines = 1;
   if (!asksForTunnel) {
     if (!ends) framing = contentLength ?? 'chunked';
-    if (framing === 'chunked') rest = 'transfer-encoding: chunked\r\n';
-    else if (contentLength !== undefined || needsLength.has(method)) rest = `content-length: ${contentLength ?? 0}\r\n`;
+    if (framing === 'chunked') rest = '\r\ntransfer-encoding: chunked';
+    else if (contentLength !== undefined || needsLength.has(method)) rest = `\r\ncontent-length: ${contentLength ?? 0}`;
     if (rest !== '') restLines++;
   }
   if (upgrade !== undefined) {
-    rest += `connection: upgrade\r\nupgrade: ${upgrade}\r\n`;
+    rest += `\r\nconnection: upgrade\r\nupgrade: ${upgrade}`;
     restLines += 2;
   }
   if (takesTrailers) {
-    rest += upgrade === undefined ? 'te: trailers\r\nconnection: te\r\n' : 'te: trailers\r\n';
+    rest += upgrade === undefined ? '\r\nte: trailers\r\nconnection: te' : '\r\nte: trailers';
     restLines += upgrade === undefined ? 2 : 1;
   }
-  const line = `${method} ${target} HTTP/1.1\r\nhost: ${head.authority}\r\n`;
-  stage(out, head.headers, { line, fields, rest: `${rest}\r\n`, lines: 2 + restLines });
+  const line = `${method} ${target} HTTP/1.1\r\nhost: ${head.authority}`;
+  stage(out, head.headers, { line, fields, rest: `${rest}\r\n\r\n`, lines: 2 + restLines });
   return framing;
 }
 
@@ -95,10 +95,11 @@ export function stageRequest(out: Outbox, head: RequestHead, request: SentReques
 const needsLength: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 interface HeadText {
+  /** Without its end. */
   readonly line: string;
   /** As `fieldLines` has just made them of the headers. */
   readonly fields: string;
-  /** Up to and with the empty line. */
+  /** From the end of the last field up to and with the empty line. */
   readonly rest: string;
   /** Of all but `fields`. */
   readonly lines: number;

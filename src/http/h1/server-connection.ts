@@ -396,7 +396,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
     }
     if (!canAnswer) return this.abort(error);
     const upgrade = error.status === 426 ? 'upgrade: HTTP/1.1\r\nconnection: upgrade, close' : 'connection: close';
-    this.#out.text(`${statusLine(error.status)}content-length: 0\r\n${upgrade}\r\n\r\n`);
+    this.#out.text(`${statusLine(error.status)}\r\ncontent-length: 0\r\n${upgrade}\r\n\r\n`);
     this.#shut();
   }
 
@@ -435,7 +435,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
       case 'head':
         if (this.#intake.reading === 'head' && !this.#intake.isBetweenRequests) {
           this.#listener.onBadRequest?.({ status: 408, problem: 'The head took too long' });
-          this.#out.text(`${statusLine(408)}content-length: 0\r\nconnection: close\r\n\r\n`);
+          this.#out.text(`${statusLine(408)}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`);
           this.#shut();
         }
         break;
