@@ -161,6 +161,11 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const isLeader = (): boolean => election.isLeader();
   const pods = new PodDirectory();
   const rootCerts = startRootCertConfigMaps({ client, trust: () => trustOf(authority), isLeader, signal, log });
+  // From the first that is published: it may change long before everything is ready.
+  authority.onChange(() => {
+    rootCerts.check();
+    registration?.check();
+  });
   const revocations = startRevocationConfigMaps({ client, namespace, isLeader, signal, log });
   const untaint = startNodeUntaint({ client, namespace, isLeader, signal, log });
   const informers = startInformers({
@@ -278,10 +283,6 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     names: { namespace, clusterDomain, revision },
     signal,
     log,
-  });
-  authority.onChange(() => {
-    rootCerts.check();
-    registration?.check();
   });
   registration = startWebhookRegistration({
     client,
