@@ -235,6 +235,7 @@ describe('a waypoint', () => {
           spec: {
             targetRefs: [{ group: '', kind: 'Service', name: 'app' }],
             config: { greeting: 'hello' },
+            timeout: '10s',
             source: {
               inline: `export default (config: { greeting: string }) => ({
                 onRequest: ({ path, source }: { path: string; source: { principal?: string } }) =>
