@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { decode, encode } from 'dns-packet';
-import { eventually, isInside, isRoot, runInside } from './runtime-cluster.ts';
+import { eventually, insideTestTimeoutMs, isInside, isRoot, runInside } from './runtime-cluster.ts';
 
 const ambit = join(import.meta.dirname, '../../src/bin/ambit.ts');
 const run = async (...args: string[]): Promise<string> =>
@@ -23,9 +23,11 @@ const call = (host: string, port: number): string =>
   `const s=require('node:net').connect(${port},'${host}');s.setTimeout(20000,()=>s.destroy(new Error('timeout')));s.on('data',(d)=>process.stdout.write(d));s.on('connect',()=>s.end('hello'));s.on('error',(e)=>process.stdout.write(e.code||e.message));`;
 
 if (!isInside) {
-  describe('the way out', { timeout: 600_000 }, () => {
+  describe('the way out', { timeout: 2 * insideTestTimeoutMs }, () => {
     for (const asUser of isRoot ? [false, true] : [true]) {
-      test(`works ${asUser ? 'in a user namespace' : 'as root'}`, async () => {
+      const how = asUser ? 'in a user namespace' : 'as root';
+      // Of a test, or that of all tests holds.
+      test(`works ${how}`, { timeout: insideTestTimeoutMs }, async () => {
         const { code, output } = await runInside(import.meta.filename, { asUser });
         equal(code, 0, output);
       });
@@ -158,7 +160,7 @@ if (!isInside) {
     });
 
     test('what is not TCP or DNS is refused', async () => {
-      const udp = `const u=require('node:dgram').createSocket('udp4');u.connect(9999,'${hostAddress}',()=>{u.on('error',(e)=>{console.log(e.code);process.exit()});setInterval(()=>u.send('x'),100)});setTimeout(()=>process.exit(),5000)`;
+      const udp = `const u=require('node:dgram').createSocket('udp4');u.connect(9999,'${hostAddress}',()=>{u.on('error',(e)=>{console.log(e.code);process.exit()});setInterval(()=>u.send('x'),100)});setTimeout(()=>process.exit(),60000)`;
       match(await inPod(udp), /ECONNREFUSED/);
       const elsewhere = `const r=new (require('node:dns').promises.Resolver)();r.setServers(['192.0.2.53']);r.resolve4('www.example.com').then((a)=>console.log(a.join()))`;
       equal((await inPod(elsewhere)).trim(), hostAddress);
