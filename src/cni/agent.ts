@@ -12,6 +12,7 @@ import type { NodeAgentOptions } from './agent-options.ts';
 import { defaultExcludedNamespaces } from './enrolment.ts';
 import type { EnrolmentContext, EnrolmentTimings } from './enrolment-context.ts';
 import { findLeftoverPods } from './find/leftover-pods.ts';
+import { addressesOf } from './find/netns-addresses.ts';
 import { watchNetnsFolder } from './find/netns-watch.ts';
 import { PodNetnsFinder } from './find/pod-netns.ts';
 import { FollowedObjects } from './followed-objects.ts';
@@ -280,6 +281,7 @@ class Agent {
     const { client, timings, signal } = this.#options;
     return {
       findNetns: (uid, ips) => this.#finder.find(uid, ips),
+      hasNetwork: (netns) => addressesOf(netns).length > 0,
       rules: (pod) => this.#rules.of(pod),
       resolver: (pod) => this.#rules.resolverOf(pod),
       writer: this.#writer,

@@ -27,6 +27,8 @@ export type EnrolmentStep = 'enrolled' | 'released' | 'failed' | 'rules-repaired
 export interface EnrolmentContext {
   /** Throws `net.netns-absent`. */
   readonly findNetns: (podUid: string, ips: readonly string[]) => string;
+  /** Whether a namespace has a network already: before, sockets cannot be bound there as they should be. */
+  readonly hasNetwork: (netns: number) => boolean;
   /** What the pod's rules should be now. */
   readonly rules: (pod: Pod) => PodRuleSet;
   /** What ztunnel should know of the pod's resolvers; undefined: nothing. */

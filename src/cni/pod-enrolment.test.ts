@@ -19,6 +19,7 @@ function open(t: TestContext, changes: Partial<EnrolmentContext>): PodEnrolment 
   t.after(() => ended.abort());
   return new PodEnrolment(pod, 'in', false, {
     findNetns: () => earlier,
+    hasNetwork: () => true,
     rules: () => ({
       probeIp4: '169.254.7.127',
       probeIp6: 'fd16:9254:7127:1337:ffff:ffff:ffff:ffff',

@@ -64,6 +64,7 @@ export class PodEnrolment {
     this.#capture = new PodCapture(context.writer);
     this.#netns = new HeldNetns({
       find: () => context.findNetns(this.uid, this.ips),
+      hasNetwork: context.hasNetwork,
       homeNetns: context.homeNetns,
     });
     this.#pod = pod;

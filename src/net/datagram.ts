@@ -1,6 +1,7 @@
 /** UDP sockets in any network namespace, as node:dgram sockets. */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { constants, networkInterfaces } from 'node:os';
 import { AmbitError, messageOf } from '../lib/errors.ts';
 import { formatHostPort } from '../lib/ip.ts';
 import { encodeSocketAddress, familyOf } from './address.ts';
@@ -26,7 +27,12 @@ export function openDatagramSocket(options: DatagramOptions): number {
   return withFreshSocket(options, (fd, family) => {
     sys.setIntOption(fd, linux.SOL_SOCKET, linux.SO_REUSEPORT, 1);
     if (family === linux.AF_INET6) sys.setIntOption(fd, linux.SOL_IPV6, linux.IPV6_V6ONLY, 1);
-    sys.bind(fd, encodeSocketAddress(host, port, family), formatHostPort(host, port));
+    const place = formatHostPort(host, port);
+    sys.bind(fd, encodeSocketAddress(host, port, family), place);
+    // Where no link is up yet the kernel takes any address for a broadcast's: answers would go out from another one.
+    if (Object.keys(networkInterfaces()).length === 0) {
+      throw new sys.SystemCallError(`bind to ${place} in a namespace without addresses`, constants.errno.EADDRNOTAVAIL);
+    }
   });
 }
 

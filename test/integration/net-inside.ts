@@ -1,7 +1,10 @@
 import { after, before, describe, test } from 'node:test';
-import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
+import { deepEqual, equal, ok, rejects, throws } from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { promisify } from 'node:util';
 import {
   addPolicyRouting,
   applyNft,
@@ -12,6 +15,7 @@ import {
   listNftTable,
   namespacesOfThreads,
   netnsIdentity,
+  openDatagramSocket,
   openNetns,
   originalDestination,
   removePolicyRouting,
@@ -122,6 +126,25 @@ describe('sockets in other network namespaces', { timeout: 160_000 }, () => {
     });
     aborting.abort();
     await rejects(dialling, { code: 'net.aborted' });
+  });
+
+  test('a datagram socket is refused where no link is up yet, as it would answer from any address', async () => {
+    const holder = spawn('unshare', ['--net', 'sh', '-c', 'echo ready && exec cat'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    const ended = once(holder, 'exit');
+    await once(holder.stdout, 'data');
+    const netns = openNetns(`/proc/${holder.pid}/ns/net`);
+    const open = (): number => openDatagramSocket({ netns, host: '127.0.0.1', port: 53 });
+    try {
+      throws(open, { code: 'net.eaddrnotavail' });
+      await promisify(execFile)('nsenter', [`--net=/proc/${holder.pid}/ns/net`, 'ip', 'link', 'set', 'lo', 'up']);
+      closeSync(open());
+    } finally {
+      closeNetns(netns);
+      holder.stdin.end();
+      await ended;
+    }
   });
 
   test('a redirected connection knows its original destination', async () => {

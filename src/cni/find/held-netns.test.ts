@@ -14,7 +14,7 @@ function absent(): never {
 
 test('what is open stays open while the pod has it, and is let go of when it has another', () => {
   let path = earlier;
-  const held = new HeldNetns({ find: () => path, homeNetns: 'another' });
+  const held = new HeldNetns({ find: () => path, hasNetwork: () => true, homeNetns: 'another' });
   equal(held.fd, undefined);
   const first = held.open();
   const identity = netnsIdentity(first);
@@ -30,7 +30,7 @@ test('what is open stays open while the pod has it, and is let go of when it has
 
 test('a pod without a namespace is told, and has lost the one before', () => {
   let find: () => string = () => earlier;
-  const held = new HeldNetns({ find: () => find(), homeNetns: 'another' });
+  const held = new HeldNetns({ find: () => find(), hasNetwork: () => true, homeNetns: 'another' });
   held.open();
   find = absent;
   equal(held.closeIfLost(), true);
@@ -41,7 +41,17 @@ test("the node's own namespace is none of a pod", () => {
   const own = openNetns(earlier);
   const homeNetns = netnsIdentity(own);
   closeNetns(own);
-  const held = new HeldNetns({ find: () => earlier, homeNetns });
+  const held = new HeldNetns({ find: () => earlier, hasNetwork: () => true, homeNetns });
   throws(() => held.open(), { code: 'cni.host-netns' });
   equal(held.fd, undefined);
+});
+
+test('a namespace that has no network yet is not there yet', () => {
+  let isUp = false;
+  const held = new HeldNetns({ find: () => earlier, hasNetwork: () => isUp, homeNetns: 'another' });
+  throws(() => held.open(), { code: 'net.netns-absent' });
+  equal(held.fd, undefined);
+  isUp = true;
+  notEqual(held.open(), undefined);
+  held.close();
 });

@@ -6,6 +6,7 @@ import { closeNetns, netnsIdentity, openNetns } from '../../net/index.ts';
 export interface HeldNetnsOptions {
   /** A path for `openNetns`. Throws `net.netns-absent`. */
   readonly find: () => string;
+  readonly hasNetwork: (netns: number) => boolean;
   /** Identity of the agent's own namespace: a pod that shows it is not a pod. */
   readonly homeNetns: string;
 }
@@ -47,6 +48,18 @@ export class HeldNetns {
       closeNetns(fd);
       throw new AmbitError(`Cannot enrol pod: "${path}" is the node's own network namespace`, {
         code: 'cni.host-netns',
+        blame: 'internal',
+      });
+    }
+    let hasNetwork = false;
+    try {
+      hasNetwork = this.#options.hasNetwork(fd);
+    } finally {
+      if (!hasNetwork) closeNetns(fd);
+    }
+    if (!hasNetwork) {
+      throw new AmbitError(`Cannot enrol pod: "${path}" has no network yet, as no link is up in it`, {
+        code: 'net.netns-absent',
         blame: 'internal',
       });
     }
