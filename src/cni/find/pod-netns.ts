@@ -51,14 +51,12 @@ export class PodNetnsFinder {
    * them is not taken for the pod's. Throws `net.netns-absent`.
    */
   find(uid: string, ips: readonly string[]): string {
-    const told = this.#told.get(uid);
-    if (told !== undefined && exists(told)) return told;
-    const { netnsFolder, procFolder } = this.#options;
-    const named = netnsFolder === undefined ? undefined : join(netnsFolder, uid);
-    if (named !== undefined && exists(named)) return named;
+    const given = this.#given(uid);
+    if (given !== undefined) return given;
+    const { procFolder } = this.#options;
     const pid = procFolder === undefined ? undefined : this.#findProcess(uid, ips, procFolder);
     if (pid !== undefined && procFolder !== undefined) return netnsOf(procFolder, pid);
-    throw new AmbitError(`Cannot find the network namespace of pod ${uid}: ${this.#where(told)}`, {
+    throw new AmbitError(`Cannot find the network namespace of pod ${uid}: ${this.#where(this.#told.get(uid))}`, {
       code: 'net.netns-absent',
       blame: 'internal',
     });
@@ -72,17 +70,25 @@ export class PodNetnsFinder {
     const { procFolder } = this.#options;
     if (procFolder === undefined) return undefined;
     const processes = this.#scanned(procFolder).get(uid) ?? [];
-    const namespaceOf = ({ pid }: PodProcess): number | undefined => {
-      try {
-        return statSync(netnsOf(procFolder, pid)).ino;
-      } catch {
-        return undefined;
-      }
-    };
-    // The oldest is the sandbox.
-    const own = processes[0] && namespaceOf(processes[0]);
-    const youngest = processes.findLast((each) => namespaceOf(each) === own);
+    const own = this.#given(uid) ?? this.#ofProcess(uid, processes, procFolder);
+    const inode = own === undefined ? undefined : inodeOf(own);
+    if (inode === undefined) return undefined;
+    const youngest = processes.findLast(({ pid }) => inodeOf(netnsOf(procFolder, pid)) === inode);
     return youngest && join(procFolder, String(youngest.pid));
+  }
+
+  /** As the CNI plugin said, or by the pod's UID. */
+  #given(uid: string): string | undefined {
+    const { netnsFolder } = this.#options;
+    const named = netnsFolder === undefined ? undefined : join(netnsFolder, uid);
+    return [this.#told.get(uid), named].find((path) => path !== undefined && exists(path));
+  }
+
+  /** Of the process that was found for the pod; else of the oldest, which is the sandbox, but for those in the node's own. */
+  #ofProcess(uid: string, processes: readonly PodProcess[], procFolder: string): string | undefined {
+    const known = this.#processes.get(uid);
+    if (known !== undefined && this.#belongs(known, uid, procFolder)) return netnsOf(procFolder, known);
+    return processes.map(({ pid }) => netnsOf(procFolder, pid)).find((path) => this.#isPods(path, []));
   }
 
   #findProcess(uid: string, ips: readonly string[], procFolder: string): number | undefined {
@@ -144,6 +150,15 @@ export class PodNetnsFinder {
 
 function netnsOf(procFolder: string, pid: number): string {
   return join(procFolder, String(pid), 'ns', 'net');
+}
+
+/** Undefined when it is gone. */
+function inodeOf(path: string): number | undefined {
+  try {
+    return statSync(path).ino;
+  } catch {
+    return undefined;
+  }
 }
 
 function exists(path: string): boolean {
