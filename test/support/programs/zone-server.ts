@@ -2,7 +2,7 @@
  * A name server for names outside of a mesh, at given addresses, port 53, over UDP. Argument: JSON, `{ listen, forwardTo, zone, records }`.
  *
  * A name of the zone has the addresses in `records`, `silent` for no answer at all, and does not exist otherwise; what is of no zone of
- * ours goes to the other name server. Logs `ready`, then each name of the zone that is asked for.
+ * ours goes to the other name server. Logs `ready`, then each name that is asked for.
  */
 import { createSocket } from 'node:dgram';
 import { decode, encode, type Answer } from 'dns-packet';
@@ -32,8 +32,8 @@ server.on('message', (query, { address, port }) => {
   const { id = 0, questions = [] } = decode(query);
   const { name = '', type = 'A' } = questions[0] ?? {};
   const send = (bytes: Buffer): void => server.send(bytes, port, address);
-  if (!name.toLowerCase().endsWith(zone)) return forward(query, send);
   console.log(name.toLowerCase());
+  if (!name.toLowerCase().endsWith(zone)) return forward(query, send);
   const found = records[name.toLowerCase()];
   if (found === 'silent') return;
   const ofType = (found ?? []).filter((ip) => ip.includes(':') === (type === 'AAAA'));
