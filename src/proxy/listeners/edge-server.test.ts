@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { connect, Socket } from 'node:net';
 import { test } from 'node:test';
+import { eventually } from '../../../test/support/run.ts';
+import type { RouteTable } from '../../api/l7/index.ts';
 import type { SpiffeId } from '../../api/names.ts';
+import { compileRoutes } from '../../decision/routes/index.ts';
 import { listen, memoryChannelPair } from '../../net/index.ts';
 import { engineBench, testConnection } from '../engine/engine-fixtures.ts';
 import type { HttpRun } from '../engine/http-run.ts';
@@ -83,3 +86,49 @@ test('a client that speaks no HTTP is told of where requests to nobody are', asy
   assert.match(await answered, /^HTTP\/1\.1 400 /);
   assert.deepEqual(told, ['400 the request is not valid HTTP/1.1: There is no Host']);
 });
+
+test('a connection without TLS is not served by a port that has come to ask for TLS', async () => {
+  const bench = engineBench();
+  let protocol = 'http';
+  const live = new LiveConnections();
+  const { context, bench: own } = contextOf({
+    serverPlaces: () => [{ ...bench.place, server: { name: 'web', protocol, hostname: '*' } }],
+    unmatchedPlace: () => ({ ...bench.place, routes: compileRoutes(noRoutes), table: noRoutes }),
+  });
+  const server = new EdgeServer({ ...context, live }, 'web');
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    onConnection: (accepted) => void server.serve(accepted),
+  });
+  const client = connect(listener.address.port, '127.0.0.1');
+  client.on('error', () => {});
+  const closed = new Promise<void>((resolve) => client.once('close', () => resolve()));
+  try {
+    let received = '';
+    client.on('data', (bytes) => (received += String(bytes)));
+    const ask = async (status: number, answer?: () => void): Promise<void> => {
+      received = '';
+      const before = bench.upstreams.attempts.length;
+      client.write('GET / HTTP/1.1\r\nhost: web\r\n\r\n');
+      if (answer) {
+        await eventually(async () => bench.upstreams.attempts.length > before || undefined, 'a backend is asked');
+        answer();
+      }
+      await eventually(async () => received.startsWith(`HTTP/1.1 ${status} `) || undefined, `the answer is ${status}`);
+      assert.equal(bench.upstreams.attempts.length, answer ? before + 1 : before);
+    };
+    await ask(200, () => bench.upstreams.last.answer(200, 'ok'));
+    protocol = 'https';
+    await ask(404);
+    assert.equal(client.closed, false);
+    live.review();
+    own.clock.advance(60_000);
+    await closed;
+  } finally {
+    client.destroy();
+    await listener.close();
+  }
+});
+
+const noRoutes: RouteTable = { kind: 'routes', name: 'none', hosts: [], tls: [], tcp: [] };

@@ -56,7 +56,9 @@ export class EdgeServer {
       if (protocol === 'http') {
         const placeOf = this.#placeOf(undefined);
         const tcpPlace = this.#placeNamed(first.server.name);
-        const common = { context: this.#context, connection, placeOf, tcpPlace, trust: 'edge' as const };
+        // A port that comes to ask for TLS asks it of everybody.
+        const isWanted = (): boolean => this.#places().some(({ server }) => server.protocol === 'http');
+        const common = { context: this.#context, connection, placeOf, tcpPlace, isWanted, trust: 'edge' as const };
         await serveApplication({ ...common, channel: tcpChannel(socket), protocol: 'http', place: first });
       } else if (protocol === 'tcp') {
         const placeOf = (): HttpPlace => first;
@@ -153,7 +155,7 @@ export class EdgeServer {
     return () => this.#places().find(({ server }) => server.name === serverName);
   }
 
-  /** A request goes by its host; under TLS only among what the server name allows. */
+  /** A request goes by its host; under TLS only among what the server name allows, and without TLS never to a server that has it. */
   #placeOf(serverName: string | undefined): PlaceFinder {
     return (request) => {
       const unmatched = (): HttpPlace | undefined => this.#context.config()?.unmatchedPlace(this.#name);
@@ -161,7 +163,8 @@ export class EdgeServer {
       const places = this.#places();
       const { authority } = request;
       if (serverName !== undefined) return placeUnderTls(places, serverName, authority);
-      return placeForHost(places, hostOf(authority)) ?? unmatched();
+      const plain = places.filter(({ server }) => server.protocol === 'http');
+      return placeForHost(plain, hostOf(authority)) ?? unmatched();
     };
   }
 
