@@ -131,6 +131,8 @@ function parseIpFact(text: string): IpFact {
 }
 
 function withoutQuery(path: string): string {
-  const end = path.search(/[?#]/);
-  return end < 0 ? path : path.slice(0, end);
+  const query = path.indexOf('?');
+  const bare = query < 0 ? path : path.slice(0, query);
+  const fragment = bare.indexOf('#');
+  return fragment < 0 ? bare : bare.slice(0, fragment);
 }

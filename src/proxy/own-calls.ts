@@ -30,7 +30,7 @@ export function clientOf({ connection }: Pick<HttpRun, 'connection'>): UpstreamC
   return {
     address: sourceAddress,
     port: sourcePort,
-    ...(sourceIdentity === undefined ? {} : { identity: sourceIdentity }),
+    identity: sourceIdentity,
     destination: { address: destinationAddress, port: destinationPort },
   };
 }

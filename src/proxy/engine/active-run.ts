@@ -163,7 +163,7 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
   /** In place of `start`: the codec has refused it before anybody saw it; filters hear of the end alone. */
   endRefused({ status, flag, details, reason }: LocalReply): void {
     this.responseStatus = status;
-    if (flag !== '') this.flags.add(flag);
+    if (flag !== '') this.addFlag(flag);
     this.responseDetails = details;
     this.reason = reason;
     this.onClose();
@@ -181,8 +181,12 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     return (this.#state ??= new Map());
   }
 
-  get flags(): Set<string> {
-    return (this.#flags ??= new Set());
+  get flags(): ReadonlySet<string> {
+    return this.#flags ?? noFlags;
+  }
+
+  addFlag(flag: string): void {
+    (this.#flags ??= new Set()).add(flag);
   }
 
   reroute(): void {
@@ -343,13 +347,13 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
 
   onNoAnswer(reply: LocalReply, failure: UpstreamFailure | undefined): void {
     this.failure = failure;
-    if (this.attempts > 1) this.flags.add('URX');
+    if (this.attempts > 1) this.addFlag('URX');
     this.#reply(reply);
   }
 
   onBrokenAnswer(failure: UpstreamFailure): void {
     this.failure = failure;
-    if (failure.flag !== '') this.flags.add(failure.flag);
+    if (failure.flag !== '') this.addFlag(failure.flag);
     this.responseDetails = 'upstream_reset_after_response_started';
     this.reason = failure.message;
     this.#exchange.reset(new Error(failure.message));
@@ -429,7 +433,7 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
   #decide(reply: LocalReply): ResponseHead {
     this.#forwarding?.end();
     this.#body.forget();
-    if (reply.flag !== '') this.flags.add(reply.flag);
+    if (reply.flag !== '') this.addFlag(reply.flag);
     this.responseDetails = reply.details;
     if (this.reason === '') this.reason = reply.reason;
     const rendered = renderReply(reply, { isGrpc: this.isGrpc, tellsReason: this.#place.tellsReason });
@@ -448,6 +452,9 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     if (head.status === 101 && !this.#over) this.#onTunnel?.(this, true);
   }
 }
+
+/** Of nearly all requests: who only looks makes no set. */
+const noFlags: ReadonlySet<string> = new Set();
 
 function copyOf(head: RequestHead): RequestHead {
   return { ...head, headers: head.headers.copy() };

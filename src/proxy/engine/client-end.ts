@@ -6,7 +6,7 @@ import type { HttpRun } from './http-run.ts';
 /** The client gave up, or broke the protocol: then the codec may have answered, where no answer was decided on. */
 export function noteClientEnd(run: HttpRun, error: Error, isDecided: boolean): void {
   const isBroken = error instanceof ExchangeError && error.reason === 'protocol-error';
-  run.flags.add(isBroken ? 'DPE' : 'DC');
+  run.addFlag(isBroken ? 'DPE' : 'DC');
   if (!isDecided) {
     run.responseDetails = isBroken ? 'downstream_protocol_error' : 'downstream_remote_disconnect';
     if (isBroken) run.responseStatus = error.status;

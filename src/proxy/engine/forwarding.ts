@@ -139,9 +139,9 @@ export class Forwarding implements AttemptOwner {
         client,
         attempt: number,
         isRetry: number > 0,
-        ...(this.#failed && retry?.avoidsPreviousHosts ? { avoid: this.#failed } : {}),
-        ...(this.#failed && retry?.remoteLocalities ? { avoidLocalitiesOf: this.#failed } : {}),
-        ...(preferred === undefined ? {} : { preferred }),
+        avoid: retry?.avoidsPreviousHosts === true ? this.#failed : undefined,
+        avoidLocalitiesOf: retry?.remoteLocalities === true ? this.#failed : undefined,
+        preferred,
       },
       attempt,
     );

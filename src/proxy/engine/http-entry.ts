@@ -1,4 +1,5 @@
 /** From a codec's request to a run: the place, the path in its normal form, and who the client is behind trusted hops. */
+import type { HeaderList } from '../../http/header-list.ts';
 import type { BadRequest, HttpVersion, RequestHead, RequestListener, ServerExchange } from '../../http/message.ts';
 import { normalizePath } from '../../http/path-normalization.ts';
 import type { ProxyServices } from '../proxy-services.ts';
@@ -177,19 +178,24 @@ function describeClient(
       headers.add('x-forwarded-client-cert', `By=${localIdentity ?? ''};URI=${sourceIdentity}`);
     }
     if (!headers.has('x-forwarded-proto')) headers.add('x-forwarded-proto', scheme);
-    return clientAddress(headers.getAll('x-forwarded-for').join(','), sourceAddress, numTrustedProxies);
+    return clientAddress(forwardedFor(headers), sourceAddress, numTrustedProxies);
   }
   for (const name of internalHeaders) headers.remove(name);
   // A stranger does not choose the name that a request has in our logs and traces; a proxy in front that we trust does.
   if (numTrustedProxies === 0) headers.remove('x-request-id');
   // An HTTP/2 client writes what it likes: routes that send people to HTTPS go by what the connection is.
   if (numTrustedProxies === 0) request.scheme = isTls ? 'https' : 'http';
-  const given = headers.getAll('x-forwarded-for').join(',');
+  const given = forwardedFor(headers);
   headers.set('x-forwarded-for', given === '' ? sourceAddress : `${given},${sourceAddress}`);
   if (numTrustedProxies === 0 || !headers.has('x-forwarded-proto')) {
     headers.set('x-forwarded-proto', isTls ? 'https' : 'http');
   }
   return clientAddress(given, sourceAddress, numTrustedProxies);
+}
+
+/** All fields as one; "": there is none. */
+function forwardedFor(headers: HeaderList): string {
+  return headers.has('x-forwarded-for') ? headers.getAll('x-forwarded-for').join(',') : '';
 }
 
 /** The n-th address from the right, the peer being the last (ambient-l7, 2.5: remoteIpBlocks); the peer where nobody is trusted. */

@@ -67,7 +67,8 @@ export interface HttpRun {
   /** What filters keep for this request, by filter. */
   readonly state: Map<object, unknown>;
   /** Response flags, as in `UF,URX`. */
-  readonly flags: Set<string>;
+  readonly flags: ReadonlySet<string>;
+  addFlag(flag: string): void;
   responseDetails: string;
   /** For people: why the proxy answered itself, or the upstream failed. */
   reason: string;

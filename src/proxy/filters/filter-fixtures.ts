@@ -141,6 +141,9 @@ export function runFor(options: RunOptions): TestRun {
     times: { startMs: 0, start: 0, upstreamStart: 0, firstResponseByte: 0, end: 0 },
     state: new Map<object, unknown>(),
     flags: new Set<string>(),
+    addFlag(flag: string) {
+      run.flags.add(flag);
+    },
     responseDetails: '',
     reason: '',
     responseStatus: 0,

@@ -27,11 +27,11 @@ export interface UpstreamRequest {
   /** What the client is: for source-ip hashing, HBONE's baggage and Forwarded, and locality. */
   readonly client: UpstreamClient;
   /** Hosts that failed this request before. */
-  readonly avoid?: ReadonlySet<WorkloadUid>;
+  readonly avoid?: ReadonlySet<WorkloadUid> | undefined;
   /** Hosts of their priorities are avoided, too: a retry goes to another locality. */
-  readonly avoidLocalitiesOf?: ReadonlySet<WorkloadUid>;
+  readonly avoidLocalitiesOf?: ReadonlySet<WorkloadUid> | undefined;
   /** Host that a session is bound to; used when it is there and healthy. */
-  readonly preferred?: WorkloadUid;
+  readonly preferred?: WorkloadUid | undefined;
   /** 0: first attempt. */
   readonly attempt: number;
   /** Traffic is also counted against the retry limits. */
@@ -41,7 +41,7 @@ export interface UpstreamRequest {
 export interface UpstreamClient {
   readonly address: string;
   readonly port: number;
-  readonly identity?: SpiffeId;
+  readonly identity?: SpiffeId | undefined;
   /** Address and port that the client asked for; for passthrough. */
   readonly destination: { readonly address: string; readonly port: number };
   /** The name that its first message of TLS asks for, where bytes are carried. */

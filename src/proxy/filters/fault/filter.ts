@@ -20,7 +20,7 @@ export const faultFilter: FilterKind = {
         // Drawn by itself, so that each percentage holds whatever the other is.
         const reply = abortOf(fault, random);
         if (delay === 0) return reply;
-        run.flags.add('DI');
+        run.addFlag('DI');
         return new Promise((resolve) => {
           const cancel = clock.after(delay, () => resolve(reply));
           run.state.set(delays, () => {
