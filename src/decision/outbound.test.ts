@@ -422,8 +422,10 @@ describe('addresses', () => {
     const mesh = meshOf(client);
     for (const ip of ['127.0.0.1', '127.9.9.9', '::1', '10.1.0.1'])
       assert.equal(refusal(plan(mesh, ip, 15001)), 'self-call');
-    assert.equal(refusal(plan(mesh, '192.0.2.1', 15001, { listenerIp: '192.0.2.1' })), 'self-call');
+    assert.equal(refusal(plan(mesh, '192.0.2.1', 15001, { listenerIp: () => '192.0.2.1' })), 'self-call');
     assert.equal(plan(mesh, '192.0.2.1', 15001).kind, 'passthrough');
+    const listenerIp = (): never => assert.fail('the port is none of ours');
+    assert.equal(plan(mesh, '192.0.2.1', 443, { listenerIp }).kind, 'passthrough');
   });
 });
 

@@ -33,8 +33,8 @@ export interface OutboundRequest {
   readonly sourceIp: string;
   readonly destinationIp: string;
   readonly destinationPort: number;
-  /** The address of ours that the connection reached: a destination equal to it was never redirected. */
-  readonly listenerIp?: string | undefined;
+  /** The address of ours that the connection reached: a destination equal to it was never redirected. Asked for our own ports alone. */
+  readonly listenerIp?: (() => string | undefined) | undefined;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** The port on which peers take HBONE; 15008. */
@@ -133,7 +133,7 @@ function hasWaypoint(guarded: MeshService | MeshWorkload): boolean {
 /** A dial of it would end at our own listener, and come back here for ever. */
 function isSelf(ip: string, port: number, { ownPorts, own, listenerIp }: OutboundRequest): boolean {
   if (!ownPorts.has(port)) return false;
-  if (ip === listenerIp || own.addresses.includes(ip)) return true;
+  if (ip === listenerIp?.() || own.addresses.includes(ip)) return true;
   const bytes = tryParseIp(ip);
   return bytes !== undefined && isLoopback(bytes);
 }

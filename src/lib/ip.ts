@@ -48,6 +48,8 @@ export function formatIp(bytes: Uint8Array): string {
 
 /** Canonical text of an IP literal as sockets report it; the text itself when it is no IP. */
 export function canonicalIp(text: string): string {
+  // IPv4 has one notation. Three of these a new connection: parsing and formatting them took 3 % of its CPU.
+  if (isIPv4(text)) return text;
   const bytes = tryParseIp(text);
   return bytes ? formatIp(bytes) : text;
 }

@@ -81,8 +81,9 @@ export function isListenedOn({ netns, host, port }: Pick<ListenSocketOptions, 'n
 
 /** Accepts connections of a listening socket. */
 export async function serve(options: ServeOptions): Promise<Listener> {
-  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
-    socket.on('error', () => {});
+  const noDelay = !bequeathNoDelay(options.fd);
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay }, (socket) => {
+    socket.on('error', ignore);
     const { remoteAddress, remotePort } = socket;
     // The peer may have reset before we got here: then the kernel knows no address any more.
     if (remoteAddress === undefined || remotePort === undefined) return void socket.destroy();
@@ -140,6 +141,19 @@ function bindAndListen(options: ListenSocketOptions, host: string): number {
     throw error;
   }
 }
+
+/** Connections have it from the socket that they were accepted from, at no cost to each; false where that cannot be. */
+function bequeathNoDelay(fd: number): boolean {
+  try {
+    sys.setIntOption(fd, linux.SOL_TCP, linux.TCP_NODELAY, 1);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Refers to nothing: it stays with the socket. */
+function ignore(): void {}
 
 function closeServer(server: Server): Promise<void> {
   // `close` calls back only when the last connection ended; the listening socket itself is closed at once.

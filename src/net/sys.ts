@@ -28,6 +28,7 @@ export const linux = {
   SO_PEERCRED: 17,
   SO_ACCEPTCONN: 30,
   SO_MARK: 36,
+  TCP_NODELAY: 1,
   TCP_KEEPINTVL: 5,
   TCP_KEEPCNT: 6,
   IP_FREEBIND: 15,

@@ -39,7 +39,8 @@ export async function serveOutbound(accepted: AcceptedSocket, { pod, pool }: Out
     const own = found instanceof Promise ? await found : found;
     if (!own) throw internal('own workload is not known to the mesh');
     if (connection.cutError) throw connection.cutError;
-    const listenerIp = socket.localAddress === undefined ? undefined : canonicalIp(socket.localAddress);
+    const listenerIp = (): string | undefined =>
+      socket.localAddress === undefined ? undefined : canonicalIp(socket.localAddress);
     const trace = createTraceContext();
     const request = { connection, own, pod, pool, trace, src, sourceIp: remoteAddress, destination, listenerIp };
     const revision = pod.mesh.revision;

@@ -20,8 +20,8 @@ export interface ReachRequest {
   readonly src: string;
   readonly sourceIp: string;
   readonly destination: Endpoint;
-  /** The address of ours that the connection came in on. */
-  readonly listenerIp: string | undefined;
+  /** The address of ours that the connection came in on: the kernel is asked for it when somebody wants to know. */
+  readonly listenerIp: (() => string | undefined) | undefined;
 }
 
 export type DialPlan = Extract<OutboundPlan, { kind: 'hbone' | 'tcp' | 'passthrough' }>;
