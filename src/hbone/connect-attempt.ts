@@ -1,4 +1,5 @@
 /** One CONNECT on its way: waits for a connection, then for the answer, then hands over a tunnel or an error. */
+import type { Abortable } from '../lib/light-signal.ts';
 import type { ByteChannel } from '../net/channel.ts';
 import { HeaderList, type HeaderInit } from '../http/header-list.ts';
 import { errorCode, Http2Error, type Http2Session, type Http2Stream, type StreamHandler } from '../http/h2/index.ts';
@@ -14,7 +15,7 @@ export interface ConnectAttemptOptions {
   readonly head: HeaderList;
   readonly resolve: (tunnel: TunnelChannel) => void;
   readonly reject: (error: Error) => void;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Abortable | undefined;
   /** The peer did not process it: place it again, on another connection. */
   readonly retry: (attempt: ConnectAttempt) => void;
 }

@@ -1,5 +1,6 @@
 /** HBONE pool: CONNECT tunnels over few shared connections, dialed on demand, one dial at a time for each key. */
 import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Abortable } from '../lib/light-signal.ts';
 import { type Log, silentLog } from '../lib/log.ts';
 import { messageOf } from '../lib/errors.ts';
 import type { ByteChannel } from '../net/channel.ts';
@@ -51,7 +52,7 @@ export interface HbonePool<K extends PoolKey> {
    * A tunnel, once the peer answered 2xx. Rejects with `hbone.refused` (HboneRefusedError), `hbone.dial-failed`,
    * `hbone.dial-timeout`, `hbone.closed`, `hbone.aborted`.
    */
-  connect(key: K, request: TunnelRequest, signal?: AbortSignal): Promise<TunnelChannel>;
+  connect(key: K, request: TunnelRequest, signal?: Abortable): Promise<TunnelChannel>;
   /** No new tunnels; connections close when their last one ends. */
   drain(): void;
   /** Cuts the connections, dials and waiting requests of the keys chosen; without a choice all, for good. */
@@ -105,7 +106,7 @@ class Pool<K extends PoolKey> implements HbonePool<K>, IdleHolder {
     options.idle?.join(this);
   }
 
-  connect(key: K, request: TunnelRequest, signal?: AbortSignal): Promise<TunnelChannel> {
+  connect(key: K, request: TunnelRequest, signal?: Abortable): Promise<TunnelChannel> {
     if (this.#state !== 'open') return Promise.reject(hboneClosed('the pool is closed'));
     if (signal?.aborted) return Promise.reject(hboneAborted(signal.reason));
     const head = connectHead(request);

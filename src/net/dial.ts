@@ -2,6 +2,7 @@
 import { Socket } from 'node:net';
 import { AmbitError, codeOf, messageOf } from '../lib/errors.ts';
 import { formatHostPort } from '../lib/ip.ts';
+import type { Abortable } from '../lib/light-signal.ts';
 import { familyOf } from './address.ts';
 import { withNetns } from './netns.ts';
 import { descriptorOf } from './socket-handle.ts';
@@ -25,7 +26,7 @@ export interface DialOptions {
   readonly keepAliveMs?: number;
   /** The probes that follow; absent: Node's own, every second. */
   readonly keepAliveProbes?: KeepAliveProbes;
-  readonly signal?: AbortSignal;
+  readonly signal?: Abortable;
 }
 
 /**

@@ -2,6 +2,7 @@
 import type { SpiffeId, WorkloadUid } from '../../api/names.ts';
 import type { MeshService, MeshWorkload } from '../../api/workload.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { LightSignal, type Abortable } from '../../lib/light-signal.ts';
 import { LinkedList, type Link } from '../../lib/linked-list.ts';
 import type { AccessLog, AccessLogPeer, Series, TcpMetricName, TcpMetrics } from '../../telemetry/index.ts';
 import type { ConnectionFacts } from '../../policy/index.ts';
@@ -73,6 +74,7 @@ export class Connection {
   readonly #startedMs: number;
   /** Made when somebody waits for it: most connections are never cut. */
   #abort: AbortController | undefined;
+  #wait: LightSignal | undefined;
   #cutError: Error | undefined;
   #description: ConnectionDescription | undefined;
   #series: Series<TcpMetricName> | undefined;
@@ -105,6 +107,15 @@ export class Connection {
       if (this.#cutError) this.#abort.abort(this.#cutError);
     }
     return this.#abort.signal;
+  }
+
+  /** The same, for who waits in every connection. */
+  get wait(): Abortable {
+    if (!this.#wait) {
+      this.#wait = new LightSignal();
+      if (this.#cutError) this.#wait.abort(this.#cutError);
+    }
+    return this.#wait;
   }
 
   /** Why it was cut; undefined while it was not. */
@@ -149,6 +160,7 @@ export class Connection {
     this.#cut = cut;
     // Nobody waits any more, and an idle connection is counted in bytes.
     this.#abort = undefined;
+    this.#wait = undefined;
     this.#telemetry.accessLog.opened(() => ({ ...this.#peers(), ...this.#told() }));
     if (this.#cutError) cut(this.#cutError);
   }
@@ -170,6 +182,7 @@ export class Connection {
     this.#cutError = error;
     this.#cutBy = policy;
     this.#abort?.abort(error);
+    this.#wait?.abort(error);
     this.#cut?.(error);
   }
 

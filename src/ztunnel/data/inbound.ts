@@ -68,7 +68,7 @@ export async function dialApplication(options: {
       host: atLoopback ? loopback : target.ip,
       port: target.port,
       timeoutMs: pod.limits.connectTimeoutMs,
-      signal: connection.signal,
+      signal: connection.wait,
     });
     return tcpChannel(socket);
   } catch (error) {

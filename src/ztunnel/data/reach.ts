@@ -153,7 +153,7 @@ async function dialTcp({ ip, port }: { ip: string; port: number }, request: Reac
     port,
     timeoutMs: pod.limits.connectTimeoutMs,
     keepAliveMs: pod.limits.keepAliveMs,
-    signal: connection.signal,
+    signal: connection.wait,
   });
   return { channel: tcpChannel(socket) };
 }

@@ -23,7 +23,7 @@ export async function openTunnel(plan: HbonePlan, request: ReachRequest): Promis
     traceparent: formatTraceparent(trace),
   };
   const connect = { authority: plan.authority, headers };
-  const outer = await pool.connect(tunnelKey(plan, identity, request), connect, connection.signal);
+  const outer = await pool.connect(tunnelKey(plan, identity, request), connect, connection.wait);
   if (!plan.innerExpected) return { channel: outer };
   const { pod } = request;
   const { certificates, clock, limits, network, revocations } = pod;
