@@ -1,5 +1,5 @@
 /** Metrics, access log and trace context. */
-export { MetricsRegistry, type Histogram, type MetricGroup, type Series } from './metrics.ts';
+export { LabelSet, MetricsRegistry, type Histogram, type MetricGroup, type Series } from './metrics.ts';
 export { expositionContentType, negotiateFormat, writeSnapshot, type ExpositionFormat } from './exposition.ts';
 export { profileThread, type ProfileKind, type ThreadProfile } from './profile.ts';
 export type { NamedProfile } from './pprof.ts';

@@ -25,9 +25,20 @@ export interface Series<Name extends string = string> {
   readonly values: Record<Name, number>;
 }
 
+/** Label values for who acquires the same ones again and again: their key is made once. */
+export class LabelSet {
+  readonly values: readonly string[];
+  readonly key: string;
+
+  constructor(values: readonly string[]) {
+    this.values = values;
+    this.key = keyOf(values);
+  }
+}
+
 export interface MetricGroup<Name extends string = string> {
   /** The series of these label values (same length as the names), with one more reference. */
-  acquire(labelValues: readonly string[]): Series<Name>;
+  acquire(labelValues: readonly string[] | LabelSet): Series<Name>;
   /** One reference less: without any it expires after a while. */
   release(series: Series<Name>): void;
   /** Acquires, changes once, releases. For what happens rarely. */
@@ -204,12 +215,13 @@ class Group implements MetricGroup {
     );
   }
 
-  acquire(labelValues: readonly string[]): Series {
-    const key = labelValues.join('\0');
+  acquire(labels: readonly string[] | LabelSet): Series {
+    const isSet = labels instanceof LabelSet;
+    const key = isSet ? labels.key : keyOf(labels);
     let series = this.#series.get(key);
     if (!series) {
       if (this.#shared.reserve()) {
-        series = this.#create(key, labelValues);
+        series = this.#create(key, isSet ? labels.values : labels);
         this.#series.set(key, series);
       } else series = this.#overflowSeries();
     }
@@ -275,6 +287,10 @@ class Group implements MetricGroup {
     }
     return this.#overflow;
   }
+}
+
+function keyOf(labelValues: readonly string[]): string {
+  return labelValues.join('\0');
 }
 
 /** One value without labels. */

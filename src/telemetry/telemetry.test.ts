@@ -4,7 +4,7 @@ import { silentLog, type Log } from '../lib/log.ts';
 import type { AccessLogRecord } from './access-line.ts';
 import { openAccessLog } from './access-log.ts';
 import { registerTcpMetrics, trafficLabelNames } from './istio-tcp.ts';
-import { MetricsRegistry } from './metrics.ts';
+import { LabelSet, MetricsRegistry } from './metrics.ts';
 import { negotiateFormat } from './exposition.ts';
 import { createTraceContext, formatTraceparent, tryParseTraceparent } from './trace-context.ts';
 
@@ -45,6 +45,21 @@ test('equal labels share a series; a series in use never expires, an unused one 
   clock.now = 6000;
   assert.equal(registry.write('text'), '');
   assert.equal(group.acquire(['x']).values.hits, 0);
+});
+
+test('a label set stands for its values, also after their series expired', () => {
+  const clock = manualClock();
+  const registry = new MetricsRegistry({ clock, log: silentLog(), expireAfterMs: 1000 });
+  const group = registry.group(info);
+  const labels = new LabelSet(['x']);
+  const series = group.acquire(labels);
+  series.values.hits = 3;
+  assert.equal(group.acquire(['x']), series);
+  for (let i = 0; i < 2; i++) group.release(series);
+  clock.now = 6000;
+  assert.equal(registry.write('text'), '');
+  group.acquire(labels).values.hits++;
+  assert.match(registry.write('text'), /ambit_hits_total\{who="x"\} 1/);
 });
 
 test('beyond the cap of all groups together further label sets are counted in one series a group, with one warning', () => {

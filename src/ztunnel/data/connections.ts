@@ -11,6 +11,7 @@ import { describeFailure, flagsOfCut } from './failures.ts';
 import {
   accessPeer,
   identityOf,
+  labelSetOf,
   trafficLabels,
   type ResponseFlags,
   type Traffic,
@@ -150,7 +151,7 @@ export class Connection {
       service: description.service,
     };
     const { traffic, open } = this.#telemetry.tcpMetrics;
-    this.#series = traffic.acquire(trafficLabels(this.#traffic, '-'));
+    this.#series = traffic.acquire(labelSetOf(this.#traffic));
     this.#series.values.opened++;
     open[this.#traffic.reporter].values.open++;
   }

@@ -2,7 +2,7 @@
 import { spiffeId, type SpiffeId } from '../../api/names.ts';
 import type { MeshService, MeshWorkload } from '../../api/workload.ts';
 import type { WorkloadLabels } from '../../hbone/index.ts';
-import { trafficLabel, unknownLabel, type AccessLogPeer } from '../../telemetry/index.ts';
+import { LabelSet, trafficLabel, unknownLabel, type AccessLogPeer } from '../../telemetry/index.ts';
 
 export type { WorkloadLabels };
 
@@ -26,6 +26,48 @@ export interface Traffic {
   /** As mutual TLS proved it, else the one that the mesh says it has. */
   readonly destinationIdentity: SpiffeId | undefined;
   readonly service: MeshService | undefined;
+}
+
+/**
+ * The labels of traffic without failure. Most connections of a pod are between the same few workloads, which never change in place:
+ * their labels are remembered, up to a number of them.
+ */
+export function labelSetOf(traffic: Traffic): LabelSet {
+  const { source, destination } = traffic;
+  // What peers say of themselves is another object each time.
+  if (!isKnown(source) || !isKnown(destination)) return new LabelSet(trafficLabels(traffic, '-'));
+  let byDestination = remembered.get(source);
+  if (!byDestination) remembered.set(source, (byDestination = new Map()));
+  let entries = byDestination.get(destination);
+  if (!entries) byDestination.set(destination, (entries = []));
+  for (const entry of entries) if (isSame(entry.traffic, traffic)) return entry.labels;
+  const labels = new LabelSet(trafficLabels(traffic, '-'));
+  if (++rememberedCount > maxRemembered) {
+    remembered.clear();
+    rememberedCount = 0;
+  } else entries.push({ traffic, labels });
+  return labels;
+}
+
+const maxRemembered = 1024;
+const remembered = new Map<
+  WorkloadLabels | undefined,
+  Map<WorkloadLabels | undefined, { readonly traffic: Traffic; readonly labels: LabelSet }[]>
+>();
+let rememberedCount = 0;
+
+function isKnown(workload: WorkloadLabels | undefined): boolean {
+  return workload === undefined || 'uid' in workload;
+}
+
+/** Of two between the same workloads. */
+function isSame(a: Traffic, b: Traffic): boolean {
+  return (
+    a.reporter === b.reporter &&
+    a.service === b.service &&
+    a.sourceIdentity === b.sourceIdentity &&
+    a.destinationIdentity === b.destinationIdentity
+  );
 }
 
 /** Values in the order of `trafficLabelNames`, then of `localityLabelNames`: those are empty unless one of them is known. */
