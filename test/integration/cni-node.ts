@@ -252,6 +252,7 @@ export class CniNode {
   readonly callers: string[] = [];
   readonly #settings: AgentSettings;
   readonly #cleanups: (() => void | Promise<void>)[] = [];
+  readonly #pods = new Set<TestPod>();
   #server!: RunningApiServer;
   #nextIp = 2;
   #stop!: AbortController;
@@ -408,7 +409,9 @@ export class CniNode {
     const uid = await this.createObject(name, options);
     symlinkSync(namespace.path, join(this.netnsFolder, uid));
     await this.setRunning(name, [ip, ip6]);
-    return { namespace, netns, uid, name, ip, ip6 };
+    const pod = { namespace, netns, uid, name, ip, ip6 };
+    this.#pods.add(pod);
+    return pod;
   }
 
   async serveEcho(namespace: TestNamespace, port = 8080): Promise<number> {
@@ -446,6 +449,12 @@ export class CniNode {
   async deletePod(pod: TestPod): Promise<void> {
     await this.client.delete(kinds.Pod, pod.name, 'demo', { gracePeriodSeconds: 0 });
     unlinkSync(join(this.netnsFolder, pod.uid));
+    this.#pods.delete(pod);
+  }
+
+  /** All that are there: the agent looks at the rules of each again and again. */
+  async deletePods(): Promise<void> {
+    for (const pod of this.#pods) await this.deletePod(pod);
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
 /** Scenarios of the packet rules in pods, by nft and by iptables: what they capture, whom they believe, and that they stay. */
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { deepEqual, equal, match, ok, rejects } from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -42,6 +42,7 @@ export function describeRules(program: RuleProgram): void {
     beforeEach(() => {
       node.callers.length = 0;
     });
+    afterEach(() => node.deletePods());
     after(() => node?.close());
 
     /** How many connections of `work` went through the relay. */
