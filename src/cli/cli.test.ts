@@ -84,6 +84,7 @@ describe('command line', () => {
     [/'--nodes <n>' argument '0' is invalid.*at least 1: run 'ambit help up'/, 'up', '--nodes', '0'],
     [/'--timeout <seconds>' argument missing: run 'ambit help up'/, 'up', '--timeout'],
     [/Cannot use --image "x": write PATTERN=COMMAND/, 'up', '--image', 'x'],
+    [/Cannot publish "8080": write HOST-PORT:NAMESPACE\/SERVICE:PORT/, 'up', '--publish', '8080'],
     [/missing required argument 'target'/, 'logs'],
     [/Cannot use "svc\/x": write POD or deploy\/NAME/, 'logs', 'svc/x'],
     [/"ztunnel" is a component, without --namespace .*: write pod\/ztunnel/, 'logs', '-n', 'shop', 'ztunnel'],

@@ -9,6 +9,7 @@ export function downCommand(context: CliContext): Command {
     .description('stop the mesh of a state folder; its objects come back with the next `up`')
     .addOption(stateOption())
     .option('--purge', 'remove the state folder too')
+    .addHelpText('after', '\nExamples:\n  ambit down\n  ambit down --state /tmp/mesh --purge')
     .action(async (options: StateOptions & { readonly purge?: boolean }) => {
       const progress = startProgress(context);
       const ran = await down({

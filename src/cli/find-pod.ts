@@ -82,7 +82,8 @@ export function noContainer(container: string, pod: Pod): AmbitError {
 
 /** The error of a target that is not there. */
 export function noPod(target: PodTarget, namespace: string): AmbitError {
-  return new AmbitError(`No ${target.kind} "${target.name}" in namespace "${namespace}": see 'kubectl get pods -A'`, {
+  const { kind, name } = target;
+  return new AmbitError(`No ${kind} "${name}" in namespace "${namespace}": see 'kubectl get ${kind} -A'`, {
     code: 'cli.no-pod',
     blame: 'downstream',
   });

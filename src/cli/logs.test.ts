@@ -97,7 +97,10 @@ describe('ambit logs', () => {
     const { code, stderr } = await ambit('-n', 'shop', 'gone');
     assert.equal(code, 1);
     assert.match(stderr, /^ambit: No pod "gone" in namespace "shop": .*; components are control, ztunnel, .*\n$/);
-    assert.match((await ambit('deploy/gone')).stderr, /^ambit: No deploy "gone" in namespace "default": [^;]*\n$/);
+    assert.match(
+      (await ambit('deploy/gone')).stderr,
+      /^ambit: No deploy "gone" in namespace "default": see 'kubectl get deploy -A'\n$/,
+    );
     const { stderr: noContainer } = await ambit('-n', 'shop', 'plain', '-c', 'x');
     assert.equal(noContainer, 'ambit: No container "x" in pod "plain": it has side, istio-proxy\n');
     assert.match((await ambit('-n', 'shop', 'plain', '--node', 'n9')).stderr, /No plain pod on node "n9"/);

@@ -156,7 +156,10 @@ class Destination {
     if (this.#target.kind !== 'svc') return Number.isInteger(number) ? number : containerPort(pod, remote);
     const { ports = [] } = (await this.#client.get(kinds.Service, this.#target.name, this.#namespace)).spec ?? {};
     const found = ports.find((each) => each.name === remote || each.port === number);
-    if (!found) throw noPort(`svc/${this.#target.name}`, remote);
+    if (!found) {
+      const known = ports.map(({ port, name }) => (name === undefined ? String(port) : `${port} (${name})`));
+      throw noPort(`svc/${this.#target.name}`, remote, known);
+    }
     const targetPort = found.targetPort ?? found.port;
     return typeof targetPort === 'number' ? targetPort : containerPort(pod, targetPort);
   }
@@ -167,11 +170,13 @@ function containerPort(pod: Pod, name: string): number {
     const found = container.ports?.find((port) => port.name === name);
     if (found) return found.containerPort;
   }
-  throw noPort(`pod/${pod.metadata.name}`, name);
+  const known = pod.spec.containers.flatMap(({ ports }) => ports?.flatMap((port) => port.name ?? []) ?? []);
+  throw noPort(`pod/${pod.metadata.name}`, name, known);
 }
 
-function noPort(of: string, remote: string): AmbitError {
-  return new AmbitError(`No port "${remote}" in ${of}`, { code: 'cli.no-port', blame: 'downstream' });
+function noPort(of: string, remote: string, known: readonly string[]): AmbitError {
+  const has = known.length === 0 ? '' : `: it has ${known.join(', ')}`;
+  return new AmbitError(`No port "${remote}" in ${of}${has}`, { code: 'cli.no-port', blame: 'downstream' });
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

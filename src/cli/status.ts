@@ -25,6 +25,7 @@ export function statusCommand(context: CliContext): Command {
     .addOption(kubeconfigOption('kubeconfig of a cluster, whose mesh is listed'))
     .addOption(contextOption('context of the kubeconfig, whose mesh is listed'))
     .addOption(outputOption())
+    .addHelpText('after', '\nExamples:\n  ambit status\n  ambit status --context production -o json')
     .action(async (options: ClusterOptions & { readonly output: OutputFormat }) => {
       if (options.kubeconfig !== undefined || options.context !== undefined) return printCluster(context, options);
       const statePaths = paths(context, options);

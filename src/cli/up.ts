@@ -1,6 +1,7 @@
 /** `ambit up` */
 import { resolve } from 'node:path';
 import { Command } from 'commander';
+import { messageOf } from '../lib/errors.ts';
 import { parsePublishedPort, readManifests, up } from '../local/mesh/index.ts';
 import { collect, parseCount, paths, stateOption, usageError, type CliContext, type StateOptions } from './context.ts';
 import { startProgress } from './progress.ts';
@@ -54,7 +55,7 @@ export function upCommand(context: CliContext): Command {
       for (const image of options.image ?? []) {
         if (!/^[^=]+=.*\S/.test(image)) throw usageError(`Cannot use --image "${image}": write PATTERN=COMMAND`);
       }
-      for (const port of options.publish ?? []) parsePublishedPort(port);
+      for (const port of options.publish ?? []) checkPublished(port);
       const manifests = readManifests(options.filename ?? []);
       const progress = startProgress(context);
       const statePaths = paths(context, options);
@@ -94,4 +95,12 @@ export function startOptions(
     '/bin',
   ];
   return { self: context.self, asRoot: context.isRoot, searchPath, signal: context.signal };
+}
+
+function checkPublished(text: string): void {
+  try {
+    parsePublishedPort(text);
+  } catch (error) {
+    throw usageError(messageOf(error));
+  }
 }
