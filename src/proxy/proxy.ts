@@ -35,7 +35,7 @@ export interface ProxyOptions {
   readonly netns?: number;
   /** What other engines of the process have in common with this one; absent: there are none. */
   readonly share?: WorkerShare;
-  /** Listeners of the configuration are open, or not any more. */
+  /** True once, when all listeners of a configuration are open; false when the proxy drains. */
   readonly onReady?: (isReady: boolean) => void;
 }
 
@@ -85,7 +85,16 @@ export function createProxy(options: ProxyOptions): Proxy {
   const descriptors = { limit: descriptorLimit(), open: openDescriptors };
   const max = options.maxConnections ?? defaultMaxConnections(descriptors);
   const cap = new ConnectionCap({ max, descriptors, services, share });
-  const listeners = createListeners({ context, cap, host, ...(netns === undefined ? {} : { netns }) });
+  let isDraining = false;
+  const listeners = createListeners({
+    context,
+    cap,
+    host,
+    ...(netns === undefined ? {} : { netns }),
+    onReady() {
+      if (!isDraining) onReady?.(true);
+    },
+  });
   const store = createConfigStore({
     clock,
     check: (next) => {
@@ -104,10 +113,9 @@ export function createProxy(options: ProxyOptions): Proxy {
     clientRevocations.apply(snapshot.secrets);
     live.review();
     context.late.look();
-    listeners.apply(snapshot).then(
-      () => onReady?.(listeners.ready),
-      (error: unknown) => log.error('cannot apply the listeners', { error: messageOf(error) }),
-    );
+    listeners
+      .apply(snapshot)
+      .catch((error: unknown) => log.error('cannot apply the listeners', { error: messageOf(error) }));
   });
   const wait = (ms: number): Promise<void> => new Promise((resolve) => void clock.after(ms, resolve));
   return {
@@ -121,6 +129,7 @@ export function createProxy(options: ProxyOptions): Proxy {
       return live.size;
     },
     async drain({ lingerMs, deadlineMs }) {
+      isDraining = true;
       onReady?.(false);
       const left = live.drain();
       await wait(Math.min(lingerMs, deadlineMs));

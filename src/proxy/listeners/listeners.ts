@@ -17,8 +17,6 @@ export interface ListenerAddress {
 export interface Listeners {
   /** Opens what is new and closes what is gone; connections of closed listeners live on. Resolves when all are there. */
   apply(snapshot: ProxySnapshot): Promise<void>;
-  /** Every listener of the configuration is open. */
-  readonly ready: boolean;
   addresses(): ListenerAddress[];
   /** Accepts no more. */
   close(): Promise<void>;
@@ -31,6 +29,11 @@ export interface ListenersOptions {
   readonly host: string;
   /** Descriptor of the network namespace to listen in; absent: the process's own. */
   readonly netns?: number;
+  /**
+   * Called once, when every listener of a configuration is open. One that comes later and cannot be opened is no reason to take the
+   * others from their clients.
+   */
+  readonly onReady?: () => void;
 }
 
 interface Server {
@@ -47,12 +50,13 @@ const servers: Readonly<Record<Listener['type'], (context: ListenerContext, name
 /** A port that cannot be bound is tried again after this. */
 const retryMs = 1000;
 
-export function createListeners({ context, cap, host, netns }: ListenersOptions): Listeners {
+export function createListeners({ context, cap, host, netns, onReady }: ListenersOptions): Listeners {
   const open = new Map<string, { readonly port: number; readonly type: Listener['type']; readonly socket: Socket }>();
   const failed = new Set<string>();
   let applied: ProxySnapshot | undefined;
   let work = Promise.resolve();
   let closed = false;
+  let isReady = false;
 
   const openOne = async (listener: Listener): Promise<void> => {
     const { name, type, port } = listener;
@@ -89,6 +93,9 @@ export function createListeners({ context, cap, host, netns }: ListenersOptions)
     }
     for (const name of failed) if (!snapshot.listeners.has(name)) failed.delete(name);
     for (const listener of snapshot.listeners.values()) if (!open.has(listener.name)) await openOne(listener);
+    if (isReady || ![...snapshot.listeners.keys()].every((name) => open.has(name))) return;
+    isReady = true;
+    onReady?.();
   };
   const enqueue = (): Promise<void> => (work = work.then(reconcile));
 
@@ -96,9 +103,6 @@ export function createListeners({ context, cap, host, netns }: ListenersOptions)
     apply(snapshot) {
       applied = snapshot;
       return enqueue();
-    },
-    get ready() {
-      return applied !== undefined && [...applied.listeners.keys()].every((name) => open.has(name));
     },
     addresses: () => [...open].map(([name, { socket }]) => ({ name, port: socket.address.port })),
     async close() {
