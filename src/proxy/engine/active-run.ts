@@ -11,7 +11,7 @@ import { chooseDestination } from './choose-destination.ts';
 import { ClientAnswer } from './client-answer.ts';
 import { noteClientEnd } from './client-end.ts';
 import { enginePart, exceptionReply, reportException } from './exceptions.ts';
-import type { FilterResult, LiveTunnel, LocalReply } from './filter.ts';
+import type { LocalReply } from './filter.ts';
 import { filterAnswer, filterRequest, finishFilters, type ChainRun } from './filter-chain.ts';
 import { Forwarding, type ForwardingOwner } from './forwarding.ts';
 import { GrpcMessages } from './grpc-messages.ts';
@@ -25,6 +25,7 @@ import { RequestBody } from './request-body.ts';
 import { requestIdOf } from './request-id.ts';
 import { changeAnswer, changeRequest } from './rule-changes.ts';
 import { replyOfRule, replyWithoutDestination } from './rule-reply.ts';
+import { RunTunnel, type TunnelRun } from './run-tunnel.ts';
 
 /** What the listener found out before the run. */
 export interface RunOptions {
@@ -38,7 +39,7 @@ export interface RunOptions {
   readonly onTunnel?: (run: ActiveRun, isOpen: boolean) => void;
 }
 
-export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwner {
+export class ActiveRun implements ChainRun, TunnelRun, ServerExchangeReader, ForwardingOwner {
   readonly connection: DownstreamConnection;
   readonly request: RequestHead;
   readonly originalPath: string;
@@ -69,13 +70,8 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
   #state: Map<object, unknown> | undefined;
   #flags: Set<string> | undefined;
   readonly #onTunnel: RunOptions['onTunnel'];
-  /** A request for a tunnel as it came, before any filter. */
-  #arrived: RequestHead | undefined;
-  /** A request for a tunnel as filters saw it, before its rule changed it. */
-  #entered: RequestHead | undefined;
-  /** Of a tunnel that is looked at again: aborted at its end. */
-  #tunnelEnd: AbortController | undefined;
-  #reviews = 0;
+  /** It asks to become one. */
+  #tunnel: RunTunnel | undefined;
   readonly #exchange: ServerExchange;
   readonly #place: HttpPlace;
   readonly #body: RequestBody;
@@ -111,7 +107,7 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     try {
       this.#exchange.read(this);
       this.reroute();
-      if (this.request.upgrade !== undefined) this.#arrived = copyOf(this.request);
+      if (this.request.upgrade !== undefined) this.#tunnel = new RunTunnel(this);
       filterRequest(this.#place.filters, 0, this);
     } catch (error) {
       this.onException(error);
@@ -205,7 +201,7 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
 
   /** The request as filters saw it. */
   get entered(): RequestHead {
-    return this.#entered ?? this.request;
+    return this.#tunnel?.entered ?? this.request;
   }
 
   /** Whether it was let in by this configuration of its place. */
@@ -215,36 +211,10 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
 
   /** The configuration changed while this is a tunnel: ends it when the filters of `place` would not let it in now. */
   review(place: HttpPlace): void {
-    const { connection, remoteAddress, token, entered: request } = this;
-    const tunnel: LiveTunnel = {
-      connection,
-      remoteAddress,
-      token,
-      request,
-      arrived: this.#arrived ?? request,
-      run: this,
-    };
-    const { signal } = (this.#tunnelEnd ??= new AbortController());
-    const review = ++this.#reviews;
-    for (const filter of place.filters) {
-      let verdict: FilterResult;
-      try {
-        verdict = filter.review?.(tunnel, signal);
-      } catch (error) {
-        this.onException(error, filter.name);
-        return;
-      }
-      if (verdict instanceof Promise) {
-        verdict.then(
-          // What a configuration said that was replaced meanwhile counts no more.
-          (refusal) => refusal && review === this.#reviews && this.#endTunnel(refusal),
-          (error: unknown) => this.onException(error, filter.name),
-        );
-      } else if (verdict) return this.#endTunnel(verdict);
-    }
+    (this.#tunnel ??= new RunTunnel(this)).review(place.filters);
   }
 
-  #endTunnel({ details, reason }: LocalReply): void {
+  onTunnelRefused({ details, reason }: LocalReply): void {
     if (this.#over) return;
     this.responseDetails = details;
     this.reason = `not allowed any more: ${reason}`;
@@ -287,7 +257,7 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     if (this.#over) return;
     this.#over = true;
     if (this.responseStatus === 101) this.#onTunnel?.(this, false);
-    this.#tunnelEnd?.abort();
+    this.#tunnel?.close();
     this.times.end = performance.now();
     if (error && !this.#gaveUp && !this.#flags?.has('UT') && this.failure === undefined) {
       noteClientEnd(this, error, this.#answer.isDecided);
@@ -397,7 +367,7 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
     }
     this.destination = destination;
     this.backend = destination.target.backend;
-    if (request.upgrade !== undefined) this.#entered = copyOf(request);
+    this.#tunnel?.onFiltered();
     changeRequest(this, picked, destination);
     const client = clientOf(this);
     if (rule.mirrors) {
@@ -455,7 +425,3 @@ export class ActiveRun implements ChainRun, ServerExchangeReader, ForwardingOwne
 
 /** Of nearly all requests: who only looks makes no set. */
 const noFlags: ReadonlySet<string> = new Set();
-
-function copyOf(head: RequestHead): RequestHead {
-  return { ...head, headers: head.headers.copy() };
-}
