@@ -14,10 +14,10 @@ const later = '/proc/self/ns/ipc';
 const pod = { metadata: { name: 'a', namespace: 'shop', uid: 'u' }, spec: { containers: [] } } as unknown as Pod;
 
 /** `changes` is what the test looks at; the rules of a pod are never written. */
-function open(t: TestContext, changes: Partial<EnrolmentContext>): PodEnrolment {
+function open(t: TestContext, changes: Partial<EnrolmentContext>, of: Pod = pod): PodEnrolment {
   const ended = new AbortController();
   t.after(() => ended.abort());
-  return new PodEnrolment(pod, 'in', false, {
+  return new PodEnrolment(of, 'in', false, {
     findNetns: () => earlier,
     hasNetwork: () => true,
     rules: () => ({
@@ -142,4 +142,28 @@ test('connections that an earlier capture carries are not taken for older than t
     await beforeRules.promise;
     equal(captures, captured);
   }
+});
+
+test('a pod that an earlier agent captured is released of it, also where nothing else was done yet', async (t) => {
+  const annotations = { 'ambient.istio.io/redirection': 'enabled' };
+  const captured = { ...pod, metadata: { ...pod.metadata, annotations } };
+  const released = Promise.withResolvers<string>();
+  const left = Promise.withResolvers<string>();
+  const enrolment: PodEnrolment = open(
+    t,
+    {
+      writer: { release: async () => released.resolve('released') } as unknown as EnrolmentContext['writer'],
+      probes: {
+        // Its label goes while the node's rules cannot be written.
+        set: () => {
+          enrolment.update(pod, 'out');
+          return Promise.reject(new Error('not now'));
+        },
+        remove: () => Promise.resolve(left.resolve('left')),
+      },
+    },
+    captured,
+  );
+  void enrolment.run();
+  equal(await Promise.race([released.promise, left.promise]), 'released');
 });

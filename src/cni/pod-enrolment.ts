@@ -69,8 +69,8 @@ export class PodEnrolment {
     });
     this.#pod = pod;
     this.#goal = goal;
-    this.#marked = marked;
     this.#annotation = redirectionOf(pod);
+    this.#marked = marked || this.#annotation !== undefined;
     this.#adopted = this.#annotation === 'enabled';
     this.#log = context.log.child('pod', { pod: pod.metadata.name, namespace: pod.metadata.namespace });
     try {
@@ -270,8 +270,7 @@ export class PodEnrolment {
   async #redirect(netns: number): Promise<void> {
     const { probes, rules, writer, onCapture } = this.#context;
     // Where rules of ours are, an agent that ended before it said so, or this one as it left, captured what lives there.
-    if (onCapture && !this.#adopted && !this.#marked && (await writer.read(netns)) === undefined)
-      onCapture(this.uid, netns, this.ips);
+    if (onCapture && !this.#adopted && (await writer.read(netns)) === undefined) onCapture(this.uid, netns, this.ips);
     // Probes first: from the moment of the rules on they are told by their source.
     this.#probeIps = this.ips;
     await probes.set(this.uid, this.#probeIps);
