@@ -99,3 +99,44 @@ test('of the messages that one read brings, the first go on at once and the othe
   await arrival.promise;
   assert.equal(arrived[2], 'xy');
 });
+
+for (const [name, byteCount] of [
+  ['the kernel has it all', 16 * 1024],
+  ['some of it still waits here', 8 * 1024 * 1024],
+] as const) {
+  test(`a peer that ended first, and reads late, gets all and an orderly end, also where ${name}`, async (t) => {
+    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const accepted = once(server, 'connection') as Promise<[Socket]>;
+    const { port } = server.address() as AddressInfo;
+    const channel = tcpChannel(await dial({ host: '127.0.0.1', port, timeoutMs: 5000 }));
+    const [peer] = await accepted;
+    t.after(() => {
+      channel.reset();
+      peer.destroy();
+      server.close();
+    });
+    peer.end();
+    const closed = new Promise<Error | undefined>((resolve) => {
+      channel.read({
+        neverKeeps: true,
+        onData: () => false,
+        onEnd() {
+          const piece = Buffer.alloc(8192, 'x');
+          for (let sent = 0; sent < byteCount; sent += piece.length) channel.write(piece);
+          channel.end();
+        },
+        onDrain() {},
+        onClose: resolve,
+      });
+    });
+    // Where the kernel has it all the channel is over before anybody reads.
+    if (byteCount < 1024 * 1024) assert.equal(await closed, undefined);
+    let received = 0;
+    peer.on('data', (chunk: Buffer) => (received += chunk.length)).resume();
+    await once(peer, 'end');
+    assert.equal(received, byteCount);
+    assert.equal(await closed, undefined);
+  });
+}
