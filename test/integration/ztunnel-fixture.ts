@@ -112,7 +112,11 @@ export function startTestDataPart(
       tell({ kind: 'addresses', update: { updated, removed: [] } });
     },
     setPolicies: (updated, removed = []) => tell({ kind: 'authorizations', update: { updated, removed } }),
-    serve: (target) => data.serve(withSharedListeners(target)),
+    async serve(target) {
+      // Threads start at their own pace; the control part gives up on one that takes long, and tries again.
+      while ((await data.report()).length < testWorkers);
+      await data.serve(withSharedListeners(target));
+    },
     async applied() {
       await data.report();
     },
