@@ -45,6 +45,10 @@ describe('callers', () => {
     time.nowMs = 60_000;
     await callers.authenticate(call('Bearer t'));
     assert.equal(asked.length, 2);
+    // Somebody set the clock back: what was believed for a moment is not believed for an hour.
+    time.nowMs = -3600_000;
+    await callers.authenticate(call('Bearer t'));
+    assert.equal(asked.length, 3);
   });
 
   it('are who their certificate says, whatever token comes with it', async () => {

@@ -46,7 +46,7 @@ export function createCallerAuthenticator(options: CallerAuthenticatorOptions): 
   const review = (token: string): Promise<TokenReviewResult> => {
     const digest = createHash('sha256').update(token).digest('base64');
     const known = remembered.get(digest);
-    if (known && known.untilMs > clock.nowMs()) return known.result;
+    if (known && isFresh(known, clock.nowMs())) return known.result;
     if (remembered.size >= maxRemembered) forgetOld(remembered, clock.nowMs());
     // Callers with the same token share the review that is under way.
     const entry: Remembered = { result: client.reviewToken(token, [audience]), untilMs: Infinity };
@@ -90,6 +90,11 @@ function callerOf(der: Uint8Array, trustDomain: string): Caller {
     throw rpcError('unauthenticated', `the certificate is of trust domain "${shown}", not of "${trustDomain}"`);
   }
   return { namespace, serviceAccount };
+}
+
+/** Under way, or answered a moment ago. One of the future is of a clock that was set back since: nobody knows how old it is. */
+function isFresh({ untilMs }: Remembered, nowMs: number): boolean {
+  return untilMs === Infinity || (untilMs > nowMs && untilMs <= nowMs + acceptedMs);
 }
 
 function forgetOld(remembered: Map<string, Remembered>, nowMs: number): void {
