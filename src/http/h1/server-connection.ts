@@ -2,13 +2,13 @@
 import { systemClock, type Clock } from '../../lib/clock.ts';
 import { writeResult, type ByteChannel, type ChannelReader, type WriteResult } from '../../net/channel.ts';
 import { atTurnEnd, type TurnEnd } from '../../net/turn.ts';
-import { ByteQueue } from '../h2/byte-queue.ts';
 import type { HeaderList } from '../header-list.ts';
 import { ExchangeError, type RequestListener, type ResponseHead, type ServerConnection } from '../message.ts';
 import { BodyFlow } from './body-flow.ts';
 import { BodyWriter } from './body-writer.ts';
 import { Http1Error } from './errors.ts';
 import { statusLine } from './head-writer.ts';
+import { HeldBytes } from './held-bytes.ts';
 import { defaultHttp1Limits, type Http1Limits } from './limits.ts';
 import { Outbox } from './outbox.ts';
 import type { ParsedRequest } from './request-head.ts';
@@ -48,7 +48,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
   #ended: Http1ServerExchange | undefined;
   /** Of the bytes that are just taken: those of bodies. */
   #deliveredNow = 0;
-  #held: ByteQueue | undefined;
+  readonly #held: HeldBytes;
   #turnDue = false;
   #consuming = false;
   #peerEnded = false;
@@ -75,6 +75,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
     this.#out = new Outbox(channel);
     this.#body = new BodyWriter(this.#out);
     this.#flow = new BodyFlow(channel, this.#limits.maxUncreditedBytes);
+    this.#held = new HeldBytes(this.#flow);
     this.#quietSinceMs = this.#clock.nowMs();
     this.#arm('idle', this.#limits.idleTimeoutMs);
     channel.read(this);
@@ -101,22 +102,14 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
   // --- what arrives
 
   onData(bytes: Uint8Array): boolean {
-    if (this.#holds()) {
-      this.#held?.append(bytes);
-      return false;
-    }
-    const used = this.#take(bytes);
-    if (used < bytes.length) {
-      this.#held ??= new ByteQueue();
-      this.#held.append(bytes.subarray(used));
-      this.#flow.holds(true);
-    }
+    const used = this.#held.isEmpty ? this.#take(bytes) : 0;
+    if (used < bytes.length) this.#held.hold(used === 0 ? bytes : bytes.subarray(used));
     return false;
   }
 
   onEnd(): void {
     this.#peerEnded = true;
-    if (!this.#holds()) this.#applyEnd();
+    if (this.#held.isEmpty) this.#applyEnd();
   }
 
   onDrain(): void {
@@ -132,7 +125,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
     this.#isClosed = true;
     this.#intake.stop();
     this.#cancelTimer?.();
-    this.#held?.clear();
+    this.#held.clear();
     this.#notifyEnded();
     const exchange = this.#exchange;
     this.#exchange = undefined;
@@ -149,15 +142,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
   onTurnEnd(): void {
     this.#turnDue = false;
     this.#notifyEnded();
-    const held = this.#held;
-    if (held === undefined || held.length === 0) return;
-    while (held.length > 0) {
-      const piece = held.peek();
-      const used = this.#take(piece);
-      held.consume(used);
-      if (used < piece.length) return;
-    }
-    this.#flow.holds(false);
+    if (this.#held.isEmpty || !this.#held.release((bytes) => this.#take(bytes))) return;
     if (this.#peerEnded) this.#applyEnd();
   }
 
@@ -176,11 +161,6 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
     }
     if (taken > this.#deliveredNow) this.#channel.credit(taken - this.#deliveredNow);
     return taken;
-  }
-
-  /** Whether bytes wait that nobody can take yet. */
-  #holds(): boolean {
-    return this.#held !== undefined && this.#held.length > 0;
   }
 
   onPartialHead(): void {
@@ -258,7 +238,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
 
   onReader(): void {
     if (this.#consuming) return;
-    if (this.#holds() || this.#ended !== undefined) this.#turnSoon();
+    if (!this.#held.isEmpty || this.#ended !== undefined) this.#turnSoon();
     else if (this.#peerEnded && this.#intake.reading === 'tunnel') this.#turnSoon();
   }
 
@@ -278,7 +258,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
       this.#beginTunnel(exchange, head);
       return;
     }
-    if (this.#draining || (this.#peerEnded && !this.#holds()) || this.#mustClose(exchange)) this.#closing = true;
+    if (this.#draining || (this.#peerEnded && this.#held.isEmpty) || this.#mustClose(exchange)) this.#closing = true;
     const framing = stageResponse(this.#out, head, { request, ends, closes: this.#closing });
     if (framing === 'raw') this.#closing = true;
     this.#body.start(framing);
@@ -316,7 +296,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
     if (!exchange.keepsAlive) return true;
     // Bytes that the client sent behind it in hope of a tunnel are no request.
     if (exchange.request.method === 'CONNECT') return true;
-    if (exchange.request.upgrade !== undefined && this.#holds()) return true;
+    if (exchange.request.upgrade !== undefined && !this.#held.isEmpty) return true;
     // Whether the body comes is for the client to choose.
     return exchange.expectsContinue && !exchange.continued;
   }
@@ -330,7 +310,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
     this.#intake.tunnel();
     stageTunnelResponse(this.#out, head, upgrade);
     this.#body.start('raw');
-    if (this.#holds() || this.#peerEnded) this.#turnSoon();
+    if (!this.#held.isEmpty || this.#peerEnded) this.#turnSoon();
   }
 
   // --- from one request to the next
@@ -356,7 +336,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
     this.#intake.next();
     this.#quietSinceMs = this.#clock.nowMs();
     if (this.#draining) this.#arm('drain', this.#limits.drainQuietMs);
-    if (this.#holds()) this.#turnSoon();
+    if (!this.#held.isEmpty) this.#turnSoon();
     else if (this.#peerEnded) this.#shut();
   }
 
@@ -366,7 +346,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
     this.#endExchange(exchange);
     if (!isDropped) return this.#shut();
     if (this.#limits.headTimeoutMs > 0) this.#arm('drop', this.#limits.headTimeoutMs);
-    if (this.#holds()) this.#turnSoon();
+    if (!this.#held.isEmpty) this.#turnSoon();
   }
 
   #notifyEnded(): void {
@@ -404,7 +384,7 @@ class Http1Server implements ServerConnection, ChannelReader, IntakeSink, Exchan
   #shut(): void {
     if (this.#intake.reading === 'over') return;
     this.#intake.stop();
-    this.#held?.clear();
+    this.#held.clear();
     this.#flow.holds(false);
     this.#out.flush();
     this.#channel.end();
