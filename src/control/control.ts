@@ -217,8 +217,10 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   });
   const watermark = new Watermark({ publish: () => deltas.publish(), heldEpoch: () => deltas.heldEpoch() });
   let replicas: Replicas | undefined;
+  const known = Promise.withResolvers<void>();
   const gateways = startGateways({
     client,
+    known: known.promise,
     discovery,
     cluster,
     values: options.proxies ?? defaultProxyValues,
@@ -246,6 +248,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   notReady = () => `not listed yet: ${[...informers.missing].join(', ')}`;
   await Promise.all([informers.synced, meshConfigRead]);
   synced = true;
+  known.resolve();
   push();
   // A replica that starts must not take keys away from proxies that have them.
   notReady = () => 'the keys of token issuers are being fetched';

@@ -23,6 +23,8 @@ export interface GatewaysOptions {
   readonly clusterDomain: string;
   readonly trustDomain: string;
   readonly isLeader: () => boolean;
+  /** Resolves when all that decides on a Gateway has been listed. */
+  readonly known: Promise<void>;
   /** What a Gateway's status says may have changed; `namespace/name`. */
   readonly onChange: (gateway: string) => void;
   readonly signal: AbortSignal;

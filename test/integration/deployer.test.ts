@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { kinds, type ConfigMap, type Gateway, type KindRef, type KubeObject, type Pod } from '../../src/api/index.ts';
+import type { GatewayClass } from '../../src/api/gateway.ts';
 import { startControl, type RunningControl } from '../../src/control/index.ts';
 import { isKubeError, openKubeClient, type KubeClient } from '../../src/kube/index.ts';
 import { silentLog } from '../../src/lib/log.ts';
@@ -595,6 +596,26 @@ describe('the deployer', () => {
     const spec = { gatewayClassName: 'ambit' };
     await admin.patch(kinds.Gateway, 'leaving', namespace, { spec }, { type: 'merge' });
     await eventually(async () => ((await find(kinds.Deployment, 'leaving')) ? undefined : true), 'no longer deployed');
+  });
+
+  it('leaves what it deployed while the class of a Gateway is away', async () => {
+    const controllerName = 'istio.io/mesh-controller';
+    const own: GatewayClass = { metadata: { name: 'own' }, spec: { controllerName } };
+    await put(kinds.GatewayClass, own);
+    const gateway = waypoint('classless');
+    await put(kinds.Gateway, { ...gateway, spec: { ...gateway.spec, gatewayClassName: 'own' } });
+    const deployed = await eventually(() => find(kinds.Deployment, 'classless'), 'deployed');
+    await admin.delete(kinds.GatewayClass, 'own');
+    // One of ours comes again once the control plane has heard that it went, and so of the other before; what follows comes after both.
+    await admin.delete(kinds.GatewayClass, 'istio-remote');
+    await eventually(() => find(kinds.GatewayClass, 'istio-remote'), 'the class is there again');
+    await put(kinds.Gateway, waypoint('later'));
+    await eventually(() => find(kinds.Deployment, 'later'), 'deployed');
+    const still = await find(kinds.Deployment, 'classless');
+    assert.deepEqual([still?.metadata.uid, still?.metadata.deletionTimestamp], [deployed.metadata.uid, undefined]);
+    await put(kinds.GatewayClass, { ...own, spec: { controllerName: 'example.com/other' } });
+    await eventually(async () => ((await find(kinds.Deployment, 'classless')) ? undefined : true), "it is another's");
+    await admin.delete(kinds.GatewayClass, 'own');
   });
 
   it("gives proxies the threads of the mesh's configuration, and follows it", async () => {

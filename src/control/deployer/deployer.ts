@@ -33,6 +33,8 @@ export interface DeployerOptions {
   /** Whether the classes of Istio's names are ours as well. */
   readonly hasIstioClasses: boolean;
   readonly isLeader: () => boolean;
+  /** Resolves when all that decides on a Gateway has been listed: what is not there yet is not gone. */
+  readonly known: Promise<void>;
   /** What is known of a Gateway's deployment has changed; `namespace/name`. */
   readonly onChange: (gateway: string) => void;
   readonly signal: AbortSignal;
@@ -105,6 +107,7 @@ export function startDeployer(options: DeployerOptions): Deployer {
   };
 
   const reconcile = async (name: string): Promise<void> => {
+    await options.known;
     const gateway = discovery.gateways.get(keyOf(name));
     if (!gateway || !isOfRevision(gateway)) {
       lastParameters.delete(name);
@@ -117,6 +120,9 @@ export function startDeployer(options: DeployerOptions): Deployer {
     if (!isLeader() || gateway.metadata.deletionTimestamp !== undefined) return;
     await Promise.all([managed.synced(), proxyConfigs.synced]);
     const objects = discovery.gatewayObjects.get(keyOf(name));
+    // Nobody's yet, or nobody's for a moment: what was deployed serves until a class says whose the Gateway is.
+    const gatewayClass = objectKey(cluster, '', gateway.spec.gatewayClassName);
+    if (!objects && !discovery.sources.gatewayClasses.get(gatewayClass)) return setProblem(name, undefined);
     if (!objects?.isDeployed || !controllers.has(objects.controller)) {
       setProblem(name, undefined);
       return managed.prune(gateway, []);
@@ -266,7 +272,13 @@ export function startDeployer(options: DeployerOptions): Deployer {
   });
   discovery.sources.meshConfigs.subscribe(all);
   discovery.sources.gatewayClasses.subscribe((changes) => {
-    for (const [key, { after }] of changes) if (!after) classes.add(nameOfKey(key).slice(1));
+    for (const [key, { after }] of changes) {
+      const name = nameOfKey(key).slice(1);
+      if (!after) classes.add(name);
+      for (const [of, { spec }] of discovery.gateways.entries()) {
+        if (spec.gatewayClassName === name) queue.add(nameOfKey(of));
+      }
+    }
   });
   discovery.sources.configMaps.subscribe((changes) => {
     for (const [key, { before, after }] of changes) {
