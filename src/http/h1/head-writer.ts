@@ -23,8 +23,8 @@ export const writtenFields: WrittenFields = {
 
 /**
  * The lines of `headers` but for framing and connection fields, each with the end of the line before it in place of its own: that is
- * half of the strings. Whether values hold line ends is for `Outbox.head` to find, which
- * looks at the bytes; with `checked`, fields that cannot be sent are left out here.
+ * half of the strings. Whether values hold line ends is for `Outbox.head` to find, which looks at the bytes; with `checked`, fields
+ * that cannot be sent are left out here.
  */
 export function fieldLines(headers: HeaderList, checked: boolean): string {
   const { fields } = headers;

@@ -3,7 +3,7 @@ import { ByteQueue } from '../h2/byte-queue.ts';
 import type { BodyFlow } from './body-flow.ts';
 
 /** Takes what it can, and says how many bytes that were. */
-export type TakeBytes = (bytes: Uint8Array) => number;
+type TakeBytes = (bytes: Uint8Array) => number;
 
 export class HeldBytes {
   readonly #flow: BodyFlow;
