@@ -1,12 +1,12 @@
 /** Tab completion in zsh and fish themselves, typed as somebody would. bash is in cli.test.ts. Skipped where they are not installed. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { run } from '../support/run.ts';
+import { run, start } from '../support/run.ts';
 
 const launcher = join(import.meta.dirname, '../../ambit');
 const without = (shell: string): string | false =>
@@ -79,17 +79,13 @@ describe('tab completion', () => {
   });
 
   /** Each line as it is after the tab key, without blanks at its end. */
-  async function typeInZsh(start: string, lines: readonly string[]): Promise<string[]> {
+  async function typeInZsh(startUp: string, lines: readonly string[]): Promise<string[]> {
     // `script` has a terminal for it.
-    const terminal = spawn('script', ['-qfec', 'zsh -f -i', '/dev/null'], {
-      env,
-      cwd: folder,
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const terminal = start(['script', '-qfec', 'zsh -f -i', '/dev/null'], { env, cwd: folder });
     const ended = once(terminal, 'exit');
     let said = '';
     let heard = Promise.withResolvers<void>();
-    terminal.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    terminal.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
       said += chunk;
       heard.resolve();
     });
@@ -107,11 +103,11 @@ describe('tab completion', () => {
     };
     try {
       const show = 'show() { print -r -- "<$BUFFER>"; BUFFER= }; zle -N show; bindkey "^Xb" show';
-      terminal.stdin.write(`PS1=; ${start}; ${show}; print rea""dy\n`);
+      terminal.stdin?.write(`PS1=; ${startUp}; ${show}; print rea""dy\n`);
       await until(/ready\r\n/);
       const completed: string[] = [];
       for (const line of lines) {
-        terminal.stdin.write(`${line}\t\u0018b`);
+        terminal.stdin?.write(`${line}\t\u0018b`);
         completed.push((await until(/<([^<>\n]*)>\r\n/)).trimEnd());
       }
       return completed;
