@@ -116,7 +116,7 @@ export class PodAdmission {
     const cancel = systemClock.after(strangerMs, () => {
       signal.removeEventListener('abort', cancel);
       if (followedPod(namespace, name)?.metadata.uid === uid) return;
-      client
+      void client
         .get(kinds.Pod, name, namespace, AbortSignal.any([signal, AbortSignal.timeout(podAnswerMs)]))
         .then(
           (now) => now.metadata.uid !== uid,

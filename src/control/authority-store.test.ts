@@ -19,7 +19,7 @@ async function publishedBy(t: TestContext, trust: Trust): Promise<object> {
   const client = openKubeClient({ server: api.url, namespace: '', insecureSkipTlsVerify: false }, { log: silentLog() });
   t.after(async () => {
     stop.abort();
-    client.close();
+    await client.close();
     await api[Symbol.asyncDispose]();
   });
   const made = Promise.withResolvers<object>();
@@ -59,7 +59,7 @@ async function start(
   const client = openKubeClient({ server: api.url, namespace: '', insecureSkipTlsVerify: false }, { log: silentLog() });
   t.after(async () => {
     stop.abort();
-    client.close();
+    await client.close();
     await api[Symbol.asyncDispose]();
   });
   const encode = (text: string): string => Buffer.from(text).toString('base64');
