@@ -132,3 +132,38 @@ test('a connection without TLS is not served by a port that has come to ask for 
 });
 
 const noRoutes: RouteTable = { kind: 'routes', name: 'none', hosts: [], tls: [], tcp: [] };
+
+test('each request of a connection goes by its own host', async (t) => {
+  const bench = engineBench();
+  const places = [{ ...bench.place, server: { name: 'web', protocol: 'http', hostname: 'web' } }];
+  const { context } = contextOf({
+    serverPlaces: () => places,
+    unmatchedPlace: () => ({ ...bench.place, routes: compileRoutes(noRoutes), table: noRoutes }),
+  });
+  const server = new EdgeServer(context, 'web');
+  const listener = await listen({
+    host: '127.0.0.1',
+    port: 0,
+    onConnection: (accepted) => void server.serve(accepted),
+  });
+  t.after(() => listener.close());
+  const client = connect(listener.address.port, '127.0.0.1');
+  t.after(() => client.destroy());
+  let received = '';
+  client.on('data', (bytes) => (received += String(bytes)));
+  for (const [host, status] of [
+    ['web', 200],
+    ['web', 200],
+    ['other', 404],
+    ['WEB:80', 200],
+  ] as const) {
+    received = '';
+    const before = bench.upstreams.attempts.length;
+    client.write(`GET / HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
+    if (status === 200) {
+      await eventually(async () => bench.upstreams.attempts.length > before || undefined, `${host} has a backend`);
+      bench.upstreams.last.answer(200, 'ok');
+    }
+    await eventually(async () => received.startsWith(`HTTP/1.1 ${status} `) || undefined, `${host}: ${status}`);
+  }
+});

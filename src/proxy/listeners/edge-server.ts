@@ -157,14 +157,19 @@ export class EdgeServer {
 
   /** A request goes by its host; under TLS only among what the server name allows, and without TLS never to a server that has it. */
   #placeOf(serverName: string | undefined): PlaceFinder {
+    // Clients ask for one host again and again: what it means is looked up once a configuration.
+    let last:
+      | { readonly places: readonly ServerPlace[]; readonly authority: string; readonly place: FoundPlace }
+      | undefined;
     return (request) => {
       const unmatched = (): HttpPlace | undefined => this.#context.config()?.unmatchedPlace(this.#name);
       if (request === undefined) return unmatched();
       const places = this.#places();
       const { authority } = request;
-      if (serverName !== undefined) return placeUnderTls(places, serverName, authority);
-      const plain = places.filter(({ server }) => server.protocol === 'http');
-      return placeForHost(plain, hostOf(authority)) ?? unmatched();
+      if (last?.places !== places || last.authority !== authority) {
+        last = { places, authority, place: placeForRequest(places, serverName, authority) };
+      }
+      return last.place ?? (serverName === undefined ? unmatched() : undefined);
     };
   }
 
@@ -179,6 +184,18 @@ export class EdgeServer {
   #secrets(): Parameters<typeof serverContext>[1] {
     return this.#context.config()?.snapshot.secrets ?? new Map();
   }
+}
+
+type FoundPlace = ReturnType<typeof placeUnderTls>;
+
+function placeForRequest(
+  places: readonly ServerPlace[],
+  serverName: string | undefined,
+  authority: string,
+): FoundPlace {
+  if (serverName !== undefined) return placeUnderTls(places, serverName, authority);
+  const plain = places.filter(({ server }) => server.protocol === 'http');
+  return placeForHost(plain, hostOf(authority));
 }
 
 /** Node leaves it to whoever accepts: a TLSSocket of its own takes any certificate, whoever issued it. */
