@@ -305,7 +305,7 @@ describe('streams into pods', () => {
     const answers = await Promise.all(data.map((each, i) => echo(forwarding.ports[i % 2] ?? 0, each)));
     assert.deepEqual(answers, data.map(digest));
     const refused = await mesh.ambit(['port-forward', 'box', 'nothing']);
-    assert.match(refused.stderr, /^ambit: No port "nothing" in pod\/box\n$/);
+    assert.match(refused.stderr, /^ambit: No port "nothing" in pod\/box: it has echo\n$/);
   });
 
   it('ambit port-forward carries the end of either side by itself', async () => {
